@@ -1,0 +1,360 @@
+//! Genome forms: dense vectors, lineages of noise streams, perturbations of a shared center.
+//!
+//! What can be regenerated is never stored or sent: a lineage is a list of (stream, scale), a perturbation a pair number.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::{Error, Purpose, Result, Stream};
+
+/// How genomes are drawn before there is anything to vary.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Init {
+    /// Independent uniform genes in `[lower, upper)`.
+    Uniform { lower: f32, upper: f32 },
+    /// Independent normal genes.
+    Normal { mean: f32, sd: f32 },
+    /// Layers of a network, input to output; biases are zero.
+    Network { layers: Vec<usize>, weights: Weights },
+}
+
+/// The law of a network's first weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weights {
+    /// Uniform with variance 1 / fan-in (LeCun 1998; QDax's and DCRL's initialization).
+    LecunUniform,
+    /// Normal columns scaled to norm 1, output layer to 0.01 (the evolution-strategies-starter code).
+    NormColumn,
+    /// Normal with standard deviation 1 / sqrt(fan-in), output layer 0.1 of it (the Deep GA program).
+    FanIn,
+}
+
+impl Init {
+    /// Genome of the given stream, written over `out`.
+    pub fn draw(&self, stream: &Stream, out: &mut [f32]) {
+        match self {
+            Init::Uniform { lower, upper } => {
+                stream.uniforms(0, out);
+                out.iter_mut().for_each(|x| *x = x.mul_add(upper - lower, *lower));
+            }
+            Init::Normal { mean, sd } => {
+                out.fill(*mean);
+                stream.add_normals(0, *sd, out);
+            }
+            Init::Network { layers, weights } => draw_network(layers, *weights, stream, out),
+        }
+    }
+}
+
+fn draw_network(layers: &[usize], weights: Weights, stream: &Stream, out: &mut [f32]) {
+    let mut at = 0;
+    for (l, pair) in layers.windows(2).enumerate() {
+        let [fan_in, fan_out] = [pair[0], pair[1]];
+        let last = l + 2 == layers.len();
+        let w = &mut out[at..at + fan_in * fan_out];
+        match weights {
+            Weights::LecunUniform => {
+                let limit = (3.0 / fan_in as f32).sqrt();
+                stream.uniforms(at as u64, w);
+                w.iter_mut().for_each(|x| *x = x.mul_add(2.0 * limit, -limit));
+            }
+            Weights::FanIn => {
+                let sd = if last { 0.1 } else { 1.0 } / (fan_in as f32).sqrt();
+                w.fill(0.0);
+                stream.add_normals(at as u64, sd, w);
+            }
+            Weights::NormColumn => {
+                let sd = if last { 0.01 } else { 1.0 };
+                stream.normals(at as u64, w);
+                for j in 0..fan_out {
+                    let norm = (0..fan_in).map(|i| w[i * fan_out + j].powi(2)).sum::<f32>().sqrt();
+                    (0..fan_in).for_each(|i| w[i * fan_out + j] *= sd / norm);
+                }
+            }
+        }
+        at += fan_in * fan_out;
+        out[at..at + fan_out].fill(0.0);
+        at += fan_out;
+    }
+    debug_assert_eq!(at, out.len());
+}
+
+/// Genomes of a block of candidates, one a row.
+#[derive(Debug, Clone)]
+pub enum Genomes {
+    Dense(Dense),
+    Lineage(Lineages),
+    Perturbation(Perturbation),
+}
+
+/// Rows of genes, `[rows, dim]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dense {
+    pub dim: usize,
+    pub data: Vec<f32>,
+}
+
+/// Rows of (stream, scale) steps. Step 0 draws the initial genome, each later one adds `scale * normals(stream)`.
+#[derive(Debug, Clone, Default)]
+pub struct Lineages {
+    /// Steps of row i: `offsets[i]..offsets[i + 1]`; one entry more than rows.
+    pub offsets: Vec<u64>,
+    /// Stream ids, made by [`stream_id`]; the last one of a row names the individual.
+    pub streams: Vec<u64>,
+    /// Scale of each step (mutation power); 1 for step 0.
+    pub scales: Vec<f32>,
+    /// What decoding needs besides the steps; absent where lineages are only stored.
+    pub decoder: Option<Arc<Decoder>>,
+}
+
+/// Turns lineages into genes; holds the decoded parents of the present generation.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    pub seed: u64,
+    pub dim: usize,
+    pub init: Init,
+    pub bounds: Option<[f32; 2]>,
+    /// Unclipped genes of parents by their stream id.
+    pub parents: HashMap<u64, Arc<Vec<f32>>>,
+}
+
+/// Mirrored perturbations of a center: row i is `center ± sigma * normals(pair)`, plus for even members.
+#[derive(Debug, Clone)]
+pub struct Perturbation {
+    pub center: Arc<Vec<f32>>,
+    pub sigma: f32,
+    pub seed: u64,
+    pub generation: u64,
+    /// Global number of this block's first member.
+    pub first: usize,
+    pub rows: usize,
+    /// Members from this number on are the center itself, unperturbed.
+    pub members: usize,
+}
+
+/// The id of the noise stream of candidate `index` of `generation`.
+pub fn stream_id(generation: u64, index: u64) -> u64 {
+    debug_assert!(generation < 1 << 32 && index < 1 << 32);
+    generation << 32 | index
+}
+
+/// The noise stream of an id.
+pub fn lineage_stream(seed: u64, id: u64) -> Stream {
+    Stream::new(seed, Purpose::Lineage, id >> 32, id & 0xffff_ffff)
+}
+
+/// One genome, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GenomeRef<'a> {
+    Dense(&'a [f32]),
+    Lineage { streams: &'a [u64], scales: &'a [f32] },
+}
+
+impl<'a> GenomeRef<'a> {
+    /// The genes of a dense genome.
+    ///
+    /// # Errors
+    /// The genome is a lineage.
+    pub fn dense(self) -> Result<&'a [f32]> {
+        match self {
+            GenomeRef::Dense(genes) => Ok(genes),
+            GenomeRef::Lineage { .. } => Err(Error::failed("a dense genome was needed, the archive holds lineages")),
+        }
+    }
+}
+
+/// Buffers into which genomes are decoded; one for each thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    genes: Vec<f32>,
+    mirror: Vec<f32>,
+    /// The pair whose minus half lies in `mirror`: (address of the center, generation, pair).
+    pair: Option<(usize, u64, usize)>,
+}
+
+impl Default for Genomes {
+    fn default() -> Self {
+        Genomes::Dense(Dense::default())
+    }
+}
+
+impl Genomes {
+    pub fn rows(&self) -> usize {
+        match self {
+            Genomes::Dense(d) => d.data.len().checked_div(d.dim).unwrap_or(0),
+            Genomes::Lineage(l) => l.rows(),
+            Genomes::Perturbation(p) => p.rows,
+        }
+    }
+
+    /// Rows that are cheapest decoded together.
+    pub fn chunk(&self) -> usize {
+        if matches!(self, Genomes::Perturbation(_)) { 2 } else { 1 }
+    }
+
+    /// The genes of row `i`, decoded into `scratch` if they are not stored.
+    pub fn genes<'a>(&'a self, i: usize, scratch: &'a mut Scratch) -> &'a [f32] {
+        match self {
+            Genomes::Dense(d) => &d.data[i * d.dim..(i + 1) * d.dim],
+            Genomes::Lineage(l) => {
+                let decoder = l.decoder.as_ref().expect("lineages that are evaluated carry their decoder");
+                let (streams, scales) = l.row(i);
+                decoder.decode(streams, scales, &mut scratch.genes);
+                if let Some([low, high]) = decoder.bounds {
+                    scratch.genes.iter_mut().for_each(|x| *x = x.clamp(low, high));
+                }
+                &scratch.genes
+            }
+            Genomes::Perturbation(p) => p.genes(i, scratch),
+        }
+    }
+
+    /// Row `i` in the form in which it is stored: perturbations are decoded.
+    pub fn stored<'a>(&'a self, i: usize, scratch: &'a mut Scratch) -> GenomeRef<'a> {
+        match self {
+            Genomes::Lineage(l) => {
+                let (streams, scales) = l.row(i);
+                GenomeRef::Lineage { streams, scales }
+            }
+            _ => GenomeRef::Dense(self.genes(i, scratch)),
+        }
+    }
+
+    /// The dense rows, to be refilled: `[rows, dim]`, contents unspecified.
+    pub fn dense_rows(&mut self, rows: usize, dim: usize) -> &mut [f32] {
+        if !matches!(self, Genomes::Dense(_)) {
+            *self = Genomes::default();
+        }
+        let Genomes::Dense(d) = self else { unreachable!("just made dense") };
+        d.dim = dim;
+        d.data.resize(rows * dim, 0.0);
+        &mut d.data
+    }
+}
+
+impl Lineages {
+    pub fn new() -> Lineages {
+        Lineages { offsets: vec![0], ..Lineages::default() }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Streams and scales of row `i`.
+    pub fn row(&self, i: usize) -> (&[u64], &[f32]) {
+        let range = self.offsets[i] as usize..self.offsets[i + 1] as usize;
+        (&self.streams[range.clone()], &self.scales[range])
+    }
+
+    pub fn push(&mut self, streams: &[u64], scales: &[f32]) {
+        self.streams.extend_from_slice(streams);
+        self.scales.extend_from_slice(scales);
+        self.offsets.push(self.streams.len() as u64);
+    }
+}
+
+impl Decoder {
+    /// Unclipped genes of a lineage; continues from its cached parent if there is one.
+    pub fn decode(&self, streams: &[u64], scales: &[f32], out: &mut Vec<f32>) {
+        out.resize(self.dim, 0.0);
+        let known = (0..streams.len()).rev().find_map(|n| self.parents.get(&streams[n]).map(|genes| (n, genes)));
+        let from = match known {
+            Some((n, genes)) => {
+                out.copy_from_slice(genes);
+                n + 1
+            }
+            None => {
+                self.init.draw(&lineage_stream(self.seed, streams[0]), out);
+                1
+            }
+        };
+        for (id, scale) in streams[from..].iter().zip(&scales[from..]) {
+            lineage_stream(self.seed, *id).add_normals(0, *scale, out);
+        }
+    }
+}
+
+impl Perturbation {
+    /// The noise stream of a pair.
+    pub fn stream(&self, pair: usize) -> Stream {
+        Stream::new(self.seed, Purpose::Perturbation, self.generation, pair as u64)
+    }
+
+    fn genes<'a>(&'a self, i: usize, scratch: &'a mut Scratch) -> &'a [f32] {
+        let member = self.first + i;
+        if member >= self.members {
+            return &self.center;
+        }
+        let tag = (self.center.as_ptr() as usize, self.generation, member / 2);
+        if scratch.pair != Some(tag) {
+            scratch.genes.resize(self.center.len(), 0.0);
+            scratch.mirror.resize(self.center.len(), 0.0);
+            self.stream(member / 2).mirrored(&self.center, self.sigma, &mut scratch.genes, &mut scratch.mirror);
+            scratch.pair = Some(tag);
+        }
+        if member.is_multiple_of(2) { &scratch.genes } else { &scratch.mirror }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoder() -> Decoder {
+        let init = Init::Network { layers: vec![3, 4, 2], weights: Weights::FanIn };
+        Decoder { seed: 5, dim: 26, init, bounds: None, parents: HashMap::new() }
+    }
+
+    #[test]
+    fn a_lineage_decodes_the_same_with_and_without_its_parent() {
+        let mut d = decoder();
+        let streams = [stream_id(0, 3), stream_id(1, 7), stream_id(2, 0)];
+        let scales = [1.0, 0.1, 0.2];
+        let (mut whole, mut parent, mut child) = (Vec::new(), Vec::new(), Vec::new());
+        d.decode(&streams, &scales, &mut whole);
+        d.decode(&streams[..2], &scales[..2], &mut parent);
+        d.parents.insert(streams[1], Arc::new(parent));
+        d.decode(&streams, &scales, &mut child);
+        assert_eq!(whole, child);
+    }
+
+    #[test]
+    fn initial_networks_have_the_stated_scale_and_zero_biases() {
+        for (weights, sd) in [(Weights::LecunUniform, 0.1), (Weights::FanIn, 0.1), (Weights::NormColumn, 0.1)] {
+            let layers = vec![100, 200, 3];
+            let mut genes = vec![9.0; 100 * 200 + 200 + 200 * 3 + 3];
+            Init::Network { layers, weights }.draw(&Stream::new(1, Purpose::Init, 0, 0), &mut genes);
+            let first = &genes[..20_000];
+            let measured = (first.iter().map(|x| f64::from(x * x)).sum::<f64>() / 20_000.0).sqrt();
+            assert!((measured - sd).abs() < 0.003, "{weights:?}: {measured}");
+            assert!(genes[20_000..20_200].iter().chain(&genes[20_800..]).all(|b| *b == 0.0));
+        }
+    }
+
+    #[test]
+    fn members_come_in_mirrored_pairs_and_the_rest_is_the_center() {
+        let center = Arc::new(vec![1.0f32; 100]);
+        let p = |first, rows| {
+            Genomes::Perturbation(Perturbation {
+                center: center.clone(),
+                sigma: 0.5,
+                seed: 1,
+                generation: 2,
+                first,
+                rows,
+                members: 4,
+            })
+        };
+        let mut s = Scratch::default();
+        let all: Vec<Vec<f32>> = (0..5).map(|i| p(0, 5).genes(i, &mut s).to_vec()).collect();
+        for j in 0..100 {
+            assert!((all[0][j] + all[1][j] - 2.0).abs() < 1e-6);
+            assert!((all[2][j] + all[3][j] - 2.0).abs() < 1e-6);
+        }
+        assert_ne!(all[0], all[2]);
+        assert_eq!(all[4], *center);
+        let mut fresh = Scratch::default();
+        assert_eq!(p(3, 2).genes(0, &mut fresh), all[3]);
+    }
+}

@@ -1,0 +1,60 @@
+//! The tables by which names in a configuration become things. Each crate has one; the conformance tests walk them.
+
+use crate::params::ParamInfo;
+use crate::{Archive, Axis, Result, Strategy, Task, TaskSpec};
+
+/// A task that can be named in `[task]`.
+pub struct TaskEntry {
+    pub name: &'static str,
+    /// One line: what it is, fitness, descriptor.
+    pub summary: &'static str,
+    pub params: fn() -> Vec<ParamInfo>,
+    /// Whether it acts through a network, so that `[policy]` means something.
+    pub network: bool,
+    pub build: fn(&TaskConfig<'_>) -> Result<Box<dyn Task>>,
+}
+
+/// What a task is built from.
+pub struct TaskConfig<'a> {
+    /// The `[task]` table: `name` and parameters.
+    pub task: &'a toml::Table,
+    /// The `[policy]` table.
+    pub policy: &'a toml::Table,
+}
+
+/// An archive that can be named as `archive.kind`.
+pub struct ArchiveEntry {
+    pub kind: &'static str,
+    pub summary: &'static str,
+    pub params: fn() -> Vec<ParamInfo>,
+    pub build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn Archive>>,
+}
+
+/// What an archive is built from.
+pub struct ArchiveConfig<'a> {
+    /// The `[archive]` table: `kind` and parameters.
+    pub archive: &'a toml::Table,
+    /// Run seed: centroids are drawn from it unless the parameters say otherwise.
+    pub seed: u64,
+    pub axes: &'a [Axis],
+    pub genome_dim: usize,
+    pub qd_offset: f64,
+    /// Store lineages, not dense genomes.
+    pub lineage: bool,
+}
+
+/// A strategy that can be named in `[strategy]`.
+pub struct StrategyEntry {
+    pub name: &'static str,
+    /// One line: what it is, with its paper.
+    pub summary: &'static str,
+    pub params: fn() -> Vec<ParamInfo>,
+    pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
+}
+
+/// What a strategy is built from.
+pub struct StrategyConfig<'a> {
+    /// The `[strategy]` table: `name` and parameters.
+    pub strategy: &'a toml::Table,
+    pub task: &'a TaskSpec,
+}

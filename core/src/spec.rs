@@ -1,0 +1,87 @@
+//! What tasks, archives and strategies say of themselves, once.
+
+use crate::genome::Init;
+
+/// One axis of the descriptor space.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    pub name: String,
+    /// Unit of the values, or empty.
+    pub unit: String,
+    pub lower: f64,
+    pub upper: f64,
+}
+
+impl Axis {
+    pub fn new(name: &str, unit: &str, lower: f64, upper: f64) -> Axis {
+        Axis { name: name.into(), unit: unit.into(), lower, upper }
+    }
+}
+
+/// What a task is: everything the engine, an archive or a strategy may ask about it. All tasks maximize.
+#[derive(Debug, Clone)]
+pub struct TaskSpec {
+    pub name: String,
+    /// Genes of a genome.
+    pub genome_dim: usize,
+    /// How the first genomes are drawn.
+    pub init: Init,
+    /// Every gene is clipped to this interval, if there is one.
+    pub bounds: Option<[f32; 2]>,
+    /// The descriptor's axes with their bounds; empty if the task has no descriptor.
+    pub descriptor: Vec<Axis>,
+    /// What the fitness is, with its unit: `forward progress + survival - control cost`.
+    pub fitness: String,
+    /// Added to every elite's fitness in the QD score, so that no elite lowers it.
+    pub qd_offset: f64,
+    /// Whether the evaluation ignores its seed.
+    pub deterministic: bool,
+    /// Numbers in an observation; 0 for a task that is not an episode.
+    pub observation_dim: usize,
+    /// Numbers in an action; 0 for a task that is not an episode.
+    pub action_dim: usize,
+    /// Steps of the longest episode; 1 for a task that is not an episode.
+    pub max_steps: u32,
+    /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us.
+    pub chunk: usize,
+}
+
+impl TaskSpec {
+    /// Axes of the descriptor.
+    pub fn descriptor_dim(&self) -> usize {
+        self.descriptor.len()
+    }
+}
+
+/// How an archive divides the descriptor space.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cells {
+    /// Equal boxes; `shape[i]` along axis i, the last axis varies fastest.
+    Grid { shape: Vec<usize> },
+    /// Voronoi cells of `centroids`, `[cells, k]`.
+    Cvt { centroids: Vec<f64> },
+}
+
+/// What an archive is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArchiveSpec {
+    /// `grid` or `cvt`.
+    pub kind: String,
+    pub axes: Vec<Axis>,
+    pub cells: Cells,
+    /// Number of cells.
+    pub capacity: usize,
+    pub qd_offset: f64,
+}
+
+/// What a strategy is.
+#[derive(Debug, Clone)]
+pub struct StrategySpec {
+    pub name: String,
+    /// Names of the variation operators, as the column `operator` numbers them.
+    pub operators: Vec<String>,
+    /// Columns it adds to the history: (name, unit, description).
+    pub history: Vec<(String, String, String)>,
+    /// Whether the archive will hold lineages instead of dense genomes.
+    pub lineage: bool,
+}

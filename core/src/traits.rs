@@ -1,0 +1,328 @@
+//! The four traits in which the crates meet: [`Task`] (with its [`Worker`]), [`Archive`], [`Strategy`], [`Comm`].
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::genome::{GenomeRef, Genomes};
+use crate::{ArchiveSpec, Batch, Result, StrategySpec, TaskSpec};
+
+/// How an evaluation ended, as the column `status` stores it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Fitness and descriptor are finite.
+    Ok = 0,
+    /// Fitness or descriptor came out as NaN or infinite.
+    NotFinite = 1,
+    /// The simulator or program failed.
+    Failed = 2,
+}
+
+/// A task: immutable, shared by all threads, each of which makes its own worker.
+pub trait Task: Send + Sync {
+    fn spec(&self) -> &TaskSpec;
+
+    /// An evaluator for one thread.
+    ///
+    /// # Errors
+    /// The worker's data (a simulator's, say) cannot be made.
+    fn worker(&self) -> Result<Box<dyn Worker + '_>>;
+}
+
+/// Evaluates genomes on one thread. A result is a pure function of (genes, seed, request).
+pub trait Worker: Send {
+    /// Scores the rows `rows` of the request; `scores` has one entry for each of them, zeroed.
+    fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>);
+}
+
+/// What is to be evaluated. All rows are of this rank's block.
+pub struct Request<'a> {
+    pub genomes: &'a Genomes,
+    /// Evaluation seed of each row.
+    pub seeds: &'a [u64],
+    /// Episodes end after this many steps at the latest (`u32::MAX`: the task's own limit alone).
+    pub max_steps: u32,
+    /// Applied to observations before the policy sees them.
+    pub normalization: Option<&'a Normalization>,
+    /// Rows of which the observations' sums are wanted; empty for none.
+    pub observed: &'a [bool],
+}
+
+/// Fixed statistics by which observations are normalized: `clamp((x - mean) / sd, -clip, clip)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalization {
+    pub mean: Vec<f32>,
+    pub sd: Vec<f32>,
+    pub clip: f32,
+}
+
+/// Where a worker writes its results, one entry for each row handed to it.
+pub struct Scores<'a> {
+    /// [`Status`] as a number.
+    pub status: &'a mut [u8],
+    pub fitness: &'a mut [f64],
+    /// `[rows, k]`.
+    pub descriptor: &'a mut [f64],
+    /// Environment steps taken.
+    pub steps: &'a mut [u32],
+    /// `[rows, 2 * observation_dim]` sums and sums of squares of the observations of observed rows; empty if none is.
+    pub moments: &'a mut [f64],
+}
+
+impl Scores<'_> {
+    /// Marks every row with a NaN or infinite value as not finite, and zeroes its values.
+    pub fn check_finite(&mut self) {
+        let k = self.descriptor.len() / self.fitness.len().max(1);
+        for i in 0..self.fitness.len() {
+            let d = &mut self.descriptor[i * k..(i + 1) * k];
+            let finite = self.fitness[i].is_finite() && d.iter().all(|x| x.is_finite());
+            if self.status[i] == Status::Ok as u8 && !finite {
+                self.status[i] = Status::NotFinite as u8;
+            }
+            if self.status[i] != Status::Ok as u8 {
+                self.fitness[i] = 0.0;
+                d.fill(0.0);
+            }
+        }
+    }
+}
+
+/// A block of candidates: what a strategy proposes and this rank evaluates.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    /// Candidates over all ranks.
+    pub total: usize,
+    /// The global numbers of this rank's rows; genomes, seeds and tags are of these rows.
+    pub block: Range<usize>,
+    pub genomes: Genomes,
+    /// Evaluation seeds.
+    pub seeds: Vec<u64>,
+    /// Further columns that travel with each row into the archive: `operator` i32, `parents` i64 x 2 (cells), …
+    pub tags: Batch,
+    /// Whether the rows are offered to the archive.
+    pub insert: bool,
+    /// See [`Request::max_steps`].
+    pub max_steps: Option<u32>,
+    pub normalization: Option<Arc<Normalization>>,
+    /// See [`Request::observed`].
+    pub observed: Vec<bool>,
+}
+
+/// What a strategy knows of the run.
+pub struct Context<'a> {
+    pub seed: u64,
+    pub generation: u64,
+    pub task: &'a TaskSpec,
+    pub comm: &'a dyn Comm,
+}
+
+impl Context<'_> {
+    /// The rows of `total` that belong to this rank.
+    pub fn block(&self, total: usize) -> Range<usize> {
+        block(total, self.comm.rank(), self.comm.size())
+    }
+}
+
+/// The rows of `total` that belong to `rank` of `size`: contiguous, sizes differing by at most one.
+pub fn block(total: usize, rank: usize, size: usize) -> Range<usize> {
+    let start = |r: usize| (total as u128 * r as u128 / size as u128) as usize;
+    start(rank)..start(rank + 1)
+}
+
+/// What became of the candidates.
+pub struct Told<'a> {
+    pub candidates: &'a Candidates,
+    /// All rows of all ranks in order: `status`, `fitness`, `descriptor`, `steps`, `seed`, the tags, and `moments` if asked for.
+    pub rows: &'a Batch,
+    /// What the archive made of them, if they were offered to it.
+    pub report: Option<&'a InsertReport>,
+}
+
+/// Whether a generation is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Generation,
+    /// The strategy asks again within this generation (to validate its best, say).
+    SameGeneration,
+}
+
+/// All that a strategy needs to go on, as tables of named columns.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    pub tables: Vec<(String, Batch)>,
+    /// What the strategy holds to be its result, if that is not the archive: `genome` f32 `[n, dim]` (or lineage columns), …
+    pub solution: Option<Batch>,
+}
+
+impl State {
+    /// The table of this name.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn table(&self, name: &str) -> Result<&Batch> {
+        let found = self.tables.iter().find(|(n, _)| n == name).map(|(_, b)| b);
+        found.ok_or_else(|| crate::Error::failed(format!("the checkpoint has no state table '{name}'")))
+    }
+}
+
+/// Makes candidates and learns from what became of them. Every rank runs the same strategy in lock-step.
+pub trait Strategy: Send {
+    fn spec(&self) -> &StrategySpec;
+
+    /// Fills in this rank's block of candidates (whose buffers are those of the last generation, to be reused).
+    ///
+    /// # Errors
+    /// Communication, or an archive that does not fit.
+    fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()>;
+
+    /// Learns from the evaluated candidates.
+    ///
+    /// # Errors
+    /// Communication.
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next>;
+
+    /// Appends the values of its history columns, in the order of its spec.
+    fn history(&self, row: &mut Vec<f64>);
+
+    /// Its state, whole on rank 0 (other ranks take part and may return less).
+    ///
+    /// # Errors
+    /// Communication.
+    fn save(&self, context: &Context<'_>) -> Result<State>;
+
+    /// Goes back to a saved state, handed whole to every rank.
+    ///
+    /// # Errors
+    /// A state that is not of this strategy and task.
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()>;
+}
+
+/// What the archive made of a row, as [`InsertReport::outcome`] stores it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Its evaluation failed, or its descriptor is refused as outside.
+    Invalid = 0,
+    /// Not better than its cell's elite.
+    Rejected = 1,
+    /// Better than its cell's elite.
+    Improved = 2,
+    /// Its cell was empty.
+    New = 3,
+}
+
+/// What the archive made of a batch. Outcomes and gains compare with the archive as it was before the batch.
+#[derive(Debug, Clone, Default)]
+pub struct InsertReport {
+    /// [`Outcome`] of each row.
+    pub outcome: Vec<u8>,
+    /// Fitness minus the elite's; for a new cell fitness plus the QD offset; 0 if rejected or invalid.
+    pub gain: Vec<f64>,
+    /// Rows that are elites now, in the order in which their cells were first touched.
+    pub kept: Vec<u32>,
+    /// Rows whose descriptor lay outside the archive's bounds.
+    pub outside: usize,
+}
+
+/// The replicated part of an archive: the columns that every rank holds, by cell.
+#[derive(Debug, Clone, Default)]
+pub struct Elites {
+    /// Filled cells in the order in which they were first filled.
+    pub filled: Vec<u32>,
+    /// Fitness of each cell's elite, NaN for an empty cell; `[cells]`.
+    pub fitness: Vec<f64>,
+    /// `[cells, k]`.
+    pub descriptor: Vec<f64>,
+    /// Generation at which it was found; `[cells]`.
+    pub generation: Vec<i64>,
+    /// Evaluation seed; `[cells]`.
+    pub seed: Vec<u64>,
+    /// Variation operator; `[cells]`.
+    pub operator: Vec<i32>,
+    /// Cells of the parents, -1 for none; `[cells, 2]`.
+    pub parents: Vec<i64>,
+    /// Rank that stores the genome; `[cells]`.
+    pub owner: Vec<u32>,
+}
+
+/// Genomes received from other ranks; owned by the caller of [`Archive::fetch`].
+#[derive(Debug, Default)]
+pub struct Inbox {
+    pub genomes: Genomes,
+}
+
+/// Keeps elites: a replicated index and a shard of the genomes.
+pub trait Archive: Send + Sync {
+    fn spec(&self) -> &ArchiveSpec;
+
+    /// Cell of each descriptor (`[rows, k]`): -1 where the descriptor is refused as outside.
+    fn locate(&self, descriptors: &[f64], cells: &mut [i64]);
+
+    /// Offers rows (`status`, `fitness`, `descriptor`, `cell`, `seed`, `operator`, `parents`; all ranks' rows in order); `genomes`
+    /// holds those of `block`. A row replaces an elite only if strictly better; within a batch the best wins, then the first.
+    ///
+    /// # Errors
+    /// A column is missing.
+    fn insert(
+        &mut self,
+        rows: &Batch,
+        block: Range<usize>,
+        genomes: &Genomes,
+        generation: u64,
+        comm: &dyn Comm,
+        report: &mut InsertReport,
+    ) -> Result<()>;
+
+    fn elites(&self) -> &Elites;
+
+    /// Brings genomes to the ranks that want them: rank r wants those of `cells[bounds[r]..bounds[r + 1]]`. All ranks call it
+    /// with equal arguments; each gets its own in order, borrowed from its shard or from `inbox`.
+    ///
+    /// # Errors
+    /// Communication, or an empty cell.
+    fn fetch<'a>(
+        &'a self,
+        cells: &[u32],
+        bounds: &[usize],
+        comm: &dyn Comm,
+        inbox: &'a mut Inbox,
+    ) -> Result<Vec<GenomeRef<'a>>>;
+
+    /// Replaces all elites: `rows` as in the file (`cell`, `fitness`, `descriptor`, `generation`, `operator`, `parents`, `seed`), in the order
+    /// in which cells were first filled, equal on all ranks; `genomes` are those of this rank's [`block`] of the rows.
+    ///
+    /// # Errors
+    /// Rows that do not fit the archive.
+    fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()>;
+}
+
+/// What ranks say to one another. All calls are collective: every rank makes them in the same order.
+pub trait Comm: Send + Sync {
+    fn rank(&self) -> usize;
+
+    fn size(&self) -> usize;
+
+    /// Every rank contributes `mine`; `out` becomes all contributions in rank order. `counts[r]` are rank r's bytes.
+    ///
+    /// # Errors
+    /// The transport failed.
+    fn all_gather(&self, mine: &[u8], counts: &[usize], out: &mut Vec<u8>) -> Result<()>;
+
+    /// `data` of rank `root` (whose length need not be known elsewhere) replaces that of all others.
+    ///
+    /// # Errors
+    /// The transport failed.
+    fn broadcast(&self, root: usize, data: &mut Vec<u8>) -> Result<()>;
+
+    /// `send[r]` goes to rank r; the result's entry r came from rank r. `receive[r]` are the bytes to come from rank r.
+    ///
+    /// # Errors
+    /// The transport failed.
+    fn all_to_all(&self, send: &[Vec<u8>], receive: &[usize]) -> Result<Vec<Vec<u8>>>;
+
+    /// Bitwise or over the ranks: stop words.
+    ///
+    /// # Errors
+    /// The transport failed.
+    fn any(&self, word: u64) -> Result<u64>;
+}

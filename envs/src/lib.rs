@@ -1,0 +1,1 @@
+//! What a genome is scored on: one file per family of tasks, policy networks, rollouts.
