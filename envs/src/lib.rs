@@ -1,1 +1,12 @@
 //! What a genome is scored on: one file per family of tasks, policy networks, rollouts.
+
+mod math;
+#[cfg(feature = "mujoco")]
+pub mod mujoco;
+mod policy;
+mod registry;
+mod rollout;
+
+pub use policy::{Activation, Mlp, MlpScratch, PolicyParams};
+pub use registry::{MUJOCO_TASKS, build, find, registry};
+pub use rollout::{End, Env, RolloutWorker, Step};

@@ -1,0 +1,8 @@
+//! Tasks in MuJoCo.
+
+use illume_core::TaskEntry;
+
+/// The MuJoCo tasks.
+pub fn registry() -> Vec<&'static TaskEntry> {
+    vec![]
+}

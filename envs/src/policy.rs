@@ -1,0 +1,251 @@
+//! Policies: multi-layer perceptrons evaluated straight from the flat genome.
+//!
+//! A genome holds, layer after layer, the weights `[inputs, outputs]` row-major and then the bias `[outputs]` (the order of
+//! flax, and of [`illume_core::Init::Network`]). Nothing is copied or packed: the kernel runs over outputs, so that a row of
+//! weights is read as it lies.
+
+use illume_core::{Init, Result, Weights, params, simd_dispatch, toml};
+
+use crate::math::tanh_in_place;
+
+params! {
+    /// The `[policy]` table.
+    pub struct PolicyParams {
+        /// Units of each hidden layer; an empty list makes the policy linear.
+        hidden: Vec<usize> = vec![64, 64], each(range(1, 65_536));
+        /// Activation of the hidden layers; outputs always pass through tanh.
+        activation: String = "tanh".into(), one_of(&["tanh", "relu"]);
+        /// Law of the first weights: uniform with variance 1 / fan-in, normalized columns, or normal with sd 1 / sqrt(fan-in).
+        init: String = "lecun_uniform".into(), one_of(&["lecun_uniform", "norm_column", "fan_in"]);
+    }
+}
+
+impl PolicyParams {
+    /// Reads the `[policy]` table; a task may prefer other hidden layers than 64, 64 where the table names none.
+    ///
+    /// # Errors
+    /// Every wrong value and unknown key at once.
+    pub fn read(table: &toml::Table, default_hidden: &[usize]) -> Result<PolicyParams> {
+        let mut params: PolicyParams = params::read(table, "policy", &[])?;
+        if !table.contains_key("hidden") {
+            params.hidden = default_hidden.to_vec();
+        }
+        Ok(params)
+    }
+
+    /// The network between an observation and an action of these sizes.
+    pub fn mlp(&self, observation_dim: usize, action_dim: usize) -> Mlp {
+        let activation = if self.activation == "relu" {
+            Activation::Relu
+        } else {
+            Activation::Tanh
+        };
+        Mlp::new(observation_dim, &self.hidden, action_dim, activation)
+    }
+
+    /// How the first genomes of this network are drawn.
+    pub fn init(&self, mlp: &Mlp) -> Init {
+        let weights = match self.init.as_str() {
+            "norm_column" => Weights::NormColumn,
+            "fan_in" => Weights::FanIn,
+            _ => Weights::LecunUniform,
+        };
+        Init::Network {
+            layers: mlp.layers(),
+            weights,
+        }
+    }
+}
+
+/// What hidden units do with their sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    Tanh,
+    Relu,
+}
+
+/// The shape of a perceptron; its weights are the genome's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mlp {
+    layers: Vec<usize>,
+    activation: Activation,
+}
+
+/// Values of the layer being read and of the one being written; one for each thread.
+#[derive(Debug, Clone, Default)]
+pub struct MlpScratch {
+    from: Vec<f32>,
+    to: Vec<f32>,
+}
+
+impl Mlp {
+    pub fn new(observation_dim: usize, hidden: &[usize], action_dim: usize, activation: Activation) -> Mlp {
+        let mut layers = vec![observation_dim];
+        layers.extend_from_slice(hidden);
+        layers.push(action_dim);
+        Mlp { layers, activation }
+    }
+
+    /// Units of every layer, input to output.
+    pub fn layers(&self) -> Vec<usize> {
+        self.layers.clone()
+    }
+
+    /// Genes of a genome: all weights and biases.
+    pub fn params(&self) -> usize {
+        self.layers.windows(2).map(|p| (p[0] + 1) * p[1]).sum()
+    }
+
+    pub fn observation_dim(&self) -> usize {
+        self.layers[0]
+    }
+
+    pub fn action_dim(&self) -> usize {
+        self.layers[self.layers.len() - 1]
+    }
+
+    /// Buffers for [`Mlp::forward`].
+    pub fn scratch(&self) -> MlpScratch {
+        let width = self.layers.iter().copied().max().unwrap_or(0).next_multiple_of(WIDE);
+        MlpScratch {
+            from: vec![0.0; width],
+            to: vec![0.0; width],
+        }
+    }
+
+    /// The action `[action_dim]` in [-1, 1] that `genes` `[params]` take on `observation` `[observation_dim]`.
+    ///
+    /// Bits depend on neither vector width nor processor: input i of a sum goes to partial sum i mod 4, in order, fused, and
+    /// the unit's sum is `((s0 + s1) + (s2 + s3)) + bias`. NaN in gives NaN out.
+    ///
+    /// # Panics
+    /// A length does not fit, or the scratch is of a smaller network.
+    pub fn forward(&self, genes: &[f32], observation: &[f32], scratch: &mut MlpScratch, action: &mut [f32]) {
+        assert_eq!(genes.len(), self.params(), "genes of a network {:?}", self.layers);
+        assert_eq!(
+            observation.len(),
+            self.observation_dim(),
+            "observation of a network {:?}",
+            self.layers
+        );
+        assert_eq!(action.len(), self.action_dim(), "action of a network {:?}", self.layers);
+        run(self, genes, observation, scratch, action);
+    }
+}
+
+/// Outputs computed together where that many are left, and where fewer are.
+const WIDE: usize = 32;
+const NARROW: usize = 16;
+
+fn run(mlp: &Mlp, genes: &[f32], observation: &[f32], scratch: &mut MlpScratch, action: &mut [f32]) {
+    simd_dispatch!(
+        fn [](mlp: &Mlp, genes: &[f32], observation: &[f32], scratch: &mut MlpScratch, action: &mut [f32]) {
+            forward_body(mlp, genes, observation, scratch, action)
+        }
+    )
+}
+
+#[inline(always)]
+fn forward_body(mlp: &Mlp, genes: &[f32], observation: &[f32], scratch: &mut MlpScratch, action: &mut [f32]) {
+    let MlpScratch { from, to } = scratch;
+    let mut at = 0;
+    let count = mlp.layers.len() - 1;
+    for l in 0..count {
+        let [fan_in, fan_out] = [mlp.layers[l], mlp.layers[l + 1]];
+        let input = if l == 0 { observation } else { &from[..fan_in] };
+        layer(&genes[at..], fan_in, fan_out, input, to);
+        let sums = &mut to[..fan_out.next_multiple_of(NARROW)];
+        if l + 1 == count || mlp.activation == Activation::Tanh {
+            tanh_in_place(sums);
+        } else {
+            relu_in_place(sums);
+        }
+        std::mem::swap(from, to);
+        at += (fan_in + 1) * fan_out;
+    }
+    action.copy_from_slice(&from[..action.len()]);
+}
+
+/// Sums of one layer. `genes` begins with the layer's weights; `sums` is written up to the next multiple of [`NARROW`], with
+/// values without meaning beyond `fan_out`.
+#[inline(always)]
+fn layer(genes: &[f32], fan_in: usize, fan_out: usize, input: &[f32], sums: &mut [f32]) {
+    let mut first = 0;
+    while first + WIDE <= fan_out {
+        block::<WIDE>(genes, fan_in, fan_out, first, input, sums);
+        first += WIDE;
+    }
+    while first < fan_out {
+        block::<NARROW>(genes, fan_in, fan_out, first, input, sums);
+        first += NARROW;
+    }
+}
+
+/// Sums of the outputs `first..first + B`, with four partial sums each in registers. Where fewer outputs are left, what lies
+/// behind a row is read in their place.
+#[inline(always)]
+fn block<const B: usize>(genes: &[f32], fan_in: usize, fan_out: usize, first: usize, input: &[f32], sums: &mut [f32]) {
+    let [mut s0, mut s1, mut s2, mut s3] = [[0.0f32; B]; 4];
+    let mut i = 0;
+    while i + 4 <= fan_in {
+        let at = i * fan_out + first;
+        let Some(last) = genes[at + 3 * fan_out..].first_chunk::<B>() else {
+            break;
+        };
+        let (Some(r0), Some(r1), Some(r2)) = (
+            genes[at..].first_chunk::<B>(),
+            genes[at + fan_out..].first_chunk::<B>(),
+            genes[at + 2 * fan_out..].first_chunk::<B>(),
+        ) else {
+            break;
+        };
+        add::<B>(&mut s0, r0, input[i]);
+        add::<B>(&mut s1, r1, input[i + 1]);
+        add::<B>(&mut s2, r2, input[i + 2]);
+        add::<B>(&mut s3, last, input[i + 3]);
+        i += 4;
+    }
+    // What is left: fewer than four rows, or rows too near the end of the genome to be read past their end.
+    while i < fan_in {
+        let row = padded::<B>(genes, i * fan_out + first, fan_out - first);
+        match i % 4 {
+            0 => add::<B>(&mut s0, &row, input[i]),
+            1 => add::<B>(&mut s1, &row, input[i]),
+            2 => add::<B>(&mut s2, &row, input[i]),
+            _ => add::<B>(&mut s3, &row, input[i]),
+        }
+        i += 1;
+    }
+    let bias = padded::<B>(genes, fan_in * fan_out + first, fan_out - first);
+    let out = &mut sums[first..first + B];
+    for k in 0..B {
+        out[k] = ((s0[k] + s1[k]) + (s2[k] + s3[k])) + bias[k];
+    }
+}
+
+#[inline(always)]
+fn add<const B: usize>(sum: &mut [f32; B], row: &[f32; B], input: f32) {
+    for k in 0..B {
+        sum[k] = row[k].mul_add(input, sum[k]);
+    }
+}
+
+/// `genes[at..at + B]`, of which at least `needed` (or B) exist; zero where there are none.
+#[inline(always)]
+fn padded<const B: usize>(genes: &[f32], at: usize, needed: usize) -> [f32; B] {
+    if let Some(row) = genes[at..].first_chunk::<B>() {
+        return *row;
+    }
+    let mut row = [0.0; B];
+    let n = needed.min(B);
+    row[..n].copy_from_slice(&genes[at..at + n]);
+    row
+}
+
+#[inline(always)]
+fn relu_in_place(values: &mut [f32]) {
+    for v in values {
+        // Not `max`, which would swallow NaN.
+        *v = if *v < 0.0 { 0.0 } else { *v };
+    }
+}
