@@ -1,8 +1,112 @@
-//! Tasks in MuJoCo.
+//! Walking robots in MuJoCo: Gymnasium's models and `*-v5` semantics, as quality-diversity tasks.
+//!
+//! `*_uni` tasks reward walking forward and tell robots apart by how much each foot is on the floor; `*_omni` tasks reward
+//! surviving cheaply and tell robots apart by where they end (after QDax: Lim, Allard, Grillotti and Cully, 'Accelerated
+//! Quality-Diversity through Massive Parallelism', 2022). Physics is a pure function of (genes, seed): every episode starts from
+//! reset simulation data, warm starts included.
 
-use illume_core::TaskEntry;
+mod ant;
+mod humanoid;
+mod native;
+mod planar;
+mod robot;
+mod settings;
+mod simulator;
+mod trap;
+
+use illume_core::params::{self, Params};
+use illume_core::{Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, toml};
+
+pub use robot::{Episode, Robot};
+pub use settings::Plan;
+pub use simulator::{Model, Simulator};
+
+use crate::policy::{Mlp, PolicyParams};
+use crate::rollout::RolloutWorker;
+
+macro_rules! entries {
+    ($($name:literal, $params:ty, $plan:path, $summary:literal;)*) => {
+        static REGISTRY: &[TaskEntry] = &[$(TaskEntry {
+            name: $name,
+            summary: $summary,
+            params: <$params as Params>::describe,
+            network: true,
+            build: |config| build($name, config),
+        }),*];
+
+        /// What the task of this name does under the parameters of a `[task]` table; none if there is no such task here.
+        ///
+        /// # Errors
+        /// Every wrong parameter at once.
+        pub fn plan(name: &str, table: &toml::Table) -> Option<Result<Plan>> {
+            match name {
+                $($name => Some(params::read::<$params>(table, "task", &["name"]).map(|p| $plan(&p))),)*
+                _ => None,
+            }
+        }
+    };
+}
+entries! {
+    "halfcheetah_uni", planar::HalfCheetahUni, planar::halfcheetah,
+        "HalfCheetah-v5: forward progress - control cost; share of steps on the front and on the back foot";
+    "walker2d_uni", planar::Walker2dUni, planar::walker2d,
+        "Walker2d-v5: forward progress + survival - control cost; share of steps on each foot";
+    "hopper_uni", planar::HopperUni, planar::hopper,
+        "Hopper-v5: forward progress + survival - control cost; share of steps on the foot";
+    "ant_uni", ant::AntUni, ant::uni,
+        "Ant-v5: forward progress + survival - control and contact cost; share of steps on each of four feet";
+    "humanoid_uni", humanoid::HumanoidUni, humanoid::uni,
+        "Humanoid-v5: forward progress + survival - control and contact cost; share of steps on each foot";
+    "ant_omni", ant::AntOmni, ant::omni,
+        "Ant that may go anywhere: survival - control cost; final x and y";
+    "anttrap_omni", ant::AntOmni, ant::trap,
+        "Ant before a trap of three walls: survival - control cost; final x and y";
+    "humanoid_omni", humanoid::HumanoidOmni, humanoid::omni,
+        "Humanoid that may go anywhere: survival - control cost; final x and y";
+}
 
 /// The MuJoCo tasks.
-pub fn registry() -> Vec<&'static TaskEntry> {
-    vec![]
+pub fn registry() -> &'static [TaskEntry] {
+    REGISTRY
+}
+
+struct RobotTask {
+    robot: Robot,
+    policy: Mlp,
+    spec: TaskSpec,
+}
+
+fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
+    let Some(plan) = plan(name, config.task) else {
+        return Err(illume_core::Error::failed(format!("there is no MuJoCo task '{name}'")));
+    };
+    let Plan { recipe, episode_length, backward, fitness } = plan?;
+    let params = PolicyParams::read(config.policy, &[64, 64])?;
+    let robot = Robot::new(recipe)?;
+    let policy = params.mlp(robot.observation_dim(), robot.model().sizes().controls);
+    let spec = TaskSpec {
+        name: name.into(),
+        genome_dim: policy.params(),
+        init: params.init(&policy),
+        bounds: None,
+        descriptor: robot.axes(),
+        fitness: fitness.into(),
+        qd_offset: robot.qd_offset(episode_length, backward),
+        deterministic: robot.recipe().noise.scale == 0.0,
+        observation_dim: policy.observation_dim(),
+        action_dim: policy.action_dim(),
+        max_steps: episode_length,
+        chunk: 1,
+    };
+    Ok(Box::new(RobotTask { robot, policy, spec }))
+}
+
+impl Task for RobotTask {
+    fn spec(&self) -> &TaskSpec {
+        &self.spec
+    }
+
+    fn worker(&self) -> Result<Box<dyn Worker + '_>> {
+        Ok(Box::new(RolloutWorker::new(self.robot.episode()?, &self.policy, &self.spec)))
+    }
 }

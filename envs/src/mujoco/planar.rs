@@ -1,0 +1,120 @@
+//! HalfCheetah, Walker2d and Hopper, which move in the plane of x and z.
+
+use super::robot::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Reward};
+use super::settings::{Common, Plan, robot_params};
+
+robot_params! {
+    /// `[task]` of `halfcheetah_uni`; the defaults are those of HalfCheetah-v5.
+    HalfCheetahUni { episode: 1000, noise: 0.1, control: 0.1, blind: true }
+    /// Reward for each m/s forward.
+    forward_reward_weight: f64 = 1.0, range(-1000.0, 1000.0);
+}
+
+robot_params! {
+    /// `[task]` of `walker2d_uni`; the defaults are those of Walker2d-v5.
+    Walker2dUni { episode: 1000, noise: 5e-3, control: 1e-3, blind: true }
+    /// Reward for each m/s forward.
+    forward_reward_weight: f64 = 1.0, range(-1000.0, 1000.0);
+    /// Reward for a step that leaves the robot healthy.
+    healthy_reward: f64 = 1.0, at_least(0.0);
+    /// Whether the episode ends when the robot falls.
+    terminate_when_unhealthy: bool = true, any();
+}
+
+robot_params! {
+    /// `[task]` of `hopper_uni`; the defaults are those of Hopper-v5.
+    HopperUni { episode: 1000, noise: 5e-3, control: 1e-3, blind: true }
+    /// Reward for each m/s forward.
+    forward_reward_weight: f64 = 1.0, range(-1000.0, 1000.0);
+    /// Reward for a step that leaves the robot healthy.
+    healthy_reward: f64 = 1.0, at_least(0.0);
+    /// Whether the episode ends when the robot falls.
+    terminate_when_unhealthy: bool = true, any();
+}
+
+/// Velocities of Walker2d and Hopper are clipped to this in observations.
+const VELOCITY_CLIP: f64 = 10.0;
+
+pub fn halfcheetah(params: &HalfCheetahUni) -> Plan {
+    let common = params.common();
+    let reward = Reward { terminate: false, ..reward(&common, params.forward_reward_weight, 0.0) };
+    let recipe = Recipe {
+        file: "half_cheetah.xml",
+        frames: common.frames(5),
+        noise: Noise { scale: common.reset_noise_scale, velocity: Law::Normal },
+        observation: observation(&common, f64::INFINITY),
+        descriptor: Descriptor::Feet(&[("ffoot", "front_foot"), ("bfoot", "back_foot")]),
+        ..planar(&common, reward)
+    };
+    let fitness = "forward progress - control cost";
+    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness }
+}
+
+pub fn walker2d(params: &Walker2dUni) -> Plan {
+    let common = params.common();
+    let terminate = params.terminate_when_unhealthy;
+    let reward = Reward { terminate, ..reward(&common, params.forward_reward_weight, params.healthy_reward) };
+    let recipe = Recipe {
+        file: "walker2d_v5.xml",
+        healthy: |position, _| within(position[1], 0.8, 2.0) && within(position[2], -1.0, 1.0),
+        descriptor: Descriptor::Feet(&[("foot_geom", "right_foot"), ("foot_left_geom", "left_foot")]),
+        ..planar(&common, reward)
+    };
+    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness: FITNESS }
+}
+
+pub fn hopper(params: &HopperUni) -> Plan {
+    let common = params.common();
+    let terminate = params.terminate_when_unhealthy;
+    let reward = Reward { terminate, ..reward(&common, params.forward_reward_weight, params.healthy_reward) };
+    let recipe = Recipe {
+        file: "hopper.xml",
+        healthy: |position, velocity| {
+            let calm = position[2..].iter().chain(velocity).all(|x| within(*x, -100.0, 100.0));
+            calm && position[1] > 0.7 && within(position[2], -0.2, 0.2)
+        },
+        descriptor: Descriptor::Feet(&[("foot_geom", "foot")]),
+        ..planar(&common, reward)
+    };
+    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness: FITNESS }
+}
+
+const FITNESS: &str = "forward progress + survival - control cost";
+
+/// What the three have in common.
+fn planar(common: &Common, reward: Reward) -> Recipe {
+    Recipe {
+        file: "",
+        integrator: common.integrator.clone(),
+        walls: &[],
+        frames: common.frames(4),
+        root: 3,
+        noise: Noise { scale: common.reset_noise_scale, velocity: Law::Uniform },
+        observation: observation(common, VELOCITY_CLIP),
+        progress: Progress::Slider,
+        healthy: |_, _| true,
+        reward,
+        descriptor: Descriptor::Feet(&[]),
+    }
+}
+
+fn reward(common: &Common, forward: f64, healthy: f64) -> Reward {
+    Reward {
+        forward,
+        healthy,
+        control: common.ctrl_cost_weight,
+        contact: 0.0,
+        limit: ContactLimit::Force(0.0),
+        terminate: true,
+        positive: common.positive_reward,
+    }
+}
+
+fn observation(common: &Common, clip: f64) -> Vec<Part> {
+    let start = usize::from(common.exclude_current_positions);
+    vec![Part::Pose { start }, Part::Velocities { clip }]
+}
+
+fn within(x: f64, low: f64, high: f64) -> bool {
+    low < x && x < high
+}
