@@ -1,0 +1,43 @@
+//! Where illume runs: one process or MPI ranks behind core's [`Comm`], the thread pool, stop signals, and leaving together.
+//!
+//! ```no_run
+//! use illume_cluster::{abort_on_panic, connect, signals, threads};
+//!
+//! fn main() -> Result<(), illume_core::Error> {
+//!     abort_on_panic();
+//!     threads::pin_libraries();
+//!     signals::install()?;
+//!     let cluster = connect()?;
+//!     threads::configure(threads::plan(None, cluster.node()).threads)?;
+//!     let words = cluster.comm().any(signals::stop_word())?;
+//!     std::process::exit(cluster.leave(if words & signals::STOP != 0 { signals::EXIT_REQUEUE } else { 0 }, None));
+//! }
+//! ```
+
+mod agree;
+mod arguments;
+mod connect;
+mod launch;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod node;
+mod panics;
+#[cfg(feature = "mpi")]
+mod pinned;
+mod quiet;
+pub mod ranks;
+pub mod signals;
+mod solo;
+pub mod suite;
+pub mod threads;
+
+pub use agree::agree;
+pub use connect::{CHUNK_BYTES, Cluster, connect};
+pub use illume_core::Comm;
+pub use launch::launched_rank;
+#[cfg(feature = "mpi")]
+pub use mpi::Mpi;
+pub use node::Node;
+pub use panics::abort_on_panic;
+pub use ranks::run_ranks;
+pub use solo::Solo;
