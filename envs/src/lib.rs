@@ -1,11 +1,16 @@
 //! What a genome is scored on: one file per family of tasks, policy networks, rollouts.
 
+mod arm;
+mod functions;
 mod math;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 mod policy;
 mod registry;
 mod rollout;
+#[cfg(test)]
+mod testing;
+mod transpose;
 
 pub use policy::{Activation, Mlp, MlpScratch, PolicyParams};
 pub use registry::{MUJOCO_TASKS, build, find, registry};

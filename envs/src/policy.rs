@@ -189,34 +189,34 @@ fn block<const B: usize>(genes: &[f32], fan_in: usize, fan_out: usize, first: us
     let mut i = 0;
     while i + 4 <= fan_in {
         let at = i * fan_out + first;
-        let Some(last) = genes[at + 3 * fan_out..].first_chunk::<B>() else {
-            break;
-        };
-        let (Some(r0), Some(r1), Some(r2)) = (
+        let (Some(r0), Some(r1), Some(r2), Some(r3)) = (
             genes[at..].first_chunk::<B>(),
             genes[at + fan_out..].first_chunk::<B>(),
             genes[at + 2 * fan_out..].first_chunk::<B>(),
+            genes[at + 3 * fan_out..].first_chunk::<B>(),
         ) else {
             break;
         };
-        add::<B>(&mut s0, r0, input[i]);
-        add::<B>(&mut s1, r1, input[i + 1]);
-        add::<B>(&mut s2, r2, input[i + 2]);
-        add::<B>(&mut s3, last, input[i + 3]);
+        s0 = add(s0, r0, input[i]);
+        s1 = add(s1, r1, input[i + 1]);
+        s2 = add(s2, r2, input[i + 2]);
+        s3 = add(s3, r3, input[i + 3]);
         i += 4;
     }
     // What is left: fewer than four rows, or rows too near the end of the genome to be read past their end.
     while i < fan_in {
-        let row = padded::<B>(genes, i * fan_out + first, fan_out - first);
-        match i % 4 {
-            0 => add::<B>(&mut s0, &row, input[i]),
-            1 => add::<B>(&mut s1, &row, input[i]),
-            2 => add::<B>(&mut s2, &row, input[i]),
-            _ => add::<B>(&mut s3, &row, input[i]),
+        let (mut rows, mut inputs) = ([[0.0; B]; 4], [0.0; 4]);
+        for r in 0..4.min(fan_in - i) {
+            rows[r] = padded(genes, (i + r) * fan_out + first, fan_out - first);
+            inputs[r] = input[i + r];
         }
-        i += 1;
+        s0 = add(s0, &rows[0], inputs[0]);
+        s1 = add(s1, &rows[1], inputs[1]);
+        s2 = add(s2, &rows[2], inputs[2]);
+        s3 = add(s3, &rows[3], inputs[3]);
+        i += 4;
     }
-    let bias = padded::<B>(genes, fan_in * fan_out + first, fan_out - first);
+    let bias: [f32; B] = padded(genes, fan_in * fan_out + first, fan_out - first);
     let out = &mut sums[first..first + B];
     for k in 0..B {
         out[k] = ((s0[k] + s1[k]) + (s2[k] + s3[k])) + bias[k];
@@ -224,10 +224,11 @@ fn block<const B: usize>(genes: &[f32], fan_in: usize, fan_out: usize, first: us
 }
 
 #[inline(always)]
-fn add<const B: usize>(sum: &mut [f32; B], row: &[f32; B], input: f32) {
+fn add<const B: usize>(mut sum: [f32; B], row: &[f32; B], input: f32) -> [f32; B] {
     for k in 0..B {
         sum[k] = row[k].mul_add(input, sum[k]);
     }
+    sum
 }
 
 /// `genes[at..at + B]`, of which at least `needed` (or B) exist; zero where there are none.
@@ -247,5 +248,127 @@ fn relu_in_place(values: &mut [f32]) {
     for v in values {
         // Not `max`, which would swallow NaN.
         *v = if *v < 0.0 { 0.0 } else { *v };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use illume_core::{Purpose, Stream};
+
+    /// The same sums in the stated order, one output at a time; tanh of the standard library if `exact`.
+    fn twin(mlp: &Mlp, genes: &[f32], observation: &[f32], exact: bool) -> Vec<f32> {
+        let layers = mlp.layers();
+        let (mut x, mut at) = (observation.to_vec(), 0);
+        for (l, pair) in layers.windows(2).enumerate() {
+            let [fan_in, fan_out] = [pair[0], pair[1]];
+            let sum = |j: usize| {
+                let mut s = [0.0f32; 4];
+                for i in 0..fan_in {
+                    s[i % 4] = genes[at + i * fan_out + j].mul_add(x[i], s[i % 4]);
+                }
+                ((s[0] + s[1]) + (s[2] + s[3])) + genes[at + fan_in * fan_out + j]
+            };
+            let relu = l + 2 < layers.len() && mlp.activation == Activation::Relu;
+            let act = |v: f32| match (relu, exact) {
+                (true, _) => v.max(0.0),
+                (_, true) => v.tanh(),
+                _ => crate::math::tanh(v),
+            };
+            x = (0..fan_out).map(|j| act(sum(j))).collect();
+            at += (fan_in + 1) * fan_out;
+        }
+        x
+    }
+
+    #[test]
+    fn the_kernel_equals_its_plain_twin_bit_for_bit_at_any_size() {
+        for (n, (o, hidden, a)) in [
+            (17, vec![64, 64], 6),
+            (27, vec![64, 64], 8),
+            (1, vec![], 1),
+            (3, vec![], 40),
+            (5, vec![1, 1, 1], 2),
+            (11, vec![16], 2),
+            (7, vec![33, 47, 96], 17),
+            (4, vec![31, 15], 16),
+            (87, vec![128, 128], 8),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for activation in [Activation::Tanh, Activation::Relu] {
+                let mlp = Mlp::new(o, &hidden, a, activation);
+                let stream = Stream::new(n as u64, Purpose::Init, 0, 0);
+                let mut genes = vec![0.0; mlp.params()];
+                let mut observation = vec![0.0; o];
+                stream.add_normals(0, 0.3, &mut genes);
+                stream.normals(1 << 20, &mut observation);
+                let (mut scratch, mut action) = (mlp.scratch(), vec![9.0; a]);
+                mlp.forward(&genes, &observation, &mut scratch, &mut action);
+                assert_eq!(action, twin(&mlp, &genes, &observation, false), "{:?}", mlp.layers);
+                for (x, y) in action.iter().zip(twin(&mlp, &genes, &observation, true)) {
+                    assert!((x - y).abs() < 2e-6, "{x} {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_layout_is_weights_by_input_then_bias() {
+        let mlp = Mlp::new(2, &[], 2, Activation::Tanh);
+        let mut action = [0.0; 2];
+        mlp.forward(
+            &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+            &[1.0, 2.0],
+            &mut mlp.scratch(),
+            &mut action,
+        );
+        assert!((action[0] - (0.1f32 + 0.6 + 0.5).tanh()).abs() < 1e-6);
+        assert!((action[1] - (0.2f32 + 0.8 + 0.6).tanh()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_cheetah_network_has_the_known_number_of_parameters() {
+        let mlp = PolicyParams::default().mlp(17, 6);
+        assert_eq!((mlp.layers(), mlp.params()), (vec![17, 64, 64, 6], 5702));
+    }
+
+    #[test]
+    fn nan_reaches_the_action_and_nothing_panics() {
+        for activation in [Activation::Tanh, Activation::Relu] {
+            let mlp = Mlp::new(3, &[20, 20], 2, activation);
+            let mut action = [0.0; 2];
+            for gene in [f32::NAN, f32::INFINITY] {
+                mlp.forward(
+                    &vec![gene; mlp.params()],
+                    &[0.5, -1.0, 0.0],
+                    &mut mlp.scratch(),
+                    &mut action,
+                );
+                assert!(action.iter().all(|a| a.is_nan() || a.abs() == 1.0), "{action:?}");
+            }
+            mlp.forward(
+                &vec![0.1; mlp.params()],
+                &[f32::NAN, 0.0, 0.0],
+                &mut mlp.scratch(),
+                &mut action,
+            );
+            assert!(action.iter().all(|a| a.is_nan()));
+        }
+    }
+
+    #[test]
+    fn a_task_may_prefer_other_layers_but_the_user_decides() {
+        let read = |text: &str| PolicyParams::read(&text.parse().unwrap(), &[16]);
+        assert_eq!(read("").unwrap().hidden, [16]);
+        assert_eq!(read("hidden = [3, 4]").unwrap().hidden, [3, 4]);
+        assert!(read("hidden = []").unwrap().hidden.is_empty());
+        assert!(
+            read("activation = \"gelu\"")
+                .unwrap_err()
+                .to_string()
+                .contains("policy.activation")
+        );
     }
 }

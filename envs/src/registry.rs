@@ -18,7 +18,11 @@ pub const MUJOCO_TASKS: [&str; 8] = [
 /// Every task of this build.
 pub fn registry() -> Vec<&'static TaskEntry> {
     #[allow(unused_mut)]
-    let mut entries: Vec<&'static TaskEntry> = vec![];
+    let mut entries: Vec<&'static TaskEntry> = vec![
+        &crate::arm::ENTRY,
+        &crate::functions::SPHERE,
+        &crate::functions::RASTRIGIN,
+    ];
     #[cfg(feature = "mujoco")]
     entries.extend(crate::mujoco::registry());
     entries

@@ -1,0 +1,232 @@
+//! `sphere` and `rastrigin`: the linear projection benchmarks of Fontaine, Togelius, Nikolaidis and Hoover, 'Covariance matrix
+//! adaptation for the rapid illumination of behavior space' (GECCO 2020), in the form of pyribs' `examples/sphere.py`.
+//!
+//! The optimum lies at 2.048 = 0.4 * 5.12 in every gene and scores 100; a genome of -5.12 scores 0, and what lies farther out
+//! less (the QD offset is 0 all the same, as in pyribs, so that scores compare). Descriptors are the sums of either half of
+//! the genes, where a gene x beyond ±5.12 counts as 5.12 / x.
+
+use std::ops::Range;
+
+use illume_core::{
+    Axis, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, simd_dispatch,
+};
+
+use crate::math::cos_turns;
+
+params! {
+    /// Parameters of `sphere` and `rastrigin`.
+    pub struct FunctionParams {
+        /// Genes of a genome.
+        dim: usize = 100, range(2, 100_000_000);
+    }
+}
+
+/// The registry's entries.
+pub const SPHERE: TaskEntry = TaskEntry {
+    name: "sphere",
+    summary: "sphere function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
+    params: <FunctionParams as params::Params>::describe,
+    network: false,
+    build: |config| build(config, "sphere", Raw::Sphere),
+};
+pub const RASTRIGIN: TaskEntry = TaskEntry {
+    name: "rastrigin",
+    summary: "Rastrigin function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
+    params: <FunctionParams as params::Params>::describe,
+    network: false,
+    build: |config| build(config, "rastrigin", Raw::Rastrigin),
+};
+
+/// Genes are meant to lie within ±BOX.
+const BOX: f64 = 5.12;
+/// The optimum, in every gene.
+const OPTIMUM: f64 = 0.4 * BOX;
+/// Rastrigin's amplitude.
+const AMPLITUDE: f64 = 10.0;
+
+fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>> {
+    let FunctionParams { dim } = params::read(config.task, "task", &["name"])?;
+    let reach = |genes: usize| genes as f64 * BOX;
+    let (first, second) = (reach(dim / 2), reach(dim - dim / 2));
+    let worst = dim as f64 * raw.gene(-BOX - OPTIMUM);
+    Ok(Box::new(Function {
+        raw,
+        worst,
+        spec: TaskSpec {
+            name: name.into(),
+            genome_dim: dim,
+            init: Init::Normal { mean: 0.0, sd: 0.5 },
+            bounds: None,
+            descriptor: vec![
+                Axis::new("first half", "", -first, first),
+                Axis::new("second half", "", -second, second),
+            ],
+            fitness: format!("{name} function, 100 at its optimum, 0 at genes of -{BOX}"),
+            qd_offset: 0.0,
+            deterministic: true,
+            observation_dim: 0,
+            action_dim: 0,
+            max_steps: 1,
+            chunk: 64,
+        },
+    }))
+}
+
+/// A function that is a sum over genes, to be minimized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Raw {
+    Sphere,
+    Rastrigin,
+}
+
+impl Raw {
+    /// What a gene at distance d from the optimum adds.
+    #[inline(always)]
+    fn gene(self, d: f64) -> f64 {
+        match self {
+            Raw::Sphere => d * d,
+            Raw::Rastrigin => d * d + AMPLITUDE * (1.0 - cos_turns(d)),
+        }
+    }
+}
+
+struct Function {
+    raw: Raw,
+    /// The function where it scores 0.
+    worst: f64,
+    spec: TaskSpec,
+}
+
+impl Task for Function {
+    fn spec(&self) -> &TaskSpec {
+        &self.spec
+    }
+
+    fn worker(&self) -> Result<Box<dyn Worker + '_>> {
+        Ok(Box::new(FunctionWorker {
+            function: self,
+            genes: Scratch::default(),
+        }))
+    }
+}
+
+struct FunctionWorker<'a> {
+    function: &'a Function,
+    genes: Scratch,
+}
+
+impl Worker for FunctionWorker<'_> {
+    fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>) {
+        for (i, row) in rows.enumerate() {
+            let genes = request.genomes.genes(row, &mut self.genes);
+            let (first, second) = genes.split_at(genes.len() / 2);
+            let (raw_first, sum_first) = sums(self.function.raw, first);
+            let (raw_second, sum_second) = sums(self.function.raw, second);
+            scores.fitness[i] = 100.0 * (1.0 - (raw_first + raw_second) / self.function.worst);
+            scores.descriptor[2 * i] = sum_first;
+            scores.descriptor[2 * i + 1] = sum_second;
+        }
+        scores.steps.fill(1);
+        scores.check_finite();
+    }
+}
+
+/// Partial sums that are kept apart: gene i goes to number i mod 8, so that bits do not depend on the vector width.
+const LANES: usize = 8;
+
+/// (Sum of the function, sum of the clipped genes) over genes.
+fn sums(raw: Raw, genes: &[f32]) -> (f64, f64) {
+    simd_dispatch!(
+        fn [](raw: Raw, genes: &[f32]) -> (f64, f64) {
+            match raw {
+                Raw::Sphere => sums_body(Raw::Sphere, genes),
+                Raw::Rastrigin => sums_body(Raw::Rastrigin, genes),
+            }
+        }
+    )
+}
+
+#[inline(always)]
+fn sums_body(raw: Raw, genes: &[f32]) -> (f64, f64) {
+    let (mut function, mut clipped) = ([0.0; LANES], [0.0; LANES]);
+    let (eights, rest) = genes.as_chunks::<LANES>();
+    for genes in eights {
+        for l in 0..LANES {
+            let x = f64::from(genes[l]);
+            function[l] += raw.gene(x - OPTIMUM);
+            clipped[l] += clip(x);
+        }
+    }
+    for (l, gene) in rest.iter().enumerate() {
+        let x = f64::from(*gene);
+        function[l] += raw.gene(x - OPTIMUM);
+        clipped[l] += clip(x);
+    }
+    (total(&function), total(&clipped))
+}
+
+#[inline(always)]
+fn clip(x: f64) -> f64 {
+    let beyond = BOX / x;
+    if x.abs() > BOX { beyond } else { x }
+}
+
+#[inline(always)]
+fn total(lanes: &[f64; LANES]) -> f64 {
+    let [a, b, c, d, e, f, g, h] = *lanes;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{evaluate, task};
+
+    /// pyribs' formulas, gene by gene.
+    fn twin(name: &str, genes: &[f32]) -> (f64, [f64; 2]) {
+        let n = genes.len();
+        let raw = |d: f64| match name {
+            "sphere" => d * d,
+            _ => 10.0 + d * d - 10.0 * (std::f64::consts::TAU * d).cos(),
+        };
+        let worst = n as f64 * raw(-5.12 - 2.048);
+        let sum: f64 = genes.iter().map(|x| raw(f64::from(*x) - 2.048)).sum();
+        let clip = |x: f64| if (-5.12..=5.12).contains(&x) { x } else { 5.12 / x };
+        let half = |g: &[f32]| g.iter().map(|x| clip(f64::from(*x))).sum();
+        (
+            (sum - worst) / -worst * 100.0,
+            [half(&genes[..n / 2]), half(&genes[n / 2..])],
+        )
+    }
+
+    #[test]
+    fn both_functions_equal_their_twins() {
+        for name in ["sphere", "rastrigin"] {
+            for dim in [2, 3, 20, 101] {
+                let task = task(&format!("name = \"{name}\"\ndim = {dim}"));
+                let mut genes = vec![0.0; 30 * dim];
+                illume_core::Stream::new(1, illume_core::Purpose::Init, 0, 0).add_normals(0, 4.0, &mut genes);
+                let scores = evaluate(&*task, &genes, 30);
+                for (i, row) in genes.chunks_exact(dim).enumerate() {
+                    let (fitness, descriptor) = twin(name, row);
+                    assert!((scores.fitness[i] - fitness).abs() < 1e-9, "{name} {dim}");
+                    assert!((scores.descriptor[2 * i] - descriptor[0]).abs() < 1e-9);
+                    assert!((scores.descriptor[2 * i + 1] - descriptor[1]).abs() < 1e-9);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_optimum_scores_100_and_the_worst_corner_0() {
+        for name in ["sphere", "rastrigin"] {
+            let genes: Vec<f32> = [[2.048f32; 4], [-5.12; 4]].concat();
+            let scores = evaluate(&*task(&format!("name = \"{name}\"\ndim = 4")), &genes, 2);
+            assert!(
+                (scores.fitness[0] - 100.0).abs() < 1e-9 && scores.fitness[1].abs() < 1e-4,
+                "{:?}",
+                scores.fitness
+            );
+            assert!((scores.descriptor[0] - 4.096).abs() < 1e-6);
+        }
+    }
+}
