@@ -201,6 +201,24 @@ impl Batch {
         });
     }
 
+    /// Adds a column, or replaces the values of the one of its name without allocating anew.
+    pub fn set(&mut self, column: &Column) {
+        fn copy<T: Element>(from: &[T], to: &mut Data) -> bool {
+            let Some(to) = T::vec(to) else { return false };
+            to.clear();
+            to.extend_from_slice(from);
+            true
+        }
+        assert_eq!(column.data.len(), self.rows * column.width, "column '{}'", column.name);
+        match self.columns.iter_mut().find(|c| c.name == column.name) {
+            Some(mine) => {
+                let same_type = each_data!(&column.data, v => copy(v, &mut mine.data));
+                assert!(same_type && mine.width == column.width, "column '{}' changed its shape", column.name);
+            }
+            None => self.columns.push(column.clone()),
+        }
+    }
+
     /// Adds a column as it is. The first column sets the number of rows.
     pub fn push_column(&mut self, column: Column) {
         if self.columns.is_empty() {

@@ -130,6 +130,8 @@ pub struct Perturbation {
     pub rows: usize,
     /// Members from this number on are the center itself, unperturbed.
     pub members: usize,
+    /// Genes of members are clipped to this interval.
+    pub bounds: Option<[f32; 2]>,
 }
 
 /// The id of the noise stream of candidate `index` of `generation`.
@@ -291,6 +293,9 @@ impl Perturbation {
             scratch.genes.resize(self.center.len(), 0.0);
             scratch.mirror.resize(self.center.len(), 0.0);
             self.stream(member / 2).mirrored(&self.center, self.sigma, &mut scratch.genes, &mut scratch.mirror);
+            if let Some([low, high]) = self.bounds {
+                scratch.genes.iter_mut().chain(&mut scratch.mirror).for_each(|x| *x = x.clamp(low, high));
+            }
             scratch.pair = Some(tag);
         }
         if member.is_multiple_of(2) { &scratch.genes } else { &scratch.mirror }
@@ -344,6 +349,7 @@ mod tests {
                 first,
                 rows,
                 members: 4,
+                bounds: None,
             })
         };
         let mut s = Scratch::default();

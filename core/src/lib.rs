@@ -18,6 +18,7 @@ pub use batch::{Batch, Column, Data, Element};
 pub use error::{Error, Problem, Result};
 pub use genome::{Decoder, Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
 pub use noise::{Purpose, Stream, mix64};
+pub use params::Params;
 pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use spec::{ArchiveSpec, Axis, Cells, StrategySpec, TaskSpec};
 pub use traits::{

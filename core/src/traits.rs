@@ -44,7 +44,7 @@ pub struct Request<'a> {
     pub max_steps: u32,
     /// Applied to observations before the policy sees them.
     pub normalization: Option<&'a Normalization>,
-    /// Rows of which the observations' sums are wanted; empty for none.
+    /// Rows of which the observations' moments are wanted; empty for none.
     pub observed: &'a [bool],
 }
 
@@ -99,13 +99,13 @@ pub struct Candidates {
     pub seeds: Vec<u64>,
     /// Further columns that travel with each row into the archive: `operator` i32, `parents` i64 x 2 (cells), …
     pub tags: Batch,
-    /// Whether the rows are offered to the archive.
-    pub insert: bool,
+    /// The global rows that are offered to the archive.
+    pub offered: Range<usize>,
     /// See [`Request::max_steps`].
     pub max_steps: Option<u32>,
     pub normalization: Option<Arc<Normalization>>,
-    /// See [`Request::observed`].
-    pub observed: Vec<bool>,
+    /// Global rows of which the observations' moments are wanted, ascending, equal on all ranks.
+    pub observed: Vec<u32>,
 }
 
 /// What a strategy knows of the run.
@@ -132,8 +132,10 @@ pub fn block(total: usize, rank: usize, size: usize) -> Range<usize> {
 /// What became of the candidates.
 pub struct Told<'a> {
     pub candidates: &'a Candidates,
-    /// All rows of all ranks in order: `status`, `fitness`, `descriptor`, `steps`, `seed`, the tags, and `moments` if asked for.
+    /// All rows of all ranks in order: `status`, `fitness`, `descriptor`, `steps`, `cell`, `seed` and the tags.
     pub rows: &'a Batch,
+    /// Sums and sums of squares of the observations of [`Candidates::observed`], `[observed, 2 * observation_dim]`.
+    pub moments: &'a [f64],
     /// What the archive made of them, if they were offered to it.
     pub report: Option<&'a InsertReport>,
 }

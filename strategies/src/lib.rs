@@ -1,0 +1,30 @@
+//! How candidates are made and learned from: one file per algorithm, its paper on top.
+
+mod deep_ga;
+mod map_elites;
+mod openai_es;
+mod optimizer;
+mod ranks;
+mod variation;
+
+pub use deep_ga::{DeepGa, DeepGaParams};
+pub use map_elites::{MapElites, MapElitesParams};
+pub use openai_es::{OpenAiEs, OpenAiEsParams};
+pub use optimizer::{Adam, Optimizer, Sgd};
+pub use ranks::{best_first, centred_ranks};
+
+use illume_core::{Purpose, StrategyEntry, Stream};
+
+/// Every strategy that a configuration can name.
+pub fn registry() -> &'static [StrategyEntry] {
+    &[map_elites::ENTRY, deep_ga::ENTRY, openai_es::ENTRY]
+}
+
+/// Evaluation seeds of the global rows `rows` in a phase of a generation (phase 0 for the candidates, 1 for re-evaluations).
+pub(crate) fn evaluation_seeds(seed: u64, generation: u64, phase: u64, rows: std::ops::Range<usize>, out: &mut Vec<u64>) {
+    let stream = Stream::new(seed, Purpose::EvaluationSeed, generation, phase);
+    let mut words = vec![0; 2 * rows.len()];
+    stream.words(2 * rows.start as u64, &mut words);
+    out.clear();
+    out.extend(words.chunks_exact(2).map(|w| u64::from(w[0]) | u64::from(w[1]) << 32));
+}

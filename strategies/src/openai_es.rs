@@ -1,0 +1,374 @@
+//! OpenAI-ES (Salimans et al., 'Evolution strategies as a scalable alternative to reinforcement learning', 2017,
+//! <https://arxiv.org/abs/1703.03864>): mirrored sampling, centred ranks, Adam on the shaped gradient with L2.
+//!
+//! Symbols: theta = center, sigma = sigma, epsilon_i = noise of pair i, F = fitness. Only scalars cross the wire: every rank
+//! regenerates any slice of any member's noise and updates its own slice of the parameters over all members in member order.
+
+use std::sync::Arc;
+
+use illume_core::{
+    Archive, Batch, Candidates, Context, Error, Genomes, Next, Normalization, Params, Perturbation, Purpose, Result, State, Status,
+    Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, block, params,
+};
+use rayon::prelude::*;
+
+use crate::map_elites::prepare;
+use crate::{Adam, Optimizer, Sgd, centred_ranks};
+
+params! {
+    /// Parameters of `openai_es`.
+    pub struct OpenAiEsParams {
+        /// Members per generation, in mirrored pairs: an even number.
+        population: usize = 256, range(2, 1 << 30);
+        /// Standard deviation of the perturbations.
+        sigma: f64 = 0.02, positive();
+        /// Step size of the optimizer.
+        learning_rate: f64 = 0.01, positive();
+        /// Optimizer of the center.
+        optimizer: String = "adam".into(), one_of(&["adam", "sgd"]);
+        /// Decay of Adam's first moment.
+        beta1: f64 = 0.9, range(0.0, 0.999_999);
+        /// Decay of Adam's second moment.
+        beta2: f64 = 0.999, range(0.0, 0.999_999_9);
+        /// Adam's epsilon.
+        epsilon: f64 = 1e-8, positive();
+        /// Momentum of SGD.
+        momentum: f64 = 0.9, range(0.0, 0.999_999);
+        /// L2 penalty on the center.
+        l2: f64 = 0.005, at_least(0.0);
+        /// Episodes of the center each generation; they are counted, reported, and offered to the archive.
+        center_episodes: usize = 1, range(1, 1 << 20);
+        /// Whether the two members of a pair share their evaluation seed.
+        common_random_numbers: bool = false, any();
+        /// Whether observations are normalized by running statistics.
+        normalize_observations: bool = false, any();
+        /// Share of the episodes that contribute to the statistics.
+        observation_share: f64 = 0.01, range(0.0, 1.0);
+        /// Normalized observations are clipped to plus and minus this.
+        observation_clip: f64 = 5.0, positive();
+        /// "none", or "adaptive": no episode is longer than `cap_factor` times the last generation's mean length.
+        episode_cap: String = "none".into(), one_of(&["none", "adaptive"]);
+        /// See `episode_cap`.
+        cap_factor: f64 = 2.0, range(1.0, 1e6);
+    }
+}
+
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    name: "openai_es",
+    summary: "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
+    params: OpenAiEsParams::describe,
+    build: |config: &StrategyConfig<'_>| {
+        let params: OpenAiEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        if !params.population.is_multiple_of(2) {
+            let message = format!("expected an even number (mirrored pairs), got {}", params.population);
+            return Err(Error::config("strategy", "population", message));
+        }
+        if params.normalize_observations && config.task.observation_dim == 0 {
+            let message = format!("task \"{}\" has no observations to normalize", config.task.name);
+            return Err(Error::config("strategy", "normalize_observations", message));
+        }
+        Ok(Box::new(OpenAiEs::new(params)))
+    },
+};
+
+/// Parameters that one parallel task updates: their gradient stays in the first-level cache.
+const SLICE: usize = 4096;
+/// Standard deviations of observations are not taken below this (evolution-strategies-starter).
+const SD_FLOOR: f64 = 1e-2;
+
+/// Running sums of the observations; f64, added in row order.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Moments {
+    count: f64,
+    /// `[2 * observation_dim]`: sums, then sums of squares.
+    sums: Vec<f64>,
+}
+
+impl Moments {
+    fn normalization(&self, clip: f64) -> Normalization {
+        let (sums, squares) = self.sums.split_at(self.sums.len() / 2);
+        let mean: Vec<f64> = sums.iter().map(|s| s / self.count).collect();
+        let sd = squares.iter().zip(&mean).map(|(q, m)| ((q / self.count - m * m).max(0.0).sqrt().max(SD_FLOOR)) as f32);
+        Normalization { sd: sd.collect(), mean: mean.iter().map(|m| *m as f32).collect(), clip: clip as f32 }
+    }
+}
+
+/// One center, improved along the shaped gradient of its mirrored perturbations.
+pub struct OpenAiEs {
+    params: OpenAiEsParams,
+    spec: StrategySpec,
+    optimizer: Box<dyn Optimizer + Send>,
+    center: Arc<Vec<f32>>,
+    spare: Arc<Vec<f32>>,
+    /// Moments of this rank's slice of the parameters.
+    first: Vec<f32>,
+    second: Vec<f32>,
+    steps_taken: u64,
+    moments: Moments,
+    normalization: Option<Arc<Normalization>>,
+    cap: Option<u32>,
+    /// The last generation's own history columns.
+    row: [f64; 5],
+}
+
+impl OpenAiEs {
+    pub fn new(params: OpenAiEsParams) -> OpenAiEs {
+        let optimizer: Box<dyn Optimizer + Send> = match params.optimizer.as_str() {
+            "sgd" => Box::new(Sgd { learning_rate: params.learning_rate, momentum: params.momentum }),
+            _ => Box::new(Adam {
+                learning_rate: params.learning_rate,
+                beta1: params.beta1,
+                beta2: params.beta2,
+                epsilon: params.epsilon,
+            }),
+        };
+        let history = [
+            ("center_fitness", "", "mean fitness of the center's own episodes, before the update"),
+            ("population_mean", "", "mean fitness of the members"),
+            ("population_max", "", "highest fitness of a member"),
+            ("mean_steps", "steps", "mean episode length of the members"),
+            ("episode_cap", "steps", "longest episode allowed in this generation, 0 for the task's own limit"),
+        ];
+        let spec = StrategySpec {
+            name: "openai_es".into(),
+            operators: vec!["center".into()],
+            history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
+            lineage: false,
+        };
+        OpenAiEs {
+            params,
+            spec,
+            optimizer,
+            center: Arc::default(),
+            spare: Arc::default(),
+            first: Vec::new(),
+            second: Vec::new(),
+            steps_taken: 0,
+            moments: Moments::default(),
+            normalization: None,
+            cap: None,
+            row: [0.0; 5],
+        }
+    }
+
+    fn start(&mut self, context: &Context<'_>) {
+        let mut center = vec![0.0; context.task.genome_dim];
+        context.task.init.draw(&Stream::new(context.seed, Purpose::Init, 0, 0), &mut center);
+        let mine = context.block(center.len());
+        self.center = Arc::new(center);
+        self.first = vec![0.0; mine.len()];
+        self.second = vec![0.0; mine.len()];
+        self.moments = Moments { count: 0.0, sums: vec![0.0; 2 * context.task.observation_dim] };
+    }
+
+    /// Moves the center: this rank's slice over all members in member order, then all slices are gathered.
+    fn update(&mut self, context: &Context<'_>, ranks: &[f32]) -> Result<()> {
+        let n = ranks.len();
+        let pairs: Vec<(Stream, f32)> = ranks
+            .chunks_exact(2)
+            .enumerate()
+            .map(|(i, r)| {
+                let stream = Stream::new(context.seed, Purpose::Perturbation, context.generation, i as u64);
+                (stream, (r[0] - r[1]) / n as f32)
+            })
+            .collect();
+        let dim = self.center.len();
+        let mine = context.block(dim);
+        let l2 = self.params.l2 as f32;
+        let bounds = context.task.bounds;
+        self.steps_taken += 1;
+        let (t, optimizer) = (self.steps_taken, &self.optimizer);
+        let old = &self.center;
+        let mut moved = match Arc::get_mut(&mut self.spare) {
+            Some(v) => std::mem::take(v),
+            None => Vec::new(),
+        };
+        moved.resize(dim, 0.0);
+        let slice = moved.get_mut(mine.clone()).ok_or_else(|| Error::failed("this rank's slice is outside the center"))?;
+        slice
+            .par_chunks_mut(SLICE)
+            .zip(self.first.par_chunks_mut(SLICE))
+            .zip(self.second.par_chunks_mut(SLICE))
+            .enumerate()
+            .for_each(|(k, ((theta, first), second))| {
+                let start = mine.start + k * SLICE;
+                theta.copy_from_slice(&old[start..start + theta.len()]);
+                let mut ascent = [0.0; SLICE];
+                let ascent = &mut ascent[..theta.len()];
+                for (stream, weight) in pairs.iter().filter(|(_, w)| *w != 0.0) {
+                    stream.add_normals(start as u64, *weight, ascent);
+                }
+                // The optimizer descends: gradient = l2 * theta - ascent.
+                ascent.iter_mut().zip(&*theta).for_each(|(g, x)| *g = l2 * x - *g);
+                optimizer.step(t, ascent, theta, first, second);
+                if let Some([low, high]) = bounds {
+                    theta.iter_mut().for_each(|x| *x = x.clamp(low, high));
+                }
+            });
+        if context.comm.size() > 1 {
+            gather_slices(context, &mut moved)?;
+        }
+        self.spare = std::mem::replace(&mut self.center, Arc::new(moved));
+        Ok(())
+    }
+
+    fn observe(&mut self, context: &Context<'_>, told: &Told<'_>, steps: &[u32]) {
+        let width = 2 * context.task.observation_dim;
+        for (row, sums) in told.candidates.observed.iter().zip(told.moments.chunks_exact(width.max(1))) {
+            self.moments.count += f64::from(steps[*row as usize]);
+            self.moments.sums.iter_mut().zip(sums).for_each(|(a, b)| *a += b);
+        }
+        if self.moments.count > 0.0 {
+            self.normalization = Some(Arc::new(self.moments.normalization(self.params.observation_clip)));
+        }
+    }
+}
+
+/// Makes `values` whole on every rank; each rank has filled in its own block.
+fn gather_slices(context: &Context<'_>, values: &mut [f32]) -> Result<()> {
+    let (dim, size) = (values.len(), context.comm.size());
+    let mine: Vec<u8> = values[context.block(dim)].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let counts: Vec<usize> = (0..size).map(|r| 4 * block(dim, r, size).len()).collect();
+    let mut all = Vec::new();
+    context.comm.all_gather(&mine, &counts, &mut all)?;
+    for (x, raw) in values.iter_mut().zip(all.chunks_exact(4)) {
+        *x = f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]);
+    }
+    Ok(())
+}
+
+impl Strategy for OpenAiEs {
+    fn spec(&self) -> &StrategySpec {
+        &self.spec
+    }
+
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
+        if self.center.is_empty() {
+            self.start(context);
+        }
+        let members = self.params.population;
+        let total = members + self.params.center_episodes;
+        prepare(context, total, 0, candidates);
+        candidates.offered = members..total;
+        let rows = candidates.block.clone();
+        if self.params.common_random_numbers {
+            let stream = Stream::new(context.seed, Purpose::EvaluationSeed, context.generation, 2);
+            for (i, seed) in rows.clone().zip(&mut candidates.seeds).filter(|(i, _)| *i < members) {
+                *seed = stream.word64(i as u64 / 2);
+            }
+        }
+        candidates.genomes = Genomes::Perturbation(Perturbation {
+            center: self.center.clone(),
+            sigma: self.params.sigma as f32,
+            seed: context.seed,
+            generation: context.generation,
+            first: rows.start,
+            rows: rows.len(),
+            members,
+            bounds: context.task.bounds,
+        });
+        candidates.tags.get_mut::<i32>("operator")?.fill(0);
+        candidates.tags.get_mut::<i64>("parents")?.fill(-1);
+        candidates.max_steps = self.cap;
+        candidates.normalization = self.normalization.clone();
+        candidates.observed.clear();
+        if self.params.normalize_observations {
+            let stream = Stream::new(context.seed, Purpose::Observation, context.generation, 0);
+            let share = self.params.observation_share;
+            // Without statistics yet, the first generation gives at least one episode.
+            let first = self.moments.count == 0.0;
+            let chosen = (0..members as u32).filter(|i| first && *i == 0 || stream.uniform(u64::from(*i)) < share);
+            candidates.observed.extend(chosen);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        let members = self.params.population;
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let steps = told.rows.get::<u32>("steps")?;
+        let mean_ok = |rows: std::ops::Range<usize>| {
+            let ok: Vec<f64> = rows.filter(|&i| status[i] == Status::Ok as u8).map(|i| fitness[i]).collect();
+            if ok.is_empty() { f64::NAN } else { ok.iter().sum::<f64>() / ok.len() as f64 }
+        };
+        let best = (0..members).filter(|&i| status[i] == Status::Ok as u8).map(|i| fitness[i]).fold(f64::NAN, f64::max);
+        let mean_steps = steps[..members].iter().map(|s| f64::from(*s)).sum::<f64>() / members as f64;
+        let cap = f64::from(self.cap.unwrap_or(0));
+        self.row = [mean_ok(members..told.candidates.total), mean_ok(0..members), best, mean_steps, cap];
+        if self.params.episode_cap == "adaptive" {
+            self.cap = Some((self.params.cap_factor * mean_steps).ceil().max(1.0) as u32);
+        }
+        self.update(context, &centred_ranks(&status[..members], &fitness[..members]))?;
+        if self.params.normalize_observations {
+            self.observe(context, told, steps);
+        }
+        Ok(Next::Generation)
+    }
+
+    fn history(&self, row: &mut Vec<f64>) {
+        row.extend(self.row);
+    }
+
+    fn save(&self, context: &Context<'_>) -> Result<State> {
+        let dim = context.task.genome_dim;
+        let mine = context.block(dim);
+        let whole = |slice: &[f32]| -> Result<Vec<f32>> {
+            let mut all = vec![0.0; dim];
+            all[mine.clone()].copy_from_slice(slice);
+            if context.comm.size() > 1 {
+                gather_slices(context, &mut all)?;
+            }
+            Ok(all)
+        };
+        let mut parameters = Batch::new();
+        parameters.push("center", 1, "", "the center", self.center.to_vec());
+        parameters.push("first", 1, "", "the optimizer's first moment", whole(&self.first)?);
+        parameters.push("second", 1, "", "the optimizer's second moment", whole(&self.second)?);
+        let mut scalars = Batch::new();
+        scalars.push("steps_taken", 1, "", "updates made", vec![self.steps_taken]);
+        scalars.push("cap", 1, "steps", "episode cap of the next generation, 0 for none", vec![self.cap.unwrap_or(0)]);
+        scalars.push("count", 1, "", "observations in the statistics", vec![self.moments.count]);
+        scalars.push("row", 5, "", "last values of the strategy's history columns", self.row.to_vec());
+        let mut observations = Batch::new();
+        observations.push("sums", 1, "", "sums, then sums of squares, of observations", self.moments.sums.clone());
+
+        let mut solution = Batch::new();
+        solution.push("genome", dim, "", "the center after the last update", self.center.to_vec());
+        solution.push("fitness", 1, "", "mean fitness of the center before the last update", vec![self.row[0]]);
+        if let Some(n) = &self.normalization {
+            solution.push("observation_mean", n.mean.len(), "", "subtracted from observations", n.mean.clone());
+            solution.push("observation_sd", n.sd.len(), "", "observations are divided by it", n.sd.clone());
+            solution.push("observation_clip", 1, "", "normalized observations are clipped to plus and minus it", vec![n.clip]);
+        }
+        let tables = [("parameters", parameters), ("scalars", scalars), ("observations", observations)];
+        Ok(State { tables: tables.map(|(n, b)| (n.to_string(), b)).to_vec(), solution: Some(solution) })
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        let parameters = state.table("parameters")?;
+        let center = parameters.get::<f32>("center")?;
+        if center.len() != context.task.genome_dim {
+            return Err(Error::failed(format!(
+                "the checkpoint's center has {} parameters, the task's genomes have {}",
+                center.len(),
+                context.task.genome_dim
+            )));
+        }
+        let mine = context.block(center.len());
+        self.center = Arc::new(center.to_vec());
+        self.first = parameters.get::<f32>("first")?[mine.clone()].to_vec();
+        self.second = parameters.get::<f32>("second")?[mine].to_vec();
+        let scalars = state.table("scalars")?;
+        self.steps_taken = scalars.get::<u64>("steps_taken")?[0];
+        self.cap = Some(scalars.get::<u32>("cap")?[0]).filter(|c| *c > 0);
+        self.row.copy_from_slice(&scalars.get::<f64>("row")?[..5]);
+        self.moments.count = scalars.get::<f64>("count")?[0];
+        self.moments.sums = match state.table("observations") {
+            Ok(table) => table.get::<f64>("sums")?.to_vec(),
+            Err(_) => vec![0.0; 2 * context.task.observation_dim],
+        };
+        self.normalization =
+            (self.moments.count > 0.0).then(|| Arc::new(self.moments.normalization(self.params.observation_clip)));
+        Ok(())
+    }
+}
