@@ -1,0 +1,327 @@
+//! The archive of cells: one elite each, replaced only by a strictly better one. Grid and CVT differ in `locate` alone.
+
+use std::ops::Range;
+
+use illume_core::{
+    Archive, ArchiveSpec, Batch, Cells, Comm, Elites, Error, GenomeRef, Genomes, Inbox, InsertReport, Outcome, Result,
+    Status, block,
+};
+use rayon::prelude::*;
+
+use crate::grid::Grid;
+use crate::nearest::Nearest;
+use crate::store::Shard;
+use crate::{exchange, registry};
+
+/// Rows located by a thread at a time; a power of two near the size at which a thread's start is paid for.
+const LOCATE_CHUNK: usize = 2048;
+
+const NONE: u32 = u32::MAX;
+
+/// What becomes of a descriptor outside the bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// It belongs to the nearest cell.
+    Clip,
+    /// It is refused: its cell is -1.
+    Reject,
+}
+
+#[derive(Debug)]
+enum Division {
+    /// A task without a descriptor has one cell.
+    Single,
+    Grid(Grid),
+    Cvt(Nearest),
+}
+
+/// A replicated index of elites by cell, and a shard of their genomes.
+#[derive(Debug)]
+pub struct CellArchive {
+    spec: ArchiveSpec,
+    division: Division,
+    outside: Outside,
+    elites: Elites,
+    shard: Shard,
+    /// Row of the present batch that is each cell's best so far; none between batches.
+    winner: Vec<u32>,
+    /// Cells with a winner, in the order in which they got one.
+    touched: Vec<u32>,
+}
+
+impl CellArchive {
+    /// An empty archive of this spec for genomes of `genome_dim` genes, or lineages.
+    ///
+    /// # Errors
+    /// A spec that does not hang together (as one of a damaged file).
+    pub fn from_spec(spec: &ArchiveSpec, genome_dim: usize, lineage: bool) -> Result<CellArchive> {
+        Self::new(spec.clone(), Outside::Clip, genome_dim, lineage)
+    }
+
+    pub(crate) fn new(spec: ArchiveSpec, outside: Outside, genome_dim: usize, lineage: bool) -> Result<CellArchive> {
+        registry::check_spec(&spec)?;
+        let division = match &spec.cells {
+            _ if spec.axes.is_empty() => Division::Single,
+            Cells::Grid { shape } => Division::Grid(Grid::new(&spec.axes, shape)),
+            Cells::Cvt { centroids } => {
+                let lower: Vec<f64> = spec.axes.iter().map(|a| a.lower).collect();
+                let upper: Vec<f64> = spec.axes.iter().map(|a| a.upper).collect();
+                Division::Cvt(Nearest::new(centroids, &lower, &upper))
+            }
+        };
+        let (cells, k) = (spec.capacity, spec.axes.len());
+        let elites = Elites {
+            filled: Vec::with_capacity(cells),
+            fitness: vec![f64::NAN; cells],
+            descriptor: vec![0.0; cells * k],
+            generation: vec![0; cells],
+            seed: vec![0; cells],
+            operator: vec![0; cells],
+            parents: vec![-1; 2 * cells],
+            owner: vec![0; cells],
+        };
+        let shard = Shard::new(cells, genome_dim, lineage);
+        Ok(CellArchive { spec, division, outside, elites, shard, winner: vec![NONE; cells], touched: Vec::new() })
+    }
+
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    fn locate_rows(&self, descriptors: &[f64], cells: &mut [i64]) {
+        match &self.division {
+            Division::Single => cells.fill(0),
+            Division::Grid(grid) => grid.locate(descriptors, cells),
+            Division::Cvt(nearest) => locate_nearest(nearest, descriptors, cells),
+        }
+        if self.outside == Outside::Reject && !self.spec.axes.is_empty() {
+            for (row, cell) in descriptors.chunks_exact(self.spec.axes.len()).zip(cells) {
+                if self.is_outside(row) {
+                    *cell = -1;
+                }
+            }
+        }
+    }
+
+    fn is_outside(&self, descriptor: &[f64]) -> bool {
+        self.spec.axes.iter().zip(descriptor).any(|(a, &x)| x < a.lower || x > a.upper)
+    }
+
+    /// Finds each cell's winner among the rows and fills in the report's columns; `touched` and `winner` are left for the caller.
+    fn contest(&mut self, status: &[u8], cells: &[i64], fitness: &[f64], report: &mut InsertReport) {
+        let (elites, winner) = (self.elites.fitness.as_slice(), self.winner.as_mut_slice());
+        let offset = self.spec.qd_offset;
+        report.outcome.resize(fitness.len(), 0);
+        report.gain.resize(fitness.len(), 0.0);
+        let results = report.outcome.iter_mut().zip(&mut report.gain);
+        for (row, (((&status, &cell), &f), (outcome, gain))) in status.iter().zip(cells).zip(fitness).zip(results).enumerate() {
+            (*outcome, *gain) = (Outcome::Invalid as u8, 0.0);
+            // A negative cell is a huge number.
+            let Some(&elite) = elites.get(cell as usize) else { continue };
+            if status != Status::Ok as u8 || !f.is_finite() {
+                continue;
+            }
+            if elite.is_nan() {
+                (*outcome, *gain) = (Outcome::New as u8, f + offset);
+            } else if f > elite {
+                (*outcome, *gain) = (Outcome::Improved as u8, f - elite);
+            } else {
+                *outcome = Outcome::Rejected as u8;
+                continue;
+            }
+            let best = &mut winner[cell as usize];
+            if *best == NONE {
+                *best = row as u32;
+                self.touched.push(cell as u32);
+            } else if f > fitness[*best as usize] {
+                *best = row as u32;
+            }
+        }
+    }
+}
+
+fn locate_nearest(nearest: &Nearest, descriptors: &[f64], cells: &mut [i64]) {
+    let k = nearest.dims();
+    let mut found = [0u32; 256];
+    for (points, cells) in descriptors.chunks(256 * k).zip(cells.chunks_mut(256)) {
+        let found = &mut found[..cells.len()];
+        found.fill(0);
+        if points.iter().all(|x| x.is_finite()) {
+            nearest.find(points, found);
+            cells.iter_mut().zip(found).for_each(|(cell, found)| *cell = i64::from(*found));
+            continue;
+        }
+        for (point, cell) in points.chunks_exact(k).zip(cells) {
+            found[0] = 0;
+            *cell = -1;
+            if point.iter().all(|x| x.is_finite()) {
+                nearest.find(point, &mut found[..1]);
+                *cell = i64::from(found[0]);
+            }
+        }
+    }
+}
+
+/// The rank whose block holds `row` of `total`: the inverse of [`block`].
+fn owner(total: usize, row: usize, size: usize) -> u32 {
+    (((row as u128 + 1) * size as u128 - 1) / total as u128) as u32
+}
+
+/// The columns of a batch that an archive keeps, checked for their lengths.
+struct Columns<'a> {
+    fitness: &'a [f64],
+    cell: &'a [i64],
+    descriptor: &'a [f64],
+    seed: &'a [u64],
+    operator: &'a [i32],
+    parents: &'a [i64],
+}
+
+impl<'a> Columns<'a> {
+    fn of(rows: &'a Batch, k: usize) -> Result<Columns<'a>> {
+        let columns = Columns {
+            fitness: rows.get("fitness")?,
+            cell: rows.get("cell")?,
+            descriptor: rows.get("descriptor")?,
+            seed: rows.get("seed")?,
+            operator: rows.get("operator")?,
+            parents: rows.get("parents")?,
+        };
+        for (name, width) in [("descriptor", k), ("parents", 2)] {
+            let given = rows.find(name).map_or(0, |c| c.width);
+            if given != width {
+                return Err(Error::failed(format!("column '{name}' is {given} wide, the archive needs {width}")));
+            }
+        }
+        Ok(columns)
+    }
+
+    /// Copies all of a row to its cell, whole.
+    fn copy(&self, row: usize, cell: usize, k: usize, elites: &mut Elites) {
+        elites.fitness[cell] = self.fitness[row];
+        elites.descriptor[cell * k..(cell + 1) * k].copy_from_slice(&self.descriptor[row * k..(row + 1) * k]);
+        elites.seed[cell] = self.seed[row];
+        elites.operator[cell] = self.operator[row];
+        elites.parents[2 * cell..2 * cell + 2].copy_from_slice(&self.parents[2 * row..2 * row + 2]);
+    }
+}
+
+impl Archive for CellArchive {
+    fn spec(&self) -> &ArchiveSpec {
+        &self.spec
+    }
+
+    fn locate(&self, descriptors: &[f64], cells: &mut [i64]) {
+        let k = self.spec.axes.len();
+        if cells.len() < 2 * LOCATE_CHUNK || k == 0 {
+            return self.locate_rows(descriptors, cells);
+        }
+        let chunks = descriptors.par_chunks(LOCATE_CHUNK * k).zip(cells.par_chunks_mut(LOCATE_CHUNK));
+        chunks.for_each(|(points, cells)| self.locate_rows(points, cells));
+    }
+
+    fn insert(
+        &mut self,
+        rows: &Batch,
+        own: Range<usize>,
+        genomes: &Genomes,
+        generation: u64,
+        comm: &dyn Comm,
+        report: &mut InsertReport,
+    ) -> Result<()> {
+        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
+        let columns = Columns::of(rows, k)?;
+        let status: &[u8] = rows.get("status")?;
+        if own != block(total, comm.rank(), size) || genomes.rows() != own.len() {
+            let expected = block(total, comm.rank(), size);
+            let given = genomes.rows();
+            return Err(Error::failed(format!(
+                "rank {} has {given} genomes for rows {own:?}, its block of {total} is {expected:?}",
+                comm.rank()
+            )));
+        }
+        self.shard.accepts(genomes)?;
+
+        self.contest(status, columns.cell, columns.fitness, report);
+        report.outside = match k {
+            0 => 0,
+            _ => {
+                let descriptors = columns.descriptor.chunks_exact(k).zip(status);
+                descriptors.filter(|(d, s)| **s == Status::Ok as u8 && self.is_outside(d)).count()
+            }
+        };
+        report.kept.clear();
+        for &cell in &self.touched {
+            let cell = cell as usize;
+            let row = std::mem::replace(&mut self.winner[cell], NONE) as usize;
+            report.kept.push(row as u32);
+            if self.elites.fitness[cell].is_nan() {
+                self.elites.filled.push(cell as u32);
+            }
+            columns.copy(row, cell, k, &mut self.elites);
+            self.elites.generation[cell] = generation as i64;
+            if own.contains(&row) {
+                self.elites.owner[cell] = comm.rank() as u32;
+                self.shard.put(cell, row - own.start);
+            } else {
+                self.elites.owner[cell] = owner(total, row, size);
+                self.shard.release(cell);
+            }
+        }
+        self.touched.clear();
+        self.shard.copy(genomes);
+        Ok(())
+    }
+
+    fn elites(&self) -> &Elites {
+        &self.elites
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        cells: &[u32],
+        bounds: &[usize],
+        comm: &dyn Comm,
+        inbox: &'a mut Inbox,
+    ) -> Result<Vec<GenomeRef<'a>>> {
+        exchange::fetch(self, cells, bounds, comm, inbox)
+    }
+
+    fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
+        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
+        let columns = Columns::of(rows, k)?;
+        let generation: &[i64] = rows.get("generation")?;
+        let own = block(total, comm.rank(), size);
+        if genomes.rows() != own.len() {
+            return Err(Error::failed(format!("{} genomes for the {} rows of this rank", genomes.rows(), own.len())));
+        }
+        self.shard.accepts(genomes)?;
+        let mut seen = vec![false; self.spec.capacity];
+        for (&cell, fitness) in columns.cell.iter().zip(columns.fitness) {
+            match seen.get_mut(cell as usize) {
+                Some(seen) if !*seen && fitness.is_finite() => *seen = true,
+                Some(_) => return Err(Error::failed(format!("cell {cell} has two elites, or one of fitness {fitness}"))),
+                None => return Err(Error::failed(format!("cell {cell} of an archive of {} cells", seen.len()))),
+            }
+        }
+        self.shard.clear();
+        self.elites.filled.clear();
+        self.elites.fitness.fill(f64::NAN);
+        for row in 0..total {
+            let cell = columns.cell[row] as usize;
+            self.elites.filled.push(cell as u32);
+            columns.copy(row, cell, k, &mut self.elites);
+            self.elites.generation[cell] = generation[row];
+            self.elites.owner[cell] = owner(total, row, size);
+            if own.contains(&row) {
+                self.shard.put(cell, row - own.start);
+            }
+        }
+        self.shard.copy(genomes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

@@ -1,0 +1,224 @@
+//! The archives that a configuration can name.
+
+use illume_core::params::{self, Params};
+use illume_core::{Archive, ArchiveConfig, ArchiveEntry, ArchiveSpec, Axis, Cells, Error, Result};
+
+use crate::archive::{CellArchive, Outside};
+use crate::cvt;
+
+/// Cells of a grid whose shape is not given.
+const DEFAULT_CELLS: f64 = 10_000.0;
+
+/// The most cells an archive may have: cell numbers fit 31 bits.
+pub(crate) const MOST_CELLS: usize = 1 << 31;
+
+illume_core::params! {
+    /// Parameters of `archive.kind = "grid"`.
+    pub struct GridParams {
+        /// Cells along each axis of the descriptor; empty for 100 x 100 in two dimensions and about 10,000 cells in others.
+        shape: Vec<usize> = Vec::new(), each(range(1, 1 << 31));
+        /// Where a descriptor outside its bounds goes: "clip" to the nearest edge cell, or "reject".
+        outside: String = "clip".into(), one_of(&["clip", "reject"]);
+    }
+}
+
+illume_core::params! {
+    /// Parameters of `archive.kind = "cvt"`.
+    pub struct CvtParams {
+        /// Number of cells.
+        cells: usize = 1024, range(1, 1 << 24);
+        /// Uniform samples from which the centroids are computed.
+        samples: usize = 50_000, range(1, 1 << 30);
+        /// Iterations of Lloyd's algorithm at most; it stops when no sample changes its centroid.
+        iterations: usize = 100, range(0, 1_000_000);
+        /// Seed of the samples; -1 for the run's seed.
+        seed: i64 = -1, range(-1, i64::MAX);
+        /// Where a descriptor outside its bounds goes: "clip" to the cell of the nearest centroid, or "reject".
+        outside: String = "clip".into(), one_of(&["clip", "reject"]);
+    }
+}
+
+/// All archives, by kind.
+pub fn registry() -> &'static [ArchiveEntry] {
+    &[
+        ArchiveEntry {
+            kind: "grid",
+            summary: "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
+            params: GridParams::describe,
+            build: grid,
+        },
+        ArchiveEntry {
+            kind: "cvt",
+            summary: "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
+            params: CvtParams::describe,
+            build: cvt,
+        },
+    ]
+}
+
+fn outside(word: &str) -> Outside {
+    if word == "reject" { Outside::Reject } else { Outside::Clip }
+}
+
+fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+    let params: GridParams = params::read(config.archive, "archive", &["kind"])?;
+    let k = config.axes.len();
+    let shape = match params.shape {
+        empty if empty.is_empty() => vec![DEFAULT_CELLS.powf(1.0 / k.max(1) as f64).round().max(2.0) as usize; k],
+        given => given,
+    };
+    if shape.len() != k {
+        let message = match k {
+            0 => format!("{shape:?} has {} numbers, but the task has no descriptor: leave it out", shape.len()),
+            _ => format!("{shape:?} has {} numbers, the task's descriptor has {k} axes: one is needed for each", shape.len()),
+        };
+        return Err(Error::config("archive", "shape", message));
+    }
+    let Some(capacity) = capacity(&shape) else {
+        let message = format!("{shape:?} makes more than 2^31 cells; take fewer, or kind = \"cvt\"");
+        return Err(Error::config("archive", "shape", message));
+    };
+    check_axes(config.axes)?;
+    build("grid", Cells::Grid { shape }, capacity, outside(&params.outside), config)
+}
+
+fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+    let params: CvtParams = params::read(config.archive, "archive", &["kind"])?;
+    if config.axes.is_empty() {
+        return build("cvt", Cells::Cvt { centroids: Vec::new() }, 1, outside(&params.outside), config);
+    }
+    if params.cells > params.samples {
+        let message = format!("{} cells need at least as many samples, there are {}", params.cells, params.samples);
+        return Err(Error::config("archive", "samples", message));
+    }
+    check_axes(config.axes)?;
+    let seed = u64::try_from(params.seed).unwrap_or(config.seed);
+    let centroids = cvt::centroids(&params, seed, config.axes);
+    build("cvt", Cells::Cvt { centroids }, params.cells, outside(&params.outside), config)
+}
+
+fn build(
+    kind: &str,
+    cells: Cells,
+    capacity: usize,
+    outside: Outside,
+    config: &ArchiveConfig<'_>,
+) -> Result<Box<dyn Archive>> {
+    let (axes, qd_offset) = (config.axes.to_vec(), config.qd_offset);
+    let spec = ArchiveSpec { kind: kind.into(), axes, cells, capacity, qd_offset };
+    Ok(Box::new(CellArchive::new(spec, outside, config.genome_dim, config.lineage)?))
+}
+
+/// The product of a shape, if it is a possible number of cells.
+pub(crate) fn capacity(shape: &[usize]) -> Option<usize> {
+    let product = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
+    product.filter(|p| (1..=MOST_CELLS).contains(p))
+}
+
+fn check_axes(axes: &[Axis]) -> Result<()> {
+    for axis in axes {
+        let extent = axis.upper - axis.lower;
+        if !(axis.lower.is_finite() && axis.upper.is_finite() && extent.is_finite() && extent > 0.0) {
+            return Err(Error::input(format!(
+                "descriptor axis '{}' has the bounds {} and {}; they must be finite and rising",
+                axis.name, axis.lower, axis.upper
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the parts of a spec fit one another.
+///
+/// # Errors
+/// They do not.
+pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
+    check_axes(&spec.axes)?;
+    let k = spec.axes.len();
+    let capacity = match &spec.cells {
+        _ if k == 0 => Some(1),
+        Cells::Grid { shape } => capacity(shape).filter(|_| shape.len() == k),
+        Cells::Cvt { centroids } => {
+            let whole = centroids.len().is_multiple_of(k) && centroids.iter().all(|x| x.is_finite());
+            Some(centroids.len() / k).filter(|cells| whole && (1..=MOST_CELLS).contains(cells))
+        }
+    };
+    if capacity != Some(spec.capacity) {
+        return Err(Error::input(format!("an archive of {} cells over {k} axes does not fit its cells", spec.capacity)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn try_build(toml: &str, axes: &[Axis]) -> Result<Box<dyn Archive>> {
+        let table: illume_core::toml::Table = toml.parse().unwrap();
+        let kind = table["kind"].as_str().unwrap().to_string();
+        let entry = registry().iter().find(|e| e.kind == kind).unwrap();
+        (entry.build)(&ArchiveConfig {
+            archive: &table,
+            seed: 1,
+            axes,
+            genome_dim: 3,
+            qd_offset: 0.0,
+            lineage: false,
+        })
+    }
+
+    fn unit(k: usize) -> Vec<Axis> {
+        (0..k).map(|i| Axis::new(&format!("x{i}"), "m", 0.0, 1.0)).collect()
+    }
+
+    fn refusal(toml: &str, axes: &[Axis]) -> String {
+        try_build(toml, axes).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_grid_has_about_ten_thousand_cells_unless_told() {
+        for (k, cells) in [(0, 1), (1, 10_000), (2, 10_000), (3, 22 * 22 * 22), (4, 10_000), (20, 1 << 20)] {
+            assert_eq!(try_build("kind = \"grid\"", &unit(k)).unwrap().spec().capacity, cells, "{k} axes");
+        }
+    }
+
+    #[test]
+    fn a_task_without_a_descriptor_has_one_cell() {
+        for kind in ["kind = \"grid\"", "kind = \"cvt\""] {
+            let archive = try_build(kind, &[]).unwrap();
+            let mut cells = [7, 7];
+            archive.locate(&[], &mut cells);
+            assert_eq!((archive.spec().capacity, cells), (1, [0, 0]));
+        }
+    }
+
+    #[test]
+    fn wrong_parameters_are_refused_in_one_clear_sentence() {
+        let cases = [
+            ("kind = \"grid\"\nshape = [10]", 2, "2 axes"),
+            ("kind = \"grid\"\nshape = [10, 10]", 0, "no descriptor"),
+            ("kind = \"grid\"\nshape = [100000, 100000]", 2, "2^31"),
+            ("kind = \"grid\"\nshape = [2147483648, 2147483648, 2147483648]", 3, "2^31"),
+            ("kind = \"grid\"\nshape = [0, 3]", 2, "archive.shape"),
+            ("kind = \"grid\"\nshape = [-1, 3]", 2, "archive.shape"),
+            ("kind = \"grid\"\nshapes = [3, 3]", 2, "did you mean \"shape\""),
+            ("kind = \"grid\"\noutside = \"wrap\"", 2, "\"reject\""),
+            ("kind = \"cvt\"\ncells = 100\nsamples = 99", 2, "archive.samples"),
+        ];
+        for (toml, k, part) in cases {
+            let message = refusal(toml, &unit(k));
+            assert!(message.contains(part) && !message.contains('\n'), "{toml}: {message}");
+        }
+        for (lower, upper) in [(0.0, f64::INFINITY), (f64::NAN, 1.0), (1.0, 1.0), (2.0, 1.0)] {
+            let message = refusal("kind = \"grid\"", &[Axis::new("speed", "m/s", lower, upper)]);
+            assert!(message.contains("'speed'"), "{message}");
+        }
+    }
+
+    #[test]
+    fn every_entry_describes_its_parameters() {
+        for entry in registry() {
+            assert!(!entry.summary.is_empty() && !(entry.params)().is_empty());
+        }
+    }
+}
