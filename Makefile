@@ -1,0 +1,57 @@
+# `make` prints what there is to do. Variables that may be given: RANKS=4 (processes of the demo), MPIRUN="srun --mpi=pmix".
+
+RANKS ?= 2
+MPIRUN ?= mpirun
+FULL := --features full
+
+# What mpirun needs on a laptop, in a container and in CI. A cluster's own launcher and settings take precedence.
+# Open MPI 4 reads OMPI_MCA_*, Open MPI 5 reads PRTE_MCA_* for where processes go; MPICH needs none of it.
+# More processes than cores, for the tests:
+export OMPI_MCA_rmaps_base_oversubscribe ?= 1
+export PRTE_MCA_rmaps_default_mapping_policy ?= :oversubscribe
+# All cores for each process, since each has threads; the default is one core:
+export OMPI_MCA_hwloc_base_binding_policy ?= none
+export PRTE_MCA_hwloc_default_binding_policy ?= none
+# No warning where a container forbids one process to read another's memory:
+export OMPI_MCA_btl_vader_single_copy_mechanism ?= none
+ifeq ($(shell id -u),0)
+export OMPI_ALLOW_RUN_AS_ROOT := 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
+endif
+
+.PHONY: help setup build demo test bench lint clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 8
+
+setup:  ## get the native libraries and tell cargo where they are (tools/setup --help says more)
+	@tools/setup
+
+build: setup  ## build target/release/illume with MPI, MuJoCo and libtorch
+	cargo build --release $(FULL)
+
+demo: build  ## fill an archive on RANKS=2 processes and plot it, under a new folder in runs/
+	@set -e; dir=runs/demo; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo-$$n; done; \
+	$(MPIRUN) -n $(RANKS) target/release/illume run experiments/demo.toml --out $$dir; \
+	target/release/illume plot $$dir -o $$dir/archive.png; \
+	echo; \
+	echo "archive   $$dir/archive.h5    (h5py, xarray, HDFView; target/release/illume info $$dir)"; \
+	echo "picture   $$dir/archive.png"; \
+	echo "next      copy experiments/demo.toml, change it, and run it the same way:"; \
+	echo "          $(MPIRUN) -n $(RANKS) target/release/illume run my.toml --out runs/my"; \
+	echo "          target/release/illume list says what there is to choose from."
+
+test: setup  ## every test of every crate, and the smallest build
+	cargo check --profile ci --no-default-features
+	cargo test --profile ci --workspace $(FULL)
+
+bench: setup  ## the benchmarks
+	cargo bench $(FULL)
+
+lint: setup  ## formatting, clippy and the documentation, warnings being errors
+	cargo fmt --all --check
+	cargo clippy --profile ci --workspace --all-targets $(FULL) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --profile ci --workspace --no-deps $(FULL)
+
+clean:  ## remove what was built; runs/ and the downloaded libraries stay
+	cargo clean
