@@ -16,6 +16,7 @@
 
 mod agree;
 mod arguments;
+mod awake;
 mod connect;
 mod launch;
 #[cfg(feature = "mpi")]

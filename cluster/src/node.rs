@@ -13,7 +13,9 @@ pub struct Node {
     pub ranks: usize,
     /// Cores (hardware threads) of this rank: those that it may run on, each divided by the ranks that may run there too.
     pub cores: usize,
-    /// A sentence for the log if the launcher left cores of the node idle.
+    /// More ranks than cores: they take turns.
+    pub crowded: bool,
+    /// A sentence for the log if the launcher started more ranks than there are cores, or left cores of the node idle.
     pub note: Option<String>,
 }
 
@@ -37,20 +39,31 @@ impl Node {
         let per_task = std::env::var("SLURM_CPUS_PER_TASK")
             .ok()
             .and_then(|n| n.trim().parse().ok());
-        let cores = share(&lists, node.rank(), unconnected, available)
-            .min(per_task.unwrap_or(usize::MAX))
-            .max(1);
+        let share = share(&lists, node.rank(), unconnected, available);
+        let cores = share.min(per_task.unwrap_or(usize::MAX)).max(1);
+        let crowded = share == 0;
 
         let whole = allowed(&std::os::unix::process::parent_id().to_string()).map(|text| cpu_list(&text).len());
         let used = lists.iter().flatten().collect::<BTreeSet<_>>().len();
         let binds = std::env::var_os("OMPI_COMM_WORLD_SIZE").is_some();
-        let note = whole.filter(|&whole| binds && used > 0 && used < whole).map(|whole| {
-            format!(
-                "mpirun bound the {ranks} rank(s) of this node to {used} of its {whole} cores; \
-                 `mpirun --bind-to none` lets them use all"
-            )
-        });
-        Ok(Node { ranks, cores, note })
+        let note = if crowded {
+            Some(format!(
+                "{ranks} ranks share {used} core(s) of this node: they will take turns"
+            ))
+        } else {
+            whole.filter(|&whole| binds && used > 0 && used < whole).map(|whole| {
+                format!(
+                    "mpirun bound the {ranks} rank(s) of this node to {used} of its {whole} cores; \
+                     `mpirun --bind-to none` lets them use all"
+                )
+            })
+        };
+        Ok(Node {
+            ranks,
+            cores,
+            crowded,
+            note,
+        })
     }
 }
 
