@@ -92,6 +92,16 @@ fn main() {
         let rate = rate(&*task(&format!("name = \"arm\"\njoints = {joints}")), 1024, 200);
         println!("arm, {joints} joints: {:.1} M evaluations/s (aim {limit})", rate * 1e-6);
     }
+    for name in ["sphere", "rastrigin"] {
+        println!(
+            "{name}, 100 genes: {:.1} M evaluations/s",
+            rate(&*task(&format!("name = \"{name}\"")), 1024, 50) * 1e-6
+        );
+    }
+    println!(
+        "hard_maze: {:.2} M steps/s with a policy [11, 16, 2]",
+        rate(&*task("name = \"hard_maze\""), 64, 1) * 400e-6
+    );
     for layers in [&[17, 64, 64, 6][..], &[27, 64, 64, 8], &[87, 128, 128, 8], &[11, 16, 2]] {
         forward(layers);
     }

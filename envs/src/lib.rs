@@ -2,6 +2,7 @@
 
 mod arm;
 mod functions;
+mod hard_maze;
 mod math;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;

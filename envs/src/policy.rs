@@ -166,8 +166,8 @@ fn forward_body(mlp: &Mlp, genes: &[f32], observation: &[f32], scratch: &mut Mlp
     action.copy_from_slice(&from[..action.len()]);
 }
 
-/// Sums of one layer. `genes` begins with the layer's weights; `sums` is written up to the next multiple of [`NARROW`], with
-/// values without meaning beyond `fan_out`.
+/// Sums of one layer. `genes` begins with the layer's weights; of less than [`NARROW`] outputs that many are written all the
+/// same, with values without meaning behind.
 #[inline(always)]
 fn layer(genes: &[f32], fan_in: usize, fan_out: usize, input: &[f32], sums: &mut [f32]) {
     let mut first = 0;
@@ -176,24 +176,26 @@ fn layer(genes: &[f32], fan_in: usize, fan_out: usize, input: &[f32], sums: &mut
         first += WIDE;
     }
     while first < fan_out {
-        block::<NARROW>(genes, fan_in, fan_out, first, input, sums);
-        first += NARROW;
+        // The last block ends with the layer and may repeat a few outputs.
+        let start = first.min(fan_out.saturating_sub(NARROW));
+        block::<NARROW>(genes, fan_in, fan_out, start, input, sums);
+        first = start + NARROW;
     }
 }
 
-/// Sums of the outputs `first..first + B`, with four partial sums each in registers. Where fewer outputs are left, what lies
-/// behind a row is read in their place.
+/// Sums of the outputs `first..first + B`, with four partial sums each in registers. Where there are fewer outputs than that,
+/// what lies behind a row is read in their place.
 #[inline(always)]
 fn block<const B: usize>(genes: &[f32], fan_in: usize, fan_out: usize, first: usize, input: &[f32], sums: &mut [f32]) {
     let [mut s0, mut s1, mut s2, mut s3] = [[0.0f32; B]; 4];
     let mut i = 0;
     while i + 4 <= fan_in {
-        let at = i * fan_out + first;
+        let rows = &genes[i * fan_out + first..];
         let (Some(r0), Some(r1), Some(r2), Some(r3)) = (
-            genes[at..].first_chunk::<B>(),
-            genes[at + fan_out..].first_chunk::<B>(),
-            genes[at + 2 * fan_out..].first_chunk::<B>(),
-            genes[at + 3 * fan_out..].first_chunk::<B>(),
+            rows.first_chunk::<B>(),
+            rows[fan_out..].first_chunk::<B>(),
+            rows[2 * fan_out..].first_chunk::<B>(),
+            rows[3 * fan_out..].first_chunk::<B>(),
         ) else {
             break;
         };
@@ -203,20 +205,26 @@ fn block<const B: usize>(genes: &[f32], fan_in: usize, fan_out: usize, first: us
         s3 = add(s3, r3, input[i + 3]);
         i += 4;
     }
-    // What is left: fewer than four rows, or rows too near the end of the genome to be read past their end.
-    while i < fan_in {
-        let (mut rows, mut inputs) = ([[0.0; B]; 4], [0.0; 4]);
-        for r in 0..4.min(fan_in - i) {
-            rows[r] = padded(genes, (i + r) * fan_out + first, fan_out - first);
-            inputs[r] = input[i + r];
-        }
-        s0 = add(s0, &rows[0], inputs[0]);
-        s1 = add(s1, &rows[1], inputs[1]);
-        s2 = add(s2, &rows[2], inputs[2]);
-        s3 = add(s3, &rows[3], inputs[3]);
-        i += 4;
+    // What is left: fewer than four rows, or rows too near the end of the genome to be read past their end, and the bias.
+    let left = fan_in - i;
+    let mut rows = &genes[i * fan_out + first..];
+    // Too short means less than NARROW outputs and less than three such rows and a block.
+    let mut copy = [0.0f32; 5 * NARROW];
+    if rows.len() < left * fan_out + B {
+        copy[..rows.len()].copy_from_slice(rows);
+        rows = &copy;
     }
-    let bias: [f32; B] = padded(genes, fan_in * fan_out + first, fan_out - first);
+    let mut r = 0;
+    while r < left {
+        s0 = add(s0, row::<B>(rows, r, left, fan_out), input[i + r]);
+        s1 = add(s1, row::<B>(rows, r + 1, left, fan_out), part(input, i + r + 1));
+        s2 = add(s2, row::<B>(rows, r + 2, left, fan_out), part(input, i + r + 2));
+        s3 = add(s3, row::<B>(rows, r + 3, left, fan_out), part(input, i + r + 3));
+        r += 4;
+    }
+    let Some(bias) = rows[left * fan_out..].first_chunk::<B>() else {
+        return;
+    };
     let out = &mut sums[first..first + B];
     for k in 0..B {
         out[k] = ((s0[k] + s1[k]) + (s2[k] + s3[k])) + bias[k];
@@ -231,16 +239,22 @@ fn add<const B: usize>(mut sum: [f32; B], row: &[f32; B], input: f32) -> [f32; B
     sum
 }
 
-/// `genes[at..at + B]`, of which at least `needed` (or B) exist; zero where there are none.
+/// Row `r` of `left`, zeros behind them: adding zero leaves a sum as it is.
 #[inline(always)]
-fn padded<const B: usize>(genes: &[f32], at: usize, needed: usize) -> [f32; B] {
-    if let Some(row) = genes[at..].first_chunk::<B>() {
-        return *row;
+fn row<const B: usize>(rows: &[f32], r: usize, left: usize, fan_out: usize) -> &[f32; B] {
+    if r < left
+        && let Some(row) = rows[r * fan_out..].first_chunk::<B>()
+    {
+        row
+    } else {
+        &[0.0; B]
     }
-    let mut row = [0.0; B];
-    let n = needed.min(B);
-    row[..n].copy_from_slice(&genes[at..at + n]);
-    row
+}
+
+/// Input `i`, 0 behind them.
+#[inline(always)]
+fn part(input: &[f32], i: usize) -> f32 {
+    if i < input.len() { input[i] } else { 0.0 }
 }
 
 #[inline(always)]
@@ -281,35 +295,34 @@ mod tests {
         x
     }
 
+    fn check(mlp: &Mlp, seed: u64) {
+        let stream = Stream::new(seed, Purpose::Init, 0, 0);
+        let mut genes = vec![0.0; mlp.params()];
+        let mut observation = vec![0.0; mlp.observation_dim()];
+        stream.add_normals(0, 0.3, &mut genes);
+        stream.normals(1 << 20, &mut observation);
+        let (mut scratch, mut action) = (mlp.scratch(), vec![9.0; mlp.action_dim()]);
+        mlp.forward(&genes, &observation, &mut scratch, &mut action);
+        assert_eq!(action, twin(mlp, &genes, &observation, false), "{:?}", mlp.layers);
+        for (x, y) in action.iter().zip(twin(mlp, &genes, &observation, true)) {
+            assert!((x - y).abs() < 2e-6, "{x} {y}");
+        }
+    }
+
     #[test]
     fn the_kernel_equals_its_plain_twin_bit_for_bit_at_any_size() {
-        for (n, (o, hidden, a)) in [
-            (17, vec![64, 64], 6),
-            (27, vec![64, 64], 8),
-            (1, vec![], 1),
-            (3, vec![], 40),
-            (5, vec![1, 1, 1], 2),
-            (11, vec![16], 2),
-            (7, vec![33, 47, 96], 17),
-            (4, vec![31, 15], 16),
-            (87, vec![128, 128], 8),
-        ]
-        .into_iter()
-        .enumerate()
-        {
+        for fan_in in 1..25 {
+            for fan_out in 1..70 {
+                check(
+                    &Mlp::new(fan_in, &[], fan_out, Activation::Tanh),
+                    (fan_in * 100 + fan_out) as u64,
+                );
+            }
+        }
+        let hidden: [&[usize]; 6] = [&[64, 64], &[1, 1, 1], &[16], &[33, 47, 96], &[31, 15], &[128, 128]];
+        for (n, hidden) in hidden.into_iter().enumerate() {
             for activation in [Activation::Tanh, Activation::Relu] {
-                let mlp = Mlp::new(o, &hidden, a, activation);
-                let stream = Stream::new(n as u64, Purpose::Init, 0, 0);
-                let mut genes = vec![0.0; mlp.params()];
-                let mut observation = vec![0.0; o];
-                stream.add_normals(0, 0.3, &mut genes);
-                stream.normals(1 << 20, &mut observation);
-                let (mut scratch, mut action) = (mlp.scratch(), vec![9.0; a]);
-                mlp.forward(&genes, &observation, &mut scratch, &mut action);
-                assert_eq!(action, twin(&mlp, &genes, &observation, false), "{:?}", mlp.layers);
-                for (x, y) in action.iter().zip(twin(&mlp, &genes, &observation, true)) {
-                    assert!((x - y).abs() < 2e-6, "{x} {y}");
-                }
+                check(&Mlp::new(3 + 7 * n, hidden, 1 + 4 * n, activation), n as u64);
             }
         }
     }

@@ -22,6 +22,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::arm::ENTRY,
         &crate::functions::SPHERE,
         &crate::functions::RASTRIGIN,
+        &crate::hard_maze::ENTRY,
     ];
     #[cfg(feature = "mujoco")]
     entries.extend(crate::mujoco::registry());

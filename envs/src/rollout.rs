@@ -154,3 +154,138 @@ fn normalize(n: &Normalization, observation: &[f32], out: &mut [f32]) {
         *y = ((x - mean) / sd).clamp(-n.clip, n.clip);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Activation;
+    use illume_core::{Dense, Genomes, Init};
+
+    /// Counts: observation (steps, seed), reward 1 a step, 100 at the end; ends in some way after a number of steps.
+    struct Counter {
+        steps: u32,
+        last: u32,
+        end: End,
+    }
+
+    impl Env for Counter {
+        fn reset(&mut self, seed: u64, observation: &mut [f32]) {
+            self.steps = 0;
+            observation.copy_from_slice(&[0.0, seed as f32]);
+        }
+
+        fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
+            assert!(action[0].abs() <= 1.0);
+            self.steps += 1;
+            observation[0] = self.steps as f32;
+            Step {
+                reward: 1.0,
+                end: if self.steps == self.last {
+                    self.end
+                } else {
+                    End::Running
+                },
+            }
+        }
+
+        fn descriptor(&mut self, out: &mut [f64]) {
+            out[0] = f64::from(self.steps);
+        }
+
+        fn final_reward(&mut self) -> f64 {
+            100.0
+        }
+    }
+
+    /// (status, fitness, descriptor, steps, moments) of one row under seed 3.
+    fn run(
+        end: End,
+        gene: f32,
+        max_steps: u32,
+        normalization: Option<&Normalization>,
+    ) -> (u8, f64, f64, u32, [f64; 4]) {
+        let policy = Mlp::new(2, &[], 1, Activation::Tanh);
+        let spec = TaskSpec {
+            name: "counter".into(),
+            genome_dim: 3,
+            init: Init::Normal { mean: 0.0, sd: 1.0 },
+            bounds: None,
+            descriptor: vec![],
+            fitness: "steps".into(),
+            qd_offset: 0.0,
+            deterministic: false,
+            observation_dim: 2,
+            action_dim: 1,
+            max_steps: 10,
+            chunk: 1,
+        };
+        let mut worker = RolloutWorker::new(Counter { steps: 0, last: 4, end }, &policy, &spec);
+        let genomes = Genomes::Dense(Dense {
+            dim: 3,
+            data: vec![gene; 3],
+        });
+        let request = Request {
+            genomes: &genomes,
+            seeds: &[3],
+            max_steps,
+            normalization,
+            observed: &[true],
+        };
+        let (mut status, mut fitness, mut descriptor, mut steps, mut moments) = ([0], [0.0], [0.0], [0], [0.0; 4]);
+        let mut scores = Scores {
+            status: &mut status,
+            fitness: &mut fitness,
+            descriptor: &mut descriptor,
+            steps: &mut steps,
+            moments: &mut moments,
+        };
+        worker.evaluate(&request, 0..1, &mut scores);
+        (status[0], fitness[0], descriptor[0], steps[0], moments)
+    }
+
+    #[test]
+    fn an_episode_ends_by_itself_by_its_length_or_by_the_request() {
+        let moments = [6.0, 12.0, 14.0, 36.0];
+        assert_eq!(run(End::Terminated, 0.1, u32::MAX, None), (0, 104.0, 4.0, 4, moments));
+        assert_eq!(run(End::Truncated, 0.1, u32::MAX, None), (0, 104.0, 4.0, 4, moments));
+        let (status, fitness, _, steps, _) = run(End::Running, 0.1, u32::MAX, None);
+        assert_eq!((status, fitness, steps), (0, 110.0, 10));
+        assert_eq!(
+            run(End::Terminated, 0.1, 2, None),
+            (0, 102.0, 2.0, 2, [1.0, 6.0, 1.0, 18.0])
+        );
+    }
+
+    #[test]
+    fn a_failed_simulation_and_an_action_that_is_no_number_are_statuses() {
+        let (status, fitness, descriptor, steps, _) = run(End::Failed, 0.1, u32::MAX, None);
+        assert_eq!(
+            (status, fitness, descriptor, steps),
+            (Status::Failed as u8, 0.0, 0.0, 4)
+        );
+        let (status, fitness, descriptor, steps, _) = run(End::Terminated, f32::NAN, u32::MAX, None);
+        assert_eq!(
+            (status, fitness, descriptor, steps),
+            (Status::NotFinite as u8, 0.0, 0.0, 0)
+        );
+    }
+
+    #[test]
+    fn moments_are_of_raw_observations_also_when_the_policy_sees_normalized_ones() {
+        let n = Normalization {
+            mean: vec![1.0, 3.0],
+            sd: vec![2.0, 0.5],
+            clip: 0.5,
+        };
+        assert_eq!(run(End::Terminated, 0.1, u32::MAX, Some(&n)).4, [6.0, 12.0, 14.0, 36.0]);
+        let mut out = [0.0; 4];
+        let n = Normalization {
+            mean: vec![1.0; 4],
+            sd: vec![2.0; 4],
+            clip: 5.0,
+        };
+        normalize(&n, &[2.0, 100.0, -100.0, f32::NAN], &mut out);
+        assert_eq!(out[..3], [0.5, 5.0, -5.0]);
+        assert!(out[3].is_nan());
+    }
+}

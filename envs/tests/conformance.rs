@@ -1,0 +1,399 @@
+//! What every task promises, checked by walking the registry: nothing new escapes.
+
+// A chunk is a range of rows; a list of one chunk is what is meant.
+#![allow(clippy::single_range_in_vec_init)]
+
+use std::ops::Range;
+
+use illume_core::genome::stream_id;
+use illume_core::{
+    Decoder, Dense, Genomes, Init, Lineages, Normalization, Perturbation, Purpose, Request, Scores, Scratch, Status,
+    Stream, Task, TaskConfig, TaskEntry, toml,
+};
+use illume_envs::{MUJOCO_TASKS, build, registry};
+
+/// Rows that are evaluated, and the steps that episodes are cut to, so that physics stays quick.
+const ROWS: usize = 6;
+const STEPS: u32 = 30;
+
+#[derive(Debug, Clone, PartialEq)]
+struct Results {
+    status: Vec<u8>,
+    fitness: Vec<f64>,
+    descriptor: Vec<f64>,
+    steps: Vec<u32>,
+    moments: Vec<f64>,
+}
+
+fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<dyn Task>> {
+    let mut table: toml::Table = task.parse().unwrap();
+    table.insert("name".into(), entry.name.into());
+    build(&TaskConfig {
+        task: &table,
+        policy: &policy.parse().unwrap(),
+    })
+}
+
+/// Each task with its defaults and a small network.
+fn tasks() -> Vec<Box<dyn Task>> {
+    registry()
+        .iter()
+        .map(|e| made(e, "", if e.network { "hidden = [8]" } else { "" }).unwrap())
+        .collect()
+}
+
+fn genomes(task: &dyn Task, rows: usize) -> Genomes {
+    let dim = task.spec().genome_dim;
+    let mut data = vec![0.0; rows * dim];
+    for (i, genes) in data.chunks_exact_mut(dim).enumerate() {
+        task.spec()
+            .init
+            .draw(&Stream::new(1, Purpose::Init, 0, i as u64), genes);
+    }
+    Genomes::Dense(Dense { dim, data })
+}
+
+/// Evaluates the rows in the given chunks, each chunk by the worker of its number modulo their count.
+fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], workers: usize) -> Results {
+    let (k, width) = (task.spec().descriptor_dim(), 2 * task.spec().observation_dim);
+    let rows = request.genomes.rows();
+    let mut r = Results {
+        status: vec![0; rows],
+        fitness: vec![0.0; rows],
+        descriptor: vec![0.0; rows * k],
+        steps: vec![0; rows],
+        moments: vec![0.0; if request.observed.is_empty() { 0 } else { rows * width }],
+    };
+    let mut workers: Vec<_> = (0..workers).map(|_| task.worker().unwrap()).collect();
+    let count = workers.len();
+    for (i, chunk) in chunks.iter().enumerate() {
+        let moments = if r.moments.is_empty() {
+            0..0
+        } else {
+            chunk.start * width..chunk.end * width
+        };
+        let mut scores = Scores {
+            status: &mut r.status[chunk.clone()],
+            fitness: &mut r.fitness[chunk.clone()],
+            descriptor: &mut r.descriptor[chunk.start * k..chunk.end * k],
+            steps: &mut r.steps[chunk.clone()],
+            moments: &mut r.moments[moments],
+        };
+        workers[i % count].evaluate(request, chunk.clone(), &mut scores);
+    }
+    r
+}
+
+fn request<'a>(genomes: &'a Genomes, seeds: &'a [u64]) -> Request<'a> {
+    Request {
+        genomes,
+        seeds,
+        max_steps: STEPS,
+        normalization: None,
+        observed: &[],
+    }
+}
+
+#[test]
+fn names_are_distinct_and_every_parameter_is_described() {
+    let mut names: Vec<_> = registry().iter().map(|e| e.name).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for name in ["arm", "sphere", "rastrigin", "hard_maze"] {
+        assert!(names.contains(&name));
+    }
+    assert_eq!(
+        cfg!(feature = "mujoco"),
+        MUJOCO_TASKS.iter().all(|name| names.contains(name))
+    );
+    for entry in registry() {
+        assert!(!entry.summary.is_empty() && !entry.summary.contains('\n'));
+        assert!(
+            (entry.params)()
+                .iter()
+                .all(|p| !p.meaning.is_empty() && !p.default.is_empty()),
+            "{}",
+            entry.name
+        );
+    }
+}
+
+#[test]
+fn specs_are_sane() {
+    for (task, entry) in tasks().iter().zip(registry()) {
+        let spec = task.spec();
+        assert_eq!(spec.name, entry.name);
+        assert!(spec.genome_dim > 0 && spec.max_steps > 0 && spec.chunk > 0 && !spec.fitness.is_empty());
+        assert!(spec.qd_offset.is_finite() && spec.qd_offset >= 0.0);
+        for axis in &spec.descriptor {
+            assert!(!axis.name.is_empty() && axis.lower < axis.upper, "{axis:?}");
+        }
+        if let Some([low, high]) = spec.bounds {
+            assert!(low < high);
+        }
+        assert_eq!(entry.network, spec.observation_dim > 0 && spec.action_dim > 0);
+        if let Init::Network { layers, .. } = &spec.init {
+            assert_eq!(
+                (layers[0], layers[layers.len() - 1]),
+                (spec.observation_dim, spec.action_dim)
+            );
+            assert_eq!(
+                layers.windows(2).map(|p| (p[0] + 1) * p[1]).sum::<usize>(),
+                spec.genome_dim
+            );
+        } else {
+            assert!(!entry.network);
+        }
+    }
+}
+
+#[test]
+fn results_depend_on_neither_chunking_nor_worker_nor_what_a_worker_did_before() {
+    for task in tasks() {
+        let rows = if task.spec().chunk > 1 { 150 } else { ROWS };
+        let genomes = genomes(&*task, rows);
+        let seeds: Vec<u64> = (0..rows as u64).map(|i| i * 77 + 5).collect();
+        let observed: Vec<bool> = (0..rows).map(|i| i % 3 != 1).collect();
+        let request = Request {
+            observed: &observed,
+            ..request(&genomes, &seeds)
+        };
+        let ones: Vec<_> = (0..rows).map(|i| i..i + 1).collect();
+        let uneven = [0..2, 2..rows - 1, rows - 1..rows];
+        let backwards: Vec<_> = ones.iter().rev().cloned().collect();
+        let whole = evaluate(&*task, &request, std::slice::from_ref(&(0..rows)), 1);
+        for (chunks, workers) in [(&ones[..], 1), (&uneven, 1), (&backwards, 3), (&ones, rows)] {
+            assert_eq!(
+                evaluate(&*task, &request, chunks, workers),
+                whole,
+                "{}",
+                task.spec().name
+            );
+        }
+        let width = 2 * task.spec().observation_dim;
+        for (i, moments) in whole.moments.chunks_exact(width.max(1)).enumerate() {
+            assert_eq!(
+                observed[i],
+                moments.iter().any(|m| *m != 0.0),
+                "{}: row {i}",
+                task.spec().name
+            );
+        }
+    }
+}
+
+#[test]
+fn threads_agree() {
+    for task in tasks() {
+        let genomes = genomes(&*task, 3);
+        let seeds = [1, 2, 3];
+        let alone = evaluate(&*task, &request(&genomes, &seeds), &[0..3], 1);
+        let others: Vec<Results> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| evaluate(&*task, &request(&genomes, &seeds), &[0..3], 1)))
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(others.iter().all(|r| *r == alone), "{}", task.spec().name);
+    }
+}
+
+#[test]
+fn every_genome_form_scores_as_its_genes_do() {
+    for task in tasks() {
+        let spec = task.spec();
+        let seeds = [1, 2, 3, 4, 5];
+        let mut lineages = Lineages::new();
+        (0..5).for_each(|i| lineages.push(&[stream_id(0, 1), stream_id(1, i)], &[1.0, 0.1]));
+        let (init, bounds) = (spec.init.clone(), spec.bounds);
+        let decoder = Decoder {
+            seed: 1,
+            dim: spec.genome_dim,
+            init,
+            bounds,
+            parents: Default::default(),
+        };
+        lineages.decoder = Some(decoder.into());
+        let Genomes::Dense(center) = genomes(&*task, 1) else {
+            unreachable!()
+        };
+        let center = std::sync::Arc::new(center.data);
+        let pairs = Perturbation {
+            center,
+            sigma: 0.01,
+            seed: 1,
+            generation: 3,
+            first: 1,
+            rows: 5,
+            members: 5,
+            bounds,
+        };
+        for form in [Genomes::Lineage(lineages), Genomes::Perturbation(pairs)] {
+            let mut scratch = Scratch::default();
+            let data: Vec<f32> = (0..5).flat_map(|i| form.genes(i, &mut scratch).to_vec()).collect();
+            let dense = Genomes::Dense(Dense {
+                dim: spec.genome_dim,
+                data,
+            });
+            let expected = evaluate(&*task, &request(&dense, &seeds), &[0..5], 1);
+            assert_eq!(
+                evaluate(&*task, &request(&form, &seeds), &[0..3, 3..5], 1),
+                expected,
+                "{}",
+                spec.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_seed_matters_if_and_only_if_the_task_says_so() {
+    for task in tasks() {
+        let genomes = genomes(&*task, ROWS);
+        let run = |seed: u64| evaluate(&*task, &request(&genomes, &[seed; ROWS]), &[0..ROWS], 1);
+        assert_eq!(run(1), run(1));
+        assert_eq!(run(1) == run(2), task.spec().deterministic, "{}", task.spec().name);
+    }
+}
+
+#[test]
+fn first_genomes_score_finite_values_within_the_stated_bounds() {
+    for task in tasks() {
+        let genomes = genomes(&*task, ROWS);
+        let r = evaluate(&*task, &request(&genomes, &[7; ROWS]), &[0..ROWS], 1);
+        assert_eq!(r.status, [Status::Ok as u8; ROWS], "{}", task.spec().name);
+        assert!(r.fitness.iter().chain(&r.descriptor).all(|x| x.is_finite()));
+        assert!(
+            r.steps
+                .iter()
+                .all(|s| (1..=STEPS.min(task.spec().max_steps)).contains(s))
+        );
+        for descriptor in r.descriptor.chunks_exact(task.spec().descriptor_dim().max(1)) {
+            for (x, axis) in descriptor.iter().zip(&task.spec().descriptor) {
+                assert!(
+                    (axis.lower..=axis.upper).contains(x),
+                    "{}: {} = {x}",
+                    task.spec().name,
+                    axis.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn strange_genomes_get_a_status_and_never_a_panic() {
+    for task in tasks() {
+        for gene in [0.0, -0.0, 1e30, -1e30, f32::MAX, 1e-42, f32::INFINITY, f32::NAN] {
+            let dim = task.spec().genome_dim;
+            let mut data = vec![gene; 3 * dim];
+            data[dim..2 * dim].iter_mut().step_by(2).for_each(|x| *x = -*x);
+            let genomes = Genomes::Dense(Dense { dim, data });
+            let r = evaluate(&*task, &request(&genomes, &[1, 2, 3]), &[0..3], 1);
+            assert!(
+                r.fitness.iter().chain(&r.descriptor).all(|x| x.is_finite()),
+                "{} of {gene}",
+                task.spec().name
+            );
+            if gene.is_nan() {
+                assert!(r.status.iter().all(|s| *s != Status::Ok as u8), "{}", task.spec().name);
+            }
+            if gene == 0.0 {
+                assert_eq!(r.status, [Status::Ok as u8; 3], "{}", task.spec().name);
+            }
+        }
+    }
+}
+
+#[test]
+fn observations_are_normalized_and_counted_as_the_environment_gave_them() {
+    for task in tasks().iter().filter(|t| t.spec().observation_dim > 0) {
+        let dim = task.spec().observation_dim;
+        let genomes = genomes(&**task, 2);
+        let run = |n: Option<&Normalization>| {
+            let request = Request {
+                normalization: n,
+                observed: &[true, false],
+                ..request(&genomes, &[3, 4])
+            };
+            evaluate(&**task, &request, &[0..2], 1)
+        };
+        let plain = run(None);
+        let same = Normalization {
+            mean: vec![0.0; dim],
+            sd: vec![1.0; dim],
+            clip: 1e30,
+        };
+        assert_eq!(run(Some(&same)), plain);
+        // All observations clipped to nothing: the action is constant, and so the raw observations differ.
+        let blind = run(Some(&Normalization { clip: 0.0, ..same }));
+        assert_ne!(blind.moments, plain.moments, "{}", task.spec().name);
+        let (n, sums) = (f64::from(plain.steps[0]), &plain.moments[..2 * dim]);
+        for i in 0..dim {
+            assert!(
+                sums[dim + i] * n >= sums[i] * sums[i] * (1.0 - 1e-9),
+                "the variance of observation {i} is negative"
+            );
+        }
+        assert!(plain.moments[2 * dim..].iter().all(|m| *m == 0.0));
+    }
+}
+
+#[test]
+fn an_episode_may_be_cut_short() {
+    for task in tasks().iter().filter(|t| t.spec().observation_dim > 0) {
+        let genomes = genomes(&**task, 1);
+        let r = evaluate(
+            &**task,
+            &Request {
+                max_steps: 2,
+                ..request(&genomes, &[1])
+            },
+            &[0..1],
+            1,
+        );
+        assert_eq!((r.steps[0], r.status[0]), (2, Status::Ok as u8), "{}", task.spec().name);
+    }
+}
+
+#[test]
+fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
+    let message = |r: illume_core::Result<Box<dyn Task>>| r.err().unwrap().to_string();
+    for entry in registry() {
+        let error = message(made(entry, "colour = 3", ""));
+        assert!(
+            error.contains("task.colour") && error.contains("unknown key") && !error.contains('\n'),
+            "{error}"
+        );
+        let error = message(made(entry, "", "hiden = [3]"));
+        let says = if entry.network {
+            "did you mean \"hidden\""
+        } else {
+            "acts through no network"
+        };
+        assert!(error.contains("policy.hiden") && error.contains(says), "{error}");
+        for p in (entry.params)() {
+            let error = message(made(entry, &format!("{} = {{}}", p.name), ""));
+            assert!(
+                error.contains(&format!("task.{}", p.name)) && error.contains("expected"),
+                "{error}"
+            );
+        }
+    }
+    let named = |text: &str| {
+        let table: toml::Table = text.parse().unwrap();
+        message(build(&TaskConfig {
+            task: &table,
+            policy: &toml::Table::new(),
+        }))
+    };
+    assert!(named("name = \"am\"").contains("unknown task \"am\"; did you mean \"arm\"?"));
+    assert!(named("name = 3").contains("task.name: expected a string, got 3"));
+    assert!(named("").contains("task.name: missing"));
+    assert!(named("name = \"arm\"\njoints = -5").contains("task.joints"));
+    if !cfg!(feature = "mujoco") {
+        assert!(named("name = \"ant_uni\"").contains("task \"ant_uni\" needs a build with feature \"mujoco\""));
+    }
+}
