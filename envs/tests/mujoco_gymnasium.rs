@@ -52,6 +52,8 @@ fn python() -> Option<String> {
 fn record(python: &str, case: &Case, seed: u64) -> Numbers {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gymnasium_check.py");
     let output = Command::new(python)
+        // MuJoCo in Python leaves its log in the current folder.
+        .current_dir(std::env::temp_dir())
         .args([
             script,
             case.environment,

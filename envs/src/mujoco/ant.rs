@@ -1,6 +1,6 @@
 //! Ant: walking forward, going anywhere, and going anywhere but for a trap.
 
-use super::robot::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Reward};
+use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::settings::{Common, Plan, robot_params};
 use super::trap::{TRAP, Wall};
 
@@ -58,9 +58,20 @@ pub fn uni(params: &AntUni) -> Plan {
         positive: common.positive_reward,
     };
     let descriptor = Descriptor::Feet(FEET);
-    let recipe = ant(&common, reward, descriptor, 1.0, params.contact_forces_in_observation, &[]);
+    let recipe = ant(
+        &common,
+        reward,
+        descriptor,
+        1.0,
+        params.contact_forces_in_observation,
+        &[],
+    );
     let fitness = "forward progress + survival - control cost - contact cost";
-    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness }
+    Plan {
+        recipe,
+        episode_length: common.episode_length,
+        fitness,
+    }
 }
 
 pub fn omni(params: &AntOmni) -> Plan {
@@ -84,8 +95,19 @@ fn anywhere(params: &AntOmni, walls: &'static [Wall]) -> Plan {
     };
     let limit = params.descriptor_limit;
     let descriptor = Descriptor::Place { limit };
-    let recipe = ant(&common, reward, descriptor, limit, params.contact_forces_in_observation, walls);
-    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness: "survival - control cost" }
+    let recipe = ant(
+        &common,
+        reward,
+        descriptor,
+        limit,
+        params.contact_forces_in_observation,
+        walls,
+    );
+    Plan {
+        recipe,
+        episode_length: common.episode_length,
+        fitness: "survival - control cost",
+    }
 }
 
 fn ant(
@@ -105,13 +127,17 @@ fn ant(
         walls,
         frames: common.frames(5),
         root: 7,
-        noise: Noise { scale: common.reset_noise_scale, velocity: Law::Normal },
+        noise: Noise {
+            scale: common.reset_noise_scale,
+            velocity: Law::Normal,
+        },
         observation: place.into_iter().chain(always).chain(forces).collect(),
         progress: Progress::Torso,
         healthy: |position, velocity| {
             position.iter().chain(velocity).all(|x| x.is_finite()) && (0.2..=1.0).contains(&position[2])
         },
         reward,
+        retreat: Retreat::default(),
         descriptor,
     }
 }

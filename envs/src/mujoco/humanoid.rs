@@ -1,6 +1,6 @@
 //! Humanoid: walking forward, and going anywhere.
 
-use super::robot::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Reward};
+use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::settings::{Common, Plan, robot_params};
 
 robot_params! {
@@ -67,7 +67,11 @@ pub fn uni(params: &HumanoidUni) -> Plan {
     };
     let recipe = humanoid(&common, reward, Descriptor::Feet(FEET), 1.0, seen);
     let fitness = "forward progress + survival - control cost - contact cost";
-    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness }
+    Plan {
+        recipe,
+        episode_length: common.episode_length,
+        fitness,
+    }
 }
 
 pub fn omni(params: &HumanoidOmni) -> Plan {
@@ -85,7 +89,11 @@ pub fn omni(params: &HumanoidOmni) -> Plan {
     };
     let limit = params.descriptor_limit;
     let recipe = humanoid(&common, reward, Descriptor::Place { limit }, limit, seen);
-    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness: "survival - control cost" }
+    Plan {
+        recipe,
+        episode_length: common.episode_length,
+        fitness: "survival - control cost",
+    }
 }
 
 /// What is seen beside positions and velocities.
@@ -124,11 +132,18 @@ fn humanoid(common: &Common, reward: Reward, descriptor: Descriptor, scale: f64,
         walls: &[],
         frames: common.frames(5),
         root: 7,
-        noise: Noise { scale: common.reset_noise_scale, velocity: Law::Uniform },
-        observation: parts.into_iter().filter_map(|(wanted, part)| wanted.then_some(part)).collect(),
+        noise: Noise {
+            scale: common.reset_noise_scale,
+            velocity: Law::Uniform,
+        },
+        observation: parts
+            .into_iter()
+            .filter_map(|(wanted, part)| wanted.then_some(part))
+            .collect(),
         progress: Progress::MassCenter,
         healthy: |position, _| 1.0 < position[2] && position[2] < 2.0,
         reward,
+        retreat: Retreat::default(),
         descriptor,
     }
 }

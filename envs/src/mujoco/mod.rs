@@ -9,6 +9,7 @@ mod ant;
 mod humanoid;
 mod native;
 mod planar;
+mod recipe;
 mod robot;
 mod settings;
 mod simulator;
@@ -17,6 +18,7 @@ mod trap;
 use illume_core::params::{self, Params};
 use illume_core::{Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, toml};
 
+pub use recipe::Recipe;
 pub use robot::{Episode, Robot};
 pub use settings::Plan;
 pub use simulator::{Model, Simulator};
@@ -80,7 +82,11 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let Some(plan) = plan(name, config.task) else {
         return Err(illume_core::Error::failed(format!("there is no MuJoCo task '{name}'")));
     };
-    let Plan { recipe, episode_length, backward, fitness } = plan?;
+    let Plan {
+        recipe,
+        episode_length,
+        fitness,
+    } = plan?;
     let params = PolicyParams::read(config.policy, &[64, 64])?;
     let robot = Robot::new(recipe)?;
     let policy = params.mlp(robot.observation_dim(), robot.model().sizes().controls);
@@ -91,7 +97,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         bounds: None,
         descriptor: robot.axes(),
         fitness: fitness.into(),
-        qd_offset: robot.qd_offset(episode_length, backward),
+        qd_offset: robot.qd_offset(episode_length),
         deterministic: robot.recipe().noise.scale == 0.0,
         observation_dim: policy.observation_dim(),
         action_dim: policy.action_dim(),
@@ -107,6 +113,10 @@ impl Task for RobotTask {
     }
 
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
-        Ok(Box::new(RolloutWorker::new(self.robot.episode()?, &self.policy, &self.spec)))
+        Ok(Box::new(RolloutWorker::new(
+            self.robot.episode()?,
+            &self.policy,
+            &self.spec,
+        )))
     }
 }

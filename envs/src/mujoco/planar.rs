@@ -1,6 +1,6 @@
 //! HalfCheetah, Walker2d and Hopper, which move in the plane of x and z.
 
-use super::robot::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Reward};
+use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::settings::{Common, Plan, robot_params};
 
 robot_params! {
@@ -37,46 +37,73 @@ const VELOCITY_CLIP: f64 = 10.0;
 
 pub fn halfcheetah(params: &HalfCheetahUni) -> Plan {
     let common = params.common();
-    let reward = Reward { terminate: false, ..reward(&common, params.forward_reward_weight, 0.0) };
+    let reward = Reward {
+        terminate: false,
+        ..reward(&common, params.forward_reward_weight, 0.0)
+    };
     let recipe = Recipe {
         file: "half_cheetah.xml",
         frames: common.frames(5),
-        noise: Noise { scale: common.reset_noise_scale, velocity: Law::Normal },
+        noise: Noise {
+            scale: common.reset_noise_scale,
+            velocity: Law::Normal,
+        },
         observation: observation(&common, f64::INFINITY),
+        retreat: Retreat { speed: 3.0, fall: 0.0 },
         descriptor: Descriptor::Feet(&[("ffoot", "front_foot"), ("bfoot", "back_foot")]),
         ..planar(&common, reward)
     };
     let fitness = "forward progress - control cost";
-    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness }
+    Plan {
+        recipe,
+        episode_length: common.episode_length,
+        fitness,
+    }
 }
 
 pub fn walker2d(params: &Walker2dUni) -> Plan {
     let common = params.common();
     let terminate = params.terminate_when_unhealthy;
-    let reward = Reward { terminate, ..reward(&common, params.forward_reward_weight, params.healthy_reward) };
+    let reward = Reward {
+        terminate,
+        ..reward(&common, params.forward_reward_weight, params.healthy_reward)
+    };
     let recipe = Recipe {
         file: "walker2d_v5.xml",
         healthy: |position, _| within(position[1], 0.8, 2.0) && within(position[2], -1.0, 1.0),
+        retreat: Retreat { speed: 1.0, fall: 0.4 },
         descriptor: Descriptor::Feet(&[("foot_geom", "right_foot"), ("foot_left_geom", "left_foot")]),
         ..planar(&common, reward)
     };
-    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness: FITNESS }
+    Plan {
+        recipe,
+        episode_length: common.episode_length,
+        fitness: FITNESS,
+    }
 }
 
 pub fn hopper(params: &HopperUni) -> Plan {
     let common = params.common();
     let terminate = params.terminate_when_unhealthy;
-    let reward = Reward { terminate, ..reward(&common, params.forward_reward_weight, params.healthy_reward) };
+    let reward = Reward {
+        terminate,
+        ..reward(&common, params.forward_reward_weight, params.healthy_reward)
+    };
     let recipe = Recipe {
         file: "hopper.xml",
         healthy: |position, velocity| {
             let calm = position[2..].iter().chain(velocity).all(|x| within(*x, -100.0, 100.0));
             calm && position[1] > 0.7 && within(position[2], -0.2, 0.2)
         },
+        retreat: Retreat { speed: 1.0, fall: 0.1 },
         descriptor: Descriptor::Feet(&[("foot_geom", "foot")]),
         ..planar(&common, reward)
     };
-    Plan { recipe, episode_length: common.episode_length, backward: 0.0, fitness: FITNESS }
+    Plan {
+        recipe,
+        episode_length: common.episode_length,
+        fitness: FITNESS,
+    }
 }
 
 const FITNESS: &str = "forward progress + survival - control cost";
@@ -89,11 +116,15 @@ fn planar(common: &Common, reward: Reward) -> Recipe {
         walls: &[],
         frames: common.frames(4),
         root: 3,
-        noise: Noise { scale: common.reset_noise_scale, velocity: Law::Uniform },
+        noise: Noise {
+            scale: common.reset_noise_scale,
+            velocity: Law::Uniform,
+        },
         observation: observation(common, VELOCITY_CLIP),
         progress: Progress::Slider,
         healthy: |_, _| true,
         reward,
+        retreat: Retreat::default(),
         descriptor: Descriptor::Feet(&[]),
     }
 }

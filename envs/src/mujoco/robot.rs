@@ -1,111 +1,11 @@
-//! A walking robot as an episode: what it sees, earns and is told apart by. A [`Recipe`] says it in data, so that the
-//! families differ only in their recipes; the semantics are those of Gymnasium's `*-v5` environments.
+//! A walking robot as an episode: what it sees, earns and is told apart by, with the semantics of Gymnasium's `*-v5`
+//! environments.
 
 use illume_core::{Axis, Error, Purpose, Result, Stream};
 
+use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::simulator::{FEET, Model, Simulator, Sizes};
-use super::trap::Wall;
 use crate::rollout::{End, Env, Step};
-
-/// A task of a robot.
-#[derive(Debug, Clone)]
-pub struct Recipe {
-    /// The model's file, one of Gymnasium's.
-    pub file: &'static str,
-    pub integrator: String,
-    pub walls: &'static [Wall],
-    /// Simulator steps of an action.
-    pub frames: u32,
-    /// Positions of the robot as a whole, which come first: 3 for a planar one, 7 for a free one.
-    pub root: usize,
-    pub noise: Noise,
-    pub observation: Vec<Part>,
-    pub progress: Progress,
-    /// Whether the robot still stands, from positions and velocities.
-    pub healthy: fn(&[f64], &[f64]) -> bool,
-    pub reward: Reward,
-    pub descriptor: Descriptor,
-}
-
-/// How a first state differs from the model's: positions by a uniform number in ± `scale`, velocities by
-/// one of the given law.
-#[derive(Debug, Clone, Copy)]
-pub struct Noise {
-    pub scale: f64,
-    pub velocity: Law,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Law {
-    /// Uniform in ± `scale`.
-    Uniform,
-    /// Normal with standard deviation `scale`.
-    Normal,
-}
-
-/// A part of the observation.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Part {
-    /// Positions up to this number, divided by a scale.
-    Place { end: usize, scale: f64 },
-    /// Positions from this number on.
-    Pose { start: usize },
-    /// Velocities, clipped to ± this.
-    Velocities { clip: f64 },
-    /// Inertia and mass, 10 numbers for each body but the world's.
-    Inertias,
-    /// Angular and linear velocity, 6 numbers for each body.
-    BodyVelocities,
-    /// Forces of the actuators on the joints.
-    ActuatorForces,
-    /// Torque and force from outside, 6 numbers for each body, clipped to ± this.
-    ContactForces { clip: f64 },
-}
-
-/// What moves forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// The first position.
-    Slider,
-    /// The torso's frame.
-    Torso,
-    MassCenter,
-}
-
-/// What a step earns: forward weight x velocity + survival - control cost - contact cost.
-#[derive(Debug, Clone, Copy)]
-pub struct Reward {
-    /// For each m/s along x.
-    pub forward: f64,
-    /// For a step that leaves the robot healthy.
-    pub healthy: f64,
-    /// For the sum of squares of the controls.
-    pub control: f64,
-    /// For the sum of squares of the contact forces.
-    pub contact: f64,
-    pub limit: ContactLimit,
-    /// Whether an unhealthy robot ends the episode.
-    pub terminate: bool,
-    /// Adds the largest control cost to every reward and cuts what is still negative.
-    pub positive: bool,
-}
-
-/// What keeps a hard contact from deciding the reward.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum ContactLimit {
-    /// Each force is clipped to ± this.
-    Force(f64),
-    /// The contact cost of a step is at most this.
-    Cost(f64),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub enum Descriptor {
-    /// For each of these (geom, name of the axis), the share of steps after which it touches the floor.
-    Feet(&'static [(&'static str, &'static str)]),
-    /// Where the torso is in the end: x and y in ± `limit` meters.
-    Place { limit: f64 },
-}
 
 /// A recipe with its model: what threads share.
 #[derive(Debug)]
@@ -128,14 +28,30 @@ impl Robot {
         };
         let edit = |spec: &mut _| recipe.walls.iter().for_each(|wall| wall.build(spec));
         let model = Model::load(recipe.file, &recipe.integrator, &feet, edit)?;
-        let Sizes { qpos, qvel, controls, bodies } = model.sizes();
+        let Sizes {
+            qpos,
+            qvel,
+            controls,
+            bodies,
+        } = model.sizes();
         if qpos <= recipe.root || qvel < 6 || controls == 0 || bodies < 2 {
-            return Err(Error::input(format!("{}: the model is not that of Gymnasium", recipe.file)));
+            return Err(Error::input(format!(
+                "{}: the model is not that of Gymnasium",
+                recipe.file
+            )));
         }
         let control_bound = recipe.reward.control * model.largest_control();
-        let seen = recipe.observation.iter().any(|p| matches!(p, Part::ContactForces { .. }));
+        let seen = recipe
+            .observation
+            .iter()
+            .any(|p| matches!(p, Part::ContactForces { .. }));
         let forces = seen || recipe.reward.contact > 0.0;
-        Ok(Robot { recipe, model, control_bound, forces })
+        Ok(Robot {
+            recipe,
+            model,
+            control_bound,
+            forces,
+        })
     }
 
     pub fn recipe(&self) -> &Recipe {
@@ -164,20 +80,36 @@ impl Robot {
     pub fn axes(&self) -> Vec<Axis> {
         match self.recipe.descriptor {
             Descriptor::Feet(feet) => feet.iter().map(|(_, name)| Axis::new(name, "", 0.0, 1.0)).collect(),
-            Descriptor::Place { limit } => ["x", "y"].iter().map(|name| Axis::new(name, "m", -limit, limit)).collect(),
+            Descriptor::Place { limit } => ["x", "y"]
+                .iter()
+                .map(|name| Axis::new(name, "m", -limit, limit))
+                .collect(),
         }
     }
 
-    /// What keeps scores of `steps` steps at or above zero: exactly so without a forward term; with one, as long as the robot
-    /// does not go backward faster than `backward` m/s on average.
-    pub fn qd_offset(&self, steps: u32, backward: f64) -> f64 {
-        let Reward { forward, healthy, positive, .. } = self.recipe.reward;
+    /// What keeps scores of `steps` steps at or above zero: exactly so without a forward term and contact cost; with a forward
+    /// term, as long as the robot does not go backward more than its [`Retreat`].
+    pub fn qd_offset(&self, steps: u32) -> f64 {
+        let Reward {
+            forward,
+            healthy,
+            terminate,
+            positive,
+            ..
+        } = self.recipe.reward;
         if positive {
             return 0.0;
         }
-        let loss = self.control_bound + forward * backward - healthy;
-        // The last step may be the one that leaves the robot unhealthy, and then earns no survival.
-        if loss > 0.0 { f64::from(steps) * loss + healthy } else { (loss + healthy).max(0.0) }
+        // Where falling ends the episode, only its last step earns no survival.
+        let survival = if terminate { healthy } else { 0.0 };
+        let Retreat { speed, fall } = self.recipe.retreat;
+        let loss = self.control_bound + forward.abs() * speed - survival;
+        f64::from(steps) * loss.max(0.0) + survival + forward.abs() * fall / self.seconds()
+    }
+
+    /// Seconds of an action.
+    pub fn seconds(&self) -> f64 {
+        self.model.timestep * f64::from(self.recipe.frames)
     }
 
     /// An episode for one thread.
@@ -185,7 +117,13 @@ impl Robot {
     /// # Errors
     /// There is no memory for it.
     pub fn episode(&self) -> Result<Episode<'_>> {
-        Ok(Episode { robot: self, simulator: self.model.simulator()?, x: 0.0, steps: 0, contacts: [0; FEET] })
+        Ok(Episode {
+            robot: self,
+            simulator: self.model.simulator()?,
+            x: 0.0,
+            steps: 0,
+            contacts: [0; FEET],
+        })
     }
 }
 
@@ -201,15 +139,19 @@ pub struct Episode<'r> {
     contacts: [u32; FEET],
 }
 
-impl Episode<'_> {
+impl<'r> Episode<'r> {
     /// Starts from this state.
     pub fn start(&mut self, positions: &[f64], velocities: &[f64], observation: &mut [f32]) {
         self.simulator.reset(|i, _| positions[i], |i, _| velocities[i]);
         self.begin(observation);
     }
 
-    pub fn simulator(&self) -> &Simulator<'_> {
+    pub fn simulator(&self) -> &Simulator<'r> {
         &self.simulator
+    }
+
+    pub fn simulator_mut(&mut self) -> &mut Simulator<'r> {
+        &mut self.simulator
     }
 
     fn begin(&mut self, observation: &mut [f32]) {
@@ -240,7 +182,10 @@ impl Episode<'_> {
                 Part::BodyVelocities => write(&mut rest, s.body_velocities()[1..].iter().flatten().copied()),
                 Part::ActuatorForces => write(&mut rest, s.actuator_forces()[6..].iter().copied()),
                 Part::ContactForces { clip } => {
-                    write(&mut rest, s.contact_forces()[1..].iter().flatten().map(|f| f.clamp(-clip, clip)));
+                    write(
+                        &mut rest,
+                        s.contact_forces()[1..].iter().flatten().map(|f| f.clamp(-clip, clip)),
+                    );
                 }
             }
         }
@@ -257,7 +202,11 @@ impl Episode<'_> {
         };
         let survival = if healthy { reward.healthy } else { 0.0 };
         let sum = reward.forward * velocity + survival - (control + contact);
-        if reward.positive { (sum + self.robot.control_bound).max(0.0) } else { sum }
+        if reward.positive {
+            (sum + self.robot.control_bound).max(0.0)
+        } else {
+            sum
+        }
     }
 }
 
@@ -280,16 +229,32 @@ impl Env for Episode<'_> {
             s.normals(i as u64, &mut z);
             scale * f64::from(z[0])
         };
-        let draw = |i: usize| if velocity == Law::Uniform { uniform(&velocities, i) } else { normal(&velocities, i) };
-        self.simulator.reset(|i, x| x + uniform(&positions, i), |i, v| v + draw(i));
+        let draw = |i: usize| {
+            if velocity == Law::Uniform {
+                uniform(&velocities, i)
+            } else {
+                normal(&velocities, i)
+            }
+        };
+        self.simulator
+            .reset(|i, x| x + uniform(&positions, i), |i, v| v + draw(i));
         self.begin(observation);
     }
 
     fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
-        let Recipe { frames, reward, healthy, descriptor, .. } = &self.robot.recipe;
+        let Recipe {
+            frames,
+            reward,
+            healthy,
+            descriptor,
+            ..
+        } = &self.robot.recipe;
         self.steps += 1;
         if !self.simulator.step(action, *frames, self.robot.forces) {
-            return Step { reward: 0.0, end: End::Failed };
+            return Step {
+                reward: 0.0,
+                end: End::Failed,
+            };
         }
         if let Descriptor::Feet(_) = descriptor {
             let mut feet = self.simulator.touching();
@@ -300,18 +265,27 @@ impl Env for Episode<'_> {
         }
         let before = std::mem::replace(&mut self.x, 0.0);
         self.x = self.place();
-        let velocity = (self.x - before) / (self.robot.model.timestep * f64::from(*frames));
+        let velocity = (self.x - before) / self.robot.seconds();
         let healthy = healthy(self.simulator.positions(), self.simulator.velocities());
         self.observe(observation);
-        let end = if reward.terminate && !healthy { End::Terminated } else { End::Running };
-        Step { reward: self.reward(healthy, velocity), end }
+        let end = if reward.terminate && !healthy {
+            End::Terminated
+        } else {
+            End::Running
+        };
+        Step {
+            reward: self.reward(healthy, velocity),
+            end,
+        }
     }
 
     fn descriptor(&mut self, out: &mut [f64]) {
         match self.robot.recipe.descriptor {
             Descriptor::Feet(_) => {
                 let steps = f64::from(self.steps.max(1));
-                out.iter_mut().zip(self.contacts).for_each(|(share, count)| *share = f64::from(count) / steps);
+                out.iter_mut()
+                    .zip(self.contacts)
+                    .for_each(|(share, count)| *share = f64::from(count) / steps);
             }
             Descriptor::Place { .. } => out.copy_from_slice(&self.simulator.positions()[..2]),
         }

@@ -1,14 +1,12 @@
 //! The parameters that all robots have, and what they make of a task.
 
-use super::robot::Recipe;
+use super::recipe::Recipe;
 
 /// A robot's task with what the engine must know beside it.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub recipe: Recipe,
     pub episode_length: u32,
-    /// Mean speed in m/s at which an elite goes backward at worst, as measured: what the QD offset allows for.
-    pub backward: f64,
     /// What the fitness is.
     pub fitness: &'static str,
 }

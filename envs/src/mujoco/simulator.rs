@@ -51,10 +51,16 @@ impl Model {
             _ => {}
         }
         edit(&mut spec);
-        let model = spec.compile().map_err(|e| Error::input(format!("{at}: MuJoCo says: {e}")))?;
+        let model = spec
+            .compile()
+            .map_err(|e| Error::input(format!("{at}: MuJoCo says: {e}")))?;
         let geom = |name: &str| {
             let found = model.name_to_id(MjtObjBase::mjOBJ_GEOM, name);
-            found.ok_or_else(|| Error::input(format!("{at}: the model has no geom named '{name}'; take Gymnasium's model")))
+            found.ok_or_else(|| {
+                Error::input(format!(
+                    "{at}: the model has no geom named '{name}'; take Gymnasium's model"
+                ))
+            })
         };
         let mut roles = vec![OTHER; model.geom_bodyid().len()];
         roles[geom("floor")?] = FLOOR;
@@ -63,11 +69,19 @@ impl Model {
         }
         let limits = model.actuator_ctrlrange().iter().zip(model.actuator_ctrllimited());
         let range = |[low, high]: [f64; 2]| [(low + high) / 2.0, (high - low) / 2.0];
-        let controls = limits.map(|(r, limited)| range(if *limited { *r } else { [-1.0, 1.0] })).collect();
+        let controls = limits
+            .map(|(r, limited)| range(if *limited { *r } else { [-1.0, 1.0] }))
+            .collect();
         let masses = model.body_mass().to_vec();
         let total = masses.iter().sum();
         let timestep = model.opt().timestep;
-        Ok(Model { model, timestep, controls, roles, masses: (masses, total) })
+        Ok(Model {
+            model,
+            timestep,
+            controls,
+            roles,
+            masses: (masses, total),
+        })
     }
 
     /// Numbers in a position, a velocity and a control, and bodies with the world's.
@@ -82,7 +96,10 @@ impl Model {
 
     /// The largest sum of squares that controls can have.
     pub fn largest_control(&self) -> f64 {
-        self.controls.iter().map(|[middle, half]| (middle.abs() + half).powi(2)).sum()
+        self.controls
+            .iter()
+            .map(|[middle, half]| (middle.abs() + half).powi(2))
+            .sum()
     }
 
     /// One thread's simulation.
@@ -215,6 +232,12 @@ impl Simulator<'_> {
     /// The center of mass along x.
     pub fn mass_center_x(&self) -> f64 {
         let (masses, total) = &self.model.masses;
-        self.data.xipos().iter().zip(masses).map(|(at, mass)| at[0] * mass).sum::<f64>() / total
+        self.data
+            .xipos()
+            .iter()
+            .zip(masses)
+            .map(|(at, mass)| at[0] * mass)
+            .sum::<f64>()
+            / total
     }
 }

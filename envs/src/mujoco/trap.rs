@@ -17,9 +17,24 @@ pub struct Wall {
 /// radius 0.5 m at height 0.5 m lie across x = 12 (5 m long) and along y = ±3 (6 m long, around x = 9.5); their lengths count
 /// the round ends.
 pub const TRAP: &[Wall] = &[
-    Wall { name: "trap_back", from: [12.0, -2.0], to: [12.0, 2.0], radius: 0.5 },
-    Wall { name: "trap_left", from: [7.0, 3.0], to: [12.0, 3.0], radius: 0.5 },
-    Wall { name: "trap_right", from: [7.0, -3.0], to: [12.0, -3.0], radius: 0.5 },
+    Wall {
+        name: "trap_back",
+        from: [12.0, -2.0],
+        to: [12.0, 2.0],
+        radius: 0.5,
+    },
+    Wall {
+        name: "trap_left",
+        from: [7.0, 3.0],
+        to: [12.0, 3.0],
+        radius: 0.5,
+    },
+    Wall {
+        name: "trap_right",
+        from: [7.0, -3.0],
+        to: [12.0, -3.0],
+        radius: 0.5,
+    },
 ];
 
 impl Wall {
