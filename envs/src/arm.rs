@@ -165,6 +165,7 @@ fn poses_body(tile: &[Lanes]) -> Poses {
 
 #[cfg(test)]
 mod tests {
+    use super::{LANES, poses, poses_body};
     use crate::testing::{evaluate, task};
     use illume_core::{Purpose, Stream};
 
@@ -230,5 +231,18 @@ mod tests {
                 (whole.fitness[i], &whole.descriptor[2 * i..2 * i + 2])
             );
         }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_the_vector_width() {
+        let mut genes = vec![0.0; 50 * LANES];
+        Stream::new(9, Purpose::Init, 0, 0).uniforms(0, &mut genes);
+        let (tile, _) = genes.as_chunks::<LANES>();
+        // Not dispatched: compiled for the narrowest machine.
+        let (narrow, widest) = (poses_body(tile), poses(tile));
+        assert_eq!(
+            (narrow.fitness, narrow.x, narrow.y),
+            (widest.fitness, widest.x, widest.y)
+        );
     }
 }

@@ -179,6 +179,7 @@ fn total(lanes: &[f64; LANES]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::{Raw, sums, sums_body};
     use crate::testing::{evaluate, task};
 
     /// pyribs' formulas, gene by gene.
@@ -227,6 +228,16 @@ mod tests {
                 scores.fitness
             );
             assert!((scores.descriptor[0] - 4.096).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_the_vector_width() {
+        let mut genes = vec![0.0; 1003];
+        illume_core::Stream::new(2, illume_core::Purpose::Init, 0, 0).add_normals(0, 4.0, &mut genes);
+        for raw in [Raw::Sphere, Raw::Rastrigin] {
+            // Not dispatched: compiled for the narrowest machine.
+            assert_eq!(sums_body(raw, &genes), sums(raw, &genes));
         }
     }
 }

@@ -410,4 +410,18 @@ mod tests {
         let none = evaluate(&*task("name = \"hard_maze\"\nreward = \"none\""), &genes, 1);
         assert_eq!((none.fitness[0], none.steps[0]), (0.0, 400));
     }
+
+    #[test]
+    fn bits_do_not_depend_on_the_vector_width() {
+        let (mut maze, mut observation) = maze();
+        let (mut agent, mut narrow) = (maze.agent, vec![0.0; OBSERVATION]);
+        for step in 0..400 {
+            let action = drive(3, step);
+            maze.step(&action, &mut observation);
+            // Not dispatched: compiled for the narrowest machine.
+            move_body(&mut agent, &action);
+            sense_body(&agent, &mut narrow);
+            assert_eq!((agent, &narrow), (maze.agent, &observation));
+        }
+    }
 }
