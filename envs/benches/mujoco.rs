@@ -2,7 +2,7 @@
 //!
 //! A generation of neuroevolution: 256 networks of 64 x 64 tanh, 250 steps each, on two threads. Raw is the same number of
 //! `mj_step` calls from the same first states, without policy, observation, reward or end: once under the very actions that
-//! the policies take, so that physics is the same, and once under random ones.
+//! the policies take, so that physics is the same, and once under random ones. Names given after `--` choose tasks.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -110,6 +110,7 @@ fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(THREADS)
         .build()
@@ -126,6 +127,9 @@ fn main() {
         ("walker2d_uni", "model"),
         ("walker2d_uni", "implicitfast"),
     ] {
+        if !chosen.is_empty() && !chosen.iter().any(|c| c == name) {
+            continue;
+        }
         // Ends are ignored on both sides, so that both simulate the same number of steps.
         let ends = if name == "halfcheetah_uni" {
             ""

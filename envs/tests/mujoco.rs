@@ -102,6 +102,34 @@ fn every_task_is_built_and_scored() {
 }
 
 #[test]
+fn observations_actions_and_genomes_have_the_documented_sizes() {
+    for (name, observation, action, genome) in [
+        ("halfcheetah_uni", 17, 6, 5_702),
+        ("walker2d_uni", 17, 6, 5_702),
+        ("hopper_uni", 11, 3, 5_123),
+        ("ant_uni", 27, 8, 6_472),
+        ("humanoid_uni", 45, 17, 8_209),
+        ("ant_omni", 29, 8, 6_600),
+        ("anttrap_omni", 29, 8, 6_600),
+        ("humanoid_omni", 47, 17, 8_337),
+    ] {
+        let entry = registry().iter().find(|e| e.name == name).unwrap();
+        let empty = toml::Table::new();
+        let task = (entry.build)(&TaskConfig {
+            task: &empty,
+            policy: &empty,
+        })
+        .unwrap();
+        let spec = task.spec();
+        assert_eq!(
+            (spec.observation_dim, spec.action_dim, spec.genome_dim),
+            (observation, action, genome),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_result_depends_on_genes_and_seed_alone() {
     for name in [
         "halfcheetah_uni",
@@ -382,5 +410,34 @@ fn a_missing_or_broken_model_is_one_sentence() {
             "{said}"
         );
     }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Runs as a process of its own, since it does not come back.
+#[test]
+fn child_in_which_mujoco_fails() {
+    if std::env::var_os("ILLUME_TEST_CHILD").is_some() {
+        robot("ant_uni", "");
+        std::panic::set_hook(Box::new(|info| eprintln!("hook: {info}")));
+        mujoco_rs::prelude::log_error("out of memory");
+    }
+}
+
+#[test]
+fn an_error_inside_mujoco_reaches_the_panic_hook() {
+    let folder = std::env::temp_dir().join(format!("illume-mujoco-error-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_in_which_mujoco_fails", "--nocapture"])
+        .env("ILLUME_TEST_CHILD", "1")
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("hook:") && said.contains("MuJoCo failed: out of memory"),
+        "{said}"
+    );
+    assert!(!folder.join("MUJOCO_LOG.TXT").exists());
     std::fs::remove_dir_all(&folder).unwrap();
 }
