@@ -138,3 +138,22 @@ pub(crate) fn say(message: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{message}");
 }
+
+#[cfg(all(test, not(feature = "mpi")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_ranks_without_mpi_in_the_build_are_refused_in_one_sentence() {
+        let launch = Launch {
+            launcher: "mpirun",
+            ranks: Some(3),
+            rank: 0,
+            local_ranks: None,
+        };
+        let error = Cluster::mpi(Some(&launch)).err().unwrap();
+        assert!(
+            matches!(&error, Error::Input(m) if m.starts_with("mpirun started 3 ranks") && m.contains("feature `mpi`"))
+        );
+    }
+}

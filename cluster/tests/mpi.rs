@@ -10,9 +10,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_illume-comm-suite");
 /// For what should take a second or so; the machine may be busy.
 const SOON: Duration = Duration::from_secs(60);
 
-/// `program` under `mpirun -n ranks`, as root, in a container, with more ranks than cores: under Open MPI 4 and 5.
-fn mpirun(ranks: usize, arguments: &[&str]) -> Command {
-    let mut command = Command::new("mpirun");
+/// `program` with the environment that MPI wants as root, in a container, with more ranks than cores: Open MPI 4 and 5.
+fn prepared(program: &str) -> Command {
+    let mut command = Command::new(program);
     command
         .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
         .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
@@ -25,11 +25,16 @@ fn mpirun(ranks: usize, arguments: &[&str]) -> Command {
     command
         .env("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
         .env_remove("ILLUME_MPI");
-    command.arg("-n").arg(ranks.to_string()).arg(PROGRAM).args(arguments);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    command
+}
+
+fn mpirun(ranks: usize, arguments: &[&str]) -> Command {
+    let mut command = prepared("mpirun");
+    command.arg("-n").arg(ranks.to_string()).arg(PROGRAM).args(arguments);
     command
 }
 
@@ -183,6 +188,30 @@ fn cores_are_shared_by_the_ranks_of_a_node() {
             "{output}"
         );
     }
+}
+
+#[test]
+fn a_plain_start_does_not_touch_mpi() {
+    let mut command = prepared(PROGRAM);
+    command
+        .arg("suite")
+        .env("OMPI_MCA_btl", "nonsense")
+        .env("MPIR_CVAR_CH4_NETMOD", "nonsense");
+    let (status, output) = Run::start(command).finish();
+    assert!(status.success() && output.contains("1 ranks conform"), "{output}");
+}
+
+#[test]
+fn ranks_that_mpi_does_not_connect_are_refused() {
+    // As when MPICH's mpiexec starts a program built with Open MPI: each rank would think itself alone and write the same files.
+    let mut command = prepared(PROGRAM);
+    command
+        .arg("suite")
+        .env("MV2_COMM_WORLD_SIZE", "2")
+        .env("MV2_COMM_WORLD_RANK", "0");
+    let (status, output) = Run::start(command).finish();
+    assert_eq!(status.code(), Some(2), "{output}");
+    assert!(output.contains("started 2 ranks, but the MPI library"), "{output}");
 }
 
 #[test]
