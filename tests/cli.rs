@@ -1,0 +1,393 @@
+//! The command line as its users meet it.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{ILLUME, OwnTask, arg, folder, illume, run, run_command, write_config};
+use illume::cluster::Solo;
+use illume::core::Status;
+use illume::{Config, Run};
+use resvg::{tiny_skia, usvg};
+use serde_json::Value;
+
+const MAP_ELITES: &str = "seed = 11\n[task]\nname = \"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 200\n[archive]\n\
+                          shape = [20, 30]\n[budget]\ngenerations = 20\n";
+
+fn finished(folder: &Path, text: &str) -> PathBuf {
+    let dir = folder.join("run");
+    run(1, &["run", arg(&write_config(folder, text)), "--out", arg(&dir)]).succeeded();
+    dir
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let text = run(1, arguments).succeeded();
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn version_names_every_native_library_of_this_build() {
+    let text = run(1, &["--version"]).succeeded();
+    assert!(
+        text.starts_with(&format!("illume {}", env!("CARGO_PKG_VERSION"))),
+        "{text}"
+    );
+    let libraries = [
+        ("HDF5", true, "1."),
+        ("MPI", cfg!(feature = "mpi"), ""),
+        ("MuJoCo", cfg!(feature = "mujoco"), "3."),
+        ("libtorch", cfg!(feature = "torch"), "2."),
+    ];
+    for (name, built, version) in libraries {
+        let line = text.lines().find(|l| l.starts_with(name));
+        assert_eq!(line.is_some(), built, "{name} in: {text}");
+        if let Some(line) = line {
+            let said = line.strip_prefix(name).unwrap().trim();
+            assert!(
+                said.starts_with(version) && said.contains(|c: char| c.is_ascii_digit()),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_binary_runs_from_any_folder_with_an_empty_environment() {
+    let folder = folder();
+    let task = if cfg!(feature = "mujoco") {
+        "name = \"hopper_uni\"\nepisode_length = 5"
+    } else {
+        "name = \"arm\""
+    };
+    let text = format!("[task]\n{task}\n[strategy]\nname = \"map_elites\"\nbatch = 4\n[budget]\ngenerations = 2\n");
+    write_config(folder.path(), &text);
+    let bare = |arguments: &[&str]| {
+        let mut command = Command::new(ILLUME);
+        command.env_clear().current_dir(folder.path()).args(arguments);
+        run_command(command).succeeded()
+    };
+    assert!(bare(&["--version"]).starts_with("illume"));
+    bare(&["run", "config-given.toml"]);
+    // Without a directory in the configuration, one named after it.
+    assert!(folder.path().join("runs/config-given/archive.h5").is_file());
+    assert!(bare(&["info", "runs/config-given"]).contains("generation"));
+}
+
+#[test]
+fn info_gives_all_documented_fields_that_agree_with_the_run() {
+    let folder = folder();
+    let dir = finished(folder.path(), MAP_ELITES);
+    let info = json(&["info", arg(&dir), "--json"]);
+    let expected = [
+        ("task", Value::from("arm")),
+        ("strategy", "map_elites".into()),
+        ("seed", 11.into()),
+        ("generation", 20.into()),
+        ("evaluations", 4000.into()),
+        ("cells", 600.into()),
+        ("genome_dim", 20.into()),
+        ("descriptor_dim", 2.into()),
+        ("format_version", 1.into()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(info[name], value, "{name}");
+    }
+    let number = |name: &str| info[name].as_f64().unwrap_or_else(|| panic!("{name}: {}", info[name]));
+    let history = fs::read_to_string(dir.join("history.csv")).unwrap();
+    let (header, last) = (history.lines().next().unwrap(), history.lines().last().unwrap());
+    let csv = |name: &str| -> f64 {
+        let at = header.split(',').position(|n| n == name).unwrap();
+        last.split(',').nth(at).unwrap().parse().unwrap()
+    };
+    for name in ["coverage", "qd_score", "max_fitness", "mean_fitness", "filled"] {
+        assert!(
+            (number(name) - csv(name)).abs() <= 1e-12 * number(name).abs(),
+            "{name}: {} {}",
+            number(name),
+            csv(name)
+        );
+    }
+    assert_eq!(number("coverage"), number("filled") / 600.0);
+    for path in [dir.join("archive.h5"), dir.join("checkpoint.h5")] {
+        let same = json(&["info", arg(&path), "--json"]);
+        assert_eq!(same, info, "{}", path.display());
+    }
+    let text = run(1, &["info", arg(&dir)]).succeeded();
+    for part in ["arm", "map_elites", "600", "4,000", "20 x 30"] {
+        assert!(text.contains(part), "{part} in: {text}");
+    }
+}
+
+#[test]
+fn a_run_directory_holds_what_is_documented() {
+    let folder = folder();
+    let dir = finished(folder.path(), MAP_ELITES);
+    let mut names: Vec<String> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["archive.h5", "checkpoint.h5", "config.toml", "history.csv", "log.jsonl"]
+    );
+    let config = Config::read(&dir.join("config.toml"), &[]).unwrap();
+    assert_eq!(
+        (config.seed, config.name("task"), config.budget.generations),
+        (11, "arm", 20)
+    );
+    let log = fs::read_to_string(dir.join("log.jsonl")).unwrap();
+    let events: Vec<Value> = log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(events[0]["event"], "start");
+    assert_eq!(events[events.len() - 1]["event"], "finished");
+    assert!(
+        events
+            .iter()
+            .all(|e| e["time"].as_str().is_some_and(|t| t.ends_with('Z'))),
+        "{log}"
+    );
+    assert_eq!(fs::read_to_string(dir.join("history.csv")).unwrap().lines().count(), 21);
+}
+
+#[test]
+fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
+    for strategy in [
+        "name = \"map_elites\"\nbatch = 200",
+        "name = \"deep_ga\"\npopulation = 200\nparents = 9\nsigma = 0.05",
+    ] {
+        let folder = folder();
+        let dir = finished(
+            folder.path(),
+            &MAP_ELITES.replace("name = \"map_elites\"\nbatch = 200", strategy),
+        );
+        let e = json(&["eval", arg(&dir), "--episodes", "2", "--json"]);
+        assert_eq!(e["identical"], e["elites"], "{strategy}: {e}");
+        assert!(e["elites"].as_u64().is_some_and(|n| n > 20), "{e}");
+        assert_eq!(e["failed"], 0);
+        for name in ["qd_score_kept_percent", "coverage_kept_percent"] {
+            assert!((e[name].as_f64().unwrap() - 100.0).abs() < 1e-9, "{name}: {e}");
+        }
+        assert_eq!(e["mean_fitness_change"].as_f64(), Some(0.0), "{e}");
+        let text = run(1, &["eval", arg(&dir), "--threads", "1"]).succeeded();
+        assert!(text.contains("100.0 % kept"), "{text}");
+    }
+}
+
+#[test]
+#[cfg(feature = "mujoco")]
+fn eval_of_a_noisy_task_repeats_each_elite_under_its_seed_and_not_under_others() {
+    let folder = folder();
+    let text = "[task]\nname = \"hopper_uni\"\nepisode_length = 40\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]\n\
+                [strategy]\nname = \"map_elites\"\nbatch = 60\niso_sigma = 0.2\n[archive]\nshape = [50]\n\
+                [budget]\ngenerations = 6\n";
+    let dir = finished(folder.path(), text);
+    let e = json(&["eval", arg(&dir), "--episodes", "3", "--json"]);
+    assert_eq!(e["identical"], e["elites"], "{e}");
+    assert!(
+        e["mean_fitness_sd"].as_f64().unwrap() > 0.0 && e["mean_fitness_change"].as_f64().unwrap() < 0.0,
+        "{e}"
+    );
+    assert!(
+        e["qd_score_kept_percent"].as_f64().unwrap() < 100.0,
+        "lucky draws are found out: {e}"
+    );
+}
+
+/// Checks a picture: it decodes, and shows more than a few colours. Gives its pixels' number of colours.
+fn colours(path: &Path) -> usize {
+    let bytes = fs::read(path).unwrap();
+    let picture = if path.extension().unwrap() == "png" {
+        tiny_skia::Pixmap::decode_png(&bytes).unwrap()
+    } else {
+        let tree = usvg::Tree::from_str(std::str::from_utf8(&bytes).unwrap(), &usvg::Options::default()).unwrap();
+        let size = tree.size().to_int_size();
+        let mut picture = tiny_skia::Pixmap::new(size.width(), size.height()).unwrap();
+        resvg::render(&tree, tiny_skia::Transform::default(), &mut picture.as_mut());
+        picture
+    };
+    assert!(
+        picture.width() >= 400 && picture.height() >= 400,
+        "{} x {}",
+        picture.width(),
+        picture.height()
+    );
+    let mut seen: Vec<_> = picture
+        .pixels()
+        .iter()
+        .map(|p| (p.red(), p.green(), p.blue()))
+        .collect();
+    seen.sort_unstable();
+    seen.dedup();
+    seen.len()
+}
+
+#[test]
+fn plot_draws_grids_and_cvts() {
+    for archive in ["shape = [20, 30]", "kind = \"cvt\"\ncells = 150\nsamples = 1500"] {
+        let folder = folder();
+        let dir = finished(folder.path(), &MAP_ELITES.replace("shape = [20, 30]", archive));
+        let said = run(1, &["plot", arg(&dir)]).succeeded();
+        for name in ["archive.png", "archive.svg"] {
+            let path = dir.join(name);
+            assert!(said.contains(arg(&path)), "{said}");
+            assert!(colours(&path) > 50, "{archive}: {name} has {} colours", colours(&path));
+        }
+        let svg = fs::read_to_string(dir.join("archive.svg")).unwrap();
+        assert!(
+            svg.contains("arm") && svg.contains("map_elites"),
+            "the picture says what it shows"
+        );
+        // Another name, an ending in capitals, the axes exchanged.
+        let other = folder.path().join("other.PNG");
+        run(
+            1,
+            &["plot", arg(&dir.join("archive.h5")), "-o", arg(&other), "--axes", "1,0"],
+        )
+        .succeeded();
+        assert!(fs::read(&other).unwrap().starts_with(b"\x89PNG"));
+        assert_ne!(fs::read(&other).unwrap(), fs::read(dir.join("archive.png")).unwrap());
+    }
+}
+
+/// A finished run of a task of our own, as a file.
+fn own_archive(folder: &Path, task: &OwnTask, archive: &str) -> PathBuf {
+    let text = format!(
+        "[task]\nname = \"own\"\n[strategy]\nname = \"map_elites\"\nbatch = 500\niso_sigma = 0.3\n\
+         [archive]\n{archive}\n[budget]\ngenerations = 20\n"
+    );
+    let config = Config::parse(&text, "test", &[]).unwrap();
+    let mut run = Run::new(&config, task, &Solo).unwrap();
+    while run.generation().unwrap() {}
+    let path = folder.join("own.h5");
+    run.write(&path, false).unwrap();
+    path
+}
+
+#[test]
+fn plot_projects_an_archive_with_four_axes_and_refuses_one() {
+    let folder = folder();
+    let four = OwnTask::new(4, 4, |genes, descriptor| {
+        descriptor.iter_mut().zip(genes).for_each(|(d, g)| *d = f64::from(*g));
+        (Status::Ok, genes.iter().map(|g| f64::from(*g)).sum())
+    });
+    for archive in ["shape = [8, 8, 8, 8]", "kind = \"cvt\"\ncells = 500\nsamples = 5000"] {
+        let path = own_archive(folder.path(), &four, archive);
+        for axes in ["0,1", "3,1"] {
+            let (png, svg) = (folder.path().join("four.png"), folder.path().join("four.svg"));
+            for target in [&png, &svg] {
+                run(1, &["plot", arg(&path), "-o", arg(target), "--axes", axes]).succeeded();
+                assert!(colours(target) > 30, "{archive}: {} colours", colours(target));
+            }
+        }
+    }
+    let one = OwnTask::new(2, 1, |genes, descriptor| {
+        descriptor[0] = f64::from(genes[0]);
+        (Status::Ok, 1.0)
+    });
+    let ended = run(1, &["plot", arg(&own_archive(folder.path(), &one, "shape = [9]"))]);
+    assert!(ended.code() == Some(2) && ended.stderr.contains("two axes"), "{ended}");
+}
+
+#[test]
+fn an_empty_archive_can_be_shown_drawn_and_listed() {
+    let folder = folder();
+    let hopeless = OwnTask::new(2, 2, |_, _| (Status::Failed, 0.0));
+    for archive in ["shape = [8, 8]", "kind = \"cvt\"\ncells = 50\nsamples = 500"] {
+        let path = own_archive(folder.path(), &hopeless, archive);
+        let info = json(&["info", arg(&path), "--json"]);
+        assert_eq!(
+            (info["filled"].as_u64(), info["qd_score"].as_f64()),
+            (Some(0), Some(0.0)),
+            "{info}"
+        );
+        assert!(
+            info["max_fitness"].is_null() && info["mean_fitness"].is_null(),
+            "{info}"
+        );
+        run(1, &["info", arg(&path)]).succeeded();
+        for name in ["empty.png", "empty.svg"] {
+            let target = folder.path().join(name);
+            run(1, &["plot", arg(&path), "-o", arg(&target)]).succeeded();
+            assert!(colours(&target) > 1);
+        }
+        let svg = fs::read_to_string(folder.path().join("empty.svg")).unwrap();
+        assert!(svg.contains("empty"), "{svg}");
+    }
+}
+
+#[test]
+fn an_archive_of_one_elite_can_be_drawn() {
+    let folder = folder();
+    let one = OwnTask::new(2, 2, |_, descriptor| {
+        descriptor.copy_from_slice(&[0.1, 0.1]);
+        (Status::Ok, -7.0)
+    });
+    let path = own_archive(folder.path(), &one, "shape = [8, 8]");
+    let target = folder.path().join("one.png");
+    run(1, &["plot", arg(&path), "-o", arg(&target)]).succeeded();
+    assert!(colours(&target) > 2);
+}
+
+#[test]
+fn help_explains_every_command() {
+    let help = run(1, &["--help"]).succeeded();
+    for command in ["run", "resume", "info", "plot", "eval", "list"] {
+        assert!(help.contains(&format!("  {command}")), "{command} in: {help}");
+        let own = run(1, &[command, "--help"]).succeeded();
+        assert!(own.contains("Usage: illume") && own.lines().count() > 4, "{own}");
+    }
+    let nothing = run(1, &[]);
+    assert!(
+        nothing.code() == Some(2) && nothing.stderr.contains("Usage"),
+        "{nothing}"
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_reason_to_complain() {
+    for command in ["list tasks", "list --json", "--help"] {
+        let mut shell = Command::new("bash");
+        let script = format!("set -o pipefail; \"$0\" {command} | head -c 20 >/dev/null; echo \"${{PIPESTATUS[0]}}\"");
+        shell.args(["-c", &script, ILLUME]);
+        let ended = run_command(shell);
+        assert!(ended.stderr.is_empty(), "{command}: {ended}");
+        let code: i32 = ended.stdout.trim().parse().unwrap();
+        assert!(code == 0 || code == 141, "{command}: {ended}");
+    }
+    // A run whose output nobody reads goes on.
+    let folder = folder();
+    let config = write_config(
+        folder.path(),
+        &MAP_ELITES.replace("[budget]", "[output]\nlog_seconds = 0.001\n[budget]"),
+    );
+    let mut shell = Command::new("bash");
+    let dir = folder.path().join("run");
+    shell.args([
+        "-c",
+        "\"$0\" run \"$1\" --out \"$2\" 2>&1 | true; echo \"${PIPESTATUS[0]}\"",
+        ILLUME,
+        arg(&config),
+        arg(&dir),
+    ]);
+    assert_eq!(run_command(shell).succeeded().trim(), "0");
+    assert!(dir.join("archive.h5").is_file());
+}
+
+#[test]
+#[cfg(feature = "mpi")]
+fn under_mpirun_results_are_printed_once() {
+    let folder = folder();
+    let config = write_config(folder.path(), MAP_ELITES);
+    let dir = folder.path().join("run");
+    let said = run(3, &["run", arg(&config), "--out", arg(&dir), "--threads", "1"]).succeeded();
+    assert_eq!(said.matches("Finished after").count(), 1, "{said}");
+    assert_eq!(said.matches("Archive: ").count(), 1, "{said}");
+    let said = run(2, &["info", arg(&dir)]).succeeded();
+    assert_eq!(said.matches("evaluations").count(), 1, "{said}");
+    let said = run_command(illume(2, &["eval", arg(&dir)])).succeeded();
+    assert_eq!(said.matches("replayed").count(), 1, "{said}");
+    let said = run(2, &["--version"]).succeeded();
+    assert!(said.contains("illume"), "{said}");
+}

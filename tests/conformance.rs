@@ -1,0 +1,406 @@
+//! What every task, strategy and archive of the registries must do. A new one is tested here as soon as it is registered.
+
+mod common;
+
+use common::{arg, assert_equal_files, assert_equal_tables, folder, open, run, write_config};
+use illume::archives::file::read_checkpoint;
+use illume::cluster::{Solo, run_ranks};
+use illume::core::params::ParamInfo;
+use illume::core::{Comm, Task};
+use illume::{Config, Run, archives, envs, registry, strategies};
+
+/// A small setting of each strategy.
+fn small(strategy: &str) -> String {
+    let own = match strategy {
+        "map_elites" => "batch = 30",
+        "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
+        "openai_es" => "population = 20\nsigma = 0.1",
+        other => panic!("{other}: give it a small setting here"),
+    };
+    format!("name = \"{strategy}\"\n{own}")
+}
+
+fn config(task: &str, strategy: &str, archive: &str, budget: &str) -> Config {
+    let strategy = small(strategy);
+    let text = format!("seed = 3\n[task]\n{task}\n[strategy]\n{strategy}\n[archive]\n{archive}\n[budget]\n{budget}\n");
+    Config::parse(&text, "test", &[]).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+const ARM: &str = "name = \"arm\"\njoints = 6";
+const ARCHIVES: [(&str, &str); 2] = [
+    ("grid", "kind = \"grid\"\nshape = [12, 12]"),
+    ("cvt", "kind = \"cvt\"\ncells = 100\nsamples = 1000"),
+];
+
+/// Every strategy in every kind of archive.
+fn each(mut test: impl FnMut(&str, &str)) {
+    for entry in strategies::registry() {
+        for archive in archives::registry() {
+            let found = ARCHIVES.iter().find(|(kind, _)| *kind == archive.kind);
+            let (_, text) = found.unwrap_or_else(|| panic!("{}: give it a small setting here", archive.kind));
+            test(entry.name, text);
+        }
+    }
+}
+
+#[test]
+fn metrics_are_finite_and_the_history_is_complete() {
+    each(|strategy, archive| {
+        let what = format!("{strategy} in {archive}");
+        let config = config(ARM, strategy, archive, "generations = 6");
+        let task = registry::task(&config).unwrap();
+        let mut run = Run::new(&config, task.as_ref(), &Solo).unwrap();
+        while run.generation().unwrap() {}
+        let m = run.metrics();
+        assert!(
+            m.filled > 0
+                && [m.qd_score, m.coverage, m.max_fitness, m.mean_fitness]
+                    .iter()
+                    .all(|x| x.is_finite())
+        );
+        assert!(
+            m.coverage > 0.0 && m.coverage <= 1.0 && m.mean_fitness <= m.max_fitness,
+            "{what}: {m:?}"
+        );
+        let own: Vec<String> = run
+            .strategy()
+            .spec()
+            .history
+            .iter()
+            .map(|(name, ..)| name.clone())
+            .collect();
+        let history = run.history().batch();
+        let common = [
+            "generation",
+            "evaluations",
+            "wall_seconds",
+            "qd_score",
+            "coverage",
+            "max_fitness",
+            "mean_fitness",
+        ];
+        for name in common.map(String::from).iter().chain(&own) {
+            let column = history.find(name).unwrap_or_else(|| panic!("{what}: no column {name}"));
+            assert!(!column.description.is_empty(), "{what}: {name} is not described");
+            let values = common::column(&history, name);
+            // Only what does not exist without validation episodes may be missing.
+            assert!(
+                values.iter().all(|v| v.is_finite() || name == "validated_mean"),
+                "{what}: {name} is {values:?}"
+            );
+        }
+        assert_eq!(
+            common::column(&history, "generation"),
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+            "{what}"
+        );
+        let increasing = |name: &str| common::column(&history, name).windows(2).all(|w| w[0] <= w[1]);
+        for name in [
+            "evaluations",
+            "wall_seconds",
+            "coverage",
+            "max_fitness",
+            "qd_score",
+            "env_steps",
+        ] {
+            assert!(increasing(name), "{what}: {name} falls");
+        }
+    });
+}
+
+#[test]
+fn a_run_stops_with_the_first_generation_that_uses_up_its_evaluations() {
+    each(|strategy, archive| {
+        let config = config(ARM, strategy, archive, "evaluations = 100");
+        let task = registry::task(&config).unwrap();
+        let mut run = Run::new(&config, task.as_ref(), &Solo).unwrap();
+        while run.generation().unwrap() {}
+        let used = common::column(&run.history().batch(), "evaluations");
+        let n = used.len();
+        assert!(
+            n > 1 && used[n - 2] < 100.0 && used[n - 1] >= 100.0,
+            "{strategy}: {used:?}"
+        );
+        assert!(
+            !run.generation().unwrap() && run.counters().generation == n as u64,
+            "a finished run does nothing more"
+        );
+    });
+}
+
+/// A run of 5 generations on `comm`, by way of a checkpoint after `stop`.
+fn saved_and_loaded(config: &Config, task: &dyn Task, comm: &dyn Comm, folder: &std::path::Path, stop: u64) {
+    let path = folder.join("checkpoint.h5");
+    let mut first = Run::new(config, task, comm).unwrap();
+    while first.counters().generation < stop {
+        first.generation().unwrap();
+    }
+    first.write(&path, true).unwrap();
+    drop(first);
+    let mut second = Run::new(config, task, comm).unwrap();
+    second.load(&read_checkpoint(&path, comm).unwrap()).unwrap();
+    assert_eq!(second.counters().generation, stop);
+    while second.generation().unwrap() {}
+    second.write(&folder.join("resumed.h5"), true).unwrap();
+}
+
+#[test]
+fn saved_loaded_and_continued_equals_uninterrupted_on_any_ranks() {
+    let folder = folder();
+    each(|strategy, archive| {
+        let config = config(ARM, strategy, archive, "generations = 5");
+        let task = registry::task(&config).unwrap();
+        let mut whole = Run::new(&config, task.as_ref(), &Solo).unwrap();
+        while whole.generation().unwrap() {}
+        let path = folder.path().join("whole.h5");
+        whole.write(&path, true).unwrap();
+        for (ranks, stop) in [(1, 1), (1, 4), (1, 5), (2, 2), (3, 3)] {
+            run_ranks(ranks, |comm| {
+                saved_and_loaded(&config, task.as_ref(), comm, folder.path(), stop)
+            });
+            assert_equal_files(&path, &folder.path().join("resumed.h5"));
+        }
+    });
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_archive() {
+    let folder = folder();
+    each(|strategy, archive| {
+        let config = config(
+            "name = \"hard_maze\"\nepisode_length = 50",
+            strategy,
+            archive,
+            "generations = 4",
+        );
+        let task = registry::task(&config).unwrap();
+        for threads in [1, 2, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut run = Run::new(&config, task.as_ref(), &Solo).unwrap();
+                while run.generation().unwrap() {}
+                run.write(&folder.path().join(format!("{threads}.h5")), true).unwrap();
+            });
+            assert_equal_files(
+                &folder.path().join("1.h5"),
+                &folder.path().join(format!("{threads}.h5")),
+            );
+        }
+    });
+}
+
+#[test]
+fn another_seed_gives_another_archive() {
+    each(|strategy, archive| {
+        let config = config(ARM, strategy, archive, "generations = 3");
+        let task = registry::task(&config).unwrap();
+        let fitness = |seed| {
+            let mut run = Run::new(&Config { seed, ..config.clone() }, task.as_ref(), &Solo).unwrap();
+            while run.generation().unwrap() {}
+            run.archive()
+                .elites()
+                .fitness
+                .iter()
+                .map(|f| f.to_bits())
+                .collect::<Vec<_>>()
+        };
+        assert!(fitness(1) == fitness(1) && fitness(1) != fitness(2), "{strategy}");
+    });
+}
+
+#[test]
+fn a_resolved_configuration_names_every_parameter_and_repeats_the_run() {
+    let folder = folder();
+    each(|strategy, archive| {
+        let first = config(ARM, strategy, archive, "generations = 3");
+        let task = registry::task(&first).unwrap();
+        let mut run = Run::new(&first, task.as_ref(), &Solo).unwrap();
+        let text = run.config_text().to_string();
+        let table: toml::Table = text.parse().unwrap();
+        for (section, parameters) in registry::parameters(&first, task.spec()).unwrap() {
+            for p in parameters {
+                assert!(
+                    table[section].as_table().unwrap().contains_key(p.name),
+                    "{section}.{} is missing:\n{text}",
+                    p.name
+                );
+            }
+        }
+        let again = Config::parse(&text, "resolved", &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let mut repeated = Run::new(&again, task.as_ref(), &Solo).unwrap();
+        assert_eq!(repeated.config_text(), text);
+        for (run, name) in [(&mut run, "a.h5"), (&mut repeated, "b.h5")] {
+            while run.generation().unwrap() {}
+            run.write(&folder.path().join(name), true).unwrap();
+        }
+        assert_equal_files(&folder.path().join("a.h5"), &folder.path().join("b.h5"));
+    });
+}
+
+#[test]
+fn every_task_runs_with_map_elites_and_describes_itself() {
+    let folder = folder();
+    for entry in envs::registry() {
+        let own = if entry.network {
+            "episode_length = 10\n[policy]\nhidden = [8]"
+        } else {
+            ""
+        };
+        let archive = "kind = \"cvt\"\ncells = 50\nsamples = 500";
+        let strategy = small("map_elites");
+        let text = format!(
+            "[task]\nname = \"{}\"\n{own}\n[strategy]\n{strategy}\n[archive]\n{archive}\n[budget]\ngenerations = 2\n",
+            entry.name
+        );
+        let parsed = Config::parse(&text, entry.name, &[]).unwrap();
+        let task = registry::task(&parsed).unwrap_or_else(|e| panic!("{e}"));
+        let spec = task.spec();
+        assert_eq!(spec.name, entry.name);
+        assert!(
+            !spec.fitness.is_empty() && spec.genome_dim > 0 && spec.qd_offset.is_finite(),
+            "{spec:?}"
+        );
+        assert_eq!(
+            entry.network,
+            spec.observation_dim > 0 && spec.action_dim > 0,
+            "{}",
+            entry.name
+        );
+        assert!(
+            spec.descriptor.iter().all(|x| x.lower < x.upper && !x.name.is_empty()),
+            "{:?}",
+            spec.descriptor
+        );
+
+        let config = write_config(folder.path(), &text);
+        let dir = folder.path().join(entry.name.replace('/', "_"));
+        run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
+        let file = open(&dir.join("archive.h5"));
+        assert_eq!(
+            (file.attributes.generation, file.attributes.evaluations),
+            (2, 60),
+            "{}",
+            entry.name
+        );
+        assert!(file.rows() > 0, "{}: an empty archive", entry.name);
+        let fitness = common::column(&file.elites, "fitness");
+        let low = fitness.iter().copied().fold(f64::INFINITY, f64::min);
+        let projection = ["sphere", "rastrigin"].contains(&entry.name);
+        assert!(
+            projection || low + spec.qd_offset >= 0.0,
+            "{}: an elite of {low} lowers the QD score",
+            entry.name
+        );
+        let steps = common::column(&file.history, "env_steps");
+        assert!(
+            steps[1] >= 60.0 && steps[1] <= 60.0 * f64::from(spec.max_steps),
+            "{}: {steps:?}",
+            entry.name
+        );
+        assert_eq!(common::column(&file.history, "invalid"), [0.0, 0.0], "{}", entry.name);
+    }
+}
+
+/// Evaluated twice under the same seed, in another order and among others, a genome scores the same.
+#[test]
+fn every_task_is_a_pure_function_of_genome_and_seed() {
+    for entry in envs::registry() {
+        let own = if entry.network {
+            "episode_length = 15\n[policy]\nhidden = [8]"
+        } else {
+            ""
+        };
+        let runs = |batch: usize| {
+            let text = format!(
+                "[task]\nname = \"{}\"\n{own}\n[strategy]\nname = \"map_elites\"\nbatch = {batch}\n\
+                 [archive]\nkind = \"cvt\"\ncells = 1\n[budget]\ngenerations = 1\n",
+                entry.name
+            );
+            common::finish(&text, |run| run.archive().elites().clone())
+        };
+        // The best of 9 is either that of 7 or one of the two that were added.
+        let (seven, nine) = (runs(7), runs(9));
+        let same = seven.fitness == nine.fitness && seven.descriptor == nine.descriptor && seven.seed == nine.seed;
+        assert!(
+            same || nine.fitness[0] > seven.fitness[0],
+            "{}: {seven:?} {nine:?}",
+            entry.name
+        );
+    }
+}
+
+#[test]
+fn list_shows_every_parameter_of_every_entry_with_its_meaning() {
+    let json: serde_json::Value = serde_json::from_str(&run(1, &["list", "--json"]).succeeded()).unwrap();
+    let overview = run(1, &["list"]).succeeded();
+    let mut entries: Vec<(&str, &str, Vec<ParamInfo>)> = Vec::new();
+    entries.extend(envs::registry().iter().map(|e| (e.name, e.summary, (e.params)())));
+    entries.extend(strategies::registry().iter().map(|e| (e.name, e.summary, (e.params)())));
+    entries.extend(archives::registry().iter().map(|e| (e.kind, e.summary, (e.params)())));
+    let everything: String = ["tasks", "strategies", "archives"]
+        .map(|kind| run(1, &["list", kind]).succeeded())
+        .concat();
+    for (name, summary, parameters) in entries {
+        assert!(
+            !summary.is_empty() && overview.contains(name) && overview.contains(summary),
+            "{name}:\n{overview}"
+        );
+        let items = json.as_array().unwrap();
+        let item = items
+            .iter()
+            .find(|i| i["name"] == name)
+            .unwrap_or_else(|| panic!("{name} is not listed"));
+        assert!(!parameters.is_empty(), "{name} has no parameters");
+        for p in parameters {
+            let listed = item["parameters"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|l| l["name"] == p.name);
+            let listed = listed.unwrap_or_else(|| panic!("{name}.{} is not listed", p.name));
+            for key in ["accepts", "default", "meaning"] {
+                assert!(
+                    listed[key].as_str().is_some_and(|s| !s.is_empty()),
+                    "{name}.{}: no {key}",
+                    p.name
+                );
+            }
+            assert!(
+                everything.contains(p.name) && everything.contains(&p.meaning),
+                "{name}.{}: not in the text",
+                p.name
+            );
+            assert!(
+                format!("v = {}", p.default).parse::<toml::Table>().is_ok(),
+                "{name}.{}: default {}",
+                p.name,
+                p.default
+            );
+        }
+        assert!(run(1, &["list", name]).succeeded().contains(name));
+    }
+}
+
+#[test]
+fn a_time_budget_ends_a_run_in_order() {
+    let folder = folder();
+    let text = format!(
+        "[task]\n{ARM}\n[strategy]\n{}\n[budget]\nwall_minutes = 0.005\n",
+        small("map_elites")
+    );
+    let dir = folder.path().join("run");
+    run(
+        1,
+        &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&dir)],
+    )
+    .succeeded();
+    let file = open(&dir.join("archive.h5"));
+    let seconds = common::column(&file.history, "wall_seconds");
+    let last = seconds[seconds.len() - 1];
+    assert!((0.3..20.0).contains(&last), "{last} s of 0.3 s");
+    assert_equal_tables(
+        &file.history,
+        &open(&dir.join("checkpoint.h5")).history,
+        "archive and checkpoint",
+    );
+}

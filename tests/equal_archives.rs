@@ -1,0 +1,180 @@
+//! The same seed gives the same archive, history, state and solution, bit for bit, on any number of ranks and threads.
+
+mod common;
+
+use common::{arg, assert_equal_runs, folder, open, run, write_config};
+
+/// (ranks, threads of each).
+#[cfg(feature = "mpi")]
+const LAYOUTS: [(usize, usize); 4] = [(1, 1), (1, 2), (2, 1), (3, 1)];
+#[cfg(not(feature = "mpi"))]
+const LAYOUTS: [(usize, usize); 2] = [(1, 1), (1, 2)];
+
+/// Runs a configuration at every layout and compares with the first.
+fn assert_equal_archives(text: &str) {
+    let folder = folder();
+    let config = write_config(folder.path(), text);
+    let out = |(ranks, threads)| folder.path().join(format!("{ranks}x{threads}"));
+    for layout @ (ranks, threads) in LAYOUTS {
+        let dir = out(layout);
+        let threads = threads.to_string();
+        run(ranks, &["run", arg(&config), "--out", arg(&dir), "--threads", &threads]).succeeded();
+        let file = open(&dir.join("archive.h5"));
+        let (a, said) = (&file.attributes, fs_log(&dir));
+        assert_eq!(
+            (a.ranks, a.threads.to_string()),
+            (ranks as u64, threads),
+            "the layout that was asked for"
+        );
+        assert!(said.contains("\"event\":\"finished\""), "{said}");
+        assert!(
+            file.rows() > 0 && a.generation > 1,
+            "a run that fills nothing proves nothing"
+        );
+        if layout != LAYOUTS[0] {
+            assert_equal_runs(&out(LAYOUTS[0]), &dir);
+        }
+    }
+}
+
+fn fs_log(dir: &std::path::Path) -> String {
+    std::fs::read_to_string(dir.join("log.jsonl")).unwrap()
+}
+
+fn config(task: &str, policy: &str, strategy: &str, archive: &str, generations: u32) -> String {
+    format!(
+        "seed = 7\n[task]\n{task}\n[policy]\n{policy}\n[strategy]\n{strategy}\n[archive]\n{archive}\n\
+         [budget]\ngenerations = {generations}\n[output]\ncheckpoint_generations = 3\n"
+    )
+    .replace("[policy]\n\n", "")
+}
+
+const HOPPER: &str = "name = \"hopper_uni\"\nepisode_length = 50\nreset_noise_scale = 0.05";
+const CHEETAH: &str = "name = \"halfcheetah_uni\"\nepisode_length = 50\nreset_noise_scale = 0.1";
+const SMALL: &str = "hidden = [8, 8]";
+
+#[test]
+fn map_elites_on_arm_in_a_grid() {
+    let strategy = "name = \"map_elites\"\nbatch = 501\ninitial = 100\niso_sigma = 0.01\nline_sigma = 0.2";
+    assert_equal_archives(&config(
+        "name = \"arm\"\njoints = 33",
+        "",
+        strategy,
+        "shape = [40, 30]",
+        12,
+    ));
+}
+
+#[test]
+fn map_elites_with_both_operators_in_a_cvt() {
+    let strategy = "name = \"map_elites\"\nbatch = 200\npolynomial_share = 0.4";
+    assert_equal_archives(&config(
+        "name = \"arm\"",
+        "",
+        strategy,
+        "kind = \"cvt\"\ncells = 300\nsamples = 3000",
+        10,
+    ));
+}
+
+#[test]
+fn map_elites_on_the_hard_maze() {
+    let strategy = "name = \"map_elites\"\nbatch = 101\niso_sigma = 0.1";
+    assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 6));
+}
+
+#[test]
+fn deep_ga_on_arm() {
+    let strategy = "name = \"deep_ga\"\npopulation = 150\nparents = 7\nsigma = 0.05";
+    assert_equal_archives(&config("name = \"arm\"", "", strategy, "shape = [20, 20]", 10));
+}
+
+#[test]
+fn deep_ga_on_the_hard_maze() {
+    let strategy = "name = \"deep_ga\"\npopulation = 61\nparents = 5\nsigma = 0.1";
+    assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 8));
+}
+
+#[test]
+fn openai_es_on_a_sphere_that_is_longer_than_a_slice() {
+    let strategy = "name = \"openai_es\"\npopulation = 14\ncenter_episodes = 3\noptimizer = \"sgd\"";
+    assert_equal_archives(&config(
+        "name = \"sphere\"\ndim = 10001",
+        "",
+        strategy,
+        "shape = [50, 50]",
+        8,
+    ));
+}
+
+#[test]
+fn openai_es_on_arm() {
+    let strategy = "name = \"openai_es\"\npopulation = 50\nsigma = 0.1\nlearning_rate = 0.05";
+    assert_equal_archives(&config(
+        "name = \"arm\"\njoints = 7",
+        "",
+        strategy,
+        "shape = [50, 50]",
+        15,
+    ));
+}
+
+#[test]
+fn openai_es_on_the_hard_maze_with_normalized_observations() {
+    let strategy = "name = \"openai_es\"\npopulation = 30\nnormalize_observations = true\nobservation_share = 0.3\n\
+                    common_random_numbers = true";
+    assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 6));
+}
+
+#[test]
+fn ranks_without_any_candidate_take_part() {
+    for strategy in [
+        "name = \"map_elites\"\nbatch = 2\niso_sigma = 0.1",
+        "name = \"deep_ga\"\npopulation = 2\nparents = 1\nsigma = 0.1",
+        "name = \"openai_es\"\npopulation = 2\nsigma = 0.1",
+    ] {
+        assert_equal_archives(&config(
+            "name = \"arm\"\njoints = 2",
+            "",
+            strategy,
+            "shape = [10, 10]",
+            9,
+        ));
+    }
+}
+
+#[test]
+#[cfg(feature = "mujoco")]
+fn map_elites_on_a_robot_with_random_starts() {
+    let strategy = "name = \"map_elites\"\nbatch = 40\niso_sigma = 0.1";
+    assert_equal_archives(&config(
+        HOPPER,
+        SMALL,
+        strategy,
+        "kind = \"cvt\"\ncells = 64\nsamples = 1000",
+        5,
+    ));
+}
+
+#[test]
+#[cfg(feature = "mujoco")]
+fn deep_ga_on_a_robot_with_validation_episodes() {
+    let strategy = "name = \"deep_ga\"\npopulation = 30\nparents = 4\nsigma = 0.05\nvalidation_candidates = 3\n\
+                    validation_episodes = 5";
+    assert_equal_archives(&config(HOPPER, SMALL, strategy, "shape = [64]", 5));
+}
+
+#[test]
+#[cfg(feature = "mujoco")]
+fn openai_es_on_a_robot_with_normalized_observations_and_an_adaptive_cap() {
+    for task in [CHEETAH, HOPPER] {
+        let strategy = "name = \"openai_es\"\npopulation = 16\nnormalize_observations = true\nobservation_share = 0.2\n\
+                        episode_cap = \"adaptive\"\ncap_factor = 1.2";
+        let archive = if task == CHEETAH {
+            "shape = [10, 10]"
+        } else {
+            "shape = [20]"
+        };
+        assert_equal_archives(&config(task, SMALL, strategy, archive, 5));
+    }
+}

@@ -1,0 +1,96 @@
+//! Every sample configuration in `experiments/` is valid as it stands, and runs.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{arg, folder, open, run};
+use illume::{Config, envs, registry, strategies};
+
+fn experiments() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    found.sort();
+    found
+}
+
+/// Whether this build has the task of a configuration.
+fn built(config: &Config) -> bool {
+    envs::registry().iter().any(|e| e.name == config.name("task"))
+}
+
+#[test]
+fn there_is_one_for_every_strategy_on_every_task() {
+    let names: Vec<String> = experiments()
+        .iter()
+        .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.contains(&"demo".to_string()), "the one that `make demo` runs");
+    for task in envs::registry() {
+        for strategy in strategies::registry() {
+            let name = format!("{}_{}", task.name.replace('/', "_"), strategy.name);
+            assert!(names.contains(&name), "experiments/{name}.toml is missing");
+        }
+    }
+}
+
+#[test]
+fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
+    for path in experiments() {
+        let shown = path.display();
+        let config = Config::read(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let name = format!("{}_{}", config.name("task").replace('/', "_"), config.name("strategy"));
+        assert!(stem == name || stem == "demo", "{shown} is about {name}");
+        if !built(&config) {
+            let message = registry::task(&config).err().unwrap().to_string();
+            assert!(message.contains("needs a build with feature"), "{message}");
+            continue;
+        }
+        let task = registry::task(&config).unwrap_or_else(|e| panic!("{e}"));
+        let made = registry::strategy_and_archive(&config, task.spec());
+        let (strategy, archive) = made.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(strategy.spec().name, config.name("strategy"), "{shown}");
+        assert!(
+            archive.spec().capacity > 1,
+            "{shown}: an archive of {} cells",
+            archive.spec().capacity
+        );
+    }
+}
+
+#[test]
+fn each_runs() {
+    let folder = folder();
+    for path in experiments() {
+        let config = Config::read(&path, &[]).unwrap();
+        if !built(&config) {
+            continue;
+        }
+        let mut set: Vec<&str> = match config.name("strategy") {
+            "map_elites" => vec!["strategy.batch=6"],
+            "deep_ga" => vec![
+                "strategy.population=6",
+                "strategy.parents=2",
+                "strategy.validation_episodes=2",
+            ],
+            "openai_es" => vec!["strategy.population=4"],
+            other => panic!("{other}: say here how to make it small"),
+        };
+        set.extend(["budget.generations=2", "output.dir=nowhere"]);
+        if envs::find(config.name("task")).unwrap().network {
+            set.extend(["task.episode_length=8", "policy.hidden=[8]"]);
+        }
+        if config.archive.get("kind").and_then(|k| k.as_str()) == Some("cvt") {
+            set.extend(["archive.cells=100", "archive.samples=500"]);
+        }
+        let out = folder.path().join(path.file_stem().unwrap());
+        let mut arguments = vec!["run", arg(&path), "--out", arg(&out)];
+        set.iter().for_each(|s| arguments.extend(["--set", s]));
+        run(1, &arguments).succeeded();
+        let file = open(&out.join("archive.h5"));
+        assert!(file.rows() > 0, "{}: an empty archive", path.display());
+        assert_eq!(file.attributes.generation, 2, "{}", path.display());
+    }
+}

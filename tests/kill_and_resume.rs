@@ -1,0 +1,288 @@
+//! A run that is killed or stopped and then resumed, at another number of ranks, equals the one that was left alone.
+//!
+//! Runs are given a budget that they never reach, disturbed once they have a checkpoint, and resumed to a few generations
+//! beyond it; the undisturbed run has that budget from its start. So nothing depends on how fast the machine is.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{
+    Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, temporaries, was_killed, write_config,
+};
+
+const MAP_ELITES: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname = \"map_elites\"\nbatch = 60\n\
+                          [archive]\nkind = \"cvt\"\ncells = 200\nsamples = 2000\n";
+const DEEP_GA: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname = \"deep_ga\"\npopulation = 40\nparents = 5\n\
+                       sigma = 0.02\n[archive]\nshape = [20, 20]\n";
+const OPENAI_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"openai_es\"\npopulation = 20\n\
+                         sigma = 0.1\n[archive]\nshape = [20, 20]\n";
+/// With validation episodes, or with normalized observations and a cap: more state to be lost.
+#[cfg(feature = "mujoco")]
+const DEEP_GA_VALIDATED: &str = "[task]\nname = \"hopper_uni\"\nepisode_length = 20\nreset_noise_scale = 0.05\n\
+    [policy]\nhidden = [4]\n[strategy]\nname = \"deep_ga\"\npopulation = 20\nparents = 4\nsigma = 0.05\n\
+    validation_candidates = 3\nvalidation_episodes = 3\n[archive]\nshape = [20]\n";
+#[cfg(feature = "mujoco")]
+const OPENAI_ES_NORMALIZED: &str = "[task]\nname = \"hopper_uni\"\nepisode_length = 20\nreset_noise_scale = 0.05\n\
+    [policy]\nhidden = [4]\n[strategy]\nname = \"openai_es\"\npopulation = 20\nnormalize_observations = true\n\
+    observation_share = 0.2\nepisode_cap = \"adaptive\"\ncap_factor = 1.5\n[archive]\nshape = [20]\n";
+
+/// Where a run was disturbed, and where its results are.
+struct Disturbed {
+    folder: tempfile::TempDir,
+    config: PathBuf,
+    dir: PathBuf,
+}
+
+impl Disturbed {
+    fn new(parts: &str) -> Disturbed {
+        let folder = folder();
+        let ends = "[budget]\ngenerations = 1000000\n[output]\ncheckpoint_generations = 4\n";
+        let config = write_config(folder.path(), &format!("seed = 5\n{parts}{ends}"));
+        let dir = folder.path().join("disturbed");
+        Disturbed { folder, config, dir }
+    }
+
+    fn arguments(&self) -> [&str; 6] {
+        ["run", arg(&self.config), "--out", arg(&self.dir), "--threads", "1"]
+    }
+
+    /// Starts the run and waits for its first checkpoint.
+    fn start(&self, ranks: usize) -> Running {
+        let mut running = Running::start(illume(ranks, &self.arguments()));
+        let checkpoint = self.dir.join("checkpoint.h5");
+        running.wait_until("its first checkpoint", || checkpoint.is_file());
+        running
+    }
+
+    /// Goes on until a signal after some generations more.
+    fn resume_until_generation(&self, ranks: usize, generation: u64) -> Running {
+        let mut running = Running::start(illume(ranks, &["resume", arg(&self.dir), "--threads", "1"]));
+        let checkpoint = self.dir.join("checkpoint.h5");
+        running.wait_until("a later checkpoint", || {
+            illume::archives::file::open(&checkpoint).is_ok_and(|f| f.attributes.generation >= generation)
+        });
+        running
+    }
+
+    /// The last checkpoint's generation.
+    fn generation(&self) -> u64 {
+        open(&self.dir.join("checkpoint.h5")).attributes.generation
+    }
+
+    /// Resumes to a budget a little beyond the checkpoint, and compares with the run that was left alone.
+    #[track_caller]
+    fn resume_and_compare(&self, ranks: usize, threads: &str) {
+        let reached = self.generation();
+        assert!(reached >= 4, "a checkpoint of generation {reached}");
+        let budget = format!("budget.generations={}", reached + 7);
+        run(
+            ranks,
+            &["resume", arg(&self.dir), "--set", &budget, "--threads", threads],
+        )
+        .succeeded();
+        let file = open(&self.dir.join("archive.h5"));
+        assert_eq!(
+            file.attributes.generation,
+            reached + 7,
+            "resumed from the checkpoint and went on to its budget"
+        );
+        assert_eq!(file.attributes.ranks, ranks as u64);
+        let undisturbed = self.folder.path().join("undisturbed");
+        let arguments = [
+            "run",
+            arg(&self.config),
+            "--out",
+            arg(&undisturbed),
+            "--set",
+            &budget,
+            "--threads",
+            "1",
+        ];
+        run(1, &arguments).succeeded();
+        assert_equal_runs(&undisturbed, &self.dir);
+        let log = std::fs::read_to_string(self.dir.join("log.jsonl")).unwrap();
+        assert!(
+            log.matches("\"event\":\"start\"").count() >= 2,
+            "the log of the first part is kept: {log}"
+        );
+    }
+}
+
+/// A stop on a signal: exit code 75, a checkpoint of the generation that was reached, nothing unfinished.
+#[track_caller]
+fn assert_stopped(ended: &Ended, disturbed: &Disturbed, name: &str) {
+    assert_eq!(ended.code(), Some(75), "{ended}");
+    assert_left_in_order(disturbed, name);
+    assert!(ended.stdout.contains("illume resume"), "it says how to go on: {ended}");
+}
+
+#[track_caller]
+fn assert_left_in_order(disturbed: &Disturbed, name: &str) {
+    let log = std::fs::read_to_string(disturbed.dir.join("log.jsonl")).unwrap();
+    let last = log.lines().last().unwrap();
+    assert!(last.contains("\"event\":\"stopped\"") && last.contains(name), "{last}");
+    let generation = format!("\"generation\":{}", disturbed.generation());
+    assert!(
+        last.contains(&generation),
+        "the checkpoint is of the last generation: {generation} {last}"
+    );
+    assert_eq!(temporaries(&disturbed.dir), Vec::<String>::new());
+}
+
+#[test]
+fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
+    for (name, parts) in [("TERM", MAP_ELITES), ("INT", DEEP_GA), ("USR1", OPENAI_ES)] {
+        let disturbed = Disturbed::new(parts);
+        let running = disturbed.start(1);
+        assert!(signal(name, running.pid()));
+        assert_stopped(&running.wait(), &disturbed, &format!("SIG{name}"));
+        disturbed.resume_and_compare(1, "2");
+    }
+}
+
+#[test]
+fn a_killed_process_goes_on_from_its_last_checkpoint() {
+    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES] {
+        let disturbed = Disturbed::new(parts);
+        let running = disturbed.start(1);
+        assert!(signal("KILL", running.pid()));
+        let ended = running.wait();
+        assert!(was_killed(&ended, 9), "{ended}");
+        // What a kill in the middle of a write leaves does not matter.
+        std::fs::write(disturbed.dir.join("checkpoint.h5.tmp-123"), b"half a file").unwrap();
+        disturbed.resume_and_compare(1, "1");
+    }
+}
+
+#[test]
+fn stopped_resumed_stopped_and_resumed_again_equals_the_undisturbed_run() {
+    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES] {
+        let disturbed = Disturbed::new(parts);
+        let running = disturbed.start(1);
+        assert!(signal("TERM", running.pid()));
+        assert_stopped(&running.wait(), &disturbed, "SIGTERM");
+        let running = disturbed.resume_until_generation(1, disturbed.generation() + 4);
+        assert!(signal("INT", running.pid()));
+        assert_stopped(&running.wait(), &disturbed, "SIGINT");
+        disturbed.resume_and_compare(1, "2");
+    }
+}
+
+#[test]
+fn a_larger_budget_given_to_resume_equals_that_budget_from_the_start() {
+    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES] {
+        let folder = folder();
+        let config = write_config(folder.path(), &format!("{parts}[output]\nhistory_rows = 8\n"));
+        let (once, twice) = (folder.path().join("once"), folder.path().join("twice"));
+        run(
+            1,
+            &[
+                "run",
+                arg(&config),
+                "--out",
+                arg(&once),
+                "--set",
+                "budget.generations=23",
+            ],
+        )
+        .succeeded();
+        run(
+            1,
+            &[
+                "run",
+                arg(&config),
+                "--out",
+                arg(&twice),
+                "--set",
+                "budget.generations=11",
+            ],
+        )
+        .succeeded();
+        run(1, &["resume", arg(&twice), "--set", "budget.generations=23"]).succeeded();
+        assert_equal_runs(&once, &twice);
+        let text = std::fs::read_to_string(twice.join("config.toml")).unwrap();
+        assert!(
+            text.contains("generations = 23"),
+            "the run directory's configuration follows: {text}"
+        );
+        assert_eq!(temporaries(&twice), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn resuming_a_finished_run_changes_nothing() {
+    let folder = folder();
+    let config = write_config(folder.path(), &format!("{MAP_ELITES}[budget]\ngenerations = 5\n"));
+    let (dir, copy) = (folder.path().join("run"), folder.path().join("copy"));
+    run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
+    std::fs::create_dir(&copy).unwrap();
+    for name in ["archive.h5", "checkpoint.h5", "history.csv"] {
+        std::fs::copy(dir.join(name), copy.join(name)).unwrap();
+    }
+    run(1, &["resume", arg(&dir)]).succeeded();
+    assert_equal_runs(&copy, &dir);
+}
+
+#[cfg(feature = "mpi")]
+mod ranks {
+    use super::*;
+
+    /// Kills or signals one rank of a run on two or three and resumes on another number.
+    fn disturb_rank(name: &str, parts: &str, ranks: [usize; 2], victim: usize) {
+        let disturbed = Disturbed::new(parts);
+        let running = disturbed.start(ranks[0]);
+        let pids = running.ranks();
+        assert_eq!(pids.len(), ranks[0], "{pids:?}");
+        assert!(signal(name, pids[&victim]));
+        let ended = running.wait();
+        if name == "KILL" {
+            assert!(!ended.status.success() && ended.code() != Some(75), "{ended}");
+        } else {
+            assert_stopped(&ended, &disturbed, "");
+        }
+        disturbed.resume_and_compare(ranks[1], "1");
+    }
+
+    #[test]
+    fn a_killed_rank_ends_the_run_and_another_number_of_ranks_takes_it_up() {
+        disturb_rank("KILL", MAP_ELITES, [2, 3], 1);
+        disturb_rank("KILL", DEEP_GA, [3, 2], 0);
+        disturb_rank("KILL", OPENAI_ES, [2, 1], 1);
+    }
+
+    #[test]
+    fn a_signal_to_any_rank_stops_all_of_them_in_order() {
+        disturb_rank("TERM", MAP_ELITES, [3, 1], 2);
+        disturb_rank("USR1", DEEP_GA, [2, 3], 1);
+        disturb_rank("INT", OPENAI_ES, [2, 3], 0);
+    }
+
+    #[test]
+    #[cfg(feature = "mujoco")]
+    fn validation_statistics_and_caps_survive_a_killed_rank() {
+        disturb_rank("KILL", DEEP_GA_VALIDATED, [2, 1], 1);
+        disturb_rank("KILL", OPENAI_ES_NORMALIZED, [2, 3], 0);
+    }
+
+    #[test]
+    fn a_signal_to_mpirun_leaves_a_checkpoint_from_which_the_run_goes_on() {
+        for (name, parts) in [("TERM", MAP_ELITES), ("USR1", DEEP_GA), ("INT", OPENAI_ES)] {
+            let disturbed = Disturbed::new(parts);
+            let running = disturbed.start(2);
+            assert!(signal(name, running.pid()));
+            let ended = running.wait();
+            // Open MPI's own code for SIGTERM and SIGINT differs from version to version.
+            assert!(
+                if name == "USR1" {
+                    ended.code() == Some(75)
+                } else {
+                    !ended.status.success()
+                },
+                "{ended}"
+            );
+            assert_left_in_order(&disturbed, "SIG");
+            disturbed.resume_and_compare(3, "1");
+        }
+    }
+}

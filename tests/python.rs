@@ -1,0 +1,109 @@
+//! Archives can be used without Rust: h5py, pandas and xarray open them, and a few lines of numpy decode their lineages.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{arg, folder, python, run, run_command, write_config};
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name)
+}
+
+/// Runs a script of ours on files; gives what it printed.
+fn check(name: &str, files: &[&Path]) -> String {
+    let mut command = python();
+    command.arg(script(name)).args(files);
+    run_command(command).succeeded()
+}
+
+fn finished(folder: &Path, text: &str) -> PathBuf {
+    let dir = folder.join("run");
+    run(1, &["run", arg(&write_config(folder, text)), "--out", arg(&dir)]).succeeded();
+    dir
+}
+
+const MAP_ELITES: &str = "name = \"map_elites\"\nbatch = 150\niso_sigma = 0.05";
+const DEEP_GA: &str = "name = \"deep_ga\"\npopulation = 150\nparents = 9\nsigma = 0.05";
+const OPENAI_ES: &str = "name = \"openai_es\"\npopulation = 40\nsigma = 0.1\nlearning_rate = 0.1";
+const GRID: &str = "shape = [20, 30]";
+const CVT: &str = "kind = \"cvt\"\ncells = 200\nsamples = 2000";
+
+fn config(task: &str, strategy: &str, archive: &str, output: &str) -> String {
+    format!(
+        "seed = 9223372036854775807\n[task]\n{task}\n[strategy]\n{strategy}\n[archive]\n{archive}\n\
+         [budget]\ngenerations = 12\n[output]\n{output}\n"
+    )
+}
+
+#[test]
+fn archives_and_checkpoints_open_in_h5py_pandas_and_xarray_as_documented() {
+    let arm = "name = \"arm\"\njoints = 15";
+    let maze = "name = \"hard_maze\"\nepisode_length = 60";
+    for (task, strategy, archive, output) in [
+        (arm, MAP_ELITES, GRID, ""),
+        (arm, MAP_ELITES, CVT, "compress = 6"),
+        (arm, DEEP_GA, GRID, "compress = 1"),
+        (maze, DEEP_GA, CVT, ""),
+        (maze, OPENAI_ES, GRID, ""),
+        (maze, MAP_ELITES, CVT, "history_rows = 4"),
+    ] {
+        let folder = folder();
+        let dir = finished(folder.path(), &config(task, strategy, archive, output));
+        let (archive, checkpoint) = (dir.join("archive.h5"), dir.join("checkpoint.h5"));
+        let said = check("check_archive.py", &[&archive, &checkpoint]);
+        assert_eq!(said.matches("checked").count(), 2, "{said}");
+    }
+}
+
+#[test]
+fn lineages_decode_from_the_file_alone() {
+    let folder = folder();
+    let dir = finished(folder.path(), &config("name = \"arm\"\njoints = 70", DEEP_GA, GRID, ""));
+    let said = check("decode_lineages.py", &[&dir.join("archive.h5")]);
+    assert!(said.contains("decoded"), "{said}");
+}
+
+/// The first Python block of docs/format.md.
+fn documented_reader() -> String {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format.md")).unwrap();
+    let (_, rest) = page
+        .split_once("```python\n")
+        .expect("docs/format.md shows a reader in Python");
+    rest.split_once("```").unwrap().0.to_string()
+}
+
+#[test]
+fn the_documented_reader_runs() {
+    let folder = folder();
+    for strategy in [MAP_ELITES, DEEP_GA] {
+        let _ = std::fs::remove_dir_all(folder.path().join("run"));
+        let dir = finished(folder.path(), &config("name = \"arm\"", strategy, GRID, ""));
+        let mut command = python();
+        command.args(["-c", &documented_reader(), arg(&dir.join("archive.h5"))]);
+        let said = run_command(command).succeeded();
+        let info = run(1, &["info", arg(&dir), "--json"]).succeeded();
+        let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+        for part in ["arm", "coverage", "QD score", "best"] {
+            assert!(said.contains(part), "{part} in: {said}");
+        }
+        assert!(said.contains("its genes") == (strategy == MAP_ELITES), "{said}");
+        let score: f64 = said
+            .split("QD score ")
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(
+            (score - info["qd_score"].as_f64().unwrap()).abs() < 1e-6,
+            "{said} {info}"
+        );
+    }
+    assert!(
+        documented_reader().lines().filter(|l| !l.trim().is_empty()).count() <= 12,
+        "a short reader"
+    );
+}
