@@ -1,1 +1,213 @@
-fn main(){}
+//! The command line. Exit codes: 0 done, 2 wrong input, 75 stopped by a signal with a checkpoint written, 1 anything else.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use clap::{Args, Parser, Subcommand};
+use illume::cluster::{self, Cluster, signals, threads};
+use illume::commands::{self, Ended, EvalOptions, RunOptions};
+use illume::core::Error;
+
+/// Evolutionary and quality-diversity optimization on clusters: MPI ranks, threads, HDF5 archives.
+#[derive(Parser)]
+#[command(name = "illume", version = version(), max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a run from a configuration; the same command under mpirun or srun
+    Run {
+        /// TOML file; `illume list` shows what may stand in it
+        config: PathBuf,
+        #[command(flatten)]
+        set: Set,
+        /// Run directory (overrides output.dir); it must not exist or be empty
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        threads: Threads,
+    },
+    /// Go on with a stopped or killed run from its last checkpoint, at any number of ranks and threads
+    Resume {
+        /// Run directory
+        dir: PathBuf,
+        #[command(flatten)]
+        set: Set,
+        #[command(flatten)]
+        threads: Threads,
+    },
+    /// Show what an archive is and how good
+    Info {
+        /// Run directory or .h5 file
+        path: PathBuf,
+        /// Print JSON with documented fields (docs/format.md)
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draw a heat map of an archive as PNG and SVG
+    Plot {
+        /// Run directory or .h5 file
+        path: PathBuf,
+        /// Picture to write, .png or .svg [default: both, beside the archive]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Two axes to show where the descriptor has more, as 0,1
+        #[arg(long, value_name = "X,Y", value_parser = axes)]
+        axes: Option<[usize; 2]>,
+    },
+    /// Evaluate every elite again: reproducibility, and the QD score without lucky draws
+    Eval {
+        /// Run directory or .h5 file
+        path: PathBuf,
+        /// Fresh episodes of each elite
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        episodes: u32,
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        threads: Threads,
+    },
+    /// List tasks, strategies and archives; with a kind or a name, every parameter with default and meaning
+    List {
+        /// tasks, strategies, archives, general, or a name
+        what: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct Set {
+    /// Override a key of the configuration, such as task.episode_length=100; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Args)]
+struct Threads {
+    /// Threads of each rank [default: the node's cores divided by its ranks]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    threads: Option<u32>,
+}
+
+fn axes(text: &str) -> Result<[usize; 2], String> {
+    let parts: Vec<usize> = text.split(',').map_while(|p| p.trim().parse().ok()).collect();
+    <[usize; 2]>::try_from(parts).map_err(|_| "expected two numbers of axes, such as 0,1".into())
+}
+
+fn version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(illume::versions::long)
+}
+
+fn main() -> ExitCode {
+    cluster::abort_on_panic();
+    threads::pin_libraries();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Every rank parses the same arguments; one is enough to say what is wrong with them.
+            if cluster::launched_rank() == 0 {
+                let _ = e.print();
+            }
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    ExitCode::from(match cli.command {
+        Command::Run { config, set, out, threads } => {
+            let options = RunOptions { config, set: set.set, out };
+            with_cluster(&threads, |c, notes| commands::run(&options, c.comm(), c.node(), notes))
+        }
+        Command::Resume { dir, set, threads } => {
+            with_cluster(&threads, |c, notes| commands::resume(&dir, &set.set, c.comm(), c.node(), notes))
+        }
+        Command::Eval { path, episodes, json, threads } => {
+            with_cluster(&threads, |c, _| {
+                // Elites are evaluated by one process.
+                if c.comm().rank() == 0 {
+                    print(&commands::eval(&path, &EvalOptions { episodes: episodes as usize, json })?);
+                }
+                Ok(Ended::Finished)
+            })
+        }
+        Command::Info { path, json } => alone(|| commands::info(&path, json)),
+        Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),
+        Command::Plot { path, output, axes } => alone(|| {
+            let written = commands::plot(&path, output.as_deref(), axes)?;
+            Ok(written.iter().map(|p| format!("{}\n", p.display())).collect())
+        }),
+    })
+}
+
+/// Runs a command on all ranks; returns the exit code.
+fn with_cluster(
+    threads: &Threads,
+    command: impl FnOnce(&Cluster, &[String]) -> Result<Ended, Error>,
+) -> u8 {
+    let start = || -> Result<(Cluster, Vec<String>), Error> {
+        signals::install()?;
+        let cluster = cluster::connect()?;
+        let plan = threads::plan(threads.threads.map(|n| n as usize), cluster.node());
+        let notes: Vec<String> = plan.warning.into_iter().chain(cluster.node().note.clone()).collect();
+        threads::configure(plan.threads)?;
+        #[cfg(feature = "torch")]
+        tch::set_num_threads(1);
+        Ok((cluster, notes))
+    };
+    let (cluster, notes) = match start() {
+        Ok(started) => started,
+        Err(e) => {
+            if cluster::launched_rank() == 0 {
+                complain(&e);
+            }
+            return code(&e);
+        }
+    };
+    if cluster.comm().rank() == 0 {
+        notes.iter().for_each(|note| complain(note));
+    }
+    let (code, message) = match command(&cluster, &notes) {
+        Ok(Ended::Finished) => (0, None),
+        Ok(Ended::Stopped) => (signals::EXIT_REQUEUE, None),
+        Err(e) => (i32::from(code(&e)), Some(format!("illume: {e}"))),
+    };
+    u8::try_from(cluster.leave(code, message.as_deref())).unwrap_or(1)
+}
+
+/// Runs a command that one process does; under a launcher of several, the others do nothing.
+fn alone(command: impl FnOnce() -> Result<String, Error>) -> u8 {
+    if cluster::launched_rank() != 0 {
+        return 0;
+    }
+    match command() {
+        Ok(text) => {
+            print(&text);
+            0
+        }
+        Err(e) => {
+            complain(&e);
+            code(&e)
+        }
+    }
+}
+
+fn code(error: &Error) -> u8 {
+    match error {
+        Error::Input(_) | Error::Config(_) => 2,
+        Error::Failed(_) => 1,
+    }
+}
+
+/// A closed pipe (`illume list | head`) is no reason to panic.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn complain(what: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "illume: {what}");
+}

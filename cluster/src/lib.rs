@@ -42,3 +42,10 @@ pub use node::Node;
 pub use panics::abort_on_panic;
 pub use ranks::run_ranks;
 pub use solo::Solo;
+
+/// Name and version of the MPI library in use, as it says itself; may be asked before MPI starts.
+#[cfg(feature = "mpi")]
+pub fn mpi_version() -> String {
+    let text = ::mpi::environment::library_version().unwrap_or_default();
+    text.split(['\n', ',', '\0']).next().unwrap_or_default().trim().into()
+}

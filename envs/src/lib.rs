@@ -16,3 +16,9 @@ mod transpose;
 pub use policy::{Activation, Mlp, MlpScratch, PolicyParams};
 pub use registry::{MUJOCO_TASKS, build, find, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
+
+/// The version of the MuJoCo library in use, as it says itself.
+#[cfg(feature = "mujoco")]
+pub fn mujoco_version() -> String {
+    mujoco_rs::mujoco_version().into()
+}

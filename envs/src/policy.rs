@@ -21,16 +21,12 @@ params! {
 }
 
 impl PolicyParams {
-    /// Reads the `[policy]` table; a task may prefer other hidden layers than 64, 64 where the table names none.
+    /// Reads the `[policy]` table.
     ///
     /// # Errors
     /// Every wrong value and unknown key at once.
-    pub fn read(table: &toml::Table, default_hidden: &[usize]) -> Result<PolicyParams> {
-        let mut params: PolicyParams = params::read(table, "policy", &[])?;
-        if !table.contains_key("hidden") {
-            params.hidden = default_hidden.to_vec();
-        }
-        Ok(params)
+    pub fn read(table: &toml::Table) -> Result<PolicyParams> {
+        params::read(table, "policy", &[])
     }
 
     /// The network between an observation and an action of these sizes.
@@ -373,8 +369,8 @@ mod tests {
 
     #[test]
     fn a_task_may_prefer_other_layers_but_the_user_decides() {
-        let read = |text: &str| PolicyParams::read(&text.parse().unwrap(), &[16]);
-        assert_eq!(read("").unwrap().hidden, [16]);
+        let read = |text: &str| PolicyParams::read(&text.parse().unwrap());
+        assert_eq!(read("").unwrap().hidden, [64, 64]);
         assert_eq!(read("hidden = [3, 4]").unwrap().hidden, [3, 4]);
         assert!(read("hidden = []").unwrap().hidden.is_empty());
         assert!(

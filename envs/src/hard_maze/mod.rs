@@ -43,12 +43,10 @@ const RATE: f32 = 3.0;
 const SLEW: f32 = 0.2;
 const OBSERVATION: usize = 1 + 6 + 4;
 const ACTION: usize = 2;
-/// Hidden layers unless `[policy]` says otherwise.
-const HIDDEN: [usize; 1] = [16];
 
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params: MazeParams = params::read(config.task, "task", &["name"])?;
-    let policy = PolicyParams::read(config.policy, &HIDDEN)?;
+    let policy = PolicyParams::read(config.policy)?;
     let mlp = policy.mlp(OBSERVATION, ACTION);
     let [[left, right], [top, bottom]] = EXTENT;
     let pays = params.reward == "distance";

@@ -87,7 +87,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         episode_length,
         fitness,
     } = plan?;
-    let params = PolicyParams::read(config.policy, &[64, 64])?;
+    let params = PolicyParams::read(config.policy)?;
     let robot = Robot::new(recipe)?;
     let policy = params.mlp(robot.observation_dim(), robot.model().sizes().controls);
     let spec = TaskSpec {

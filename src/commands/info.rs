@@ -1,0 +1,87 @@
+//! `illume info`: what an archive is and how good.
+
+use std::path::Path;
+
+use illume_archives::file::{self, ArchiveFile};
+use illume_core::{Cells, Result};
+use serde_json::{Value, json};
+
+use crate::output::{significant, thousands};
+
+/// The text that `illume info PATH [--json]` prints.
+///
+/// # Errors
+/// No archive there, or one that cannot be read.
+pub fn info(path: &Path, as_json: bool) -> Result<String> {
+    let path = super::archive_path(path)?;
+    let file = file::open(&path)?;
+    if as_json {
+        let text = serde_json::to_string_pretty(&fields(&file)).unwrap_or_default();
+        return Ok(text + "\n");
+    }
+    Ok(text(&path, &file))
+}
+
+/// The documented fields of `--json`; numbers that do not exist (the best of an empty archive) are null.
+pub fn fields(file: &ArchiveFile) -> Value {
+    let (a, m) = (&file.attributes, file.metrics());
+    let number = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
+    json!({
+        "task": a.task,
+        "strategy": a.strategy,
+        "archive": file.spec.kind,
+        "seed": a.seed,
+        "generation": a.generation,
+        "evaluations": a.evaluations,
+        "cells": file.spec.capacity,
+        "filled": m.filled,
+        "coverage": m.coverage,
+        "qd_score": m.qd_score,
+        "qd_offset": file.spec.qd_offset,
+        "max_fitness": number(m.max_fitness),
+        "mean_fitness": number(m.mean_fitness),
+        "genome_dim": file.genome_dim,
+        "genome_form": if file.lineage { "lineage" } else { "dense" },
+        "descriptor_dim": file.spec.axes.len(),
+        "descriptor": file.spec.axes.iter().map(|x| json!({"name": x.name, "unit": x.unit, "lower": x.lower, "upper": x.upper})).collect::<Vec<_>>(),
+        "ranks": a.ranks,
+        "threads": a.threads,
+        "created": a.created,
+        "software_version": a.software_version,
+        "format_version": file::FORMAT_VERSION,
+    })
+}
+
+fn text(path: &Path, file: &ArchiveFile) -> String {
+    let (a, m) = (&file.attributes, file.metrics());
+    let shape = match &file.spec.cells {
+        Cells::Grid { shape } => {
+            format!("grid {}", shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x "))
+        }
+        Cells::Cvt { .. } => format!("CVT, {} cells", thousands(file.spec.capacity as u64)),
+    };
+    let axes: Vec<String> = file
+        .spec
+        .axes
+        .iter()
+        .map(|x| format!("{} [{}, {}]{}", x.name, x.lower, x.upper, if x.unit.is_empty() { String::new() } else { format!(" {}", x.unit) }))
+        .collect();
+    let rows = [
+        ("file", path.display().to_string()),
+        ("task", a.task.clone()),
+        ("strategy", a.strategy.clone()),
+        ("archive", shape),
+        ("descriptor", if axes.is_empty() { "none".into() } else { axes.join(", ") }),
+        ("genomes", format!("{} of {} genes", if file.lineage { "lineages" } else { "dense" }, thousands(file.genome_dim as u64))),
+        ("seed", a.seed.to_string()),
+        ("generation", thousands(a.generation)),
+        ("evaluations", thousands(a.evaluations)),
+        ("filled", format!("{} of {} cells", thousands(m.filled as u64), thousands(file.spec.capacity as u64))),
+        ("coverage", format!("{:.2} %", 100.0 * m.coverage)),
+        ("QD score", format!("{} (offset {})", significant(m.qd_score), file.spec.qd_offset)),
+        ("best fitness", significant(m.max_fitness)),
+        ("mean fitness", significant(m.mean_fitness)),
+        ("made by", format!("illume {}, {} ranks x {} threads, {}", a.software_version, a.ranks, a.threads, a.created)),
+    ];
+    rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect()
+}

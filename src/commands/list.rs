@@ -1,0 +1,86 @@
+//! `illume list`: tasks, strategies and archives with every parameter, its default and meaning.
+
+use illume_core::params::{ParamInfo, Params, suggest};
+use illume_core::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::config::{Budget, General, Output};
+
+/// One listed thing.
+struct Item {
+    kind: &'static str,
+    name: String,
+    summary: String,
+    params: Vec<ParamInfo>,
+}
+
+const KINDS: [&str; 4] = ["tasks", "strategies", "archives", "general"];
+
+fn items() -> Vec<Item> {
+    let item = |kind, name: &str, summary: &str, params| Item { kind, name: name.into(), summary: summary.into(), params };
+    let mut items: Vec<Item> =
+        illume_envs::registry().into_iter().map(|e| item("tasks", e.name, e.summary, (e.params)())).collect();
+    let policy = "network of every task that acts in episodes";
+    items.push(item("tasks", "[policy]", policy, illume_envs::PolicyParams::describe()));
+    items.extend(illume_strategies::registry().iter().map(|e| item("strategies", e.name, e.summary, (e.params)())));
+    items.extend(illume_archives::registry().iter().map(|e| item("archives", e.kind, e.summary, (e.params)())));
+    items.push(item("general", "(top level)", "the run", General::describe()));
+    items.push(item("general", "[budget]", "the first limit reached ends the run", Budget::describe()));
+    items.push(item("general", "[output]", "where results go and how often", Output::describe()));
+    items
+}
+
+/// The text that `illume list [WHAT] [--json]` prints. `what` is a kind (`tasks`, …) or one name.
+///
+/// # Errors
+/// Nothing of that name.
+pub fn list(what: Option<&str>, as_json: bool) -> Result<String> {
+    let all = items();
+    let names: Vec<String> = all.iter().map(|i| i.name.clone()).collect();
+    let wanted: Vec<&Item> = match what {
+        None => all.iter().collect(),
+        // The singular is what people type as well.
+        Some(kind) if KINDS.contains(&kind) => all.iter().filter(|i| i.kind == kind).collect(),
+        Some("task") => all.iter().filter(|i| i.kind == "tasks").collect(),
+        Some("strategy") => all.iter().filter(|i| i.kind == "strategies").collect(),
+        Some("archive") => all.iter().filter(|i| i.kind == "archives").collect(),
+        Some(name) => all.iter().filter(|i| i.name == name || i.name == format!("[{name}]")).collect(),
+    };
+    if wanted.is_empty() {
+        let known: Vec<&str> = KINDS.iter().copied().chain(names.iter().map(String::as_str)).collect();
+        let name = what.unwrap_or_default();
+        return Err(Error::input(format!("nothing to list under \"{name}\"{}", suggest(name, &known))));
+    }
+    if as_json {
+        return Ok(serde_json::to_string_pretty(&wanted.iter().map(|i| as_value(i)).collect::<Vec<_>>()).unwrap_or_default() + "\n");
+    }
+    let mut text = String::new();
+    let mut kind = "";
+    // All parameters are shown when something was asked for; the overview has one line each.
+    let full = what.is_some();
+    for item in wanted {
+        if item.kind != kind {
+            kind = item.kind;
+            text += &format!("{}{kind}\n", if text.is_empty() { "" } else { "\n" });
+        }
+        text += &format!("  {:18}{}\n", item.name, item.summary);
+        if full {
+            for p in &item.params {
+                text += &format!("      {:28} {} ({}), default {}\n", p.name, p.meaning, p.accepts, p.default);
+            }
+        }
+    }
+    if !full {
+        text += "\n`illume list NAME` shows the parameters of one, `illume list tasks` those of all tasks.\n";
+    }
+    Ok(text)
+}
+
+fn as_value(item: &Item) -> Value {
+    let params: Vec<Value> = item
+        .params
+        .iter()
+        .map(|p| json!({"name": p.name, "accepts": p.accepts, "default": p.default, "meaning": p.meaning}))
+        .collect();
+    json!({"kind": item.kind, "name": item.name, "summary": item.summary, "parameters": params})
+}

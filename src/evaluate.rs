@@ -1,0 +1,138 @@
+//! Evaluation of a block of candidates on this rank's threads.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use illume_core::{Archive, Batch, Candidates, Request, Result, Scores, Task, Worker};
+use rayon::prelude::*;
+
+/// A task with one worker for each thread of the present rayon pool.
+pub struct Evaluator<'t> {
+    task: &'t dyn Task,
+    workers: Vec<Mutex<Box<dyn Worker + 't>>>,
+    observed: Vec<bool>,
+}
+
+/// One piece of work: rows of the block and where their results go.
+struct Piece<'a> {
+    rows: Range<usize>,
+    scores: Scores<'a>,
+    cells: &'a mut [i64],
+}
+
+impl<'t> Evaluator<'t> {
+    /// # Errors
+    /// A worker cannot be made.
+    pub fn new(task: &'t dyn Task) -> Result<Evaluator<'t>> {
+        let threads = rayon::current_num_threads();
+        let workers = (0..threads).map(|_| Ok(Mutex::new(task.worker()?))).collect::<Result<Vec<_>>>()?;
+        Ok(Evaluator { task, workers, observed: Vec::new() })
+    }
+
+    /// Declares the columns of evaluated rows.
+    pub fn declare(&self, rows: &mut Batch) {
+        let k = self.task.spec().descriptor_dim();
+        rows.declare::<u8>("status", 1, "", "0 ok, 1 not finite, 2 failed");
+        rows.declare::<f64>("fitness", 1, "", &self.task.spec().fitness);
+        rows.declare::<f64>("descriptor", k, "", "position in descriptor space");
+        rows.declare::<u32>("steps", 1, "steps", "environment steps taken");
+        rows.declare::<i64>("cell", 1, "", "cell of the archive");
+        rows.declare::<u64>("seed", 1, "", "evaluation seed");
+    }
+
+    /// Evaluates the candidates of this rank into `rows` (one row for each of the block), cells included; rows that are not offered
+    /// to the archive get cell -1. `moments` becomes those of the observed rows of this block, `[observed, 2 * observation_dim]`.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn evaluate(
+        &mut self,
+        candidates: &Candidates,
+        archive: &dyn Archive,
+        rows: &mut Batch,
+        moments: &mut Vec<f64>,
+    ) -> Result<()> {
+        let (block, spec) = (&candidates.block, self.task.spec());
+        let n = block.len();
+        rows.resize(n);
+        self.declare(rows);
+        for column in candidates.tags.columns() {
+            rows.set(column);
+        }
+        rows.get_mut::<u64>("seed")?.copy_from_slice(&candidates.seeds);
+        let here: Vec<usize> = candidates
+            .observed
+            .iter()
+            .map(|&row| row as usize)
+            .filter(|row| block.contains(row))
+            .map(|row| row - block.start)
+            .collect();
+        self.observed.clear();
+        let width = if here.is_empty() { 0 } else { 2 * spec.observation_dim };
+        if width > 0 {
+            self.observed.resize(n, false);
+            here.iter().for_each(|&row| self.observed[row] = true);
+        }
+        let mut sums = vec![0.0; width * n];
+
+        let [status, fitness, descriptor, steps, cells] =
+            rows.columns_mut(["status", "fitness", "descriptor", "steps", "cell"])?;
+        let (mut status, mut fitness) = (status.values_mut::<u8>()?, fitness.values_mut::<f64>()?);
+        let (mut descriptor, mut steps) = (descriptor.values_mut::<f64>()?, steps.values_mut::<u32>()?);
+        let mut cells = cells.values_mut::<i64>()?;
+        status.fill(0);
+        fitness.fill(0.0);
+        descriptor.fill(0.0);
+        steps.fill(0);
+        let k = spec.descriptor_dim();
+        // Pieces start where the global row number is a multiple of the chunk, so that mirrored pairs stay together.
+        let chunk = spec.chunk.max(1).next_multiple_of(candidates.genomes.chunk());
+        let mut pieces = Vec::with_capacity(n / chunk + 2);
+        let mut rest = sums.as_mut_slice();
+        let mut at = 0;
+        while at < n {
+            let len = (chunk - (block.start + at) % chunk).min(n - at);
+            let scores = Scores {
+                status: take(&mut status, len),
+                fitness: take(&mut fitness, len),
+                descriptor: take(&mut descriptor, len * k),
+                steps: take(&mut steps, len),
+                moments: take(&mut rest, len * width),
+            };
+            pieces.push(Piece { rows: at..at + len, scores, cells: take(&mut cells, len) });
+            at += len;
+        }
+        let request = Request {
+            genomes: &candidates.genomes,
+            seeds: &candidates.seeds,
+            max_steps: candidates.max_steps.unwrap_or(u32::MAX),
+            normalization: candidates.normalization.as_deref(),
+            observed: &self.observed,
+        };
+        let workers = &self.workers;
+        pieces.into_par_iter().with_max_len(1).for_each(|mut piece| {
+            // A thread of the pool works on one piece at a time, so its worker is free. A panic in a worker ends the run.
+            let thread = rayon::current_thread_index().unwrap_or(0);
+            let mut worker = workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            worker.evaluate(&request, piece.rows.clone(), &mut piece.scores);
+            archive.locate(piece.scores.descriptor, piece.cells);
+        });
+
+        let offered = &candidates.offered;
+        let cells = rows.get_mut::<i64>("cell")?;
+        if *offered != (0..candidates.total) {
+            let outside = block.clone().filter(|row| !offered.contains(row));
+            outside.for_each(|row| cells[row - block.start] = -1);
+        }
+        moments.clear();
+        here.iter().filter(|_| width > 0).for_each(|&row| moments.extend(&sums[row * width..(row + 1) * width]));
+        Ok(())
+    }
+}
+
+/// The first `n` elements, which leave `rest`.
+fn take<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+    let (first, after) = std::mem::take(rest).split_at_mut(n);
+    *rest = after;
+    first
+}

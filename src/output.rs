@@ -1,0 +1,198 @@
+//! What a run leaves: its directory, checkpoints, the archive, history and log; and what it shows while it runs.
+
+use std::fs;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use illume_core::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// The files of a run directory.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    pub path: PathBuf,
+}
+
+impl Directory {
+    /// Makes a new run directory and writes the configuration into it.
+    ///
+    /// # Errors
+    /// It exists and is not empty, or cannot be written.
+    pub fn create(path: &Path, config: &str) -> Result<Directory> {
+        let shown = path.display();
+        let cannot = |e: std::io::Error| Error::input(format!("cannot write the run directory {shown}: {e}"));
+        fs::create_dir_all(path).map_err(cannot)?;
+        if fs::read_dir(path).map_err(cannot)?.next().is_some() {
+            return Err(Error::input(format!(
+                "the run directory {shown} exists and is not empty; go on with `illume resume {shown}`, or choose another with --out"
+            )));
+        }
+        write_atomically(&path.join("config.toml"), config.as_bytes()).map_err(|e| Error::input(e.to_string()))?;
+        Ok(Directory { path: path.into() })
+    }
+
+    /// The directory of a run that is to be resumed.
+    ///
+    /// # Errors
+    /// There is no checkpoint in it.
+    pub fn existing(path: &Path) -> Result<Directory> {
+        let dir = Directory { path: path.into() };
+        if dir.checkpoint().is_file() {
+            return Ok(dir);
+        }
+        let shown = path.display();
+        Err(Error::input(if path.is_dir() {
+            format!("{shown} has no checkpoint.h5 yet, so there is nothing to resume: start the run again with `illume run`")
+        } else {
+            format!("{shown} is not a run directory: expected a folder that `illume run` made")
+        }))
+    }
+
+    pub fn archive(&self) -> PathBuf {
+        self.path.join("archive.h5")
+    }
+
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint.h5")
+    }
+
+    pub fn history(&self) -> PathBuf {
+        self.path.join("history.csv")
+    }
+}
+
+/// Writes a file under a temporary name, flushes it to the disk and renames it: a reader sees the old file or the new one.
+///
+/// # Errors
+/// Path and cause; the temporary file is removed and the old file untouched.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = path.with_file_name(format!("{name}.tmp-{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        Error::failed(format!("cannot write {}: {e}", path.display()))
+    })
+}
+
+/// What the progress line shows.
+pub struct Shown {
+    pub generation: u64,
+    pub evaluations: u64,
+    pub qd_score: f64,
+    pub coverage: f64,
+    pub max_fitness: f64,
+    /// Share of the budget that is used, 0 to 1.
+    pub done: f64,
+}
+
+/// A progress bar on a terminal, a line now and then elsewhere, nothing on ranks other than 0.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    every: Duration,
+    next: Instant,
+    start: Instant,
+    /// Evaluations when this process began.
+    from: u64,
+}
+
+const TICKS: u64 = 10_000;
+
+impl Progress {
+    pub fn new(shown: bool, seconds: f64, from: u64) -> Progress {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = (shown && terminal).then(|| {
+            let bar = ProgressBar::new(TICKS);
+            let style = ProgressStyle::with_template("{bar:24} {percent:>3}%  {msg}  {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        let every = if terminal { Duration::from_millis(200) } else { Duration::from_secs_f64(seconds.max(1.0)) };
+        let start = Instant::now();
+        Progress { bar, lines: shown && !terminal, every, next: start + every, start, from }
+    }
+
+    /// Whether it is time to show something.
+    pub fn due(&self) -> bool {
+        (self.bar.is_some() || self.lines) && Instant::now() >= self.next
+    }
+
+    pub fn show(&mut self, s: &Shown) {
+        self.next = Instant::now() + self.every;
+        let rate = (s.evaluations - self.from) as f64 / self.start.elapsed().as_secs_f64().max(1e-9);
+        let text = format!(
+            "generation {}  {} evaluations ({}/s)  QD score {}  coverage {:.2} %  best {}",
+            s.generation,
+            thousands(s.evaluations),
+            thousands(rate as u64),
+            significant(s.qd_score),
+            100.0 * s.coverage,
+            significant(s.max_fitness),
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position((s.done * TICKS as f64) as u64);
+                bar.set_message(text);
+            }
+            None => {
+                // A closed stderr (mpirun stopping) must not panic.
+                let _ = writeln!(std::io::stderr(), "{:5.1} %  {text}", 100.0 * s.done);
+            }
+        }
+    }
+
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A number rounded to six significant digits, without needless zeros.
+pub fn significant(x: f64) -> String {
+    if !x.is_finite() || x == 0.0 {
+        return if x == 0.0 { "0".into() } else { "-".into() };
+    }
+    let digits = (5 - x.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    let text = format!("{x:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// An integer with thin groups of three: 1,048,576.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let first = digits.len() % 3;
+    let groups: Vec<&str> =
+        (0..digits.len()).filter(|i| (i + 3 - first).is_multiple_of(3) || *i == 0).map(|i| {
+            let end = if i < first { first } else { i + 3 };
+            &digits[i..end.min(digits.len())]
+        }).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_rounded() {
+        assert_eq!([0, 12, 999, 1000, 1_048_576, 12_345_678].map(thousands), ["0", "12", "999", "1,000", "1,048,576", "12,345,678"]);
+        assert_eq!([0.0, 1.5, 1234567.8, 0.00012345678, -3.0].map(significant), ["0", "1.5", "1234568", "0.000123457", "-3"]);
+    }
+
+    #[test]
+    fn a_directory_that_holds_something_is_refused_and_untouched() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("mine.txt"), "x").unwrap();
+        let e = Directory::create(dir.path(), "").unwrap_err().to_string();
+        assert!(e.contains("not empty") && e.contains("illume resume"), "{e}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

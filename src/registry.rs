@@ -1,0 +1,101 @@
+//! Names in a configuration become tasks, archives and strategies.
+
+use illume_core::params::{ParamInfo, Params, suggest};
+use illume_core::{
+    Archive, ArchiveConfig, ArchiveEntry, Error, Problem, Result, Strategy, StrategyConfig, StrategyEntry, Task, TaskConfig, TaskSpec,
+};
+
+use crate::Config;
+
+/// The task that a configuration names.
+///
+/// # Errors
+/// Unknown name, wrong parameters, missing model files; with file and line.
+pub fn task(config: &Config) -> Result<Box<dyn Task>> {
+    let parts = TaskConfig { task: &config.task, policy: &config.policy };
+    illume_envs::build(&parts).map_err(|e| config.locate(e))
+}
+
+/// The strategy and the archive that a configuration names, for a task; the problems of both at once.
+///
+/// # Errors
+/// Unknown names and wrong parameters, with file and line.
+pub fn strategy_and_archive(config: &Config, task: &TaskSpec) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
+    let strategy = strategy(config, task);
+    let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
+    let archive = archive(config, task, lineage);
+    match (strategy, archive) {
+        (Ok(strategy), Ok(archive)) => Ok((strategy, archive)),
+        (Err(Error::Config(mut a)), Err(Error::Config(b))) => {
+            a.extend(b);
+            Err(config.locate(Error::Config(a)))
+        }
+        (Err(e), _) | (_, Err(e)) => Err(config.locate(e)),
+    }
+}
+
+fn strategy(config: &Config, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
+    let entry = strategy_entry(config.name("strategy"))?;
+    (entry.build)(&StrategyConfig { strategy: &config.strategy, task })
+}
+
+fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
+    let entry = archive_entry(&config.archive, task)?;
+    (entry.build)(&ArchiveConfig {
+        archive: &config.archive,
+        seed: config.seed,
+        axes: &task.descriptor,
+        genome_dim: task.genome_dim,
+        qd_offset: task.qd_offset,
+        lineage,
+    })
+}
+
+fn strategy_entry(name: &str) -> Result<&'static StrategyEntry> {
+    let entries = illume_strategies::registry();
+    let names: Vec<&str> = entries.iter().map(|e| e.name).collect();
+    entries.iter().find(|e| e.name == name).ok_or_else(|| unknown("strategy", "name", name, &names))
+}
+
+/// Without a kind: a grid for up to two axes, a CVT beyond.
+fn archive_entry(table: &toml::Table, task: &TaskSpec) -> Result<&'static ArchiveEntry> {
+    let entries = illume_archives::registry();
+    let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
+    let kind = match table.get("kind") {
+        None if task.descriptor_dim() <= 2 => "grid",
+        None => "cvt",
+        Some(toml::Value::String(kind)) => kind,
+        Some(other) => return Err(Error::config("archive", "kind", format!("expected a string, got {other}"))),
+    };
+    entries.iter().find(|e| e.kind == kind).ok_or_else(|| unknown("archive", "kind", kind, &names))
+}
+
+fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
+    let message = format!("unknown {section} \"{name}\"{}", suggest(name, known));
+    Error::Config(vec![Problem { section: section.into(), key: key.into(), message }])
+}
+
+/// The parameters of a configuration's parts, by section: what the resolved configuration is completed with.
+///
+/// # Errors
+/// Unknown names.
+pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(&'static str, Vec<ParamInfo>)>> {
+    let mut parts = Vec::new();
+    if let Some(entry) = illume_envs::registry().into_iter().find(|e| e.name == config.name("task")) {
+        parts.push(("task", (entry.params)()));
+        if entry.network {
+            parts.push(("policy", illume_envs::PolicyParams::describe()));
+        }
+    }
+    parts.push(("strategy", (strategy_entry(config.name("strategy"))?.params)()));
+    let archive = archive_entry(&config.archive, task)?;
+    let mut infos = (archive.params)();
+    infos.push(ParamInfo {
+        name: "kind",
+        accepts: "a string".into(),
+        default: format!("\"{}\"", archive.kind),
+        meaning: "kind of archive".into(),
+    });
+    parts.push(("archive", infos));
+    Ok(parts)
+}

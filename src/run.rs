@@ -1,0 +1,339 @@
+//! The generation loop: ask, evaluate, exchange scalars, insert, tell. The one place where the order of things is defined.
+
+use std::path::Path;
+use std::time::Instant;
+
+use illume_archives::file::{self, Attributes, Checkpoint, Contents};
+use illume_archives::metrics::{Metrics, measure};
+use illume_core::{
+    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Next, Result, State, Status, Strategy, Task, Told, block,
+};
+
+use crate::history::History;
+use crate::{Config, Evaluator, registry};
+
+/// A run in progress. Every rank holds one and calls its methods in lock-step.
+pub struct Run<'t> {
+    config: Config,
+    config_text: String,
+    task: &'t dyn Task,
+    comm: &'t dyn Comm,
+    strategy: Box<dyn Strategy>,
+    archive: Box<dyn Archive>,
+    evaluator: Evaluator<'t>,
+    history: History,
+    counters: Counters,
+    /// Wall-clock seconds of the parts of the run before this process.
+    earlier_seconds: f64,
+    start: Instant,
+    created: String,
+    candidates: Candidates,
+    local: Batch,
+    rows: Batch,
+    moments: Vec<f64>,
+    report: InsertReport,
+}
+
+/// What has been counted since the run began, over all ranks.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Counters {
+    pub generation: u64,
+    pub evaluations: u64,
+    pub env_steps: u64,
+    pub invalid: u64,
+    pub outside: u64,
+}
+
+/// The engine's own table in a checkpoint's state.
+const ENGINE: &str = "engine";
+
+impl<'t> Run<'t> {
+    /// A fresh run.
+    ///
+    /// # Errors
+    /// The configuration's strategy or archive, with file and line; a worker that cannot be made.
+    pub fn new(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm) -> Result<Run<'t>> {
+        let (strategy, archive) = registry::strategy_and_archive(config, task.spec())?;
+        let config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
+        let history = History::new(&strategy.spec().history, config.output.history_rows);
+        Ok(Run {
+            config: config.clone(),
+            config_text,
+            task,
+            comm,
+            strategy,
+            archive,
+            evaluator: Evaluator::new(task)?,
+            history,
+            counters: Counters::default(),
+            earlier_seconds: 0.0,
+            start: Instant::now(),
+            created: crate::log::now(),
+            candidates: Candidates::default(),
+            local: Batch::new(),
+            rows: Batch::new(),
+            moments: Vec::new(),
+            report: InsertReport::default(),
+        })
+    }
+
+    /// Goes back to a checkpoint of a run with the same task, strategy and archive.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit the configuration.
+    pub fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        if checkpoint.spec != *self.archive.spec() {
+            return Err(Error::input("the checkpoint's archive is not the one that its configuration describes"));
+        }
+        if checkpoint.genome_dim != self.task.spec().genome_dim {
+            return Err(Error::input(format!(
+                "the checkpoint's genomes have {} genes, those of task \"{}\" have {}",
+                checkpoint.genome_dim,
+                self.task.spec().name,
+                self.task.spec().genome_dim
+            )));
+        }
+        self.archive.restore(&checkpoint.rows, &checkpoint.genomes, self.comm)?;
+        let engine = checkpoint.state.table(ENGINE)?;
+        let count = |name: &str| engine.get::<u64>(name).and_then(|v| v.first().copied().ok_or_else(|| empty(name)));
+        self.counters = Counters {
+            generation: checkpoint.attributes.generation,
+            evaluations: checkpoint.attributes.evaluations,
+            env_steps: count("env_steps")?,
+            invalid: count("invalid")?,
+            outside: count("outside")?,
+        };
+        self.history.load(&checkpoint.history, count("history_every")?)?;
+        let seconds = engine.get::<f64>("wall_seconds")?;
+        self.earlier_seconds = seconds.first().copied().ok_or_else(|| empty("wall_seconds"))?;
+        self.start = Instant::now();
+        self.created.clone_from(&checkpoint.attributes.created);
+        let context = context(&self.config, &self.counters, self.task, self.comm);
+        self.strategy.load(&context, &checkpoint.state)
+    }
+
+    /// Runs one generation; false if the budget is used up (and was before: nothing is done then).
+    ///
+    /// # Errors
+    /// Communication, or a defect.
+    pub fn generation(&mut self) -> Result<bool> {
+        if self.done() >= 1.0 {
+            return Ok(false);
+        }
+        loop {
+            let context = context(&self.config, &self.counters, self.task, self.comm);
+            self.strategy.ask(&context, self.archive.as_ref(), &mut self.candidates)?;
+            let c = &self.candidates;
+            self.evaluator.evaluate(c, self.archive.as_ref(), &mut self.local, &mut self.moments)?;
+            if self.comm.size() > 1 {
+                gather_rows(self.comm, c.total, &self.local, &mut self.rows)?;
+                gather_moments(self.comm, c, 2 * self.task.spec().observation_dim, &mut self.moments)?;
+            } else {
+                std::mem::swap(&mut self.local, &mut self.rows);
+            }
+            let offered = !c.offered.is_empty();
+            if offered {
+                let (block, generation) = (c.block.clone(), self.counters.generation);
+                self.archive.insert(&self.rows, block, &c.genomes, generation, self.comm, &mut self.report)?;
+                self.counters.outside += self.report.outside as u64;
+            }
+            let failed = self.rows.get::<u8>("status")?.iter().filter(|s| **s != Status::Ok as u8).count();
+            self.counters.invalid += failed as u64;
+            self.counters.evaluations += self.candidates.total as u64;
+            self.counters.env_steps += self.rows.get::<u32>("steps")?.iter().map(|s| u64::from(*s)).sum::<u64>();
+            let report = offered.then_some(&self.report);
+            let told = Told { candidates: &self.candidates, rows: &self.rows, moments: &self.moments, report };
+            if self.strategy.tell(&context, &told)? == Next::Generation {
+                break;
+            }
+        }
+        self.counters.generation += 1;
+        if self.history.keeps(self.counters.generation) || self.done() >= 1.0 {
+            self.record();
+        }
+        Ok(true)
+    }
+
+    /// Adds the present generation to the history, if it is not there yet.
+    fn record(&mut self) {
+        let c = self.counters;
+        if self.history.last().is_some_and(|row| row[0] as u64 == c.generation) {
+            return;
+        }
+        let m = self.metrics();
+        let mut row = vec![
+            c.generation as f64,
+            c.evaluations as f64,
+            self.seconds(),
+            m.qd_score,
+            m.coverage,
+            m.max_fitness,
+            m.mean_fitness,
+            m.filled as f64,
+            c.env_steps as f64,
+            c.invalid as f64,
+            c.outside as f64,
+        ];
+        self.strategy.history(&mut row);
+        self.history.push(row);
+    }
+
+    /// Share of the budget that is used, 1 or more when the run is over.
+    pub fn done(&self) -> f64 {
+        let b = &self.config.budget;
+        let share = |used: f64, limit: f64| if limit > 0.0 { used / limit } else { 0.0 };
+        // Time is left out here: ranks would not agree on it. Rank 0's clock stops all through the stop word.
+        share(self.counters.evaluations as f64, b.evaluations as f64)
+            .max(share(self.counters.generation as f64, b.generations as f64))
+    }
+
+    /// Share of the time budget that is used, by this rank's clock.
+    pub fn time_used(&self) -> f64 {
+        let minutes = self.config.budget.wall_minutes;
+        if minutes > 0.0 { self.seconds() / (60.0 * minutes) } else { 0.0 }
+    }
+
+    /// Wall-clock seconds since the run began, resumed parts added.
+    pub fn seconds(&self) -> f64 {
+        self.earlier_seconds + self.start.elapsed().as_secs_f64()
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        measure(&self.archive.elites().fitness, self.archive.spec().qd_offset)
+    }
+
+    pub fn archive(&self) -> &dyn Archive {
+        self.archive.as_ref()
+    }
+
+    pub fn strategy(&self) -> &dyn Strategy {
+        self.strategy.as_ref()
+    }
+
+    /// The configuration as resolved, TOML.
+    pub fn config_text(&self) -> &str {
+        &self.config_text
+    }
+
+    /// The history so far, the present generation included.
+    pub fn history(&mut self) -> &History {
+        if self.counters.generation > 0 {
+            self.record();
+        }
+        &self.history
+    }
+
+    /// The strategy's own history columns: names and present values.
+    pub fn strategy_values(&self) -> Vec<(String, f64)> {
+        let mut values = Vec::new();
+        self.strategy.history(&mut values);
+        self.strategy.spec().history.iter().map(|(name, ..)| name.clone()).zip(values).collect()
+    }
+
+    /// Writes the archive, or with `checkpoint` the archive and all that is needed to go on. Collective.
+    ///
+    /// # Errors
+    /// The file cannot be written; the same error on every rank.
+    pub fn write(&mut self, path: &Path, checkpoint: bool) -> Result<()> {
+        let context = context(&self.config, &self.counters, self.task, self.comm);
+        let mut state = self.strategy.save(&context)?;
+        state.tables.push((ENGINE.into(), self.engine_table()));
+        self.write_with(path, checkpoint, &state)
+    }
+
+    fn write_with(&mut self, path: &Path, checkpoint: bool, state: &State) -> Result<()> {
+        let history = self.history().batch();
+        let spec = self.strategy.spec();
+        let attributes = Attributes {
+            software_version: env!("CARGO_PKG_VERSION").into(),
+            task: self.task.spec().name.clone(),
+            strategy: spec.name.clone(),
+            seed: self.config.seed,
+            generation: self.counters.generation,
+            evaluations: self.counters.evaluations,
+            config: self.config_text.clone(),
+            created: self.created.clone(),
+            ranks: self.comm.size() as u64,
+            threads: rayon::current_num_threads() as u64,
+            operators: spec.operators.clone(),
+        };
+        let contents = Contents {
+            attributes: &attributes,
+            archive: self.archive.as_ref(),
+            genome_dim: self.task.spec().genome_dim,
+            lineage: spec.lineage,
+            history: &history,
+            state: Some(state),
+            checkpoint,
+            compress: self.config.output.compress as u8,
+        };
+        file::write(path, &contents, self.comm)
+    }
+
+    fn engine_table(&self) -> Batch {
+        let c = self.counters;
+        let mut table = Batch::new();
+        table.push("env_steps", 1, "steps", "environment steps so far", vec![c.env_steps]);
+        table.push("invalid", 1, "", "failed evaluations so far", vec![c.invalid]);
+        table.push("outside", 1, "", "descriptors outside the bounds so far", vec![c.outside]);
+        table.push("history_every", 1, "", "generations between rows of the history", vec![self.history.every()]);
+        table.push("wall_seconds", 1, "s", "wall-clock time so far", vec![self.seconds()]);
+        table
+    }
+}
+
+fn empty(name: &str) -> Error {
+    Error::failed(format!("the checkpoint's engine state has no value of {name}"))
+}
+
+fn context<'a>(config: &Config, counters: &Counters, task: &'a dyn Task, comm: &'a dyn Comm) -> Context<'a> {
+    Context { seed: config.seed, generation: counters.generation, task: task.spec(), comm }
+}
+
+/// Every rank's rows, in order, on every rank.
+fn gather_rows(comm: &dyn Comm, total: usize, local: &Batch, rows: &mut Batch) -> Result<()> {
+    let mut mine = Vec::with_capacity(local.rows() * local.row_bytes());
+    local.write_rows(0..local.rows(), &mut mine);
+    let blocks = || (0..comm.size()).map(|rank| block(total, rank, comm.size()));
+    let counts: Vec<usize> = blocks().map(|b| b.len() * local.row_bytes()).collect();
+    let mut all = Vec::new();
+    comm.all_gather(&mine, &counts, &mut all)?;
+    // Columns may have been added since the last generation.
+    if rows.columns().len() != local.columns().len() {
+        *rows = local.like(total);
+    }
+    rows.resize(total);
+    let mut rest = all.as_slice();
+    for (range, count) in blocks().zip(counts) {
+        let (bytes, after) = rest.split_at(count);
+        rows.read_rows(range, bytes)?;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// The moments of all observed rows, in order, on every rank.
+fn gather_moments(comm: &dyn Comm, candidates: &Candidates, width: usize, moments: &mut Vec<f64>) -> Result<()> {
+    if candidates.observed.is_empty() {
+        return Ok(());
+    }
+    let within = |rank: usize| {
+        let range = block(candidates.total, rank, comm.size());
+        candidates.observed.iter().filter(|&&row| range.contains(&(row as usize))).count()
+    };
+    let counts: Vec<usize> = (0..comm.size()).map(|rank| within(rank) * width * size_of::<f64>()).collect();
+    let mine: Vec<u8> = moments.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let mut all = Vec::new();
+    comm.all_gather(&mine, &counts, &mut all)?;
+    moments.clear();
+    moments.extend(all.chunks_exact(8).map(|raw| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(raw);
+        f64::from_le_bytes(bytes)
+    }));
+    Ok(())
+}

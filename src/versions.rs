@@ -1,0 +1,43 @@
+//! Versions of illume and of the native libraries it found.
+
+/// (name, version) of every native library that this build is linked to, asked from the library itself.
+pub fn libraries() -> Vec<(&'static str, String)> {
+    #[allow(unused_mut)]
+    let mut found = vec![("HDF5", illume_archives::hdf5_version())];
+    #[cfg(feature = "mpi")]
+    found.push(("MPI", illume_cluster::mpi_version()));
+    #[cfg(feature = "mujoco")]
+    found.push(("MuJoCo", illume_envs::mujoco_version()));
+    #[cfg(feature = "torch")]
+    found.push(("libtorch", torch::version()));
+    found
+}
+
+/// What `illume --version` prints after the name.
+pub fn long() -> String {
+    let features: Vec<&str> = [("mpi", cfg!(feature = "mpi")), ("torch", cfg!(feature = "torch")), ("mujoco", cfg!(feature = "mujoco"))]
+        .into_iter()
+        .filter_map(|(name, on)| on.then_some(name))
+        .collect();
+    let mut text = env!("CARGO_PKG_VERSION").to_string();
+    text += &format!("\nfeatures: {}", if features.is_empty() { "none".into() } else { features.join(", ") });
+    for (name, version) in libraries() {
+        text += &format!("\n{name} {version}");
+    }
+    text
+}
+
+#[cfg(feature = "torch")]
+mod torch {
+    unsafe extern "C" {
+        /// The version of libtorch's stable interface, which is libtorch's own: major, minor, patch in the three highest bytes.
+        fn aoti_torch_abi_version() -> u64;
+    }
+
+    pub(super) fn version() -> String {
+        // SAFETY: a function without arguments or effects, exported by every libtorch since 2.9.
+        let [major, minor, patch, ..] = unsafe { aoti_torch_abi_version() }.to_be_bytes();
+        let cuda = if tch::Cuda::is_available() { "CUDA" } else { "CPU" };
+        format!("{major}.{minor}.{patch} ({cuda})")
+    }
+}
