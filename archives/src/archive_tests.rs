@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::testing::{random_genomes, random_rows, ranks};
+use crate::testing::{random_genomes, random_rows, ranks, solo};
 use illume_core::{Axis, Dense};
 
 fn axes(k: usize) -> Vec<Axis> {
@@ -42,39 +42,8 @@ fn genomes(n: usize) -> Genomes {
 
 fn insert(archive: &mut CellArchive, rows: &Batch, generation: u64) -> InsertReport {
     let mut report = InsertReport::default();
-    let run = |comm: &dyn Comm| comm.rank();
-    assert_eq!(ranks(1, run), [0]);
     solo(|comm| archive.insert(rows, 0..rows.rows(), &genomes(rows.rows()), generation, comm, &mut report)).unwrap();
     report
-}
-
-/// Calls `work` with a communicator of one rank.
-fn solo<T>(work: impl FnOnce(&dyn Comm) -> T) -> T {
-    work(&Alone)
-}
-
-struct Alone;
-
-impl Comm for Alone {
-    fn rank(&self) -> usize {
-        0
-    }
-    fn size(&self) -> usize {
-        1
-    }
-    fn all_gather(&self, mine: &[u8], _: &[usize], out: &mut Vec<u8>) -> Result<()> {
-        *out = mine.to_vec();
-        Ok(())
-    }
-    fn broadcast(&self, _: usize, _: &mut Vec<u8>) -> Result<()> {
-        Ok(())
-    }
-    fn all_to_all(&self, send: &[Vec<u8>], _: &[usize]) -> Result<Vec<Vec<u8>>> {
-        Ok(send.to_vec())
-    }
-    fn any(&self, word: u64) -> Result<u64> {
-        Ok(word)
-    }
 }
 
 fn genome_of(archive: &CellArchive, cell: u32) -> Vec<f32> {
@@ -196,20 +165,8 @@ fn summary(archive: &CellArchive, comm: &dyn Comm) -> Summary {
     (e.filled.clone(), bits, e.seed.clone(), e.generation.clone(), e.parents.clone(), genomes)
 }
 
-/// Six generations on any number of ranks; each rank's genomes are of its own block.
 fn evolve(comm: &dyn Comm, lineage: bool) -> CellArchive {
-    let mut archive = CellArchive::from_spec(&spec(&[6, 7]), 3, lineage).unwrap();
-    let mut report = InsertReport::default();
-    for generation in 0..6 {
-        let mut rows = random_rows(generation, 101, 2);
-        let mut cells = vec![0; 101];
-        archive.locate(rows.get("descriptor").unwrap(), &mut cells);
-        rows.get_mut("cell").unwrap().copy_from_slice(&cells);
-        let own = block(101, comm.rank(), comm.size());
-        let genomes = random_genomes(generation, own.clone(), 3, lineage);
-        archive.insert(&rows, own, &genomes, generation, comm, &mut report).unwrap();
-    }
-    archive
+    crate::testing::evolve(comm, &spec(&[6, 7]), 3, lineage, 6)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod archive;
 mod cvt;
 mod exchange;
+pub mod file;
 mod grid;
 mod kmeans;
 pub mod metrics;
@@ -15,3 +16,9 @@ mod testing;
 pub use archive::{CellArchive, Outside};
 pub use cvt::CACHE_VARIABLE;
 pub use registry::{CvtParams, GridParams, registry};
+
+/// The version of the HDF5 library in use, as it says itself.
+pub fn hdf5_version() -> String {
+    let (major, minor, patch) = hdf5::library_version();
+    format!("{major}.{minor}.{patch}")
+}

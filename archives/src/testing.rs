@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::{Arc, Barrier, Mutex};
 
-use illume_core::{Batch, Comm, Dense, Genomes, Lineages, Purpose, Result, Stream};
+use illume_core::{Archive, ArchiveSpec, Batch, Comm, Dense, Genomes, InsertReport, Lineages, Purpose, Result, Stream, block};
+
+use crate::CellArchive;
 
 /// One rank's end of a communicator between threads.
 pub(crate) struct Threads {
@@ -76,6 +78,12 @@ pub(crate) fn ranks<T: Send>(size: usize, work: impl Fn(&dyn Comm) -> T + Sync) 
     })
 }
 
+/// Calls `work` with a communicator of one rank.
+pub(crate) fn solo<T>(work: impl FnOnce(&dyn Comm) -> T) -> T {
+    let shared = Arc::new(Shared { barrier: Barrier::new(1), slots: Mutex::new(vec![Vec::new()]) });
+    work(&Threads { rank: 0, size: 1, shared })
+}
+
 /// Evaluated candidates of a generation, the same on every rank: coarse fitness so that ties abound, some invalid.
 pub(crate) fn random_rows(generation: u64, n: usize, k: usize) -> Batch {
     let at = |index| Stream::new(11, Purpose::Variation, generation, index);
@@ -87,7 +95,7 @@ pub(crate) fn random_rows(generation: u64, n: usize, k: usize) -> Batch {
     rows.push("cell", 1, "", "", vec![0i64; n]);
     rows.push("seed", 1, "", "", (0..n).map(|i| at(3).word64(i as u64)).collect());
     rows.push("operator", 1, "", "", (0..n).map(|i| (i % 3) as i32).collect());
-    rows.push("parents", 2, "", "", (0..2 * n).map(|i| at(4).below(i as u64, 50) as i64 - 1).collect());
+    rows.push("parents", 2, "", "", (0..2 * n).map(|i| at(4).below(i as u64, 2) as i64 - 1).collect());
     rows
 }
 
@@ -105,4 +113,20 @@ pub(crate) fn random_genomes(generation: u64, block: Range<usize>, dim: usize, l
         lineages.push(&streams, &scales);
     }
     Genomes::Lineage(lineages)
+}
+
+/// Some generations on any number of ranks; each rank's genomes are of its own block.
+pub(crate) fn evolve(comm: &dyn Comm, spec: &ArchiveSpec, dim: usize, lineage: bool, generations: u64) -> CellArchive {
+    let mut archive = CellArchive::from_spec(spec, dim, lineage).unwrap();
+    let mut report = InsertReport::default();
+    for generation in 0..generations {
+        let mut rows = random_rows(generation, 101, spec.axes.len());
+        let mut cells = vec![0; 101];
+        archive.locate(rows.get("descriptor").unwrap(), &mut cells);
+        rows.get_mut("cell").unwrap().copy_from_slice(&cells);
+        let own = block(101, comm.rank(), comm.size());
+        let genomes = random_genomes(generation, own.clone(), dim, lineage);
+        archive.insert(&rows, own, &genomes, generation, comm, &mut report).unwrap();
+    }
+    archive
 }

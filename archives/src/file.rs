@@ -1,0 +1,52 @@
+//! The HDF5 file, format version 1: `docs/format.md` describes it for readers in other languages.
+//!
+//! [`write`] leaves either the old file or the new one, whatever happens. [`open`] checks everything it reads, so that a damaged
+//! or foreign file is one sentence and never a panic.
+
+mod checkpoint;
+mod h5;
+mod read;
+mod scales;
+mod slab;
+mod wire;
+mod write;
+
+pub use checkpoint::{Checkpoint, read_checkpoint};
+pub use read::{ArchiveFile, open};
+pub use write::{Contents, write};
+
+/// The format this code writes, and the newest it reads.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// The value of the root's attribute `format`.
+pub(crate) const FORMAT: &str = "illume";
+
+/// Table of `/state` that belongs to the file itself.
+pub(crate) const OWN_TABLE: &str = "archive";
+
+/// What the root's attributes say; `format` and `format_version` are added by [`write`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attributes {
+    /// Version of the program that wrote the file.
+    pub software_version: String,
+    pub task: String,
+    pub strategy: String,
+    /// The run's seed.
+    pub seed: u64,
+    /// Generations done.
+    pub generation: u64,
+    /// Evaluations done.
+    pub evaluations: u64,
+    /// The resolved configuration, TOML.
+    pub config: String,
+    /// When the file was written, ISO 8601.
+    pub created: String,
+    pub ranks: u64,
+    /// Threads of each rank.
+    pub threads: u64,
+    /// Names of the variation operators, as `/elites/operator` numbers them.
+    pub operators: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! Writing the file: all ranks take part, rank 0 alone touches HDF5.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hdf5::{Dataset, File};
+use illume_core::{Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, State};
+
+use super::h5::{self, Maker};
+use super::{Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, slab};
+
+/// Bytes of genomes that rank 0 holds at a time.
+const PIECE_BYTES: usize = 8 << 20;
+
+/// Lineages that rank 0 fetches at a time.
+const LINEAGES: usize = 4096;
+
+/// How long a temporary file must have been left alone before it counts as left behind by a killed run.
+const ABANDONED: Duration = Duration::from_secs(600);
+
+/// What goes into a file. Where only rank 0's counts, the others may give less.
+pub struct Contents<'a> {
+    pub attributes: &'a Attributes,
+    pub archive: &'a dyn Archive,
+    pub genome_dim: usize,
+    /// Whether the archive holds lineages.
+    pub lineage: bool,
+    /// One row for each generation or so; rank 0's counts.
+    pub history: &'a Batch,
+    /// A strategy's state; rank 0's counts. Its solution is always written, its tables only into a checkpoint.
+    pub state: Option<&'a State>,
+    /// Write all that is needed to go on.
+    pub checkpoint: bool,
+    /// Deflate level of genomes and large tables, 0 to 9; 0 for none.
+    pub compress: u8,
+}
+
+/// Writes a file; every rank calls it and gets the same result. The file appears under its name whole or not at all.
+///
+/// # Errors
+/// The folder or disk (the sentence names path and cause; the old file, if any, is as it was), or communication.
+pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()> {
+    let first = comm.rank() == 0;
+    let elites = contents.archive.elites();
+    let mut cells = elites.filled.clone();
+    cells.sort_unstable();
+    let mut output = first.then(|| Output::create(path, contents, &cells));
+    let piece = if contents.lineage { LINEAGES } else { piece_rows(contents.genome_dim) };
+    let mut inbox = Inbox::default();
+    for cells in cells.chunks(piece) {
+        let failed = matches!(output, Some(Err(_)));
+        if comm.any(u64::from(failed))? != 0 {
+            break;
+        }
+        let mut bounds = vec![cells.len(); comm.size() + 1];
+        bounds[0] = 0;
+        let genomes = contents.archive.fetch(cells, &bounds, comm, &mut inbox)?;
+        if let Some(Ok(out)) = &mut output
+            && let Err(error) = out.append(&genomes)
+        {
+            output = Some(Err(out.explain(error)));
+        }
+    }
+    let mut message = match output {
+        None => Vec::new(),
+        Some(result) => match result.and_then(Output::finish) {
+            Ok(()) => Vec::new(),
+            Err(error) => error.to_string().into_bytes(),
+        },
+    };
+    comm.broadcast(0, &mut message)?;
+    if message.is_empty() { Ok(()) } else { Err(Error::failed(String::from_utf8_lossy(&message))) }
+}
+
+/// Rows of a piece: whole chunks, so that each is compressed once.
+fn piece_rows(dim: usize) -> usize {
+    let chunk = h5::chunk_rows(dim);
+    (PIECE_BYTES / (4 * dim.max(1)) / chunk).max(1) * chunk
+}
+
+/// A file being written under its temporary name, which is removed unless the writing is finished.
+struct Output {
+    target: PathBuf,
+    temporary: PathBuf,
+    file: Option<File>,
+    genomes: GenomeSink,
+    rows: usize,
+}
+
+enum GenomeSink {
+    Dense { dataset: Option<Dataset>, dim: usize, buffer: Vec<f32> },
+    Lineage { lineages: Lineages, elites: Maker },
+}
+
+impl Output {
+    fn create(path: &Path, contents: &Contents<'_>, cells: &[u32]) -> Result<Output> {
+        let temporary = temporary_name(path);
+        remove_abandoned(path);
+        let mut output = Output {
+            target: path.to_path_buf(),
+            temporary: temporary.clone(),
+            file: None,
+            genomes: GenomeSink::Dense { dataset: None, dim: 0, buffer: Vec::new() },
+            rows: 0,
+        };
+        // HDF5's own words for a missing or forbidden folder are worse.
+        std::fs::File::create(&temporary).map_err(|e| output.failure(&e.to_string()))?;
+        let made = File::with_options()
+            .with_fapl(|p| p.file_locking(false))
+            .with_fcpl(|p| p.obj_track_times(false))
+            .create(&temporary)
+            .and_then(|file| {
+                output.file = Some(file.clone());
+                fill(&file, contents, cells)
+            });
+        match made {
+            Ok(genomes) => output.genomes = genomes,
+            Err(error) => return Err(output.explain(error)),
+        }
+        Ok(output)
+    }
+
+    fn append(&mut self, genomes: &[GenomeRef<'_>]) -> hdf5::Result<()> {
+        let internal = |e: Error| hdf5::Error::Internal(e.to_string());
+        match &mut self.genomes {
+            GenomeSink::Dense { dataset, dim, buffer } => {
+                buffer.clear();
+                for genome in genomes {
+                    buffer.extend_from_slice(genome.dense().map_err(internal)?);
+                }
+                if let Some(dataset) = dataset {
+                    slab::write_rows(dataset, self.rows, *dim, buffer)?;
+                    // A full disk shows here, while the file can still be closed.
+                    dataset.flush()?;
+                }
+            }
+            GenomeSink::Lineage { lineages, .. } => {
+                for genome in genomes {
+                    match genome {
+                        GenomeRef::Lineage { streams, scales } => lineages.push(streams, scales),
+                        GenomeRef::Dense(_) => return Err(hdf5::Error::Internal("a dense genome among lineages".into())),
+                    }
+                }
+            }
+        }
+        self.rows += genomes.len();
+        Ok(())
+    }
+
+    /// Everything to the disk, then the new name.
+    fn finish(mut self) -> Result<()> {
+        self.flush().map_err(|e| self.explain(e))?;
+        let renamed = std::fs::File::open(&self.temporary)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&self.temporary, &self.target))
+            .and_then(|()| sync_folder(&self.target));
+        renamed.map_err(|e| self.failure(&e.to_string()))
+    }
+
+    fn flush(&mut self) -> hdf5::Result<()> {
+        if let GenomeSink::Lineage { lineages, elites } = &mut self.genomes {
+            write_lineages(elites, lineages)?;
+        }
+        self.genomes = GenomeSink::Dense { dataset: None, dim: 0, buffer: Vec::new() };
+        // While the file is in its place, dropping `self` makes room for closing it.
+        if let Some(file) = &self.file {
+            file.flush()?;
+        }
+        self.file.take().map_or(Ok(()), File::close)
+    }
+
+    fn explain(&self, error: hdf5::Error) -> Error {
+        self.failure(&h5::cause(&error))
+    }
+
+    fn failure(&self, cause: &str) -> Error {
+        Error::failed(format!("cannot write {}: {cause}", self.target.display()))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // Room for what HDF5 still wants to write while it closes: it cannot close a file that it cannot flush.
+            let _ = std::fs::File::create(&self.temporary);
+        }
+        self.genomes = GenomeSink::Dense { dataset: None, dim: 0, buffer: Vec::new() };
+        if let Some(file) = self.file.take() {
+            let _ = file.close();
+        }
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".tmp-{}", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Removes the temporary files of this file that killed runs have left behind.
+fn remove_abandoned(path: &Path) {
+    let prefix = format!("{}.tmp-", path.file_name().unwrap_or_default().to_string_lossy());
+    let Ok(folder) = folder_of(path).read_dir() else { return };
+    for entry in folder.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|n| n.strip_prefix(&prefix)?.parse::<u32>().ok()) else { continue };
+        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+        if !Path::new(&format!("/proc/{pid}")).exists() && age.is_some_and(|age| age > ABANDONED) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the rename itself durable.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder_of(path))?.sync_all()
+}
+
+/// Everything but the genomes.
+fn fill(file: &File, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<GenomeSink> {
+    let a = contents.attributes;
+    h5::put_text(file, "format", FORMAT)?;
+    h5::put_number(file, "format_version", FORMAT_VERSION)?;
+    for (name, value) in [
+        ("software_version", &a.software_version),
+        ("task", &a.task),
+        ("strategy", &a.strategy),
+        ("config", &a.config),
+        ("created", &a.created),
+    ] {
+        h5::put_text(file, name, value)?;
+    }
+    for (name, value) in [
+        ("seed", a.seed),
+        ("generation", a.generation),
+        ("evaluations", a.evaluations),
+        ("ranks", a.ranks),
+        ("threads", a.threads),
+    ] {
+        h5::put_number(file, name, value)?;
+    }
+    let compress = contents.compress.min(9);
+    write_cells(file, contents, compress)?;
+    Maker::new(file, "history", compress, "how the run went, a row at a time")?.table(contents.history, true)?;
+    if let Some(state) = contents.state {
+        if let Some(solution) = &state.solution {
+            Maker::new(file, "solution", compress, "the strategy's own result")?.table(solution, true)?;
+        }
+    }
+    if contents.checkpoint {
+        let group = Maker::new(file, "state", compress, "all that is needed to go on from here")?.group;
+        let mut own = Batch::new();
+        let filled = contents.archive.elites().filled.iter().map(|&c| i64::from(c)).collect();
+        own.push("filled", 1, "", "cells in the order in which they were first filled", filled);
+        Maker::new(&group, OWN_TABLE, compress, "the archive's own state")?.table(&own, false)?;
+        for (name, table) in contents.state.map_or(&[][..], |s| &s.tables) {
+            if name == OWN_TABLE || name.contains('/') || name.is_empty() {
+                return Err(hdf5::Error::Internal(format!("a state table may not be named '{name}'")));
+            }
+            Maker::new(&group, name, compress, "state of the strategy or the engine")?.table(table, false)?;
+        }
+    }
+    write_elites(file, contents, cells, compress)
+}
+
+fn write_cells(file: &File, contents: &Contents<'_>, compress: u8) -> hdf5::Result<()> {
+    let spec = contents.archive.spec();
+    let mut maker = Maker::new(file, "cells", compress, "how the archive divides the descriptor space")?;
+    let of_axes = |f: fn(&illume_core::Axis) -> f64| spec.axes.iter().map(f).collect::<Vec<f64>>();
+    let names: Vec<String> = spec.axes.iter().map(|a| a.name.clone()).collect();
+    h5::put_text(&maker.group, "kind", &spec.kind)?;
+    h5::put_number(&maker.group, "count", spec.capacity as u64)?;
+    h5::put_number(&maker.group, "qd_offset", spec.qd_offset)?;
+    h5::put_texts(&maker.group, "names", &names)?;
+    h5::put_texts(&maker.group, "units", &spec.axes.iter().map(|a| a.unit.clone()).collect::<Vec<_>>())?;
+    h5::put_numbers(&maker.group, "lower", &of_axes(|a| a.lower))?;
+    h5::put_numbers(&maker.group, "upper", &of_axes(|a| a.upper))?;
+    match &spec.cells {
+        Cells::Grid { shape } => {
+            let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
+            h5::put_numbers(&maker.group, "shape", &shape)
+        }
+        Cells::Cvt { centroids } => {
+            maker.named_dimension("axis", "axes of the descriptor", &names)?;
+            let column = column("centroids", spec.axes.len(), "", "centroid of each cell", centroids.clone());
+            let rows = centroids.len().checked_div(spec.axes.len()).unwrap_or(0);
+            maker.column(&column, &[rows, spec.axes.len()], &[("cell", "cells by number"), ("axis", "")])
+        }
+    }
+}
+
+fn column<T: Element>(name: &str, width: usize, unit: &str, description: &str, values: Vec<T>) -> Column {
+    let data: Data = T::wrap(values);
+    Column { name: name.into(), width, unit: unit.into(), description: description.into(), data }
+}
+
+/// The columns of the elites in cell order, and what will take their genomes.
+fn write_elites(file: &File, contents: &Contents<'_>, cells: &[u32], compress: u8) -> hdf5::Result<GenomeSink> {
+    let (e, spec) = (contents.archive.elites(), contents.archive.spec());
+    let (n, k) = (cells.len(), spec.axes.len());
+    let mut maker = Maker::new(file, "elites", compress, "the archive's elites, in cell order")?;
+    h5::put_number(&maker.group, "genome_dim", contents.genome_dim as u64)?;
+    h5::put_text(&maker.group, "genome_form", if contents.lineage { "lineage" } else { "dense" })?;
+    maker.named_dimension("axis", "axes of the descriptor", &spec.axes.iter().map(|a| a.name.clone()).collect::<Vec<_>>())?;
+    let elite = ("elite", "elites, in cell order");
+    fn by_cell<T: Copy>(cells: &[u32], width: usize, values: &[T]) -> Vec<T> {
+        cells.iter().flat_map(|&c| values[c as usize * width..(c as usize + 1) * width].iter().copied()).collect()
+    }
+    let cell = column("cell", 1, "", "number of the cell", cells.iter().map(|&c| i64::from(c)).collect());
+    let fitness = column("fitness", 1, "", "fitness, to be maximized", by_cell(cells, 1, &e.fitness));
+    let generation = column("generation", 1, "", "generation at which it was found", by_cell(cells, 1, &e.generation));
+    let operator = column("operator", 1, "", "variation operator that made it, as the attribute 'operators' numbers them",
+        by_cell(cells, 1, &e.operator));
+    let seed = column("seed", 1, "", "evaluation seed: with it the same fitness comes out again", by_cell(cells, 1, &e.seed));
+    for column in [&cell, &fitness, &generation, &operator, &seed] {
+        maker.column(column, &[n], &[elite])?;
+    }
+    let operator: Dataset = maker.group.dataset("operator")?;
+    h5::put_texts(&operator, "operators", &contents.attributes.operators)?;
+    // One unit for all axes, or the units as /cells lists them.
+    let unit = spec.axes.first().map_or("", |a| &a.unit);
+    let unit = if spec.axes.iter().all(|a| a.unit == unit) { unit } else { "" };
+    let descriptor = column("descriptor", k, unit, "descriptor: where it lies in the archive", by_cell(cells, k, &e.descriptor));
+    maker.column(&descriptor, &[n, k], &[elite, ("axis", "")])?;
+    let parents = column("parents", 2, "", "cells of its parents, -1 for none", by_cell(cells, 2, &e.parents));
+    maker.column(&parents, &[n, 2], &[elite, ("parent", "first and second parent")])?;
+    if contents.lineage {
+        return Ok(GenomeSink::Lineage { lineages: Lineages::new(), elites: maker });
+    }
+    let dim = contents.genome_dim;
+    let axes = [elite, ("gene", "genes")];
+    let dataset = maker.dataset::<f32>("genome", &[n, dim], true, ["", "genes"], &axes)?;
+    Ok(GenomeSink::Dense { dataset: (n * dim > 0).then_some(dataset), dim, buffer: Vec::new() })
+}
+
+fn write_lineages(elites: &mut Maker, lineages: &mut Lineages) -> hdf5::Result<()> {
+    let steps = lineages.streams.len();
+    let step = [("step", "steps of all lineages, one after another")];
+    let offsets = column("lineage_offsets", 1, "", "steps of elite i: offsets[i] to offsets[i + 1]", std::mem::take(&mut lineages.offsets));
+    let streams = column("lineage_streams", 1, "", "noise stream of each step; the first draws the initial genome", std::mem::take(&mut lineages.streams));
+    let scales = column("lineage_scales", 1, "", "factor of each step's noise", std::mem::take(&mut lineages.scales));
+    elites.column(&offsets, &[offsets.data.len()], &[("offset", "elites, and the end")])?;
+    elites.column(&streams, &[steps], &step)?;
+    elites.column(&scales, &[steps], &step)
+}
