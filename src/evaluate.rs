@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use illume_core::{Archive, Batch, Candidates, Request, Result, Scores, Task, Worker};
+use illume_core::{Archive, Batch, Candidates, NOT_OFFERED, Request, Result, Scores, Task, Worker};
 use rayon::prelude::*;
 
 /// A task with one worker for each thread of the present rayon pool.
@@ -41,7 +41,7 @@ impl<'t> Evaluator<'t> {
     }
 
     /// Evaluates the candidates of this rank into `rows` (one row for each of the block), cells included; rows that are not offered
-    /// to the archive get cell -1. `moments` becomes those of the observed rows of this block, `[observed, 2 * observation_dim]`.
+    /// to the archive get cell [`NOT_OFFERED`]. `moments` becomes those of the observed rows of this block, `[observed, 2 * observation_dim]`.
     ///
     /// # Errors
     /// A column is missing.
@@ -115,6 +115,8 @@ impl<'t> Evaluator<'t> {
             let thread = rayon::current_thread_index().unwrap_or(0);
             let mut worker = workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
             worker.evaluate(&request, piece.rows.clone(), &mut piece.scores);
+            // Locating may use the pool, and then this thread may take up another piece.
+            drop(worker);
             archive.locate(piece.scores.descriptor, piece.cells);
         });
 
@@ -122,7 +124,7 @@ impl<'t> Evaluator<'t> {
         let cells = rows.get_mut::<i64>("cell")?;
         if *offered != (0..candidates.total) {
             let outside = block.clone().filter(|row| !offered.contains(row));
-            outside.for_each(|row| cells[row - block.start] = -1);
+            outside.for_each(|row| cells[row - block.start] = NOT_OFFERED);
         }
         moments.clear();
         here.iter().filter(|_| width > 0).for_each(|&row| moments.extend(&sums[row * width..(row + 1) * width]));

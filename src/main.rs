@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::{Args, Parser, Subcommand};
+use illume::cluster::threads::Plan;
 use illume::cluster::{self, Cluster, signals, threads};
-use illume::commands::{self, Ended, EvalOptions, RunOptions};
+use illume::commands::{self, Ended, EvalOptions, Place, RunOptions};
 use illume::core::Error;
 
 /// Evolutionary and quality-diversity optimization on clusters: MPI ranks, threads, HDF5 archives.
@@ -121,15 +122,15 @@ fn main() -> ExitCode {
     ExitCode::from(match cli.command {
         Command::Run { config, set, out, threads } => {
             let options = RunOptions { config, set: set.set, out };
-            with_cluster(&threads, |c, notes| commands::run(&options, c.comm(), c.node(), notes))
+            with_cluster(&threads, |place| commands::run(&options, place))
         }
         Command::Resume { dir, set, threads } => {
-            with_cluster(&threads, |c, notes| commands::resume(&dir, &set.set, c.comm(), c.node(), notes))
+            with_cluster(&threads, |place| commands::resume(&dir, &set.set, place))
         }
         Command::Eval { path, episodes, json, threads } => {
-            with_cluster(&threads, |c, _| {
+            with_cluster(&threads, |place| {
                 // Elites are evaluated by one process.
-                if c.comm().rank() == 0 {
+                if place.comm.rank() == 0 {
                     print(&commands::eval(&path, &EvalOptions { episodes: episodes as usize, json })?);
                 }
                 Ok(Ended::Finished)
@@ -147,19 +148,18 @@ fn main() -> ExitCode {
 /// Runs a command on all ranks; returns the exit code.
 fn with_cluster(
     threads: &Threads,
-    command: impl FnOnce(&Cluster, &[String]) -> Result<Ended, Error>,
+    command: impl FnOnce(&Place<'_>) -> Result<Ended, Error>,
 ) -> u8 {
-    let start = || -> Result<(Cluster, Vec<String>), Error> {
+    let start = || -> Result<(Cluster, Plan), Error> {
         signals::install()?;
         let cluster = cluster::connect()?;
         let plan = threads::plan(threads.threads.map(|n| n as usize), cluster.node());
-        let notes: Vec<String> = plan.warning.into_iter().chain(cluster.node().note.clone()).collect();
         threads::configure(plan.threads)?;
         #[cfg(feature = "torch")]
         tch::set_num_threads(1);
-        Ok((cluster, notes))
+        Ok((cluster, plan))
     };
-    let (cluster, notes) = match start() {
+    let (cluster, plan) = match start() {
         Ok(started) => started,
         Err(e) => {
             if cluster::launched_rank() == 0 {
@@ -169,9 +169,10 @@ fn with_cluster(
         }
     };
     if cluster.comm().rank() == 0 {
-        notes.iter().for_each(|note| complain(note));
+        plan.warning.iter().for_each(|warning| complain(warning));
     }
-    let (code, message) = match command(&cluster, &notes) {
+    let place = Place { comm: cluster.comm(), node: cluster.node(), plan: &plan };
+    let (code, message) = match command(&place) {
         Ok(Ended::Finished) => (0, None),
         Ok(Ended::Stopped) => (signals::EXIT_REQUEUE, None),
         Err(e) => (i32::from(code(&e)), Some(format!("illume: {e}"))),

@@ -174,7 +174,10 @@ impl HeatMap<'_> {
                 significant(tick)
             );
         }
-        let label = |a: &Axis| escape(&if a.unit.is_empty() { a.name.clone() } else { format!("{} ({})", a.name, a.unit) });
+        let label = |a: &Axis| {
+            let name = a.name.replace('_', " ");
+            escape(&if a.unit.is_empty() { name } else { format!("{name} ({})", a.unit) })
+        };
         let (cx, y) = (LEFT + MAP / 2.0, bottom + 50.0);
         let _ = writeln!(svg, "<text x=\"{cx}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"15\">{}</text>", label(self.axes[0]));
         let cy = TOP + MAP / 2.0;
@@ -315,7 +318,7 @@ pub fn captions(
     (
         format!("{}, {}", attributes.task, attributes.strategy),
         format!(
-            "QD score {}   coverage {:.1} %   best {}   {} evaluations   seed {}",
+            "QD score {} · coverage {:.1} % · best {} · {} evaluations · seed {}",
             significant(metrics.qd_score),
             100.0 * metrics.coverage,
             significant(metrics.max_fitness),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use illume_archives::file::{self, Attributes, Checkpoint, Contents};
 use illume_archives::metrics::{Metrics, measure};
+use illume_cluster::threads::stay_awake;
 use illume_core::{
     Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Next, Result, State, Status, Strategy, Task, Told, block,
 };
@@ -32,6 +33,7 @@ pub struct Run<'t> {
     rows: Batch,
     moments: Vec<f64>,
     report: InsertReport,
+    keep_awake: bool,
 }
 
 /// What has been counted since the run began, over all ranks.
@@ -74,7 +76,14 @@ impl<'t> Run<'t> {
             rows: Batch::new(),
             moments: Vec::new(),
             report: InsertReport::default(),
+            keep_awake: false,
         })
+    }
+
+    /// Keeps the threads of rayon's global pool awake between generations that follow closely; for a main thread that is one of them
+    /// and has its cores to itself.
+    pub fn keep_awake(&mut self, keep: bool) {
+        self.keep_awake = keep;
     }
 
     /// Goes back to a checkpoint of a run with the same task, strategy and archive.
@@ -122,9 +131,12 @@ impl<'t> Run<'t> {
         }
         loop {
             let context = context(&self.config, &self.counters, self.task, self.comm);
+            let parallel_section_over = || if self.keep_awake { stay_awake() };
             self.strategy.ask(&context, self.archive.as_ref(), &mut self.candidates)?;
+            parallel_section_over();
             let c = &self.candidates;
             self.evaluator.evaluate(c, self.archive.as_ref(), &mut self.local, &mut self.moments)?;
+            parallel_section_over();
             if self.comm.size() > 1 {
                 gather_rows(self.comm, c.total, &self.local, &mut self.rows)?;
                 gather_moments(self.comm, c, 2 * self.task.spec().observation_dim, &mut self.moments)?;

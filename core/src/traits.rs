@@ -199,11 +199,14 @@ pub trait Strategy: Send {
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()>;
 }
 
+/// The cell of a row that is not offered to the archive.
+pub const NOT_OFFERED: i64 = -2;
+
 /// What the archive made of a row, as [`InsertReport::outcome`] stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Outcome {
-    /// Its evaluation failed, or its descriptor is refused as outside.
+    /// Its evaluation failed, its descriptor is refused as outside, or it is not offered.
     Invalid = 0,
     /// Not better than its cell's elite.
     Rejected = 1,
@@ -260,7 +263,7 @@ pub trait Archive: Send + Sync {
     /// Cell of each descriptor (`[rows, k]`): -1 where the descriptor is refused as outside.
     fn locate(&self, descriptors: &[f64], cells: &mut [i64]);
 
-    /// Offers rows (`status`, `fitness`, `descriptor`, `cell`, `seed`, `operator`, `parents`; all ranks' rows in order); `genomes`
+    /// Offers rows (`status`, `fitness`, `descriptor`, `cell` (which may be [`NOT_OFFERED`]), `seed`, `operator`, `parents`; all ranks' rows in order); `genomes`
     /// holds those of `block`. A row replaces an elite only if strictly better; within a batch the best wins, then the first.
     ///
     /// # Errors

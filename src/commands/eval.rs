@@ -47,7 +47,8 @@ pub fn eval(path: &Path, options: &EvalOptions) -> Result<String> {
     }
     let (_, mut corrected) = registry::strategy_and_archive(&config, task.spec())?;
     let normalization = normalization(&file)?;
-    let result = evaluate(&file, task.as_ref(), corrected.as_mut(), normalization, options.episodes)?;
+    let mut result = evaluate(&file, task.as_ref(), corrected.as_mut(), normalization, options.episodes)?;
+    result.capped = config.strategy.get("episode_cap").is_some_and(|cap| cap.as_str() == Some("adaptive"));
     let corrected = measure(&corrected.elites().fitness, file.spec.qd_offset);
     let stored = file.metrics();
     Ok(if options.json {
@@ -74,6 +75,8 @@ struct Reevaluation {
     identical: usize,
     failed: usize,
     normalized: bool,
+    /// The strategy cut episodes short.
+    capped: bool,
     /// Mean over elites of the fresh episodes' mean minus the stored fitness.
     fitness_change: f64,
     /// Mean over elites of the standard deviation of the fresh episodes' fitness.
@@ -236,6 +239,9 @@ fn text(r: &Reevaluation, stored: &Metrics, corrected: &Metrics, options: &EvalO
     );
     if r.normalized {
         text += "             (observations were normalized by the run's last statistics, not by those of the day)\n";
+    }
+    if r.capped {
+        text += "             (the strategy capped its episodes; here they have the task's own length)\n";
     }
     text += &format!(
         "fresh        {} episodes an elite: fitness changes by {} on average, spread {}, descriptor moves by {}\n",

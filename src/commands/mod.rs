@@ -10,7 +10,7 @@ pub use eval::{EvalOptions, eval};
 pub use info::info;
 pub use list::list;
 pub use plot::plot;
-pub use run::{Ended, RunOptions, resume, run};
+pub use run::{Ended, Place, RunOptions, resume, run};
 
 use std::path::{Path, PathBuf};
 

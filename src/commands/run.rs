@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use illume_archives::file::{Checkpoint, read_checkpoint};
+use illume_cluster::threads::Plan;
 use illume_cluster::{Node, agree, signals};
 use illume_core::{Comm, Error, Result};
 use serde_json::{Value, json};
@@ -19,6 +20,13 @@ pub struct RunOptions {
     pub out: Option<PathBuf>,
 }
 
+/// Where a run runs: the ranks, this rank's node and threads.
+pub struct Place<'a> {
+    pub comm: &'a dyn Comm,
+    pub node: &'a Node,
+    pub plan: &'a Plan,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -32,25 +40,31 @@ pub enum Ended {
 ///
 /// # Errors
 /// The user's input, or a failure on the way; equal on all ranks.
-pub fn run(options: &RunOptions, comm: &dyn Comm, node: &Node, notes: &[String]) -> Result<Ended> {
-    let config = agree(comm, Config::read(&options.config, &options.set))?;
+pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
+    let comm = place.comm;
+    let mut config = agree(comm, Config::read(&options.config, &options.set))?;
+    if let Some(out) = &options.out {
+        config.output.dir = out.display().to_string();
+    }
+    let config = config;
     let task = agree(comm, registry::task(&config))?;
     let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;
-    let path = options.out.clone().unwrap_or_else(|| PathBuf::from(&config.output.dir));
+    let path = PathBuf::from(&config.output.dir);
     let created = if comm.rank() == 0 {
         Directory::create(&path, run.config_text())
     } else {
         Ok(Directory { path: path.clone() })
     };
     let directory = agree(comm, created)?;
-    drive(&mut run, &config, &directory, comm, node, notes)
+    drive(&mut run, &config, &directory, place)
 }
 
 /// Goes on with a run from its checkpoint. `set` may change the budget and the output. Collective.
 ///
 /// # Errors
 /// No checkpoint, a damaged one, or as [`run`].
-pub fn resume(path: &Path, set: &[String], comm: &dyn Comm, node: &Node, notes: &[String]) -> Result<Ended> {
+pub fn resume(path: &Path, set: &[String], place: &Place<'_>) -> Result<Ended> {
+    let comm = place.comm;
     let directory = agree(comm, Directory::existing(path))?;
     let checkpoint = read_checkpoint(&directory.checkpoint(), comm)?;
     let config = agree(comm, resumed_config(&directory, &checkpoint, set))?;
@@ -62,7 +76,7 @@ pub fn resume(path: &Path, set: &[String], comm: &dyn Comm, node: &Node, notes: 
     if comm.rank() == 0 && !set.is_empty() {
         write_atomically(&directory.path.join("config.toml"), run.config_text().as_bytes())?;
     }
-    drive(&mut run, &config, &directory, comm, node, notes)
+    drive(&mut run, &config, &directory, place)
 }
 
 fn resumed_config(directory: &Directory, checkpoint: &Checkpoint, set: &[String]) -> Result<Config> {
@@ -82,14 +96,14 @@ fn drive(
     run: &mut Run<'_>,
     config: &Config,
     directory: &Directory,
-    comm: &dyn Comm,
-    node: &Node,
-    notes: &[String],
+    place: &Place<'_>,
 ) -> Result<Ended> {
+    let comm = place.comm;
     let root = comm.rank() == 0;
+    run.keep_awake(!place.plan.oversubscribed);
     let mut log = agree(comm, if root { Log::open(&directory.path).map(Some) } else { Ok(None) })?;
     let note = |log: &mut Option<Log>, event: &str, fields: Value| log.as_mut().map_or(Ok(()), |l| l.event(event, fields));
-    agree(comm, note(&mut log, "start", start_fields(run, config, comm, node, notes)))?;
+    agree(comm, note(&mut log, "start", start_fields(run, config, place)))?;
     let mut progress = Progress::new(root, config.output.log_seconds, run.counters().evaluations);
     let mut clock = Clock::new(config);
     let ended = loop {
@@ -197,7 +211,7 @@ fn shown(run: &Run<'_>) -> Shown {
     }
 }
 
-fn start_fields(run: &Run<'_>, config: &Config, comm: &dyn Comm, node: &Node, notes: &[String]) -> Value {
+fn start_fields(run: &Run<'_>, config: &Config, place: &Place<'_>) -> Value {
     json!({
         "software_version": env!("CARGO_PKG_VERSION"),
         "libraries": versions::libraries().into_iter().map(|(name, version)| (name.to_string(), Value::String(version)))
@@ -207,12 +221,12 @@ fn start_fields(run: &Run<'_>, config: &Config, comm: &dyn Comm, node: &Node, no
         "archive": run.archive().spec().kind,
         "cells": run.archive().spec().capacity,
         "seed": config.seed,
-        "ranks": comm.size(),
-        "ranks_on_node": node.ranks,
+        "ranks": place.comm.size(),
+        "ranks_on_node": place.node.ranks,
         "threads": rayon::current_num_threads(),
         "generation": run.counters().generation,
         "evaluations": run.counters().evaluations,
-        "notes": notes,
+        "warning": place.plan.warning,
         "config": run.config_text(),
     })
 }

@@ -216,7 +216,8 @@ impl DeepGa {
             self.phase = Phase::Validation { validated, parents };
             return Ok(Next::SameGeneration);
         }
-        let best = validated.iter().max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
+        // The first of equals wins: the old elite.
+        let best = validated.iter().rev().max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
         self.finish(best, f64::NAN, parents);
         Ok(Next::Generation)
     }

@@ -3,31 +3,23 @@
 use illume_core::{Stream, simd_dispatch};
 
 /// Iso+LineDD (Vassiliades and Mouret, 'Discovering the elite hypervolume by leveraging interspecies correlation', GECCO 2018):
-/// `child = x1 + iso * n + line * (x2 - x1)`, clipped to `bounds`.
+/// `child = x1 + iso * n + line * (x2 - x1)`, clipped to `bounds`, for rows of children.
 ///
-/// `child` holds the standard normals `n` on entry and the child on return; `line` is `line_sigma` times one normal draw.
-pub fn iso_line(child: &mut [f32], x1: &[f32], x2: &[f32], iso: f32, line: f32, bounds: [f32; 2]) {
-    simd_dispatch!(
-        fn [](child: &mut [f32], x1: &[f32], x2: &[f32], iso: f32, line: f32, bounds: [f32; 2]) {
-            iso_line_body(child, x1, x2, iso, line, bounds)
-        }
-    )
-}
-
-/// [`iso_line`] for rows of children, one call for all: `parents` alternates first and second parents.
+/// `children` holds the standard normals `n` on entry and the children on return; `parents` alternates first and second parents;
+/// `lines[i]` is `line_sigma` times one normal draw for child i.
 pub fn iso_line_rows(children: &mut [f32], parents: &[&[f32]], iso: f32, lines: &[f32], bounds: [f32; 2]) {
     simd_dispatch!(
         fn [](children: &mut [f32], parents: &[&[f32]], iso: f32, lines: &[f32], bounds: [f32; 2]) {
             let dim = children.len() / lines.len().max(1);
             for ((child, pair), line) in children.chunks_exact_mut(dim.max(1)).zip(parents.chunks_exact(2)).zip(lines) {
-                iso_line_body(child, pair[0], pair[1], iso, *line, bounds);
+                iso_line(child, pair[0], pair[1], iso, *line, bounds);
             }
         }
     )
 }
 
 #[inline(always)]
-fn iso_line_body(child: &mut [f32], x1: &[f32], x2: &[f32], iso: f32, line: f32, bounds: [f32; 2]) {
+fn iso_line(child: &mut [f32], x1: &[f32], x2: &[f32], iso: f32, line: f32, bounds: [f32; 2]) {
     let n = child.len();
     let (x1, x2) = (&x1[..n], &x2[..n]);
     for i in 0..n {
