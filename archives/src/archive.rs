@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use illume_core::{
-    Archive, ArchiveSpec, Batch, Cells, Comm, Elites, Error, GenomeRef, Genomes, Inbox, InsertReport, Outcome, Result,
-    Status, block,
+    Archive, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, NOT_OFFERED, Outcome,
+    Result, Status, block,
 };
 use rayon::prelude::*;
 
@@ -246,8 +246,9 @@ impl Archive for CellArchive {
         report.outside = match k {
             0 => 0,
             _ => {
-                let descriptors = columns.descriptor.chunks_exact(k).zip(status);
-                descriptors.filter(|(d, s)| **s == Status::Ok as u8 && self.is_outside(d)).count()
+                let rows = columns.descriptor.chunks_exact(k).zip(status).zip(columns.cell);
+                let offered = rows.filter(|((_, status), cell)| **status == Status::Ok as u8 && **cell != NOT_OFFERED);
+                offered.filter(|((descriptor, _), _)| self.is_outside(descriptor)).count()
             }
         };
         report.kept.clear();
@@ -283,7 +284,7 @@ impl Archive for CellArchive {
         bounds: &[usize],
         comm: &dyn Comm,
         inbox: &'a mut Inbox,
-    ) -> Result<Vec<GenomeRef<'a>>> {
+    ) -> Result<Fetched<'a>> {
         exchange::fetch(self, cells, bounds, comm, inbox)
     }
 

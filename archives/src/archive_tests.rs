@@ -48,7 +48,7 @@ fn insert(archive: &mut CellArchive, rows: &Batch, generation: u64) -> InsertRep
 
 fn genome_of(archive: &CellArchive, cell: u32) -> Vec<f32> {
     let mut inbox = Inbox::default();
-    solo(|comm| archive.fetch(&[cell], &[0, 1], comm, &mut inbox).unwrap()[0].dense().unwrap().to_vec())
+    solo(|comm| archive.fetch(&[], &[], comm, &mut inbox).unwrap().genome(cell).unwrap().dense().unwrap().to_vec())
 }
 
 /// Trap: survivors chosen over old and new rows, other columns gathered from the new rows alone.
@@ -137,7 +137,7 @@ fn misfitting_columns_blocks_and_genomes_are_errors() {
         assert!(message.contains(part), "{message}");
     }
     let mut inbox = Inbox::default();
-    let message = solo(|comm| archive.fetch(&[3], &[0, 1], comm, &mut inbox).unwrap_err().to_string());
+    let message = solo(|comm| archive.fetch(&[], &[], comm, &mut inbox).unwrap().genomes(&[3]).unwrap_err().to_string());
     assert!(message.contains("cell 3"), "{message}");
 }
 
@@ -159,7 +159,9 @@ fn summary(archive: &CellArchive, comm: &dyn Comm) -> Summary {
     let mut bounds = vec![n; comm.size() + 1];
     bounds[0] = 0;
     let mut inbox = Inbox::default();
-    let genomes = archive.fetch(&e.filled, &bounds, comm, &mut inbox).unwrap();
+    let fetched = archive.fetch(&e.filled, &bounds, comm, &mut inbox).unwrap();
+    let mine = &e.filled[bounds[comm.rank()]..bounds[comm.rank() + 1]];
+    let genomes = fetched.genomes(mine).unwrap();
     let bits = e.fitness.iter().map(|f| f.to_bits()).collect();
     let genomes = genomes.iter().map(|g| format!("{g:?}")).collect();
     (e.filled.clone(), bits, e.seed.clone(), e.generation.clone(), e.parents.clone(), genomes)
@@ -190,7 +192,9 @@ fn each_rank_gets_the_genomes_it_wants_in_order_with_repeats() {
         let received = ranks(3, |comm| {
             let archive = evolve(comm, lineage);
             let mut inbox = Inbox::default();
-            let got = archive.fetch(&wanted, &[0, 40, 40, 90], comm, &mut inbox).unwrap();
+            let bounds = [0, 40, 40, 90];
+            let fetched = archive.fetch(&wanted, &bounds, comm, &mut inbox).unwrap();
+            let got = fetched.genomes(&wanted[bounds[comm.rank()]..bounds[comm.rank() + 1]]).unwrap();
             got.iter().map(|g| format!("{g:?}")).collect::<Vec<_>>()
         });
         assert_eq!(received.iter().map(Vec::len).collect::<Vec<_>>(), [40, 0, 50]);
@@ -229,6 +233,7 @@ fn restoring_gives_the_same_archive_and_refuses_what_does_not_fit() {
         let bounds: Vec<usize> = (0..=3).map(|r| if r == 3 { cells.len() } else { block(cells.len(), r, 3).start }).collect();
         let mut inbox = Inbox::default();
         let fetched = from.fetch(&e.filled, &bounds, comm, &mut inbox).unwrap();
+        let fetched = fetched.genomes(&e.filled[own.clone()]).unwrap();
         let data = fetched.iter().flat_map(|g| g.dense().unwrap().to_vec()).collect();
         let genomes = Genomes::Dense(Dense { dim: 3, data });
         assert_eq!(genomes.rows(), own.len());

@@ -3,7 +3,7 @@
 //! Every rank knows who wants and who stores what, so nothing is asked for: one all-to-all carries the genomes (two for
 //! lineages, whose lengths only their owner knows). A genome wanted twice by a rank is sent to it once.
 
-use illume_core::{Archive, Comm, Dense, Error, GenomeRef, Genomes, Inbox, Lineages, Result};
+use illume_core::{Archive, Comm, Dense, Error, Fetched, GenomeRef, Genomes, Inbox, Lineages, Result};
 
 use crate::archive::CellArchive;
 
@@ -14,8 +14,11 @@ pub(crate) fn fetch<'a>(
     bounds: &[usize],
     comm: &dyn Comm,
     inbox: &'a mut Inbox,
-) -> Result<Vec<GenomeRef<'a>>> {
-    let (rank, size) = (comm.rank(), comm.size());
+) -> Result<Fetched<'a>> {
+    let (rank, size, shard) = (comm.rank(), comm.size(), archive.shard());
+    if size == 1 {
+        return Ok(Fetched::new(|cell| shard.get(cell as usize)));
+    }
     let elites = archive.elites();
     let ascending = bounds.windows(2).all(|w| w[0] <= w[1]);
     if bounds.len() != size + 1 || !ascending || bounds.last().is_some_and(|&end| end > cells.len()) {
@@ -30,12 +33,8 @@ pub(crate) fn fetch<'a>(
     let mine = &cells[bounds[rank]..bounds[rank + 1]];
     let stored = |cell: u32| {
         let missing = || Error::failed(format!("rank {rank} does not store the genome of cell {cell}"));
-        archive.shard().get(cell as usize).ok_or_else(missing)
+        shard.get(cell as usize).ok_or_else(missing)
     };
-    if size == 1 {
-        return mine.iter().map(|&cell| stored(cell)).collect();
-    }
-
     let from = |owner: usize, wanted: &[u32]| -> Vec<u32> {
         let mut list: Vec<u32> =
             wanted.iter().copied().filter(|&c| elites.owner[c as usize] as usize == owner).collect();
@@ -47,34 +46,28 @@ pub(crate) fn fetch<'a>(
         .map(|r| if r == rank { Vec::new() } else { from(rank, &cells[bounds[r]..bounds[r + 1]]) })
         .collect();
     let incoming: Vec<Vec<u32>> = (0..size).map(|r| if r == rank { Vec::new() } else { from(r, mine) }).collect();
-    inbox.genomes = match archive.shard().dim() {
+    inbox.genomes = match shard.dim() {
         Some(dim) => Genomes::Dense(exchange_dense(dim, &outgoing, &incoming, stored, comm)?),
         None => Genomes::Lineage(exchange_lineages(&outgoing, &incoming, stored, comm)?),
     };
+    // Rows of the inbox by cell.
+    let mut rows: Vec<(u32, u32)> = incoming.iter().flatten().copied().zip(0..).collect();
+    rows.sort_unstable();
     let inbox = &*inbox;
-    let mut starts = vec![0];
-    starts.extend(incoming.iter().scan(0, |sum, list| {
-        *sum += list.len();
-        Some(*sum)
-    }));
-    mine.iter()
-        .map(|&cell| {
-            let owner = elites.owner[cell as usize] as usize;
-            if owner == rank {
-                return stored(cell);
-            }
-            let at = incoming[owner].binary_search(&cell).map_err(|_| Error::failed("a genome was not received"))?;
-            let row = starts[owner] + at;
-            Ok(match &inbox.genomes {
-                Genomes::Dense(d) => GenomeRef::Dense(&d.data[row * d.dim..(row + 1) * d.dim]),
+    Ok(Fetched::new(move |cell| {
+        shard.get(cell as usize).or_else(|| {
+            let at = rows.binary_search_by_key(&cell, |(cell, _)| *cell).ok()?;
+            let row = rows[at].1 as usize;
+            match &inbox.genomes {
+                Genomes::Dense(d) => Some(GenomeRef::Dense(&d.data[row * d.dim..(row + 1) * d.dim])),
                 Genomes::Lineage(l) => {
                     let (streams, scales) = l.row(row);
-                    GenomeRef::Lineage { streams, scales }
+                    Some(GenomeRef::Lineage { streams, scales })
                 }
-                Genomes::Perturbation(_) => return Err(Error::failed("an archive stores no perturbations")),
-            })
+                Genomes::Perturbation(_) => None,
+            }
         })
-        .collect()
+    }))
 }
 
 fn exchange_dense<'a>(

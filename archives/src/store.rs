@@ -16,7 +16,8 @@ const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 enum Form {
-    Dense { dim: usize, rows_per_page: usize, pages: Vec<Vec<f32>> },
+    /// A page has `1 << shift` rows.
+    Dense { dim: usize, shift: u32, pages: Vec<Vec<f32>> },
     Lineage { rows: Vec<(Vec<u64>, Vec<f32>)> },
 }
 
@@ -45,7 +46,7 @@ impl Shard {
         let form = if lineage {
             Form::Lineage { rows: Vec::new() }
         } else {
-            Form::Dense { dim, rows_per_page: (PAGE_FLOATS / dim.max(1)).max(1), pages: Vec::new() }
+            Form::Dense { dim, shift: (PAGE_FLOATS / dim.max(1)).max(1).ilog2(), pages: Vec::new() }
         };
         Shard {
             form,
@@ -126,8 +127,8 @@ impl Shard {
                     }
                 }
             }
-            Form::Dense { dim, rows_per_page, pages } => {
-                let (dim, per_page) = (*dim, *rows_per_page);
+            Form::Dense { dim, shift, pages } => {
+                let (dim, per_page) = (*dim, 1 << *shift);
                 while pages.len() * per_page < self.used as usize {
                     pages.push(vec![0.0; per_page * dim]);
                 }
@@ -161,9 +162,9 @@ impl Shard {
         }
         let slot = slot as usize;
         Some(match &self.form {
-            Form::Dense { dim, rows_per_page, pages } => {
-                let at = slot % rows_per_page * dim;
-                GenomeRef::Dense(&pages[slot / rows_per_page][at..at + dim])
+            Form::Dense { dim, shift, pages } => {
+                let at = (slot & ((1 << shift) - 1)) * dim;
+                GenomeRef::Dense(&pages[slot >> shift][at..at + dim])
             }
             Form::Lineage { rows } => {
                 let (streams, scales) = &rows[slot];

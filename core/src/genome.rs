@@ -157,6 +157,7 @@ impl<'a> GenomeRef<'a> {
     ///
     /// # Errors
     /// The genome is a lineage.
+    #[inline]
     pub fn dense(self) -> Result<&'a [f32]> {
         match self {
             GenomeRef::Dense(genes) => Ok(genes),

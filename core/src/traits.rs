@@ -256,6 +256,30 @@ pub struct Inbox {
     pub genomes: Genomes,
 }
 
+/// Genomes at hand after [`Archive::fetch`], by cell; any thread may look them up.
+pub struct Fetched<'a>(Box<dyn Fn(u32) -> Option<GenomeRef<'a>> + Sync + 'a>);
+
+impl<'a> Fetched<'a> {
+    pub fn new(lookup: impl Fn(u32) -> Option<GenomeRef<'a>> + Sync + 'a) -> Fetched<'a> {
+        Fetched(Box::new(lookup))
+    }
+
+    /// The genome of a cell, if it was asked for and the cell is filled.
+    #[inline]
+    pub fn genome(&self, cell: u32) -> Option<GenomeRef<'a>> {
+        (self.0)(cell)
+    }
+
+    /// The genomes of several cells, in order.
+    ///
+    /// # Errors
+    /// A cell that is empty or was not asked for.
+    pub fn genomes(&self, cells: &[u32]) -> Result<Vec<GenomeRef<'a>>> {
+        let missing = |cell| crate::Error::failed(format!("the genome of cell {cell} is not there"));
+        cells.iter().map(|&cell| self.genome(cell).ok_or_else(|| missing(cell))).collect()
+    }
+}
+
 /// Keeps elites: a replicated index and a shard of the genomes.
 pub trait Archive: Send + Sync {
     fn spec(&self) -> &ArchiveSpec;
@@ -281,17 +305,18 @@ pub trait Archive: Send + Sync {
     fn elites(&self) -> &Elites;
 
     /// Brings genomes to the ranks that want them: rank r wants those of `cells[bounds[r]..bounds[r + 1]]`. All ranks call it
-    /// with equal arguments; each gets its own in order, borrowed from its shard or from `inbox`.
+    /// with equal arguments; each can then look its own up, borrowed from its shard or from `inbox`. One rank alone has all
+    /// genomes, so its arguments may be empty.
     ///
     /// # Errors
-    /// Communication, or an empty cell.
+    /// Communication, or (of several ranks) an empty cell.
     fn fetch<'a>(
         &'a self,
         cells: &[u32],
         bounds: &[usize],
         comm: &dyn Comm,
         inbox: &'a mut Inbox,
-    ) -> Result<Vec<GenomeRef<'a>>>;
+    ) -> Result<Fetched<'a>>;
 
     /// Replaces all elites: `rows` as in the file (`cell`, `fitness`, `descriptor`, `generation`, `operator`, `parents`, `seed`), in the order
     /// in which cells were first filled, equal on all ranks; `genomes` are those of this rank's [`block`] of the rows.

@@ -1,8 +1,6 @@
 //! MAP-Elites (Mouret and Clune, 'Illuminating search spaces by mapping elites', 2015, <https://arxiv.org/abs/1504.04909>) with the
 //! Iso+LineDD operator and polynomial mutation; parents are drawn uniformly from the filled cells.
 
-use std::ops::Range;
-
 use illume_core::{
     Archive, Candidates, Context, Error, Inbox, Next, Params, Purpose, Result, State, Strategy, StrategyConfig, StrategyEntry,
     StrategySpec, Stream, Told, params,
@@ -84,75 +82,81 @@ impl MapElites {
         MapElites { params, spec, polynomial_bounds, inbox: Inbox::default(), parents: Vec::new() }
     }
 
-    /// Two parents (cells) for every candidate of every rank.
-    fn select(&mut self, context: &Context<'_>, filled: &[u32]) {
-        let stream = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
-        let mut words = vec![0; 4 * self.params.batch];
-        stream.words(0, &mut words);
-        let pick = |w: &[u32]| {
-            let bits = u64::from(w[0]) | u64::from(w[1]) << 32;
-            filled[((u128::from(bits) * filled.len() as u128) >> 64) as usize]
-        };
-        self.parents.clear();
-        self.parents.extend(words.chunks_exact(2).map(pick));
-    }
-
     fn vary(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
-        let block = candidates.block.clone();
-        self.select(context, &archive.elites().filled);
-        let size = context.comm.size();
-        let mut bounds: Vec<usize> =
-            (0..size).map(|r| 2 * illume_core::block(candidates.total, r, size).start).collect();
-        bounds.push(2 * candidates.total);
-        // The first candidates of the batch are iso+line children, the last ones polynomial mutants.
-        let lines = self.iso_line_rows();
-        let genomes = archive.fetch(&self.parents, &bounds, context.comm, &mut self.inbox)?;
-        let parents = genomes.into_iter().map(|g| g.dense()).collect::<Result<Vec<&[f32]>>>()?;
+        let (block, dim) = (candidates.block.clone(), context.task.genome_dim);
+        let filled = archive.elites().filled.as_slice();
+        let selection = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
+        let (size, mut bounds) = (context.comm.size(), Vec::new());
+        self.parents.clear();
+        if size > 1 {
+            // Every rank knows every candidate's parents, so genomes are sent without being asked for.
+            self.parents.resize(2 * candidates.total, 0);
+            select(&selection, 0, filled, &mut self.parents);
+            bounds.extend((0..size).map(|r| 2 * illume_core::block(candidates.total, r, size).start));
+            bounds.push(2 * candidates.total);
+        }
+        let fetched = archive.fetch(&self.parents, &bounds, context.comm, &mut self.inbox)?;
 
-        let dim = context.task.genome_dim;
         let free = [f32::NEG_INFINITY, f32::INFINITY];
         let limits = context.task.bounds.unwrap_or(free);
-        let (iso, line_sigma) = (self.params.iso_sigma as f32, self.params.line_sigma as f32);
+        let p = &self.params;
+        let (iso, line_sigma) = (p.iso_sigma as f32, p.line_sigma as f32);
+        // The first candidates of the batch are iso+line children, the last ones polynomial mutants.
+        let lines = p.batch - (p.polynomial_share * p.batch as f64).round() as usize;
         let noise = Stream::new(context.seed, Purpose::Variation, context.generation, 0);
         let line_noise = Stream::new(context.seed, Purpose::Line, context.generation, 0);
         let mutation = Stream::new(context.seed, Purpose::Variation, context.generation, 1);
-        let (rate, eta) = (self.params.polynomial_rate as f32, self.params.polynomial_eta as f32);
+        let (rate, eta) = (p.polynomial_rate as f32, p.polynomial_eta as f32);
         let polynomial_bounds = self.polynomial_bounds.unwrap_or(free);
+
         let rows = GENES_PER_TASK.div_ceil(dim).max(1);
-        let children = candidates.genomes.dense_rows(block.len(), dim);
-        children.par_chunks_mut(rows * dim).enumerate().for_each(|(task, children)| {
-            let first = block.start + task * rows;
-            let parents = &parents[2 * task * rows..];
-            let count = children.len() / dim;
+        let children = candidates.genomes.dense_rows(block.len(), dim).par_chunks_mut(rows * dim);
+        let [operators, cells] = candidates.tags.columns_mut(["operator", "parents"])?;
+        let (operators, cells) = (operators.values_mut::<i32>()?, cells.values_mut::<i64>()?);
+        let tags = operators.par_chunks_mut(rows).zip(cells.par_chunks_mut(2 * rows));
+        children.zip(tags).enumerate().try_for_each(|(task, (children, (operators, cells)))| {
+            let (first, count) = (block.start + task * rows, operators.len());
             let by_line = lines.clamp(first, first + count) - first;
+            let mut chosen = vec![0; 2 * count];
+            select(&selection, first, filled, &mut chosen);
+            cells.iter_mut().zip(&chosen).for_each(|(cell, chosen)| *cell = i64::from(*chosen));
+            let genes = |&cell: &u32| fetched.genome(cell).ok_or_else(|| missing(cell))?.dense();
+            let parents = chosen.iter().map(genes).collect::<Result<Vec<&[f32]>>>()?;
+
             let (iso_children, mutants) = children.split_at_mut(by_line * dim);
+            operators[..by_line].fill(ISO_LINE);
             noise.normals((first * dim) as u64, iso_children);
             let mut draws = vec![0.0; by_line];
             line_noise.normals(first as u64, &mut draws);
             draws.iter_mut().for_each(|l| *l *= line_sigma);
-            variation::iso_line_rows(iso_children, parents, iso, &draws, limits);
-            for (i, child) in mutants.chunks_exact_mut(dim).enumerate() {
-                let (row, parent) = (first + by_line + i, parents[2 * (by_line + i)]);
-                variation::polynomial(child, parent, &mutation, row as u64, rate, eta, polynomial_bounds);
+            variation::iso_line_rows(iso_children, &parents, iso, &draws, limits);
+
+            operators[by_line..].fill(POLYNOMIAL);
+            for (i, child) in mutants.chunks_exact_mut(dim).enumerate().map(|(i, child)| (by_line + i, child)) {
+                variation::polynomial(child, parents[2 * i], &mutation, (first + i) as u64, rate, eta, polynomial_bounds);
+                cells[2 * i + 1] = -1;
             }
-        });
-        self.tag(block, candidates)
+            Ok(())
+        })
     }
+}
 
-    fn iso_line_rows(&self) -> usize {
-        self.params.batch - (self.params.polynomial_share * self.params.batch as f64).round() as usize
-    }
-
-    fn tag(&self, block: Range<usize>, candidates: &mut Candidates) -> Result<()> {
-        let lines = self.iso_line_rows();
-        let [operator, parents] = candidates.tags.columns_mut(["operator", "parents"])?;
-        for ((i, op), cells) in block.zip(operator.values_mut()?).zip(parents.values_mut()?.chunks_exact_mut(2)) {
-            *op = if i < lines { ISO_LINE } else { POLYNOMIAL };
-            cells[0] = i64::from(self.parents[2 * i]);
-            cells[1] = if i < lines { i64::from(self.parents[2 * i + 1]) } else { -1 };
+/// Two parents, drawn uniformly from the filled cells, for each of the candidates from `first` on; `[candidates, 2]`.
+fn select(stream: &Stream, first: usize, filled: &[u32], parents: &mut [u32]) {
+    let mut words = [0; 256];
+    for (piece, parents) in parents.chunks_mut(words.len() / 2).enumerate() {
+        let start = 4 * first + piece * words.len();
+        let words = &mut words[..2 * parents.len()];
+        stream.words(start as u64, words);
+        for (parent, w) in parents.iter_mut().zip(words.chunks_exact(2)) {
+            let bits = u64::from(w[0]) | u64::from(w[1]) << 32;
+            *parent = filled[((u128::from(bits) * filled.len() as u128) >> 64) as usize];
         }
-        Ok(())
     }
+}
+
+fn missing(cell: u32) -> Error {
+    Error::failed(format!("the genome of cell {cell} is not there"))
 }
 
 /// Prepares a block for refilling: rows, seeds and the tags `operator` and `parents`.

@@ -91,7 +91,9 @@ fn genomes_of(archive: &CellArchive, comm: &dyn Comm) -> Vec<String> {
     let mut bounds = vec![cells.len(); comm.size() + 1];
     bounds[0] = 0;
     let mut inbox = Inbox::default();
-    archive.fetch(&cells, &bounds, comm, &mut inbox).unwrap().iter().map(|g| format!("{g:?}")).collect()
+    let fetched = archive.fetch(&cells, &bounds, comm, &mut inbox).unwrap();
+    let mine = &cells[bounds[comm.rank()]..bounds[comm.rank() + 1]];
+    fetched.genomes(mine).unwrap().iter().map(|g| format!("{g:?}")).collect()
 }
 
 fn rows_of(genomes: &Genomes) -> Vec<String> {

@@ -54,9 +54,9 @@ pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()
         }
         let mut bounds = vec![cells.len(); comm.size() + 1];
         bounds[0] = 0;
-        let genomes = contents.archive.fetch(cells, &bounds, comm, &mut inbox)?;
+        let fetched = contents.archive.fetch(cells, &bounds, comm, &mut inbox)?;
         if let Some(Ok(out)) = &mut output
-            && let Err(error) = out.append(&genomes)
+            && let Err(error) = out.append(&fetched.genomes(cells)?)
         {
             output = Some(Err(out.explain(error)));
         }
