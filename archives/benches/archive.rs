@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use illume_archives::metrics::measure;
 use illume_archives::registry;
-use illume_core::{Archive, ArchiveConfig, Axis, Batch, Comm, Dense, Genomes, InsertReport, Purpose, Result, Stream, toml};
+use illume_core::{
+    Archive, ArchiveConfig, Axis, Batch, Comm, Dense, Genomes, InsertReport, Purpose, Result, Stream, toml,
+};
 
 const TOTAL: usize = 200_000;
-const REPEATS: usize = 9;
+const REPEATS: usize = 15;
 
 /// One rank.
 struct Alone;
@@ -43,7 +45,14 @@ fn build(config: &str, k: usize, genome_dim: usize) -> Box<dyn Archive> {
     let kind = table["kind"].as_str().expect("a kind");
     let entry = registry().iter().find(|e| e.kind == kind).expect("a known kind");
     let axes: Vec<Axis> = (0..k).map(|i| Axis::new(&format!("x{i}"), "", 0.0, 1.0)).collect();
-    let config = ArchiveConfig { archive: &table, seed: 1, axes: &axes, genome_dim, qd_offset: 0.0, lineage: false };
+    let config = ArchiveConfig {
+        archive: &table,
+        seed: 1,
+        axes: &axes,
+        genome_dim,
+        qd_offset: 0.0,
+        lineage: false,
+    };
     (entry.build)(&config).expect("a sound configuration")
 }
 
@@ -53,8 +62,20 @@ fn batches(k: usize, batch: usize) -> Vec<Batch> {
             let stream = |index| Stream::new(7, Purpose::Variation, generation as u64, index);
             let mut rows = Batch::new();
             rows.push("status", 1, "", "", vec![0u8; batch]);
-            rows.push("fitness", 1, "", "", (0..batch as u64).map(|i| stream(0).uniform(i)).collect());
-            rows.push("descriptor", k, "", "", (0..(k * batch) as u64).map(|i| stream(1).uniform(i)).collect());
+            rows.push(
+                "fitness",
+                1,
+                "",
+                "",
+                (0..batch as u64).map(|i| stream(0).uniform(i)).collect(),
+            );
+            rows.push(
+                "descriptor",
+                k,
+                "",
+                "",
+                (0..(k * batch) as u64).map(|i| stream(1).uniform(i)).collect(),
+            );
             rows.push("cell", 1, "", "", vec![0i64; batch]);
             rows.push("seed", 1, "", "", (0..batch as u64).collect());
             rows.push("operator", 1, "", "", vec![0i32; batch]);
@@ -84,7 +105,16 @@ fn line(what: &str, value: String, aim: &str, limit: &str, peer: &str) {
     println!("{what:<58} {value:>14}  {aim:>10}  {limit:>18}  {peer}");
 }
 
+/// Whether this line is wanted: `cargo bench -p illume-archives -- grid` runs those that contain the word.
+fn wanted(what: &str) -> bool {
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    words.is_empty() || words.iter().any(|w| what.contains(w.as_str()))
+}
+
 fn insertion(what: &str, config: &str, dim: usize, batch: usize, aim: &str, limit: &str, peer: &str) {
+    if !wanted(what) {
+        return;
+    }
     let (mut batches, pool) = (batches(2, batch), pool(dim, batch));
     let mut report = InsertReport::default();
     let (mut seconds, mut locating) = (Vec::new(), Vec::new());
@@ -98,7 +128,9 @@ fn insertion(what: &str, config: &str, dim: usize, batch: usize, aim: &str, limi
             archive.locate(descriptor, cell.values_mut().expect("i64"));
             located += before.elapsed().as_secs_f64();
             let genomes = &pool[generation % 4];
-            archive.insert(rows, 0..batch, genomes, generation as u64, &Alone, &mut report).expect("insertion");
+            archive
+                .insert(rows, 0..batch, genomes, generation as u64, &Alone, &mut report)
+                .expect("insertion");
         }
         if repeat > 0 {
             seconds.push(start.elapsed().as_secs_f64());
@@ -112,17 +144,26 @@ fn insertion(what: &str, config: &str, dim: usize, batch: usize, aim: &str, limi
 }
 
 fn centroids(k: usize, aim: &str, limit: &str, peer: &str) {
+    let what = format!("10,000 centroids from 100,000 samples, {k}-D");
+    if !wanted(&what) {
+        return;
+    }
     let config = "kind = \"cvt\"\ncells = 10000\nsamples = 100000";
     let seconds = (0..3).map(|_| {
         let start = Instant::now();
         build(config, k, 1);
         start.elapsed().as_secs_f64()
     });
-    line(&format!("10,000 centroids from 100,000 samples, {k}-D"), format!("{:.2} s", median(seconds.collect())), aim, limit, peer);
+    line(&what, format!("{:.2} s", median(seconds.collect())), aim, limit, peer);
 }
 
 fn metrics() {
-    let fitness: Vec<f64> = (0..10_000).map(|i| if i % 4 == 0 { f64::NAN } else { i as f64 }).collect();
+    if !wanted("metrics") {
+        return;
+    }
+    let fitness: Vec<f64> = (0..10_000)
+        .map(|i| if i % 4 == 0 { f64::NAN } else { i as f64 })
+        .collect();
     let seconds = (0..99).map(|_| {
         let start = Instant::now();
         for _ in 0..100 {
@@ -130,7 +171,13 @@ fn metrics() {
         }
         start.elapsed().as_secs_f64() / 100.0
     });
-    line("metrics of 10,000 cells", format!("{:.2} us", 1e6 * median(seconds.collect())), "~1 us", "", "");
+    line(
+        "metrics of 10,000 cells",
+        format!("{:.2} us", 1e6 * median(seconds.collect())),
+        "~1 us",
+        "",
+        "",
+    );
 }
 
 fn main() {
@@ -141,13 +188,43 @@ fn main() {
     unsafe { std::env::set_var(illume_archives::CACHE_VARIABLE, &nowhere) };
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     println!("{threads} threads; peers and limits as measured on 2 cores in shared/peers/NUMBERS.md\n");
-    line("200,000 candidates into an empty archive", "measured".into(), "aim", "limit", "best peer");
+    line(
+        "200,000 candidates into an empty archive",
+        "measured".into(),
+        "aim",
+        "limit",
+        "best peer",
+    );
     let grid = "kind = \"grid\"\nshape = [100, 100]";
-    insertion("grid 100x100, genomes of 1000, batches of 10,000", grid, 1000, 10_000, ">= 8 M/s", "17 M/s per thread", "pyribs 1.05 M/s");
-    insertion("grid 100x100, genomes of 100, batches of 1,000", grid, 100, 1_000, ">= 30 M/s", "82 M/s per thread", "pyribs 3.2 M/s");
+    insertion(
+        "grid 100x100, genomes of 1000, batches of 10,000",
+        grid,
+        1000,
+        10_000,
+        ">= 8 M/s",
+        "17 M/s per thread",
+        "pyribs 1.05 M/s",
+    );
+    insertion(
+        "grid 100x100, genomes of 100, batches of 1,000",
+        grid,
+        100,
+        1_000,
+        ">= 30 M/s",
+        "82 M/s per thread",
+        "pyribs 3.2 M/s",
+    );
     // Few iterations: the time to make the centroids is measured below.
     let cvt = "kind = \"cvt\"\ncells = 10000\nsamples = 100000\niterations = 3";
-    insertion("CVT of 10,000 in 2-D, genomes of 100, batches of 10,000", cvt, 100, 10_000, ">= 8 M/s", "13 M/s per thread", "pyribs 1.7 M/s");
+    insertion(
+        "CVT of 10,000 in 2-D, genomes of 100, batches of 10,000",
+        cvt,
+        100,
+        10_000,
+        ">= 8 M/s",
+        "13 M/s per thread",
+        "pyribs 1.7 M/s",
+    );
     centroids(2, "<= 1 s", "0.08 s", "pyribs 17.7 s");
     centroids(6, "<= 3 s", "1.2 s", "pyribs 25 s");
     metrics();

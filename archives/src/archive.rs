@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use illume_core::{
-    Archive, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, NOT_OFFERED, Outcome,
-    Result, Status, block,
+    Archive, ArchiveSpec, Axis, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, NOT_OFFERED,
+    Outcome, Result, Status, block,
 };
 use rayon::prelude::*;
 
@@ -32,7 +32,7 @@ enum Division {
     /// A task without a descriptor has one cell.
     Single,
     Grid(Grid),
-    Cvt(Nearest),
+    Cvt(Box<Nearest>),
 }
 
 /// A replicated index of elites by cell, and a shard of their genomes.
@@ -66,7 +66,7 @@ impl CellArchive {
             Cells::Cvt { centroids } => {
                 let lower: Vec<f64> = spec.axes.iter().map(|a| a.lower).collect();
                 let upper: Vec<f64> = spec.axes.iter().map(|a| a.upper).collect();
-                Division::Cvt(Nearest::new(centroids, &lower, &upper))
+                Division::Cvt(Box::new(Nearest::new(centroids, &lower, &upper)))
             }
         };
         let (cells, k) = (spec.capacity, spec.axes.len());
@@ -81,7 +81,15 @@ impl CellArchive {
             owner: vec![0; cells],
         };
         let shard = Shard::new(cells, genome_dim, lineage);
-        Ok(CellArchive { spec, division, outside, elites, shard, winner: vec![NONE; cells], touched: Vec::new() })
+        Ok(CellArchive {
+            spec,
+            division,
+            outside,
+            elites,
+            shard,
+            winner: vec![NONE; cells],
+            touched: Vec::new(),
+        })
     }
 
     pub(crate) fn shard(&self) -> &Shard {
@@ -96,15 +104,11 @@ impl CellArchive {
         }
         if self.outside == Outside::Reject && !self.spec.axes.is_empty() {
             for (row, cell) in descriptors.chunks_exact(self.spec.axes.len()).zip(cells) {
-                if self.is_outside(row) {
+                if is_outside(self.spec.axes.iter(), row) {
                     *cell = -1;
                 }
             }
         }
-    }
-
-    fn is_outside(&self, descriptor: &[f64]) -> bool {
-        self.spec.axes.iter().zip(descriptor).any(|(a, &x)| x < a.lower || x > a.upper)
     }
 
     /// Finds each cell's winner among the rows and fills in the report's columns; `touched` and `winner` are left for the caller.
@@ -114,10 +118,14 @@ impl CellArchive {
         report.outcome.resize(fitness.len(), 0);
         report.gain.resize(fitness.len(), 0.0);
         let results = report.outcome.iter_mut().zip(&mut report.gain);
-        for (row, (((&status, &cell), &f), (outcome, gain))) in status.iter().zip(cells).zip(fitness).zip(results).enumerate() {
+        for (row, (((&status, &cell), &f), (outcome, gain))) in
+            status.iter().zip(cells).zip(fitness).zip(results).enumerate()
+        {
             (*outcome, *gain) = (Outcome::Invalid as u8, 0.0);
             // A negative cell is a huge number.
-            let Some(&elite) = elites.get(cell as usize) else { continue };
+            let Some(&elite) = elites.get(cell as usize) else {
+                continue;
+            };
             if status != Status::Ok as u8 || !f.is_finite() {
                 continue;
             }
@@ -140,6 +148,46 @@ impl CellArchive {
     }
 }
 
+/// Rows that were evaluated and offered, and whose descriptor lies outside the bounds.
+fn count_outside(axes: &[Axis], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
+    match axes {
+        [] => 0,
+        [a] => count_fixed([a], descriptors, status, cells),
+        [a, b] => count_fixed([a, b], descriptors, status, cells),
+        _ => {
+            let rows = descriptors.chunks_exact(axes.len()).zip(status).zip(cells);
+            let outside = rows.filter(|((row, status), cell)| counts(**status, **cell) && is_outside(axes.iter(), row));
+            outside.count()
+        }
+    }
+}
+
+#[inline(always)]
+fn counts(status: u8, cell: i64) -> bool {
+    (status == Status::Ok as u8) & (cell != NOT_OFFERED)
+}
+
+fn count_fixed<const K: usize>(axes: [&Axis; K], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
+    let bounds = axes.map(|a| (a.lower, a.upper));
+    illume_core::simd_dispatch!(
+        fn [const K: usize](bounds: [(f64, f64); K], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
+            let mut count = 0u64;
+            for ((row, &status), &cell) in descriptors.chunks_exact(K).zip(status).zip(cells) {
+                let mut outside = false;
+                for d in 0..K {
+                    outside |= (row[d] < bounds[d].0) | (row[d] > bounds[d].1);
+                }
+                count += u64::from(outside & counts(status, cell));
+            }
+            count as usize
+        }
+    )
+}
+
+fn is_outside<'a>(axes: impl Iterator<Item = &'a Axis>, descriptor: &[f64]) -> bool {
+    axes.zip(descriptor).any(|(a, &x)| x < a.lower || x > a.upper)
+}
+
 fn locate_nearest(nearest: &Nearest, descriptors: &[f64], cells: &mut [i64]) {
     let k = nearest.dims();
     let mut found = [0u32; 256];
@@ -148,7 +196,10 @@ fn locate_nearest(nearest: &Nearest, descriptors: &[f64], cells: &mut [i64]) {
         found.fill(0);
         if points.iter().all(|x| x.is_finite()) {
             nearest.find(points, found);
-            cells.iter_mut().zip(found).for_each(|(cell, found)| *cell = i64::from(*found));
+            cells
+                .iter_mut()
+                .zip(found)
+                .for_each(|(cell, found)| *cell = i64::from(*found));
             continue;
         }
         for (point, cell) in points.chunks_exact(k).zip(cells) {
@@ -190,7 +241,9 @@ impl<'a> Columns<'a> {
         for (name, width) in [("descriptor", k), ("parents", 2)] {
             let given = rows.find(name).map_or(0, |c| c.width);
             if given != width {
-                return Err(Error::failed(format!("column '{name}' is {given} wide, the archive needs {width}")));
+                return Err(Error::failed(format!(
+                    "column '{name}' is {given} wide, the archive needs {width}"
+                )));
             }
         }
         Ok(columns)
@@ -216,7 +269,9 @@ impl Archive for CellArchive {
         if cells.len() < 2 * LOCATE_CHUNK || k == 0 {
             return self.locate_rows(descriptors, cells);
         }
-        let chunks = descriptors.par_chunks(LOCATE_CHUNK * k).zip(cells.par_chunks_mut(LOCATE_CHUNK));
+        let chunks = descriptors
+            .par_chunks(LOCATE_CHUNK * k)
+            .zip(cells.par_chunks_mut(LOCATE_CHUNK));
         chunks.for_each(|(points, cells)| self.locate_rows(points, cells));
     }
 
@@ -243,14 +298,7 @@ impl Archive for CellArchive {
         self.shard.accepts(genomes)?;
 
         self.contest(status, columns.cell, columns.fitness, report);
-        report.outside = match k {
-            0 => 0,
-            _ => {
-                let rows = columns.descriptor.chunks_exact(k).zip(status).zip(columns.cell);
-                let offered = rows.filter(|((_, status), cell)| **status == Status::Ok as u8 && **cell != NOT_OFFERED);
-                offered.filter(|((descriptor, _), _)| self.is_outside(descriptor)).count()
-            }
-        };
+        report.outside = count_outside(&self.spec.axes, columns.descriptor, status, columns.cell);
         report.kept.clear();
         for &cell in &self.touched {
             let cell = cell as usize;
@@ -294,25 +342,38 @@ impl Archive for CellArchive {
         let generation: &[i64] = rows.get("generation")?;
         let own = block(total, comm.rank(), size);
         if genomes.rows() != own.len() {
-            return Err(Error::failed(format!("{} genomes for the {} rows of this rank", genomes.rows(), own.len())));
+            return Err(Error::failed(format!(
+                "{} genomes for the {} rows of this rank",
+                genomes.rows(),
+                own.len()
+            )));
         }
         self.shard.accepts(genomes)?;
         let mut seen = vec![false; self.spec.capacity];
         for (&cell, fitness) in columns.cell.iter().zip(columns.fitness) {
             match seen.get_mut(cell as usize) {
                 Some(seen) if !*seen && fitness.is_finite() => *seen = true,
-                Some(_) => return Err(Error::failed(format!("cell {cell} has two elites, or one of fitness {fitness}"))),
-                None => return Err(Error::failed(format!("cell {cell} of an archive of {} cells", seen.len()))),
+                Some(_) => {
+                    return Err(Error::failed(format!(
+                        "cell {cell} has two elites, or one of fitness {fitness}"
+                    )));
+                }
+                None => {
+                    return Err(Error::failed(format!(
+                        "cell {cell} of an archive of {} cells",
+                        seen.len()
+                    )));
+                }
             }
         }
         self.shard.clear();
         self.elites.filled.clear();
         self.elites.fitness.fill(f64::NAN);
-        for row in 0..total {
+        for (row, &generation) in generation.iter().enumerate() {
             let cell = columns.cell[row] as usize;
             self.elites.filled.push(cell as u32);
             columns.copy(row, cell, k, &mut self.elites);
-            self.elites.generation[cell] = generation[row];
+            self.elites.generation[cell] = generation;
             self.elites.owner[cell] = owner(total, row, size);
             if own.contains(&row) {
                 self.shard.put(cell, row - own.start);

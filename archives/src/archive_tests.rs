@@ -37,18 +37,40 @@ fn rows(cells: &[i64], fitness: &[f64]) -> Batch {
 }
 
 fn genomes(n: usize) -> Genomes {
-    Genomes::Dense(Dense { dim: 2, data: (0..2 * n).map(|i| i as f32).collect() })
+    Genomes::Dense(Dense {
+        dim: 2,
+        data: (0..2 * n).map(|i| i as f32).collect(),
+    })
 }
 
 fn insert(archive: &mut CellArchive, rows: &Batch, generation: u64) -> InsertReport {
     let mut report = InsertReport::default();
-    solo(|comm| archive.insert(rows, 0..rows.rows(), &genomes(rows.rows()), generation, comm, &mut report)).unwrap();
+    solo(|comm| {
+        archive.insert(
+            rows,
+            0..rows.rows(),
+            &genomes(rows.rows()),
+            generation,
+            comm,
+            &mut report,
+        )
+    })
+    .unwrap();
     report
 }
 
 fn genome_of(archive: &CellArchive, cell: u32) -> Vec<f32> {
     let mut inbox = Inbox::default();
-    solo(|comm| archive.fetch(&[], &[], comm, &mut inbox).unwrap().genome(cell).unwrap().dense().unwrap().to_vec())
+    solo(|comm| {
+        archive
+            .fetch(&[], &[], comm, &mut inbox)
+            .unwrap()
+            .genome(cell)
+            .unwrap()
+            .dense()
+            .unwrap()
+            .to_vec()
+    })
 }
 
 /// Trap: survivors chosen over old and new rows, other columns gathered from the new rows alone.
@@ -57,16 +79,23 @@ fn genome_of(archive: &CellArchive, cell: u32) -> Vec<f32> {
 fn an_elite_is_one_whole_row() {
     let mut archive = grid(&[5], 2);
     insert(&mut archive, &rows(&[0, 1, 2, 3], &[1.0, 5.0, 1.0, 1.0]), 0);
-    insert(&mut archive, &rows(&[3, 2, 1, 2, 2, 4], &[9.0, 7.0, 2.0, 7.0, 3.0, 0.0]), 1);
+    insert(
+        &mut archive,
+        &rows(&[3, 2, 1, 2, 2, 4], &[9.0, 7.0, 2.0, 7.0, 3.0, 0.0]),
+        1,
+    );
     let expected = [(0, 0, 0), (1, 1, 0), (2, 1, 1), (3, 0, 1), (4, 5, 1)];
     for (cell, row, generation) in expected {
         let e = archive.elites();
         assert_eq!(e.seed[cell], row as u64);
-        assert_eq!(e.operator[cell], row as i32);
+        assert_eq!(e.operator[cell], row);
         assert_eq!(e.descriptor[cell], row as f64 / 100.0);
         assert_eq!(e.parents[2 * cell..2 * cell + 2], [2 * row as i64, 2 * row as i64 + 1]);
         assert_eq!(e.generation[cell], generation);
-        assert_eq!(genome_of(&archive, cell as u32), [2.0 * row as f32, 2.0 * row as f32 + 1.0]);
+        assert_eq!(
+            genome_of(&archive, cell as u32),
+            [2.0 * row as f32, 2.0 * row as f32 + 1.0]
+        );
     }
     assert_eq!(archive.elites().filled, [0, 1, 2, 3, 4]);
 }
@@ -75,7 +104,11 @@ fn an_elite_is_one_whole_row() {
 fn an_elite_is_replaced_only_by_a_strictly_better_one() {
     let mut archive = grid(&[5], 2);
     insert(&mut archive, &rows(&[0, 0, 0], &[1.0, 2.0, 2.0]), 0);
-    assert_eq!(archive.elites().seed[0], 1, "the best of the batch, then the lowest row");
+    assert_eq!(
+        archive.elites().seed[0],
+        1,
+        "the best of the batch, then the lowest row"
+    );
     let report = insert(&mut archive, &rows(&[0, 0], &[2.0, 1.5]), 1);
     assert_eq!(archive.elites().generation[0], 0);
     assert_eq!(report.outcome, [Outcome::Rejected as u8; 2]);
@@ -99,10 +132,18 @@ fn nan_infinite_failed_and_homeless_rows_are_never_inserted() {
 fn outcomes_and_gains_compare_with_the_archive_before_the_batch() {
     let mut archive = grid(&[5], 2);
     insert(&mut archive, &rows(&[1], &[2.0]), 0);
-    let report = insert(&mut archive, &rows(&[3, 1, 1, 3, 1, 0], &[-1.0, 1.0, 3.0, -2.0, 5.0, 0.0]), 1);
+    let report = insert(
+        &mut archive,
+        &rows(&[3, 1, 1, 3, 1, 0], &[-1.0, 1.0, 3.0, -2.0, 5.0, 0.0]),
+        1,
+    );
     assert_eq!(report.outcome, [3, 1, 2, 3, 2, 3]);
     assert_eq!(report.gain, [3.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
-    assert_eq!(report.kept, [0, 4, 5], "in the order in which their cells were first touched");
+    assert_eq!(
+        report.kept,
+        [0, 4, 5],
+        "in the order in which their cells were first touched"
+    );
     assert_eq!(archive.elites().filled, [1, 3, 0]);
 }
 
@@ -114,8 +155,30 @@ fn rows_outside_the_bounds_are_counted_and_refused_if_told() {
         archive.locate(&[1.5, 0.5, 1.0], &mut cells);
         assert_eq!(cells, [cell, 2, 4]);
         let mut batch = rows(&cells, &[1.0, 2.0, 3.0]);
-        batch.get_mut::<f64>("descriptor").unwrap().copy_from_slice(&[1.5, 0.5, 1.0]);
+        batch
+            .get_mut::<f64>("descriptor")
+            .unwrap()
+            .copy_from_slice(&[1.5, 0.5, 1.0]);
         assert_eq!(insert(&mut archive, &batch, 0).outside, 1);
+    }
+}
+
+#[test]
+fn rows_that_are_not_offered_are_neither_inserted_nor_counted_as_outside() {
+    for k in 1..=3 {
+        let mut archive = grid(&vec![2; k], 2);
+        let mut batch = rows(&[0, NOT_OFFERED, -1], &[1.0; 3]);
+        let mut wide = Batch::new();
+        batch
+            .columns()
+            .iter()
+            .filter(|c| c.name != "descriptor")
+            .for_each(|c| wide.push_column(c.clone()));
+        wide.push("descriptor", k, "", "", vec![7.0; 3 * k]);
+        batch = wide;
+        let report = insert(&mut archive, &batch, 0);
+        assert_eq!((report.outside, report.outcome), (2, vec![3, 0, 0]));
+        assert_eq!(archive.elites().filled, [0]);
     }
 }
 
@@ -130,14 +193,29 @@ fn misfitting_columns_blocks_and_genomes_are_errors() {
         (&lacking, 0..1, genomes(1), "'cell'"),
         (&good, 0..1, genomes(1), "block"),
         (&good, 0..2, genomes(1), "1 genomes"),
-        (&good, 0..2, Genomes::Dense(Dense { dim: 3, data: vec![0.0; 6] }), "3 genes"),
+        (
+            &good,
+            0..2,
+            Genomes::Dense(Dense {
+                dim: 3,
+                data: vec![0.0; 6],
+            }),
+            "3 genes",
+        ),
     ] {
         let result = solo(|comm| archive.insert(rows, block, &genomes, 0, comm, &mut report));
         let message = result.unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     }
     let mut inbox = Inbox::default();
-    let message = solo(|comm| archive.fetch(&[], &[], comm, &mut inbox).unwrap().genomes(&[3]).unwrap_err().to_string());
+    let message = solo(|comm| {
+        archive
+            .fetch(&[], &[], comm, &mut inbox)
+            .unwrap()
+            .genomes(&[3])
+            .unwrap_err()
+            .to_string()
+    });
     assert!(message.contains("cell 3"), "{message}");
 }
 
@@ -164,7 +242,14 @@ fn summary(archive: &CellArchive, comm: &dyn Comm) -> Summary {
     let genomes = fetched.genomes(mine).unwrap();
     let bits = e.fitness.iter().map(|f| f.to_bits()).collect();
     let genomes = genomes.iter().map(|g| format!("{g:?}")).collect();
-    (e.filled.clone(), bits, e.seed.clone(), e.generation.clone(), e.parents.clone(), genomes)
+    (
+        e.filled.clone(),
+        bits,
+        e.seed.clone(),
+        e.generation.clone(),
+        e.parents.clone(),
+        genomes,
+    )
 }
 
 fn evolve(comm: &dyn Comm, lineage: bool) -> CellArchive {
@@ -194,11 +279,19 @@ fn each_rank_gets_the_genomes_it_wants_in_order_with_repeats() {
             let mut inbox = Inbox::default();
             let bounds = [0, 40, 40, 90];
             let fetched = archive.fetch(&wanted, &bounds, comm, &mut inbox).unwrap();
-            let got = fetched.genomes(&wanted[bounds[comm.rank()]..bounds[comm.rank() + 1]]).unwrap();
+            let got = fetched
+                .genomes(&wanted[bounds[comm.rank()]..bounds[comm.rank() + 1]])
+                .unwrap();
             got.iter().map(|g| format!("{g:?}")).collect::<Vec<_>>()
         });
         assert_eq!(received.iter().map(Vec::len).collect::<Vec<_>>(), [40, 0, 50]);
-        assert!(received.concat().iter().zip(&wanted).all(|(genome, cell)| genome == by_cell[cell]));
+        assert!(
+            received
+                .concat()
+                .iter()
+                .zip(&wanted)
+                .all(|(genome, cell)| genome == by_cell[cell])
+        );
     }
 }
 
@@ -207,7 +300,11 @@ fn a_rank_stores_the_genomes_it_owns_and_no_others() {
     let usage = ranks(3, |comm| {
         let archive = evolve(comm, false);
         let owned = archive.elites();
-        let owned = owned.filled.iter().filter(|c| owned.owner[**c as usize] as usize == comm.rank()).count();
+        let owned = owned
+            .filled
+            .iter()
+            .filter(|c| owned.owner[**c as usize] as usize == comm.rank())
+            .count();
         assert_eq!(archive.shard.usage().0, owned);
         archive.shard.usage()
     });
@@ -225,12 +322,44 @@ fn restoring_gives_the_same_archive_and_refuses_what_does_not_fit() {
         let mut rows = Batch::new();
         rows.push("cell", 1, "", "", cells.iter().map(|&c| c as i64).collect());
         rows.push("fitness", 1, "", "", cells.iter().map(|&c| e.fitness[c]).collect());
-        rows.push("descriptor", 2, "", "", cells.iter().flat_map(|&c| e.descriptor[2 * c..2 * c + 2].to_vec()).collect());
-        rows.push("generation", 1, "", "", cells.iter().map(|&c| e.generation[c]).collect());
+        rows.push(
+            "descriptor",
+            2,
+            "",
+            "",
+            cells
+                .iter()
+                .flat_map(|&c| e.descriptor[2 * c..2 * c + 2].to_vec())
+                .collect(),
+        );
+        rows.push(
+            "generation",
+            1,
+            "",
+            "",
+            cells.iter().map(|&c| e.generation[c]).collect(),
+        );
         rows.push("operator", 1, "", "", cells.iter().map(|&c| e.operator[c]).collect());
-        rows.push("parents", 2, "", "", cells.iter().flat_map(|&c| e.parents[2 * c..2 * c + 2].to_vec()).collect());
+        rows.push(
+            "parents",
+            2,
+            "",
+            "",
+            cells
+                .iter()
+                .flat_map(|&c| e.parents[2 * c..2 * c + 2].to_vec())
+                .collect(),
+        );
         rows.push("seed", 1, "", "", cells.iter().map(|&c| e.seed[c]).collect());
-        let bounds: Vec<usize> = (0..=3).map(|r| if r == 3 { cells.len() } else { block(cells.len(), r, 3).start }).collect();
+        let bounds: Vec<usize> = (0..=3)
+            .map(|r| {
+                if r == 3 {
+                    cells.len()
+                } else {
+                    block(cells.len(), r, 3).start
+                }
+            })
+            .collect();
         let mut inbox = Inbox::default();
         let fetched = from.fetch(&e.filled, &bounds, comm, &mut inbox).unwrap();
         let fetched = fetched.genomes(&e.filled[own.clone()]).unwrap();
@@ -293,10 +422,20 @@ fn random_batches_with_ties_end_as_in_a_naive_archive() {
             }
         }
     }
-    assert!(archive.elites().filled.iter().map(|c| i64::from(*c)).eq(naive.filled.iter().copied()));
+    assert!(
+        archive
+            .elites()
+            .filled
+            .iter()
+            .map(|c| i64::from(*c))
+            .eq(naive.filled.iter().copied())
+    );
     for (&cell, (fitness, seed, generation, genes)) in &naive.elites {
         let (e, c) = (archive.elites(), cell as usize);
-        assert_eq!((e.fitness[c], e.seed[c], e.generation[c]), (*fitness, *seed, *generation as i64));
+        assert_eq!(
+            (e.fitness[c], e.seed[c], e.generation[c]),
+            (*fitness, *seed, *generation as i64)
+        );
         assert_eq!(&genome_of(&archive, cell as u32), genes);
     }
 }
@@ -304,7 +443,12 @@ fn random_batches_with_ties_end_as_in_a_naive_archive() {
 #[test]
 fn cvt_cells_are_those_of_the_nearest_centroid() {
     let centroids = vec![0.1, 0.1, 0.9, 0.9, 0.1, 0.9];
-    let spec = ArchiveSpec { kind: "cvt".into(), cells: Cells::Cvt { centroids }, capacity: 3, ..spec(&[1, 1]) };
+    let spec = ArchiveSpec {
+        kind: "cvt".into(),
+        cells: Cells::Cvt { centroids },
+        capacity: 3,
+        ..spec(&[1, 1])
+    };
     let archive = CellArchive::from_spec(&spec, 2, false).unwrap();
     let mut cells = [9; 5];
     archive.locate(&[0.0, 0.0, 0.5, 0.5, 0.2, 3.0, f64::NAN, 0.0, 1.0, 1.0], &mut cells);

@@ -55,7 +55,13 @@ fn cached(setting: &Setting, folder: Option<&Path>) -> Vec<f64> {
 fn key(setting: &Setting) -> Vec<u8> {
     let mut key = b"illume centroids".to_vec();
     let k = setting.lower.len();
-    let numbers = [kmeans::VERSION, setting.cells as u64, setting.samples as u64, setting.iterations as u64, setting.seed];
+    let numbers = [
+        kmeans::VERSION,
+        setting.cells as u64,
+        setting.samples as u64,
+        setting.iterations as u64,
+        setting.seed,
+    ];
     let bounds = setting.lower.iter().chain(&setting.upper).map(|x| x.to_bits());
     for number in numbers.into_iter().chain([k as u64]).chain(bounds) {
         key.extend_from_slice(&number.to_le_bytes());
@@ -64,7 +70,9 @@ fn key(setting: &Setting) -> Vec<u8> {
 }
 
 fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(bytes.len() as u64, |h, &b| mix64(h ^ u64::from(b)).wrapping_add(0x9e37_79b9_7f4a_7c15))
+    bytes.iter().fold(bytes.len() as u64, |h, &b| {
+        mix64(h ^ u64::from(b)).wrapping_add(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 /// The file is key, centroids, and the hash of both.
@@ -102,7 +110,14 @@ mod tests {
     use super::*;
 
     fn setting() -> Setting {
-        Setting { cells: 20, samples: 500, iterations: 10, seed: 1, lower: vec![0.0, 0.0], upper: vec![1.0, 2.0] }
+        Setting {
+            cells: 20,
+            samples: 500,
+            iterations: 10,
+            seed: 1,
+            lower: vec![0.0, 0.0],
+            upper: vec![1.0, 2.0],
+        }
     }
 
     fn entries(folder: &Path) -> Vec<PathBuf> {
@@ -128,12 +143,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let others = [
             Setting { cells: 21, ..setting() },
-            Setting { samples: 501, ..setting() },
-            Setting { iterations: 11, ..setting() },
+            Setting {
+                samples: 501,
+                ..setting()
+            },
+            Setting {
+                iterations: 11,
+                ..setting()
+            },
             Setting { seed: 2, ..setting() },
-            Setting { lower: vec![0.0, -1.0], ..setting() },
-            Setting { upper: vec![1.0, 3.0], ..setting() },
-            Setting { lower: vec![0.0; 3], upper: vec![1.0; 3], ..setting() },
+            Setting {
+                lower: vec![0.0, -1.0],
+                ..setting()
+            },
+            Setting {
+                upper: vec![1.0, 3.0],
+                ..setting()
+            },
+            Setting {
+                lower: vec![0.0; 3],
+                upper: vec![1.0; 3],
+                ..setting()
+            },
         ];
         cached(&setting(), Some(folder.path()));
         for (i, other) in others.iter().enumerate() {

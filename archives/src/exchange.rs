@@ -22,12 +22,17 @@ pub(crate) fn fetch<'a>(
     let elites = archive.elites();
     let ascending = bounds.windows(2).all(|w| w[0] <= w[1]);
     if bounds.len() != size + 1 || !ascending || bounds.last().is_some_and(|&end| end > cells.len()) {
-        return Err(Error::failed(format!("bounds {bounds:?} do not divide {} cells among {size} ranks", cells.len())));
+        return Err(Error::failed(format!(
+            "bounds {bounds:?} do not divide {} cells among {size} ranks",
+            cells.len()
+        )));
     }
     // The index is replicated, so that all ranks fail here or none does.
     for &cell in cells {
         if elites.fitness.get(cell as usize).is_none_or(|f| f.is_nan()) {
-            return Err(Error::failed(format!("the genome of cell {cell} was asked for, which is empty")));
+            return Err(Error::failed(format!(
+                "the genome of cell {cell} was asked for, which is empty"
+            )));
         }
     }
     let mine = &cells[bounds[rank]..bounds[rank + 1]];
@@ -36,16 +41,27 @@ pub(crate) fn fetch<'a>(
         shard.get(cell as usize).ok_or_else(missing)
     };
     let from = |owner: usize, wanted: &[u32]| -> Vec<u32> {
-        let mut list: Vec<u32> =
-            wanted.iter().copied().filter(|&c| elites.owner[c as usize] as usize == owner).collect();
+        let mut list: Vec<u32> = wanted
+            .iter()
+            .copied()
+            .filter(|&c| elites.owner[c as usize] as usize == owner)
+            .collect();
         list.sort_unstable();
         list.dedup();
         list
     };
     let outgoing: Vec<Vec<u32>> = (0..size)
-        .map(|r| if r == rank { Vec::new() } else { from(rank, &cells[bounds[r]..bounds[r + 1]]) })
+        .map(|r| {
+            if r == rank {
+                Vec::new()
+            } else {
+                from(rank, &cells[bounds[r]..bounds[r + 1]])
+            }
+        })
         .collect();
-    let incoming: Vec<Vec<u32>> = (0..size).map(|r| if r == rank { Vec::new() } else { from(r, mine) }).collect();
+    let incoming: Vec<Vec<u32>> = (0..size)
+        .map(|r| if r == rank { Vec::new() } else { from(r, mine) })
+        .collect();
     inbox.genomes = match shard.dim() {
         Some(dim) => Genomes::Dense(exchange_dense(dim, &outgoing, &incoming, stored, comm)?),
         None => Genomes::Lineage(exchange_lineages(&outgoing, &incoming, stored, comm)?),
@@ -112,7 +128,10 @@ fn exchange_lineages<'a>(
     }
     let receive: Vec<usize> = incoming.iter().map(|list| list.len() * 8).collect();
     let lengths = comm.all_to_all(&lengths, &receive)?;
-    let receive: Vec<usize> = lengths.iter().map(|bytes| 12 * read_u64(bytes).sum::<u64>() as usize).collect();
+    let receive: Vec<usize> = lengths
+        .iter()
+        .map(|bytes| 12 * read_u64(bytes).sum::<u64>() as usize)
+        .collect();
     let parts = comm.all_to_all(&send, &receive)?;
     let mut lineages = Lineages::new();
     for (lengths, bytes) in lengths.iter().zip(&parts) {
@@ -123,7 +142,11 @@ fn exchange_lineages<'a>(
 
 /// The lengths of lineages as u64, and all their streams followed by all their scales, little-endian.
 pub(crate) fn pack_lineages(lineages: &Lineages) -> (Vec<u8>, Vec<u8>) {
-    let lengths = lineages.offsets.windows(2).flat_map(|w| (w[1] - w[0]).to_le_bytes()).collect();
+    let lengths = lineages
+        .offsets
+        .windows(2)
+        .flat_map(|w| (w[1] - w[0]).to_le_bytes())
+        .collect();
     let mut bytes: Vec<u8> = lineages.streams.iter().flat_map(|s| s.to_le_bytes()).collect();
     push_f32(&lineages.scales, &mut bytes);
     (lengths, bytes)

@@ -1,6 +1,6 @@
 //! The HDF5 file, format version 1: `docs/format.md` describes it for readers in other languages.
 //!
-//! [`write`] leaves either the old file or the new one, whatever happens. [`open`] checks everything it reads, so that a damaged
+//! [`write()`] leaves either the old file or the new one, whatever happens. [`open`] checks everything it reads, so that a damaged
 //! or foreign file is one sentence and never a panic.
 
 mod checkpoint;
@@ -24,7 +24,7 @@ pub(crate) const FORMAT: &str = "illume";
 /// Table of `/state` that belongs to the file itself.
 pub(crate) const OWN_TABLE: &str = "archive";
 
-/// What the root's attributes say; `format` and `format_version` are added by [`write`].
+/// What the root's attributes say; `format` and `format_version` are added by [`write()`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attributes {
     /// Version of the program that wrote the file.

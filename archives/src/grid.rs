@@ -80,13 +80,21 @@ fn any(sides: &[Side], descriptors: &[f64], cells: &mut [i64]) {
 fn locate_one(sides: &[Side], row: &[f64]) -> i64 {
     let (mut cell, mut finite) = (0.0, true);
     for (side, &x) in sides.iter().zip(row) {
-        finite &= x - x == 0.0;
+        finite &= x.is_finite();
         let clipped = if x > side.lower { x } else { side.lower };
         let clipped = if clipped < side.upper { clipped } else { side.upper };
         let along = ((clipped - side.lower) * side.scale).floor();
         cell += (if along < side.last { along } else { side.last }) * side.stride;
     }
-    (if finite { cell } else { -1.0 }) as i64
+    small_integer(if finite { cell } else { -1.0 })
+}
+
+/// A whole number below 2^51 as an integer. (`as` vectorizes badly, since it must heed all other numbers.)
+#[inline(always)]
+fn small_integer(x: f64) -> i64 {
+    /// With this added, the lowest bits of a double are the number itself.
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    (x + SHIFT).to_bits().wrapping_sub(SHIFT.to_bits()) as i64
 }
 
 #[cfg(test)]

@@ -80,13 +80,16 @@ fn samples(setting: &Setting) -> Vec<f64> {
     let k = setting.lower.len();
     let stream = Stream::new(setting.seed, Purpose::Centroids, 0, 0);
     let mut samples = vec![0.0; setting.samples * k];
-    samples.par_chunks_mut(CHUNK * k).enumerate().for_each(|(chunk, points)| {
-        for (i, x) in points.iter_mut().enumerate() {
-            let d = i % k;
-            let u = stream.uniform((chunk * CHUNK * k + i) as u64);
-            *x = (setting.lower[d] + (setting.upper[d] - setting.lower[d]) * u).min(setting.upper[d]);
-        }
-    });
+    samples
+        .par_chunks_mut(CHUNK * k)
+        .enumerate()
+        .for_each(|(chunk, points)| {
+            for (i, x) in points.iter_mut().enumerate() {
+                let d = i % k;
+                let u = stream.uniform((chunk * CHUNK * k + i) as u64);
+                *x = (setting.lower[d] + (setting.upper[d] - setting.lower[d]) * u).min(setting.upper[d]);
+            }
+        });
     samples
 }
 
@@ -112,7 +115,14 @@ mod tests {
     use super::*;
 
     fn setting(cells: usize, samples: usize, k: usize) -> Setting {
-        Setting { cells, samples, iterations: 100, seed: 3, lower: vec![0.0; k], upper: vec![1.0; k] }
+        Setting {
+            cells,
+            samples,
+            iterations: 100,
+            seed: 3,
+            lower: vec![0.0; k],
+            upper: vec![1.0; k],
+        }
     }
 
     /// Mean squared distance of fresh uniform points to their nearest centroid.
@@ -122,7 +132,10 @@ mod tests {
         let mut found = vec![0; points];
         Nearest::new(centroids, &vec![0.0; k], &vec![1.0; k]).find(&x, &mut found);
         let squared = |p: &[f64], c: u32| -> f64 {
-            p.iter().zip(&centroids[c as usize * k..]).map(|(x, c)| (x - c) * (x - c)).sum()
+            p.iter()
+                .zip(&centroids[c as usize * k..])
+                .map(|(x, c)| (x - c) * (x - c))
+                .sum()
         };
         x.chunks_exact(k).zip(found).map(|(p, c)| squared(p, c)).sum::<f64>() / points as f64
     }
@@ -145,9 +158,18 @@ mod tests {
         let base = setting(50, 2000, 2);
         let first = centroids(&base);
         for other in [
-            Setting { seed: 4, ..base.clone() },
-            Setting { samples: 2001, ..base.clone() },
-            Setting { iterations: 3, ..base.clone() },
+            Setting {
+                seed: 4,
+                ..base.clone()
+            },
+            Setting {
+                samples: 2001,
+                ..base.clone()
+            },
+            Setting {
+                iterations: 3,
+                ..base.clone()
+            },
         ] {
             assert_ne!(first, centroids(&other));
         }

@@ -8,6 +8,7 @@ mod grid;
 mod kmeans;
 pub mod metrics;
 mod nearest;
+mod pages;
 mod registry;
 mod store;
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub struct Metrics {
 }
 
 /// Partial sums; cell c belongs to lane c modulo this.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// Measures an archive from the fitness of each cell's elite, NaN for an empty cell (`Elites::fitness`).
 ///
@@ -26,10 +26,18 @@ pub fn measure(fitness: &[f64], qd_offset: f64) -> Metrics {
     let count = sums.filled as f64;
     Metrics {
         filled: sums.filled,
-        coverage: if fitness.is_empty() { 0.0 } else { count / fitness.len() as f64 },
+        coverage: if fitness.is_empty() {
+            0.0
+        } else {
+            count / fitness.len() as f64
+        },
         qd_score: sums.score,
         max_fitness: if sums.filled == 0 { f64::NAN } else { sums.max },
-        mean_fitness: if sums.filled == 0 { f64::NAN } else { sums.fitness / count },
+        mean_fitness: if sums.filled == 0 {
+            f64::NAN
+        } else {
+            sums.fitness / count
+        },
     }
 }
 
@@ -46,28 +54,29 @@ fn sums(fitness: &[f64], offset: f64) -> Sums {
 
 #[inline(always)]
 fn sums_body(fitness: &[f64], offset: f64) -> Sums {
-    let (mut filled, mut score) = ([0.0; LANES], [0.0; LANES]);
+    let (mut filled, mut score) = ([0u64; LANES], [0.0; LANES]);
     let (mut sum, mut max) = ([0.0; LANES], [f64::NEG_INFINITY; LANES]);
     let mut blocks = fitness.chunks_exact(LANES);
     for block in &mut blocks {
         for l in 0..LANES {
             let (x, full) = (block[l], !block[l].is_nan());
-            filled[l] += if full { 1.0 } else { 0.0 };
-            score[l] += if full { x + offset } else { 0.0 };
-            sum[l] += if full { x } else { 0.0 };
+            let (value, extra) = (if full { x } else { 0.0 }, if full { offset } else { 0.0 });
+            filled[l] += u64::from(full);
+            score[l] += value + extra;
+            sum[l] += value;
             max[l] = if x > max[l] { x } else { max[l] };
         }
     }
     for (l, &x) in blocks.remainder().iter().enumerate() {
         if !x.is_nan() {
-            filled[l] += 1.0;
+            filled[l] += 1;
             score[l] += x + offset;
             sum[l] += x;
             max[l] = if x > max[l] { x } else { max[l] };
         }
     }
     Sums {
-        filled: filled.iter().sum::<f64>() as usize,
+        filled: filled.iter().sum::<u64>() as usize,
         score: score.iter().sum(),
         fitness: sum.iter().sum(),
         max: max.iter().copied().fold(f64::NEG_INFINITY, f64::max),
@@ -87,7 +96,9 @@ mod tests {
 
     #[test]
     fn metrics_equal_a_plain_sum_of_the_filled_cells() {
-        let fitness: Vec<f64> = (0..1003).map(|i| if i % 3 == 0 { f64::NAN } else { -(i as f64) }).collect();
+        let fitness: Vec<f64> = (0..1003)
+            .map(|i| if i % 3 == 0 { f64::NAN } else { -(i as f64) })
+            .collect();
         let m = measure(&fitness, 2000.0);
         let full: Vec<f64> = fitness.iter().copied().filter(|x| !x.is_nan()).collect();
         assert_eq!(m.filled, full.len());

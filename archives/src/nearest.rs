@@ -39,7 +39,11 @@ impl Nearest {
             3 => Table::new(centroids, lower, upper, boxes).map(AnyTable::Three),
             _ => None,
         };
-        Nearest { k, tree: Tree::new(centroids, k), table }
+        Nearest {
+            k,
+            tree: Tree::new(centroids, k),
+            table,
+        }
     }
 
     /// Number of the centroid nearest to each of `points`, `[rows, k]`. Points must be finite. `found` brings a guess for each
@@ -101,7 +105,9 @@ mod tests {
 
     fn uniform(index: u64, n: usize, lower: f64, upper: f64) -> Vec<f64> {
         let stream = Stream::new(9, Purpose::Centroids, 1, index);
-        (0..n).map(|i| lower + (upper - lower) * stream.uniform(i as u64)).collect()
+        (0..n)
+            .map(|i| lower + (upper - lower) * stream.uniform(i as u64))
+            .collect()
     }
 
     #[test]
@@ -109,8 +115,18 @@ mod tests {
         for k in 1..=8 {
             for cells in [1, 2, 9, 100, 2000] {
                 let centroids = uniform(k as u64, cells * k, -1.0, 3.0);
-                check(&centroids, &uniform(100 + k as u64, 2000 * k, -1.0, 3.0), &vec![-1.0; k], &vec![3.0; k]);
-                check(&centroids, &uniform(200 + k as u64, 200 * k, -9.0, 9.0), &vec![-1.0; k], &vec![3.0; k]);
+                check(
+                    &centroids,
+                    &uniform(100 + k as u64, 2000 * k, -1.0, 3.0),
+                    &vec![-1.0; k],
+                    &vec![3.0; k],
+                );
+                check(
+                    &centroids,
+                    &uniform(200 + k as u64, 200 * k, -9.0, 9.0),
+                    &vec![-1.0; k],
+                    &vec![3.0; k],
+                );
             }
         }
     }
@@ -121,7 +137,10 @@ mod tests {
             let side = 5usize;
             let cells = side.pow(k as u32);
             let coordinate = |i: usize, d: usize| (i / side.pow(d as u32) % side) as f64;
-            let centroids: Vec<f64> = (0..cells).rev().flat_map(|i| (0..k).map(move |d| coordinate(i, d))).collect();
+            let centroids: Vec<f64> = (0..cells)
+                .rev()
+                .flat_map(|i| (0..k).map(move |d| coordinate(i, d)))
+                .collect();
             // Corners, edges and faces of the lattice's cells: up to 2^k centroids are equally near.
             let fine = 2 * side + 1;
             let points: Vec<f64> = (0..fine.pow(k as u32))
@@ -137,8 +156,14 @@ mod tests {
         let mut clustered = uniform(2, 4000, 0.4, 0.4001);
         clustered.extend(uniform(3, 20, 0.0, 1.0));
         check(&clustered, &uniform(4, 2000, 0.0, 1.0), &[0.0; 2], &[1.0; 2]);
-        let flat: Vec<f64> = uniform(5, 1000, 0.0, 1.0).chunks(2).flat_map(|p| [p[0] * 1e-6, p[1] * 1e6]).collect();
-        let points: Vec<f64> = uniform(6, 1000, 0.0, 1.0).chunks(2).flat_map(|p| [p[0] * 1e-6, p[1] * 1e6]).collect();
+        let flat: Vec<f64> = uniform(5, 1000, 0.0, 1.0)
+            .chunks(2)
+            .flat_map(|p| [p[0] * 1e-6, p[1] * 1e6])
+            .collect();
+        let points: Vec<f64> = uniform(6, 1000, 0.0, 1.0)
+            .chunks(2)
+            .flat_map(|p| [p[0] * 1e-6, p[1] * 1e6])
+            .collect();
         check(&flat, &points, &[0.0; 2], &[1e-6, 1e6]);
         let far: Vec<f64> = uniform(7, 1000, 1e9, 1e9 + 1e-3);
         check(&far, &uniform(8, 1000, 1e9, 1e9 + 1e-3), &[1e9; 2], &[1e9 + 1e-3; 2]);

@@ -57,7 +57,11 @@ pub fn registry() -> &'static [ArchiveEntry] {
 }
 
 fn outside(word: &str) -> Outside {
-    if word == "reject" { Outside::Reject } else { Outside::Clip }
+    if word == "reject" {
+        Outside::Reject
+    } else {
+        Outside::Clip
+    }
 }
 
 fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
@@ -69,8 +73,14 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     };
     if shape.len() != k {
         let message = match k {
-            0 => format!("{shape:?} has {} numbers, but the task has no descriptor: leave it out", shape.len()),
-            _ => format!("{shape:?} has {} numbers, the task's descriptor has {k} axes: one is needed for each", shape.len()),
+            0 => format!(
+                "{shape:?} has {} numbers, but the task has no descriptor: leave it out",
+                shape.len()
+            ),
+            _ => format!(
+                "{shape:?} has {} numbers, the task's descriptor has {k} axes: one is needed for each",
+                shape.len()
+            ),
         };
         return Err(Error::config("archive", "shape", message));
     }
@@ -79,22 +89,43 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         return Err(Error::config("archive", "shape", message));
     };
     check_axes(config.axes)?;
-    build("grid", Cells::Grid { shape }, capacity, outside(&params.outside), config)
+    build(
+        "grid",
+        Cells::Grid { shape },
+        capacity,
+        outside(&params.outside),
+        config,
+    )
 }
 
 fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     let params: CvtParams = params::read(config.archive, "archive", &["kind"])?;
     if config.axes.is_empty() {
-        return build("cvt", Cells::Cvt { centroids: Vec::new() }, 1, outside(&params.outside), config);
+        return build(
+            "cvt",
+            Cells::Cvt { centroids: Vec::new() },
+            1,
+            outside(&params.outside),
+            config,
+        );
     }
     if params.cells > params.samples {
-        let message = format!("{} cells need at least as many samples, there are {}", params.cells, params.samples);
+        let message = format!(
+            "{} cells need at least as many samples, there are {}",
+            params.cells, params.samples
+        );
         return Err(Error::config("archive", "samples", message));
     }
     check_axes(config.axes)?;
     let seed = u64::try_from(params.seed).unwrap_or(config.seed);
     let centroids = cvt::centroids(&params, seed, config.axes);
-    build("cvt", Cells::Cvt { centroids }, params.cells, outside(&params.outside), config)
+    build(
+        "cvt",
+        Cells::Cvt { centroids },
+        params.cells,
+        outside(&params.outside),
+        config,
+    )
 }
 
 fn build(
@@ -105,8 +136,19 @@ fn build(
     config: &ArchiveConfig<'_>,
 ) -> Result<Box<dyn Archive>> {
     let (axes, qd_offset) = (config.axes.to_vec(), config.qd_offset);
-    let spec = ArchiveSpec { kind: kind.into(), axes, cells, capacity, qd_offset };
-    Ok(Box::new(CellArchive::new(spec, outside, config.genome_dim, config.lineage)?))
+    let spec = ArchiveSpec {
+        kind: kind.into(),
+        axes,
+        cells,
+        capacity,
+        qd_offset,
+    };
+    Ok(Box::new(CellArchive::new(
+        spec,
+        outside,
+        config.genome_dim,
+        config.lineage,
+    )?))
 }
 
 /// The product of a shape, if it is a possible number of cells.
@@ -144,7 +186,10 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
         }
     };
     if capacity != Some(spec.capacity) {
-        return Err(Error::input(format!("an archive of {} cells over {k} axes does not fit its cells", spec.capacity)));
+        return Err(Error::input(format!(
+            "an archive of {} cells over {k} axes does not fit its cells",
+            spec.capacity
+        )));
     }
     Ok(())
 }
@@ -177,8 +222,19 @@ mod tests {
 
     #[test]
     fn a_grid_has_about_ten_thousand_cells_unless_told() {
-        for (k, cells) in [(0, 1), (1, 10_000), (2, 10_000), (3, 22 * 22 * 22), (4, 10_000), (20, 1 << 20)] {
-            assert_eq!(try_build("kind = \"grid\"", &unit(k)).unwrap().spec().capacity, cells, "{k} axes");
+        for (k, cells) in [
+            (0, 1),
+            (1, 10_000),
+            (2, 10_000),
+            (3, 22 * 22 * 22),
+            (4, 10_000),
+            (20, 1 << 20),
+        ] {
+            assert_eq!(
+                try_build("kind = \"grid\"", &unit(k)).unwrap().spec().capacity,
+                cells,
+                "{k} axes"
+            );
         }
     }
 
@@ -198,7 +254,11 @@ mod tests {
             ("kind = \"grid\"\nshape = [10]", 2, "2 axes"),
             ("kind = \"grid\"\nshape = [10, 10]", 0, "no descriptor"),
             ("kind = \"grid\"\nshape = [100000, 100000]", 2, "2^31"),
-            ("kind = \"grid\"\nshape = [2147483648, 2147483648, 2147483648]", 3, "2^31"),
+            (
+                "kind = \"grid\"\nshape = [2147483648, 2147483648, 2147483648]",
+                3,
+                "2^31",
+            ),
             ("kind = \"grid\"\nshape = [0, 3]", 2, "archive.shape"),
             ("kind = \"grid\"\nshape = [-1, 3]", 2, "archive.shape"),
             ("kind = \"grid\"\nshapes = [3, 3]", 2, "did you mean \"shape\""),

@@ -1,13 +1,15 @@
 //! The genomes that this rank stores: a slot for each elite it owns.
 //!
-//! Dense genomes live in pages of about a megabyte that are allocated as cells fill, so that an empty archive of many
+//! Dense genomes live in pages of some megabytes that are allocated as cells fill, so that an empty archive of many
 //! cells costs nothing and a growing one never moves a genome.
 
 use illume_core::{Error, GenomeRef, Genomes, Result, Scratch};
 use rayon::prelude::*;
 
-/// Floats of a page, at least; one genome if that is more.
-const PAGE_FLOATS: usize = 1 << 18;
+use crate::pages::{HUGE, Page};
+
+/// Huge pages of a page of large genomes: little is lost where a genome does not fill its last one.
+const LARGE: usize = 8;
 
 /// Bytes below which a copy is not worth a second thread.
 const PARALLEL_BYTES: usize = 1 << 19;
@@ -17,8 +19,14 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 enum Form {
     /// A page has `1 << shift` rows.
-    Dense { dim: usize, shift: u32, pages: Vec<Vec<f32>> },
-    Lineage { rows: Vec<(Vec<u64>, Vec<f32>)> },
+    Dense {
+        dim: usize,
+        shift: u32,
+        pages: Vec<Page>,
+    },
+    Lineage {
+        rows: Vec<(Vec<u64>, Vec<f32>)>,
+    },
 }
 
 /// One genome to be stored: row `row` of the genomes at hand goes to `slot`.
@@ -46,7 +54,11 @@ impl Shard {
         let form = if lineage {
             Form::Lineage { rows: Vec::new() }
         } else {
-            Form::Dense { dim, shift: (PAGE_FLOATS / dim.max(1)).max(1).ilog2(), pages: Vec::new() }
+            Form::Dense {
+                dim,
+                shift: rows_per_page(dim, cells).ilog2(),
+                pages: Vec::new(),
+            }
         };
         Shard {
             form,
@@ -83,11 +95,17 @@ impl Shard {
             Form::Dense { dim, .. } => format!("genomes of {dim} genes"),
             Form::Lineage { .. } => "lineages".to_string(),
         };
-        Err(Error::failed(format!("the archive stores {wanted}, {given} were offered to it")))
+        Err(Error::failed(format!(
+            "the archive stores {wanted}, {given} were offered to it"
+        )))
     }
 
     pub(crate) fn dim(&self) -> Option<usize> {
-        if let Form::Dense { dim, .. } = self.form { Some(dim) } else { None }
+        if let Form::Dense { dim, .. } = self.form {
+            Some(dim)
+        } else {
+            None
+        }
     }
 
     /// Notes that row `row` of the genomes to come belongs to `cell`; [`Shard::copy`] does the copying.
@@ -130,7 +148,7 @@ impl Shard {
             Form::Dense { dim, shift, pages } => {
                 let (dim, per_page) = (*dim, 1 << *shift);
                 while pages.len() * per_page < self.used as usize {
-                    pages.push(vec![0.0; per_page * dim]);
+                    pages.push(Page::new(per_page * dim));
                 }
                 if self.jobs.len() * dim * size_of::<f32>() < PARALLEL_BYTES {
                     let mut scratch = Scratch::default();
@@ -141,26 +159,31 @@ impl Shard {
                     }
                     return;
                 }
-                sort_by_page(&mut self.jobs, &mut self.by_page, &mut self.page_ends, pages.len(), per_page);
+                sort_by_page(
+                    &mut self.jobs,
+                    &mut self.by_page,
+                    &mut self.page_ends,
+                    pages.len(),
+                    per_page,
+                );
                 let (jobs, ends) = (&self.by_page, &self.page_ends);
-                pages.par_iter_mut().with_max_len(1).enumerate().for_each_init(Scratch::default, |scratch, (p, page)| {
-                    let first = if p == 0 { 0 } else { ends[p - 1] };
-                    for job in &jobs[first..ends[p]] {
-                        let at = job.slot as usize % per_page;
-                        page[at * dim..(at + 1) * dim].copy_from_slice(genomes.genes(job.row as usize, scratch));
-                    }
-                });
+                pages.par_iter_mut().with_max_len(1).enumerate().for_each_init(
+                    Scratch::default,
+                    |scratch, (p, page)| {
+                        let first = if p == 0 { 0 } else { ends[p - 1] };
+                        for job in &jobs[first..ends[p]] {
+                            let at = job.slot as usize % per_page;
+                            page[at * dim..(at + 1) * dim].copy_from_slice(genomes.genes(job.row as usize, scratch));
+                        }
+                    },
+                );
             }
         }
     }
 
     /// The genome of a cell, if this shard stores it.
     pub(crate) fn get(&self, cell: usize) -> Option<GenomeRef<'_>> {
-        let slot = self.slot_of[cell];
-        if slot == NONE {
-            return None;
-        }
-        let slot = slot as usize;
+        let slot = self.slot_of.get(cell).copied().filter(|&slot| slot != NONE)? as usize;
         Some(match &self.form {
             Form::Dense { dim, shift, pages } => {
                 let at = (slot & ((1 << shift) - 1)) * dim;
@@ -178,6 +201,17 @@ impl Shard {
     pub(crate) fn usage(&self) -> (usize, usize) {
         (self.used as usize - self.free.len(), self.used as usize)
     }
+}
+
+/// Genomes of a page: one huge page's worth of small ones, several of large ones, no more than the archive can hold.
+fn rows_per_page(dim: usize, cells: usize) -> usize {
+    let bytes = dim.max(1) * size_of::<f32>();
+    let rows = if bytes * LARGE <= HUGE {
+        HUGE / bytes
+    } else {
+        HUGE * LARGE / bytes
+    };
+    rows.clamp(1, cells.next_power_of_two())
 }
 
 /// Counting sort of the jobs by page, leaving `jobs` empty; `ends[p]` is one past the last job of page p.
@@ -208,7 +242,10 @@ mod tests {
     #[test]
     fn released_slots_are_used_again() {
         let mut shard = Shard::new(4, 2, false);
-        let genomes = Genomes::Dense(Dense { dim: 2, data: vec![1.0, 2.0, 3.0, 4.0] });
+        let genomes = Genomes::Dense(Dense {
+            dim: 2,
+            data: vec![1.0, 2.0, 3.0, 4.0],
+        });
         shard.put(3, 0);
         shard.copy(&genomes);
         shard.release(3);
@@ -229,14 +266,20 @@ mod tests {
         shard.copy(&genomes);
         for i in 0..rows {
             let genes = shard.get(rows - 1 - i).unwrap().dense().unwrap();
-            assert_eq!((genes[0], genes[dim - 1]), ((i * dim) as f32, (i * dim + dim - 1) as f32));
+            assert_eq!(
+                (genes[0], genes[dim - 1]),
+                ((i * dim) as f32, (i * dim + dim - 1) as f32)
+            );
         }
     }
 
     #[test]
     fn genomes_of_another_form_or_size_are_refused() {
         let shard = Shard::new(4, 2, false);
-        let three = Genomes::Dense(Dense { dim: 3, data: vec![0.0; 3] });
+        let three = Genomes::Dense(Dense {
+            dim: 3,
+            data: vec![0.0; 3],
+        });
         let message = shard.accepts(&three).unwrap_err().to_string();
         assert!(message.contains("2 genes") && message.contains("3 genes"), "{message}");
         assert!(Shard::new(4, 2, true).accepts(&three).is_err());

@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::{Arc, Barrier, Mutex};
 
-use illume_core::{Archive, ArchiveSpec, Batch, Comm, Dense, Genomes, InsertReport, Lineages, Purpose, Result, Stream, block};
+use illume_core::{
+    Archive, ArchiveSpec, Batch, Comm, Dense, Genomes, InsertReport, Lineages, Purpose, Result, Stream, block,
+};
 
 use crate::CellArchive;
 
@@ -24,7 +26,14 @@ impl Threads {
     fn exchange(&self, send: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         self.shared.slots.lock().unwrap()[self.rank] = send;
         self.shared.barrier.wait();
-        let received = self.shared.slots.lock().unwrap().iter().map(|row| row[self.rank].clone()).collect();
+        let received = self
+            .shared
+            .slots
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|row| row[self.rank].clone())
+            .collect();
         self.shared.barrier.wait();
         received
     }
@@ -53,23 +62,35 @@ impl Comm for Threads {
 
     fn all_to_all(&self, send: &[Vec<u8>], receive: &[usize]) -> Result<Vec<Vec<u8>>> {
         let received = self.exchange(send.to_vec());
-        assert!(received.iter().map(Vec::len).eq(receive.iter().copied()), "a rank expects other bytes than are sent");
+        assert!(
+            received.iter().map(Vec::len).eq(receive.iter().copied()),
+            "a rank expects other bytes than are sent"
+        );
         Ok(received)
     }
 
     fn any(&self, word: u64) -> Result<u64> {
         let received = self.exchange(vec![word.to_le_bytes().to_vec(); self.size]);
-        Ok(received.iter().fold(0, |all, b| all | u64::from_le_bytes(b[..].try_into().unwrap())))
+        Ok(received
+            .iter()
+            .fold(0, |all, b| all | u64::from_le_bytes(b[..].try_into().unwrap())))
     }
 }
 
 /// Runs `work` on `size` ranks at once; results in rank order.
 pub(crate) fn ranks<T: Send>(size: usize, work: impl Fn(&dyn Comm) -> T + Sync) -> Vec<T> {
-    let shared = Arc::new(Shared { barrier: Barrier::new(size), slots: Mutex::new(vec![Vec::new(); size]) });
+    let shared = Arc::new(Shared {
+        barrier: Barrier::new(size),
+        slots: Mutex::new(vec![Vec::new(); size]),
+    });
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..size)
             .map(|rank| {
-                let comm = Threads { rank, size, shared: shared.clone() };
+                let comm = Threads {
+                    rank,
+                    size,
+                    shared: shared.clone(),
+                };
                 let work = &work;
                 scope.spawn(move || work(&comm))
             })
@@ -80,8 +101,15 @@ pub(crate) fn ranks<T: Send>(size: usize, work: impl Fn(&dyn Comm) -> T + Sync) 
 
 /// Calls `work` with a communicator of one rank.
 pub(crate) fn solo<T>(work: impl FnOnce(&dyn Comm) -> T) -> T {
-    let shared = Arc::new(Shared { barrier: Barrier::new(1), slots: Mutex::new(vec![Vec::new()]) });
-    work(&Threads { rank: 0, size: 1, shared })
+    let shared = Arc::new(Shared {
+        barrier: Barrier::new(1),
+        slots: Mutex::new(vec![Vec::new()]),
+    });
+    work(&Threads {
+        rank: 0,
+        size: 1,
+        shared,
+    })
 }
 
 /// Evaluated candidates of a generation, the same on every rank: coarse fitness so that ties abound, some invalid.
@@ -89,13 +117,37 @@ pub(crate) fn random_rows(generation: u64, n: usize, k: usize) -> Batch {
     let at = |index| Stream::new(11, Purpose::Variation, generation, index);
     let (a, b) = (at(0), at(1));
     let mut rows = Batch::new();
-    rows.push("status", 1, "", "", (0..n).map(|i| u8::from(a.below(i as u64, 20) == 0)).collect());
-    rows.push("fitness", 1, "", "", (0..n).map(|i| b.below(i as u64, 8) as f64 - 4.0).collect());
-    rows.push("descriptor", k, "", "", (0..n * k).map(|i| at(2).uniform(i as u64) * 1.2 - 0.1).collect());
+    rows.push(
+        "status",
+        1,
+        "",
+        "",
+        (0..n).map(|i| u8::from(a.below(i as u64, 20) == 0)).collect(),
+    );
+    rows.push(
+        "fitness",
+        1,
+        "",
+        "",
+        (0..n).map(|i| b.below(i as u64, 8) as f64 - 4.0).collect(),
+    );
+    rows.push(
+        "descriptor",
+        k,
+        "",
+        "",
+        (0..n * k).map(|i| at(2).uniform(i as u64) * 1.2 - 0.1).collect(),
+    );
     rows.push("cell", 1, "", "", vec![0i64; n]);
     rows.push("seed", 1, "", "", (0..n).map(|i| at(3).word64(i as u64)).collect());
     rows.push("operator", 1, "", "", (0..n).map(|i| (i % 3) as i32).collect());
-    rows.push("parents", 2, "", "", (0..2 * n).map(|i| at(4).below(i as u64, 2) as i64 - 1).collect());
+    rows.push(
+        "parents",
+        2,
+        "",
+        "",
+        (0..2 * n).map(|i| at(4).below(i as u64, 2) as i64 - 1).collect(),
+    );
     rows
 }
 
@@ -103,12 +155,17 @@ pub(crate) fn random_rows(generation: u64, n: usize, k: usize) -> Batch {
 pub(crate) fn random_genomes(generation: u64, block: Range<usize>, dim: usize, lineage: bool) -> Genomes {
     let gene = |row: usize, j: usize| (generation * 1_000_000 + (row * dim + j) as u64) as f32;
     if !lineage {
-        return Genomes::Dense(Dense { dim, data: block.flat_map(|r| (0..dim).map(move |j| gene(r, j))).collect() });
+        return Genomes::Dense(Dense {
+            dim,
+            data: block.flat_map(|r| (0..dim).map(move |j| gene(r, j))).collect(),
+        });
     }
     let mut lineages = Lineages::new();
     for row in block {
         let length = 1 + (row + generation as usize) % 5;
-        let streams: Vec<u64> = (0..length).map(|s| (generation << 32) + (row * 10 + s) as u64).collect();
+        let streams: Vec<u64> = (0..length)
+            .map(|s| (generation << 32) + (row * 10 + s) as u64)
+            .collect();
         let scales: Vec<f32> = (0..length).map(|s| gene(row, s)).collect();
         lineages.push(&streams, &scales);
     }
@@ -126,7 +183,9 @@ pub(crate) fn evolve(comm: &dyn Comm, spec: &ArchiveSpec, dim: usize, lineage: b
         rows.get_mut("cell").unwrap().copy_from_slice(&cells);
         let own = block(101, comm.rank(), comm.size());
         let genomes = random_genomes(generation, own.clone(), dim, lineage);
-        archive.insert(&rows, own, &genomes, generation, comm, &mut report).unwrap();
+        archive
+            .insert(&rows, own, &genomes, generation, comm, &mut report)
+            .unwrap();
     }
     archive
 }

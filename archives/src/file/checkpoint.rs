@@ -66,7 +66,16 @@ pub fn read_checkpoint(path: &Path, comm: &dyn Comm) -> Result<Checkpoint> {
         state.solution = Some(source.batch()?);
     }
     let genomes = Route::new(&rows, comm)?.genomes(file.as_ref(), genome_dim, lineage, comm)?;
-    Ok(Checkpoint { attributes, spec, genome_dim, lineage, rows, genomes, history, state })
+    Ok(Checkpoint {
+        attributes,
+        spec,
+        genome_dim,
+        lineage,
+        rows,
+        genomes,
+        history,
+        state,
+    })
 }
 
 const FINE: u64 = 0;
@@ -74,12 +83,21 @@ const INPUT: u64 = 1;
 const FAILED: u64 = 2;
 
 fn pack_error(error: &Error, sink: &mut Sink) {
-    sink.number(if matches!(error, Error::Failed(_)) { FAILED } else { INPUT });
+    sink.number(if matches!(error, Error::Failed(_)) {
+        FAILED
+    } else {
+        INPUT
+    });
     sink.text(&error.to_string());
 }
 
 fn pack(file: &ArchiveFile, sink: &mut Sink) -> Result<()> {
-    let none = || Error::input(format!("{}: is no checkpoint: it has no group /state", file.path().display()));
+    let none = || {
+        Error::input(format!(
+            "{}: is no checkpoint: it has no group /state",
+            file.path().display()
+        ))
+    };
     let state = file.state()?.ok_or_else(none)?;
     sink.number(FINE);
     sink.attributes(&file.attributes);
@@ -122,7 +140,11 @@ impl Route {
         let own = self.blocks[comm.rank()].clone();
         let mut dense = vec![0.0f32; if lineage { 0 } else { own.len() * dim }];
         let mut steps: Vec<(Vec<u64>, Vec<f32>)> = vec![Default::default(); if lineage { own.len() } else { 0 }];
-        let piece = if lineage { LINEAGES } else { (PIECE_BYTES / (4 * dim.max(1))).max(1) };
+        let piece = if lineage {
+            LINEAGES
+        } else {
+            (PIECE_BYTES / (4 * dim.max(1))).max(1)
+        };
         for first in (0..self.position.len()).step_by(piece) {
             let rows = first..(first + piece).min(self.position.len());
             let read = file.map(|f| f.genomes(rows.clone())).transpose();
@@ -146,7 +168,9 @@ impl Route {
             return Ok(Genomes::Dense(Dense { dim, data: dense }));
         }
         let mut lineages = Lineages::new();
-        steps.iter().for_each(|(streams, scales)| lineages.push(streams, scales));
+        steps
+            .iter()
+            .for_each(|(streams, scales)| lineages.push(streams, scales));
         Ok(Genomes::Lineage(lineages))
     }
 
@@ -159,18 +183,32 @@ impl Route {
         self.blocks.iter().map(share).collect()
     }
 
-    fn send_dense(&self, genomes: Option<&Genomes>, rows: Range<usize>, floats: usize, comm: &dyn Comm) -> Result<Vec<f32>> {
+    fn send_dense(
+        &self,
+        genomes: Option<&Genomes>,
+        rows: Range<usize>,
+        floats: usize,
+        comm: &dyn Comm,
+    ) -> Result<Vec<f32>> {
         let mut send = vec![Vec::new(); comm.size()];
         if let Some(Genomes::Dense(d)) = genomes {
             for (bytes, share) in send.iter_mut().zip(self.shares(rows)) {
-                share.iter().for_each(|&i| push_f32(&d.data[i * d.dim..(i + 1) * d.dim], bytes));
+                share
+                    .iter()
+                    .for_each(|&i| push_f32(&d.data[i * d.dim..(i + 1) * d.dim], bytes));
             }
         }
         let parts = comm.all_to_all(&send, &from_first(floats * 4, comm))?;
         Ok(read_f32(&parts[0]).collect())
     }
 
-    fn send_lineages(&self, genomes: Option<&Genomes>, rows: Range<usize>, mine: usize, comm: &dyn Comm) -> Result<Lineages> {
+    fn send_lineages(
+        &self,
+        genomes: Option<&Genomes>,
+        rows: Range<usize>,
+        mine: usize,
+        comm: &dyn Comm,
+    ) -> Result<Lineages> {
         let (mut lengths, mut send) = (vec![Vec::new(); comm.size()], vec![Vec::new(); comm.size()]);
         if let Some(Genomes::Lineage(all)) = genomes {
             for (rank, share) in self.shares(rows).iter().enumerate() {
@@ -180,7 +218,12 @@ impl Route {
             }
         }
         let lengths = comm.all_to_all(&lengths, &from_first(mine * 8, comm))?;
-        let lengths: Vec<u64> = lengths[0].as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+        let lengths: Vec<u64> = lengths[0]
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| u64::from_le_bytes(*b))
+            .collect();
         let bytes = 12 * lengths.iter().sum::<u64>() as usize;
         let parts = comm.all_to_all(&send, &from_first(bytes, comm))?;
         let mut lineages = Lineages::new();

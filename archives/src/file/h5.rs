@@ -24,10 +24,15 @@ const MOST_DEFLATION: u64 = 1100;
 pub(super) fn cause(error: &hdf5::Error) -> String {
     let frames: Vec<String> = match error {
         hdf5::Error::Internal(message) => return message.clone(),
-        other => other.stack().map(|s| s.iter().map(|f| f.desc().to_string()).collect()).unwrap_or_default(),
+        other => other
+            .stack()
+            .map(|s| s.iter().map(|f| f.desc().to_string()).collect())
+            .unwrap_or_default(),
     };
     // The operating system's own words, where they are: "... errno = 28, error message = 'No space left on device', ...".
-    let system = frames.iter().find_map(|f| f.split("error message = '").nth(1)?.split('\'').next());
+    let system = frames
+        .iter()
+        .find_map(|f| f.split("error message = '").nth(1)?.split('\'').next());
     match (system, frames.last()) {
         (Some(words), _) => words.to_lowercase(),
         (None, Some(last)) => last.clone(),
@@ -42,12 +47,19 @@ fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
 }
 
 pub(super) fn put_text(place: &Location, name: &str, value: &str) -> hdf5::Result<()> {
-    place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
+    place
+        .new_attr::<VarLenUnicode>()
+        .create(name)?
+        .write_scalar(&unicode(value)?)
 }
 
 pub(super) fn put_texts(place: &Location, name: &str, values: &[String]) -> hdf5::Result<()> {
     let values: Vec<VarLenUnicode> = values.iter().map(|v| unicode(v)).collect::<hdf5::Result<_>>()?;
-    place.new_attr::<VarLenUnicode>().shape(values.len()).create(name)?.write_raw(&values)
+    place
+        .new_attr::<VarLenUnicode>()
+        .shape(values.len())
+        .create(name)?
+        .write_raw(&values)
 }
 
 pub(super) fn put_number<T: H5Type>(place: &Location, name: &str, value: T) -> hdf5::Result<()> {
@@ -55,7 +67,11 @@ pub(super) fn put_number<T: H5Type>(place: &Location, name: &str, value: T) -> h
 }
 
 pub(super) fn put_numbers<T: H5Type>(place: &Location, name: &str, values: &[T]) -> hdf5::Result<()> {
-    place.new_attr::<T>().shape(values.len()).create(name)?.write_raw(values)
+    place
+        .new_attr::<T>()
+        .shape(values.len())
+        .create(name)?
+        .write_raw(values)
 }
 
 fn string(value: &VarLenUnicode) -> hdf5::Result<String> {
@@ -83,7 +99,11 @@ pub(super) fn get_number<T: H5Type>(place: &Location, name: &str) -> hdf5::Resul
 
 pub(super) fn get_numbers<T: H5Type>(place: &Location, name: &str) -> hdf5::Result<Vec<T>> {
     let attribute = place.attr(name)?;
-    if attribute.size() == 0 { Ok(Vec::new()) } else { attribute.read_raw() }
+    if attribute.size() == 0 {
+        Ok(Vec::new())
+    } else {
+        attribute.read_raw()
+    }
 }
 
 /// A group under construction: knows its compression and the dimensions it has named so far.
@@ -100,7 +120,11 @@ impl Maker {
     pub(super) fn new(parent: &Group, name: &str, compress: u8, description: &str) -> hdf5::Result<Maker> {
         let group = parent.create_group(name)?;
         put_text(&group, "description", description)?;
-        Ok(Maker { group, compress, dimensions: HashMap::new() })
+        Ok(Maker {
+            group,
+            compress,
+            dimensions: HashMap::new(),
+        })
     }
 
     /// An empty dataset of this shape, described and with its axes named. `chunked` ones are written piece by piece.
@@ -129,7 +153,12 @@ impl Maker {
         for (axis, ((dimension, meaning), &length)) in axes.iter().zip(shape).enumerate() {
             if !self.dimensions.contains_key(*dimension) {
                 // Never written to, so that it takes no room.
-                let scale = self.group.new_dataset::<u8>().shape(length).obj_track_times(false).create(*dimension)?;
+                let scale = self
+                    .group
+                    .new_dataset::<u8>()
+                    .shape(length)
+                    .obj_track_times(false)
+                    .create(*dimension)?;
                 put_text(&scale, "description", meaning)?;
                 scales::make(&scale, dimension, false)?;
                 self.dimensions.insert(dimension.to_string(), scale);
@@ -142,7 +171,11 @@ impl Maker {
     /// A dimension whose positions have names.
     pub(super) fn named_dimension(&mut self, name: &str, description: &str, labels: &[String]) -> hdf5::Result<()> {
         let labels: Vec<VarLenUnicode> = labels.iter().map(|l| unicode(l)).collect::<hdf5::Result<_>>()?;
-        let builder = self.group.new_dataset::<VarLenUnicode>().shape(labels.len()).obj_track_times(false);
+        let builder = self
+            .group
+            .new_dataset::<VarLenUnicode>()
+            .shape(labels.len())
+            .obj_track_times(false);
         let scale = builder.create(name)?;
         scale.write_raw(&labels)?;
         put_text(&scale, "description", description)?;
@@ -218,12 +251,18 @@ pub(super) fn dataset(group: &Group, name: &str, file_bytes: u64) -> Result<Data
     if !group.link_exists(name) {
         return Err(format!("the dataset {path} is missing"));
     }
-    let dataset = group.dataset(name).map_err(|e| format!("{path} is damaged ({})", cause(&e)))?;
+    let dataset = group
+        .dataset(name)
+        .map_err(|e| format!("{path} is damaged ({})", cause(&e)))?;
     let size = dataset.dtype().map_err(|e| cause(&e))?.size() as u128;
-    let shape = dataset.get_shape().map_err(|e| format!("{path} is damaged ({})", cause(&e)))?;
+    let shape = dataset
+        .get_shape()
+        .map_err(|e| format!("{path} is damaged ({})", cause(&e)))?;
     let claimed = shape.iter().fold(size, |product, &n| product.saturating_mul(n as u128));
     if claimed > u128::from(file_bytes) * u128::from(MOST_DEFLATION) + (1 << 20) {
-        return Err(format!("the dataset {path} claims {claimed} bytes, more than the file can hold"));
+        return Err(format!(
+            "the dataset {path} claims {claimed} bytes, more than the file can hold"
+        ));
     }
     Ok(dataset)
 }
@@ -257,11 +296,17 @@ pub(super) fn values<T: H5Type + Element>(
     if shape.contains(&0) {
         return Ok(Vec::new());
     }
-    dataset.read_raw().map_err(|e| format!("the dataset {} cannot be read ({})", dataset.name(), cause(&e)))
+    dataset
+        .read_raw()
+        .map_err(|e| format!("the dataset {} cannot be read ({})", dataset.name(), cause(&e)))
 }
 
 fn type_name(dataset: &Dataset) -> String {
-    dataset.dtype().ok().and_then(|t| t.to_descriptor().ok()).map_or("of an unknown type".into(), |t| t.to_string())
+    dataset
+        .dtype()
+        .ok()
+        .and_then(|t| t.to_descriptor().ok())
+        .map_or("of an unknown type".into(), |t| t.to_string())
 }
 
 /// A table that [`Maker::table`] wrote.
@@ -277,7 +322,11 @@ pub(super) fn read_table(group: &Group, file_bytes: u64) -> Result<Batch, Proble
             _ => return Err(format!("the dataset {} has {} axes", dataset.name(), shape.len())),
         };
         if !table.columns().is_empty() && rows != table.rows() {
-            return Err(format!("the dataset {} has {rows} rows, others have {}", dataset.name(), table.rows()));
+            return Err(format!(
+                "the dataset {} has {rows} rows, others have {}",
+                dataset.name(),
+                table.rows()
+            ));
         }
         let data = read_data(&dataset)?;
         let unit = get_text(&dataset, "units").unwrap_or_default();
@@ -285,7 +334,13 @@ pub(super) fn read_table(group: &Group, file_bytes: u64) -> Result<Batch, Proble
         if table.columns().is_empty() {
             table.resize(rows);
         }
-        let column = Column { name, width, unit, description, data };
+        let column = Column {
+            name,
+            width,
+            unit,
+            description,
+            data,
+        };
         if table.find(&column.name).is_some() {
             return Err(format!("the group {} lists '{}' twice", group.name(), column.name));
         }
@@ -324,5 +379,11 @@ fn read_data(dataset: &Dataset) -> Result<Data, Problem> {
         .or_else(|| read::<u64>(dataset))
         .or_else(|| read::<f32>(dataset))
         .or_else(|| read::<f64>(dataset))
-        .unwrap_or_else(|| Err(format!("the dataset {} holds {}, which no column does", dataset.name(), type_name(dataset))))
+        .unwrap_or_else(|| {
+            Err(format!(
+                "the dataset {} holds {}, which no column does",
+                dataset.name(),
+                type_name(dataset)
+            ))
+        })
 }

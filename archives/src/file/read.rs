@@ -44,7 +44,10 @@ pub fn open(path: &Path) -> Result<ArchiveFile> {
     if about.is_dir() {
         return Err(refuse("is a folder, an archive file (.h5) was expected"));
     }
-    raw.by_ref().take(8).read_to_end(&mut start).map_err(|e| refuse(&e.to_string()))?;
+    raw.by_ref()
+        .take(8)
+        .read_to_end(&mut start)
+        .map_err(|e| refuse(&e.to_string()))?;
     if start != SIGNATURE {
         let what = if start.is_empty() {
             "is empty"
@@ -80,11 +83,15 @@ fn read_parts(path: &Path, file: File, bytes: u64) -> std::result::Result<Archiv
     let spec = read_spec(&group(&file, "cells")?, bytes)?;
     let elites_group = group(&file, "elites")?;
     let elites = read_elites(&elites_group, &spec, bytes)?;
-    let operators = elites_group.dataset("operator").and_then(|d| h5::get_texts(&d, "operators"));
+    let operators = elites_group
+        .dataset("operator")
+        .and_then(|d| h5::get_texts(&d, "operators"));
     attributes.operators = operators.map_err(|_| "/elites/operator has no attribute 'operators'".to_string())?;
-    let attribute = |name: &str, e: hdf5::Error| format!("/elites has no usable attribute '{name}' ({})", h5::cause(&e));
+    let attribute =
+        |name: &str, e: hdf5::Error| format!("/elites has no usable attribute '{name}' ({})", h5::cause(&e));
     let genome_dim: u64 = h5::get_number(&elites_group, "genome_dim").map_err(|e| attribute("genome_dim", e))?;
-    let genome_dim = usize::try_from(genome_dim).map_err(|_| format!("a genome of {genome_dim} genes is impossible"))?;
+    let genome_dim =
+        usize::try_from(genome_dim).map_err(|_| format!("a genome of {genome_dim} genes is impossible"))?;
     let form = h5::get_text(&elites_group, "genome_form").map_err(|e| attribute("genome_form", e))?;
     let lineage = match form.as_str() {
         "dense" => false,
@@ -98,7 +105,17 @@ fn read_parts(path: &Path, file: File, bytes: u64) -> std::result::Result<Archiv
     }
     let history = h5::read_table(&group(&file, "history")?, bytes)?;
     let path = path.to_path_buf();
-    Ok(ArchiveFile { attributes, spec, genome_dim, lineage, elites, history, path, file, bytes })
+    Ok(ArchiveFile {
+        attributes,
+        spec,
+        genome_dim,
+        lineage,
+        elites,
+        history,
+        path,
+        file,
+        bytes,
+    })
 }
 
 fn group(file: &File, name: &str) -> std::result::Result<Group, String> {
@@ -137,7 +154,9 @@ fn read_spec(cells: &Group, bytes: u64) -> std::result::Result<ArchiveSpec, Stri
     if units.len() != k || lower.len() != k || upper.len() != k {
         return Err("/cells has names, units and bounds for different numbers of axes".into());
     }
-    let axes = (0..k).map(|i| Axis::new(&names[i], &units[i], lower[i], upper[i])).collect();
+    let axes = (0..k)
+        .map(|i| Axis::new(&names[i], &units[i], lower[i], upper[i]))
+        .collect();
     let kind = h5::get_text(cells, "kind").map_err(|e| missing("kind", e))?;
     let count: u64 = h5::get_number(cells, "count").map_err(|e| missing("count", e))?;
     let capacity = usize::try_from(count).unwrap_or(usize::MAX);
@@ -148,15 +167,32 @@ fn read_spec(cells: &Group, bytes: u64) -> std::result::Result<ArchiveSpec, Stri
     let cells = match kind.as_str() {
         "grid" => {
             let shape = h5::get_numbers::<u64>(cells, "shape").map_err(|e| missing("shape", e))?;
-            Cells::Grid { shape: shape.iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect() }
+            Cells::Grid {
+                shape: shape
+                    .iter()
+                    .map(|&n| usize::try_from(n).unwrap_or(usize::MAX))
+                    .collect(),
+            }
         }
         "cvt" => {
             let rows = if k == 0 { 0 } else { capacity };
-            Cells::Cvt { centroids: h5::values(cells, "centroids", &[rows, k], bytes)? }
+            Cells::Cvt {
+                centroids: h5::values(cells, "centroids", &[rows, k], bytes)?,
+            }
         }
-        other => return Err(format!("has an archive of the unknown kind '{other}'; known are grid, cvt")),
+        other => {
+            return Err(format!(
+                "has an archive of the unknown kind '{other}'; known are grid, cvt"
+            ));
+        }
     };
-    let spec = ArchiveSpec { kind, axes, cells, capacity, qd_offset };
+    let spec = ArchiveSpec {
+        kind,
+        axes,
+        cells,
+        capacity,
+        qd_offset,
+    };
     registry::check_spec(&spec).map_err(|e| format!("/cells is damaged: {e}"))?;
     Ok(spec)
 }
@@ -172,7 +208,10 @@ fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Re
     let descriptor: Vec<f64> = h5::values(group, "descriptor", &[n, k], bytes)?;
     let parents: Vec<i64> = h5::values(group, "parents", &[n, 2], bytes)?;
     if cell.iter().any(|&c| c < 0 || c >= spec.capacity as i64) {
-        return Err(format!("/elites/cell has a number outside of the {} cells", spec.capacity));
+        return Err(format!(
+            "/elites/cell has a number outside of the {} cells",
+            spec.capacity
+        ));
     }
     if !cell.is_sorted_by(|a, b| a < b) {
         return Err("/elites/cell is not in rising order".into());
@@ -184,16 +223,37 @@ fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Re
         return Err(format!("/elites/descriptor is {} in row {}", descriptor[at], at / k));
     }
     if parents.iter().any(|&p| p < -1 || p >= spec.capacity as i64) {
-        return Err(format!("/elites/parents has a number outside of the {} cells", spec.capacity));
+        return Err(format!(
+            "/elites/parents has a number outside of the {} cells",
+            spec.capacity
+        ));
     }
     let mut elites = Batch::new();
     elites.push("cell", 1, "", "number of the cell", cell);
     elites.push("fitness", 1, "", "fitness, to be maximized", fitness);
     elites.push("descriptor", k, "", "descriptor", descriptor);
-    elites.push("generation", 1, "", "generation at which it was found", h5::values::<i64>(group, "generation", &[n], bytes)?);
-    elites.push("operator", 1, "", "variation operator that made it", h5::values::<i32>(group, "operator", &[n], bytes)?);
+    elites.push(
+        "generation",
+        1,
+        "",
+        "generation at which it was found",
+        h5::values::<i64>(group, "generation", &[n], bytes)?,
+    );
+    elites.push(
+        "operator",
+        1,
+        "",
+        "variation operator that made it",
+        h5::values::<i32>(group, "operator", &[n], bytes)?,
+    );
     elites.push("parents", 2, "", "cells of its parents, -1 for none", parents);
-    elites.push("seed", 1, "", "evaluation seed", h5::values::<u64>(group, "seed", &[n], bytes)?);
+    elites.push(
+        "seed",
+        1,
+        "",
+        "evaluation seed",
+        h5::values::<u64>(group, "seed", &[n], bytes)?,
+    );
     Ok(elites)
 }
 
@@ -222,7 +282,10 @@ impl ArchiveFile {
     pub fn metrics(&self) -> Metrics {
         let mut by_cell = vec![f64::NAN; self.spec.capacity];
         if let (Ok(cells), Ok(fitness)) = (self.elites.get::<i64>("cell"), self.elites.get::<f64>("fitness")) {
-            cells.iter().zip(fitness).for_each(|(&cell, &f)| by_cell[cell as usize] = f);
+            cells
+                .iter()
+                .zip(fitness)
+                .for_each(|(&cell, &f)| by_cell[cell as usize] = f);
         }
         measure(&by_cell, self.spec.qd_offset)
     }
@@ -244,15 +307,22 @@ impl ArchiveFile {
             }
             let genome = elites.dataset("genome").map_err(failed)?;
             let part = genome.read_slice_2d::<f32, _>((rows, ..)).map_err(failed)?;
-            return Ok(Genomes::Dense(Dense { dim, data: part.into_raw_vec_and_offset().0 }));
+            return Ok(Genomes::Dense(Dense {
+                dim,
+                data: part.into_raw_vec_and_offset().0,
+            }));
         }
         let offsets = read_offsets(&elites, self.rows(), self.bytes).map_err(|what| self.refuse(&what))?;
         let offsets = &offsets[rows.start..=rows.end];
         let (first, last) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
         let mut lineages = Lineages::new();
         if first < last {
-            let streams = elites.dataset("lineage_streams").and_then(|d| d.read_slice_1d::<u64, _>(first..last));
-            let scales = elites.dataset("lineage_scales").and_then(|d| d.read_slice_1d::<f32, _>(first..last));
+            let streams = elites
+                .dataset("lineage_streams")
+                .and_then(|d| d.read_slice_1d::<u64, _>(first..last));
+            let scales = elites
+                .dataset("lineage_scales")
+                .and_then(|d| d.read_slice_1d::<f32, _>(first..last));
             lineages.streams = streams.map_err(failed)?.into_raw_vec_and_offset().0;
             lineages.scales = scales.map_err(failed)?.into_raw_vec_and_offset().0;
         }
@@ -277,8 +347,15 @@ impl ArchiveFile {
             return Ok(None);
         }
         let failed = |e: hdf5::Error| self.refuse(&format!("the group /state is damaged ({})", h5::cause(&e)));
-        let names = self.file.group("state").and_then(|g| g.member_names()).map_err(failed)?;
-        let mut state = State { tables: Vec::new(), solution: self.solution()? };
+        let names = self
+            .file
+            .group("state")
+            .and_then(|g| g.member_names())
+            .map_err(failed)?;
+        let mut state = State {
+            tables: Vec::new(),
+            solution: self.solution()?,
+        };
         for name in names.into_iter().filter(|n| n != OWN_TABLE) {
             if let Some(table) = self.table(&format!("state/{name}"))? {
                 state.tables.push((name, table));
@@ -310,8 +387,13 @@ impl ArchiveFile {
         if !self.file.link_exists(name) {
             return Ok(None);
         }
-        let group = self.file.group(name).map_err(|e| self.refuse(&format!("/{name} is damaged ({})", h5::cause(&e))))?;
-        h5::read_table(&group, self.bytes).map(Some).map_err(|what| self.refuse(&what))
+        let group = self
+            .file
+            .group(name)
+            .map_err(|e| self.refuse(&format!("/{name} is damaged ({})", h5::cause(&e))))?;
+        h5::read_table(&group, self.bytes)
+            .map(Some)
+            .map_err(|what| self.refuse(&what))
     }
 
     fn refuse(&self, what: &str) -> Error {

@@ -21,7 +21,11 @@ unsafe extern "C" {
 /// # Errors
 /// HDF5's.
 pub(super) fn make(scale: &Dataset, name: &str, coordinates: bool) -> hdf5::Result<()> {
-    let shown = if coordinates { name.to_string() } else { format!("{PURE_DIMENSION}{:10}", scale.size()) };
+    let shown = if coordinates {
+        name.to_string()
+    } else {
+        format!("{PURE_DIMENSION}{:10}", scale.size())
+    };
     let shown = text(&shown)?;
     // SAFETY: the handle is that of an open dataset, the string is terminated and outlives the call, which copies it; the
     // library is not called by another thread meanwhile, since `sync` holds its lock.
@@ -50,5 +54,11 @@ fn text(value: &str) -> hdf5::Result<CString> {
 }
 
 fn check(status: c_int, name: &str) -> hdf5::Result<()> {
-    if status < 0 { Err(hdf5::Error::Internal(format!("cannot make the dimension scale '{name}'"))) } else { Ok(()) }
+    if status < 0 {
+        Err(hdf5::Error::Internal(format!(
+            "cannot make the dimension scale '{name}'"
+        )))
+    } else {
+        Ok(())
+    }
 }

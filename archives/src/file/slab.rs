@@ -14,7 +14,10 @@ pub(super) fn write_rows(dataset: &Dataset, first: usize, dim: usize, values: &[
     let rows = values.len().checked_div(dim).unwrap_or(0);
     let shape = dataset.shape();
     if shape.len() != 2 || shape[1] != dim || rows * dim != values.len() || first + rows > shape[0] {
-        let message = format!("{} values from row {first} on do not fit a dataset of shape {shape:?}", values.len());
+        let message = format!(
+            "{} values from row {first} on do not fit a dataset of shape {shape:?}",
+            values.len()
+        );
         return Err(hdf5::Error::Internal(message));
     }
     if rows == 0 {
@@ -27,7 +30,18 @@ pub(super) fn write_rows(dataset: &Dataset, first: usize, dim: usize, values: &[
     // `values` holds (checked above); the library is locked against other threads by `sync`.
     let status = hdf5::sync::sync(|| unsafe {
         let (space, file_space) = (in_memory.id(), in_file.id());
-        H5Dwrite(dataset.id(), kind.id(), space, file_space, H5P_DEFAULT, values.as_ptr().cast())
+        H5Dwrite(
+            dataset.id(),
+            kind.id(),
+            space,
+            file_space,
+            H5P_DEFAULT,
+            values.as_ptr().cast(),
+        )
     });
-    if status < 0 { Err(hdf5::Error::query().unwrap_or_else(|e| e)) } else { Ok(()) }
+    if status < 0 {
+        Err(hdf5::Error::query().unwrap_or_else(|e| e))
+    } else {
+        Ok(())
+    }
 }

@@ -11,9 +11,20 @@ fn spec(kind: &str) -> ArchiveSpec {
     let axes = vec![Axis::new("speed", "m/s", 0.0, 1.0), Axis::new("height", "m", 0.0, 1.0)];
     let (cells, capacity) = match kind {
         "grid" => (Cells::Grid { shape: vec![6, 7] }, 42),
-        _ => (Cells::Cvt { centroids: (0..60).map(|i| f64::from(i * 7 % 60) / 60.0).collect() }, 30),
+        _ => (
+            Cells::Cvt {
+                centroids: (0..60).map(|i| f64::from(i * 7 % 60) / 60.0).collect(),
+            },
+            30,
+        ),
     };
-    ArchiveSpec { kind: kind.into(), axes, cells, capacity, qd_offset: 4.0 }
+    ArchiveSpec {
+        kind: kind.into(),
+        axes,
+        cells,
+        capacity,
+        qd_offset: 4.0,
+    }
 }
 
 fn attributes() -> Attributes {
@@ -47,7 +58,10 @@ fn state() -> State {
     empty.push("nothing", 2, "m", "no rows", Vec::<u32>::new());
     let mut solution = Batch::new();
     solution.push("genome", 3, "", "the center", vec![0.5f32, -1.0, f32::MAX]);
-    State { tables: vec![("adam".into(), moments), ("queue".into(), empty)], solution: Some(solution) }
+    State {
+        tables: vec![("adam".into(), moments), ("queue".into(), empty)],
+        solution: Some(solution),
+    }
 }
 
 /// Everything that `save` takes but the archive.
@@ -75,7 +89,11 @@ fn save(path: &Path, archive: &CellArchive, case: &Case, comm: &dyn Comm) -> ill
 /// A checkpoint of a small archive, written by one rank.
 fn sample(folder: &TempDir, kind: &str, lineage: bool) -> std::path::PathBuf {
     let path = folder.path().join("checkpoint.h5");
-    let case = Case { lineage, checkpoint: true, compress: 0 };
+    let case = Case {
+        lineage,
+        checkpoint: true,
+        compress: 0,
+    };
     solo(|comm| save(&path, &evolve(comm, &spec(kind), 3, lineage, 6), &case, comm)).unwrap();
     path
 }
@@ -93,28 +111,53 @@ fn genomes_of(archive: &CellArchive, comm: &dyn Comm) -> Vec<String> {
     let mut inbox = Inbox::default();
     let fetched = archive.fetch(&cells, &bounds, comm, &mut inbox).unwrap();
     let mine = &cells[bounds[comm.rank()]..bounds[comm.rank() + 1]];
-    fetched.genomes(mine).unwrap().iter().map(|g| format!("{g:?}")).collect()
+    fetched
+        .genomes(mine)
+        .unwrap()
+        .iter()
+        .map(|g| format!("{g:?}"))
+        .collect()
 }
 
 fn rows_of(genomes: &Genomes) -> Vec<String> {
     let mut scratch = illume_core::Scratch::default();
-    (0..genomes.rows()).map(|i| format!("{:?}", genomes.stored(i, &mut scratch))).collect()
+    (0..genomes.rows())
+        .map(|i| format!("{:?}", genomes.stored(i, &mut scratch)))
+        .collect()
 }
 
 #[test]
 fn what_is_written_is_read_back() {
-    for (kind, lineage, compress) in [("grid", false, 0), ("grid", false, 6), ("cvt", true, 0), ("cvt", true, 9)] {
+    for (kind, lineage, compress) in [
+        ("grid", false, 0),
+        ("grid", false, 6),
+        ("cvt", true, 0),
+        ("cvt", true, 9),
+    ] {
         let folder = folder();
         let path = folder.path().join("archive.h5");
         let (elites, genomes) = solo(|comm| {
             let archive = evolve(comm, &spec(kind), 3, lineage, 6);
-            save(&path, &archive, &Case { lineage, checkpoint: false, compress }, comm).unwrap();
+            save(
+                &path,
+                &archive,
+                &Case {
+                    lineage,
+                    checkpoint: false,
+                    compress,
+                },
+                comm,
+            )
+            .unwrap();
             (archive.elites().clone(), genomes_of(&archive, comm))
         });
         let file = open(&path).unwrap();
         assert_eq!(file.attributes, attributes());
         assert_eq!(file.spec, spec(kind));
-        assert_eq!((file.genome_dim, file.lineage, file.rows()), (3, lineage, elites.filled.len()));
+        assert_eq!(
+            (file.genome_dim, file.lineage, file.rows()),
+            (3, lineage, elites.filled.len())
+        );
         assert_eq!(file.history, history());
         assert_eq!(file.solution().unwrap(), state().solution);
         assert!(file.state().unwrap().is_none(), "an archive is no checkpoint");
@@ -123,7 +166,10 @@ fn what_is_written_is_read_back() {
             let c = cell as usize;
             assert_eq!(file.elites.get::<f64>("fitness").unwrap()[row], elites.fitness[c]);
             assert_eq!(file.elites.get::<u64>("seed").unwrap()[row], elites.seed[c]);
-            assert_eq!(file.elites.get::<i64>("parents").unwrap()[2 * row..2 * row + 2], elites.parents[2 * c..2 * c + 2]);
+            assert_eq!(
+                file.elites.get::<i64>("parents").unwrap()[2 * row..2 * row + 2],
+                elites.parents[2 * c..2 * c + 2]
+            );
             assert_eq!(
                 file.elites.get::<f64>("descriptor").unwrap()[2 * row..2 * row + 2],
                 elites.descriptor[2 * c..2 * c + 2]
@@ -134,7 +180,11 @@ fn what_is_written_is_read_back() {
         assert_eq!(rows_of(&file.genomes(2..2).unwrap()).len(), 0);
         assert!(file.genomes(0..file.rows() + 1).is_err());
         assert_eq!(file.metrics(), crate::metrics::measure(&elites.fitness, 4.0));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
     }
 }
 
@@ -146,9 +196,14 @@ fn any_number_of_ranks_writes_the_same_bytes() {
             .map(|size| {
                 let folder = folder();
                 let path = folder.path().join("a.h5");
-                let case = Case { lineage, checkpoint: true, compress: 1 };
-                let results =
-                    ranks(size, |comm| save(&path, &evolve(comm, &spec("grid"), 3, lineage, 6), &case, comm).is_ok());
+                let case = Case {
+                    lineage,
+                    checkpoint: true,
+                    compress: 1,
+                };
+                let results = ranks(size, |comm| {
+                    save(&path, &evolve(comm, &spec("grid"), 3, lineage, 6), &case, comm).is_ok()
+                });
                 assert!(results.iter().all(|ok| *ok));
                 std::fs::read(&path).unwrap()
             })
@@ -196,8 +251,18 @@ fn an_empty_archive_and_a_task_without_descriptor_are_written_too() {
                 let shape: Vec<usize> = axes.iter().map(|_| 4).collect();
                 let capacity = shape.iter().product();
                 let cells = Cells::Grid { shape };
-                let spec = ArchiveSpec { kind: "grid".into(), axes: axes.clone(), cells, capacity, qd_offset: 0.0 };
-                let case = Case { lineage, checkpoint: true, compress: 3 };
+                let spec = ArchiveSpec {
+                    kind: "grid".into(),
+                    axes: axes.clone(),
+                    cells,
+                    capacity,
+                    qd_offset: 0.0,
+                };
+                let case = Case {
+                    lineage,
+                    checkpoint: true,
+                    compress: 3,
+                };
                 let elites = solo(|comm| {
                     let archive = evolve(comm, &spec, 3, lineage, generations);
                     save(&path, &archive, &case, comm).unwrap();
@@ -217,7 +282,11 @@ fn a_failed_write_names_path_and_cause_on_every_rank_and_keeps_the_old_file() {
     let folder = folder();
     let path = sample(&folder, "grid", false);
     let before = std::fs::read(&path).unwrap();
-    let case = Case { lineage: false, checkpoint: true, compress: 0 };
+    let case = Case {
+        lineage: false,
+        checkpoint: true,
+        compress: 0,
+    };
     // A state table of a forbidden name fails while the file is being made.
     let messages = ranks(3, |comm| {
         let archive = evolve(comm, &spec("grid"), 3, false, 6);
@@ -236,7 +305,12 @@ fn a_failed_write_names_path_and_cause_on_every_rank_and_keeps_the_old_file() {
         };
         write(&path, &contents, comm).unwrap_err().to_string()
     });
-    assert!(messages.iter().all(|m| m.contains("checkpoint.h5") && m.contains("'archive'")), "{messages:?}");
+    assert!(
+        messages
+            .iter()
+            .all(|m| m.contains("checkpoint.h5") && m.contains("'archive'")),
+        "{messages:?}"
+    );
     assert!(std::fs::read(&path).unwrap() == before);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
@@ -245,7 +319,12 @@ fn a_failed_write_names_path_and_cause_on_every_rank_and_keeps_the_old_file() {
         let archive = evolve(comm, &spec("grid"), 3, false, 1);
         save(&missing, &archive, &case, comm).unwrap_err().to_string()
     });
-    assert!(messages.iter().all(|m| m.contains("no such folder") && m.contains("No such file")), "{messages:?}");
+    assert!(
+        messages
+            .iter()
+            .all(|m| m.contains("no such folder") && m.contains("No such file")),
+        "{messages:?}"
+    );
 }
 
 #[test]
@@ -256,7 +335,10 @@ fn foreign_missing_newer_and_empty_files_are_refused_in_one_sentence() {
         let error = open(path).map(|_| ()).unwrap_err();
         assert!(matches!(error, illume_core::Error::Input(_)), "{error:?}");
         let message = error.to_string();
-        assert!(message.contains(path.to_str().unwrap()) && !message.contains('\n'), "{message}");
+        assert!(
+            message.contains(path.to_str().unwrap()) && !message.contains('\n'),
+            "{message}"
+        );
         let through = solo(|comm| read_checkpoint(path, comm).map(|_| ()).unwrap_err().to_string());
         assert_eq!(through, message);
         message
@@ -267,14 +349,20 @@ fn foreign_missing_newer_and_empty_files_are_refused_in_one_sentence() {
     assert!(refusal(&at("empty.h5")).contains("is empty"));
     std::fs::write(at("text.h5"), "seed = 1\n").unwrap();
     assert!(refusal(&at("text.h5")).contains("not an HDF5 file"));
-    hdf5::File::create(at("foreign.h5")).unwrap().create_group("elites").unwrap();
+    hdf5::File::create(at("foreign.h5"))
+        .unwrap()
+        .create_group("elites")
+        .unwrap();
     assert!(refusal(&at("foreign.h5")).contains("not one of illume's"));
     let path = sample(&folder, "grid", false);
     let file = hdf5::File::open_rw(&path).unwrap();
     file.attr("format_version").unwrap().write_scalar(&7u64).unwrap();
     file.close().unwrap();
     let message = refusal(&path);
-    assert!(message.contains("version 7") && message.contains("up to version 1"), "{message}");
+    assert!(
+        message.contains("version 7") && message.contains("up to version 1"),
+        "{message}"
+    );
 }
 
 /// Applies a change to a fresh checkpoint and gives the sentence by which it is refused.
@@ -285,14 +373,22 @@ fn damaged(change: impl FnOnce(&hdf5::File)) -> String {
     change(&file);
     file.close().unwrap();
     let message = solo(|comm| read_checkpoint(&path, comm).map(|_| ()).unwrap_err().to_string());
-    assert!(message.contains("checkpoint.h5") && !message.contains('\n'), "{message}");
+    assert!(
+        message.contains("checkpoint.h5") && !message.contains('\n'),
+        "{message}"
+    );
     message
 }
 
 /// Replaces a dataset by one of these values.
 fn replace<T: hdf5::H5Type>(file: &hdf5::File, name: &str, shape: &[usize], values: &[T]) {
     file.unlink(name).unwrap();
-    file.new_dataset::<T>().shape(shape).create(name).unwrap().write_raw(values).unwrap();
+    file.new_dataset::<T>()
+        .shape(shape)
+        .create(name)
+        .unwrap()
+        .write_raw(values)
+        .unwrap();
 }
 
 #[test]
@@ -334,16 +430,35 @@ fn damaged_contents_are_refused_and_named() {
     assert!(damaged(|f| f.attr("seed").map(|_| f.delete_attr("seed").unwrap()).unwrap()).contains("'seed'"));
     let huge = damaged(|f| {
         f.unlink("history/generation").unwrap();
-        let builder = f.group("history").unwrap().new_dataset::<f64>().shape(1usize << 50).chunk(1000);
+        let builder = f
+            .group("history")
+            .unwrap()
+            .new_dataset::<f64>()
+            .shape(1usize << 50)
+            .chunk(1000);
         builder.create("generation").unwrap();
     });
     assert!(huge.contains("more than the file can hold"), "{huge}");
     let cells = |name: &'static str, value: u64| {
-        damaged(move |f| f.group("cells").unwrap().attr(name).unwrap().write_scalar(&value).unwrap())
+        damaged(move |f| {
+            f.group("cells")
+                .unwrap()
+                .attr(name)
+                .unwrap()
+                .write_scalar(&value)
+                .unwrap()
+        })
     };
     assert!(cells("count", 43).contains("/cells is damaged"));
     assert!(cells("count", u64::MAX).contains("impossible count"));
-    let bounds = damaged(|f| f.group("cells").unwrap().attr("lower").unwrap().write_raw(&[2.0, f64::NAN]).unwrap());
+    let bounds = damaged(|f| {
+        f.group("cells")
+            .unwrap()
+            .attr("lower")
+            .unwrap()
+            .write_raw(&[2.0, f64::NAN])
+            .unwrap()
+    });
     assert!(bounds.contains("'speed'"), "{bounds}");
 }
 
@@ -371,7 +486,10 @@ fn a_file_cut_anywhere_is_an_error_and_never_a_panic() {
     let whole = std::fs::read(&path).unwrap();
     let cut = folder.path().join("cut.h5");
     let step = whole.len() / 150;
-    for length in (0..64).chain((64..whole.len()).step_by(step)).chain(whole.len() - 8..whole.len()) {
+    for length in (0..64)
+        .chain((64..whole.len()).step_by(step))
+        .chain(whole.len() - 8..whole.len())
+    {
         std::fs::write(&cut, &whole[..length]).unwrap();
         let message = open(&cut).map(|_| ()).unwrap_err().to_string();
         assert!(message.contains("cut.h5"), "{length}: {message}");
@@ -387,7 +505,9 @@ fn every_dataset_is_described_and_its_axes_are_named() {
             visit(&g, seen);
         }
         for d in group.datasets().unwrap() {
-            assert!(!h5::get_text(&d, "description").unwrap_or_default().is_empty() || d.name().starts_with("/solution"));
+            assert!(
+                !h5::get_text(&d, "description").unwrap_or_default().is_empty() || d.name().starts_with("/solution")
+            );
             let named = d.attr("DIMENSION_LIST").is_ok() || d.attr("CLASS").is_ok() || d.name().starts_with("/state");
             assert!(named, "{}", d.name());
             seen.push(d.name());
@@ -396,11 +516,20 @@ fn every_dataset_is_described_and_its_axes_are_named() {
     let folder = folder();
     let mut seen = Vec::new();
     visit(&hdf5::File::open(sample(&folder, "cvt", true)).unwrap(), &mut seen);
-    for name in ["/elites/fitness", "/elites/lineage_streams", "/cells/centroids", "/history/wall_seconds", "/elites/axis"] {
+    for name in [
+        "/elites/fitness",
+        "/elites/lineage_streams",
+        "/cells/centroids",
+        "/history/wall_seconds",
+        "/elites/axis",
+    ] {
         assert!(seen.iter().any(|s| s == name), "{name} is not among {seen:?}");
     }
     let file = hdf5::File::open(sample(&folder, "cvt", true)).unwrap();
-    assert_eq!(h5::get_text(&file.dataset("history/wall_seconds").unwrap(), "units").unwrap(), "s");
+    assert_eq!(
+        h5::get_text(&file.dataset("history/wall_seconds").unwrap(), "units").unwrap(),
+        "s"
+    );
 }
 
 /// Needs the right to mount; says so and passes where that is missing.
@@ -418,7 +547,11 @@ fn a_full_disk_is_an_error_and_the_old_file_survives() {
     }
     let path = folder.path().join("archive.h5");
     let result = std::panic::catch_unwind(|| {
-        let small = Case { lineage: false, checkpoint: true, compress: 0 };
+        let small = Case {
+            lineage: false,
+            checkpoint: true,
+            compress: 0,
+        };
         solo(|comm| save(&path, &evolve(comm, &spec("grid"), 3, false, 3), &small, comm)).unwrap();
         let before = std::fs::read(&path).unwrap();
         // Genomes that do not fit, and a state that does not.
@@ -427,7 +560,10 @@ fn a_full_disk_is_an_error_and_the_old_file_survives() {
                 let archive = evolve(comm, &spec("grid"), dim, false, 2);
                 let mut big = Batch::new();
                 big.push("replay", 1, "", "transitions", vec![1u8; room]);
-                let state = State { tables: vec![("memory".into(), big)], solution: None };
+                let state = State {
+                    tables: vec![("memory".into(), big)],
+                    solution: None,
+                };
                 let (attributes, history) = (attributes(), history());
                 let contents = Contents {
                     attributes: &attributes,
@@ -441,15 +577,27 @@ fn a_full_disk_is_an_error_and_the_old_file_survives() {
                 };
                 write(&path, &contents, comm).unwrap_err().to_string()
             });
-            assert!(messages.iter().all(|m| m.contains("archive.h5") && m.contains("no space left")), "{messages:?}");
+            assert!(
+                messages
+                    .iter()
+                    .all(|m| m.contains("archive.h5") && m.contains("no space left")),
+                "{messages:?}"
+            );
             assert!(std::fs::read(&path).unwrap() == before);
-            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the temporary file is gone");
+            assert_eq!(
+                std::fs::read_dir(folder.path()).unwrap().count(),
+                1,
+                "the temporary file is gone"
+            );
         }
         // The library is still usable, and so is the disk.
         solo(|comm| save(&path, &evolve(comm, &spec("grid"), 3, false, 6), &small, comm)).unwrap();
         assert!(open(&path).is_ok());
     });
-    let unmounted = std::process::Command::new("umount").arg("-l").arg(folder.path()).status();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(folder.path())
+        .status();
     assert!(unmounted.is_ok_and(|s| s.success()));
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);

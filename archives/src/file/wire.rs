@@ -39,7 +39,14 @@ impl Sink {
         for text in [&a.software_version, &a.task, &a.strategy, &a.config, &a.created] {
             self.text(text);
         }
-        for number in [a.seed, a.generation, a.evaluations, a.ranks, a.threads, a.operators.len() as u64] {
+        for number in [
+            a.seed,
+            a.generation,
+            a.evaluations,
+            a.ranks,
+            a.threads,
+            a.operators.len() as u64,
+        ] {
             self.number(number);
         }
         a.operators.iter().for_each(|o| self.text(o));
@@ -68,7 +75,10 @@ impl Sink {
 
 impl<'a> Source<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n).ok_or_else(|| Error::failed("a checkpoint was cut short on its way"))?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(n)
+            .ok_or_else(|| Error::failed("a checkpoint was cut short on its way"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -106,7 +116,13 @@ impl<'a> Source<'a> {
                 "f32" => self.data::<f32>(rows * width)?,
                 _ => self.data::<f64>(rows * width)?,
             };
-            all.push(Column { name, width, unit, description, data });
+            all.push(Column {
+                name,
+                width,
+                unit,
+                description,
+                data,
+            });
         }
         // A column of no width, or none at all, cannot tell the number of rows.
         for (i, column) in all.into_iter().enumerate() {
@@ -155,10 +171,20 @@ impl<'a> Source<'a> {
         let n = self.size()?;
         let numbers = (0..n).map(|_| self.number()).collect::<Result<Vec<u64>>>()?;
         let cells = if grid {
-            Cells::Grid { shape: numbers.iter().map(|&n| n as usize).collect() }
+            Cells::Grid {
+                shape: numbers.iter().map(|&n| n as usize).collect(),
+            }
         } else {
-            Cells::Cvt { centroids: numbers.iter().map(|&n| f64::from_bits(n)).collect() }
+            Cells::Cvt {
+                centroids: numbers.iter().map(|&n| f64::from_bits(n)).collect(),
+            }
         };
-        Ok(ArchiveSpec { kind, axes, cells, capacity, qd_offset })
+        Ok(ArchiveSpec {
+            kind,
+            axes,
+            cells,
+            capacity,
+            qd_offset,
+        })
     }
 }

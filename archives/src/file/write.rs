@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hdf5::{Dataset, File};
-use illume_core::{Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, State};
+use illume_core::{
+    Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, State,
+};
 
 use super::h5::{self, Maker};
 use super::{Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, slab};
@@ -45,7 +47,11 @@ pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()
     let mut cells = elites.filled.clone();
     cells.sort_unstable();
     let mut output = first.then(|| Output::create(path, contents, &cells));
-    let piece = if contents.lineage { LINEAGES } else { piece_rows(contents.genome_dim) };
+    let piece = if contents.lineage {
+        LINEAGES
+    } else {
+        piece_rows(contents.genome_dim)
+    };
     let mut inbox = Inbox::default();
     for cells in cells.chunks(piece) {
         let failed = matches!(output, Some(Err(_)));
@@ -69,7 +75,11 @@ pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()
         },
     };
     comm.broadcast(0, &mut message)?;
-    if message.is_empty() { Ok(()) } else { Err(Error::failed(String::from_utf8_lossy(&message))) }
+    if message.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::failed(String::from_utf8_lossy(&message)))
+    }
 }
 
 /// Rows of a piece: whole chunks, so that each is compressed once.
@@ -88,8 +98,15 @@ struct Output {
 }
 
 enum GenomeSink {
-    Dense { dataset: Option<Dataset>, dim: usize, buffer: Vec<f32> },
-    Lineage { lineages: Lineages, elites: Maker },
+    Dense {
+        dataset: Option<Dataset>,
+        dim: usize,
+        buffer: Vec<f32>,
+    },
+    Lineage {
+        lineages: Lineages,
+        elites: Maker,
+    },
 }
 
 impl Output {
@@ -100,7 +117,11 @@ impl Output {
             target: path.to_path_buf(),
             temporary: temporary.clone(),
             file: None,
-            genomes: GenomeSink::Dense { dataset: None, dim: 0, buffer: Vec::new() },
+            genomes: GenomeSink::Dense {
+                dataset: None,
+                dim: 0,
+                buffer: Vec::new(),
+            },
             rows: 0,
         };
         // HDF5's own words for a missing or forbidden folder are worse.
@@ -138,7 +159,9 @@ impl Output {
                 for genome in genomes {
                     match genome {
                         GenomeRef::Lineage { streams, scales } => lineages.push(streams, scales),
-                        GenomeRef::Dense(_) => return Err(hdf5::Error::Internal("a dense genome among lineages".into())),
+                        GenomeRef::Dense(_) => {
+                            return Err(hdf5::Error::Internal("a dense genome among lineages".into()));
+                        }
                     }
                 }
             }
@@ -161,7 +184,11 @@ impl Output {
         if let GenomeSink::Lineage { lineages, elites } = &mut self.genomes {
             write_lineages(elites, lineages)?;
         }
-        self.genomes = GenomeSink::Dense { dataset: None, dim: 0, buffer: Vec::new() };
+        self.genomes = GenomeSink::Dense {
+            dataset: None,
+            dim: 0,
+            buffer: Vec::new(),
+        };
         // While the file is in its place, dropping `self` makes room for closing it.
         if let Some(file) = &self.file {
             file.flush()?;
@@ -184,7 +211,11 @@ impl Drop for Output {
             // Room for what HDF5 still wants to write while it closes: it cannot close a file that it cannot flush.
             let _ = std::fs::File::create(&self.temporary);
         }
-        self.genomes = GenomeSink::Dense { dataset: None, dim: 0, buffer: Vec::new() };
+        self.genomes = GenomeSink::Dense {
+            dataset: None,
+            dim: 0,
+            buffer: Vec::new(),
+        };
         if let Some(file) = self.file.take() {
             let _ = file.close();
         }
@@ -204,8 +235,14 @@ fn remove_abandoned(path: &Path) {
     let Ok(folder) = folder_of(path).read_dir() else { return };
     for entry in folder.flatten() {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|n| n.strip_prefix(&prefix)?.parse::<u32>().ok()) else { continue };
-        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+        let Some(pid) = name.to_str().and_then(|n| n.strip_prefix(&prefix)?.parse::<u32>().ok()) else {
+            continue;
+        };
+        let age = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .ok()
+            .and_then(|t| t.elapsed().ok());
         if !Path::new(&format!("/proc/{pid}")).exists() && age.is_some_and(|age| age > ABANDONED) {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -213,7 +250,9 @@ fn remove_abandoned(path: &Path) {
 }
 
 fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Makes the rename itself durable.
@@ -247,20 +286,26 @@ fn fill(file: &File, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<Gen
     let compress = contents.compress.min(9);
     write_cells(file, contents, compress)?;
     Maker::new(file, "history", compress, "how the run went, a row at a time")?.table(contents.history, true)?;
-    if let Some(state) = contents.state {
-        if let Some(solution) = &state.solution {
-            Maker::new(file, "solution", compress, "the strategy's own result")?.table(solution, true)?;
-        }
+    if let Some(solution) = contents.state.and_then(|s| s.solution.as_ref()) {
+        Maker::new(file, "solution", compress, "the strategy's own result")?.table(solution, true)?;
     }
     if contents.checkpoint {
         let group = Maker::new(file, "state", compress, "all that is needed to go on from here")?.group;
         let mut own = Batch::new();
         let filled = contents.archive.elites().filled.iter().map(|&c| i64::from(c)).collect();
-        own.push("filled", 1, "", "cells in the order in which they were first filled", filled);
+        own.push(
+            "filled",
+            1,
+            "",
+            "cells in the order in which they were first filled",
+            filled,
+        );
         Maker::new(&group, OWN_TABLE, compress, "the archive's own state")?.table(&own, false)?;
         for (name, table) in contents.state.map_or(&[][..], |s| &s.tables) {
             if name == OWN_TABLE || name.contains('/') || name.is_empty() {
-                return Err(hdf5::Error::Internal(format!("a state table may not be named '{name}'")));
+                return Err(hdf5::Error::Internal(format!(
+                    "a state table may not be named '{name}'"
+                )));
             }
             Maker::new(&group, name, compress, "state of the strategy or the engine")?.table(table, false)?;
         }
@@ -277,7 +322,11 @@ fn write_cells(file: &File, contents: &Contents<'_>, compress: u8) -> hdf5::Resu
     h5::put_number(&maker.group, "count", spec.capacity as u64)?;
     h5::put_number(&maker.group, "qd_offset", spec.qd_offset)?;
     h5::put_texts(&maker.group, "names", &names)?;
-    h5::put_texts(&maker.group, "units", &spec.axes.iter().map(|a| a.unit.clone()).collect::<Vec<_>>())?;
+    h5::put_texts(
+        &maker.group,
+        "units",
+        &spec.axes.iter().map(|a| a.unit.clone()).collect::<Vec<_>>(),
+    )?;
     h5::put_numbers(&maker.group, "lower", &of_axes(|a| a.lower))?;
     h5::put_numbers(&maker.group, "upper", &of_axes(|a| a.upper))?;
     match &spec.cells {
@@ -287,16 +336,32 @@ fn write_cells(file: &File, contents: &Contents<'_>, compress: u8) -> hdf5::Resu
         }
         Cells::Cvt { centroids } => {
             maker.named_dimension("axis", "axes of the descriptor", &names)?;
-            let column = column("centroids", spec.axes.len(), "", "centroid of each cell", centroids.clone());
+            let column = column(
+                "centroids",
+                spec.axes.len(),
+                "",
+                "centroid of each cell",
+                centroids.clone(),
+            );
             let rows = centroids.len().checked_div(spec.axes.len()).unwrap_or(0);
-            maker.column(&column, &[rows, spec.axes.len()], &[("cell", "cells by number"), ("axis", "")])
+            maker.column(
+                &column,
+                &[rows, spec.axes.len()],
+                &[("cell", "cells by number"), ("axis", "")],
+            )
         }
     }
 }
 
 fn column<T: Element>(name: &str, width: usize, unit: &str, description: &str, values: Vec<T>) -> Column {
     let data: Data = T::wrap(values);
-    Column { name: name.into(), width, unit: unit.into(), description: description.into(), data }
+    Column {
+        name: name.into(),
+        width,
+        unit: unit.into(),
+        description: description.into(),
+        data,
+    }
 }
 
 /// The columns of the elites in cell order, and what will take their genomes.
@@ -305,18 +370,58 @@ fn write_elites(file: &File, contents: &Contents<'_>, cells: &[u32], compress: u
     let (n, k) = (cells.len(), spec.axes.len());
     let mut maker = Maker::new(file, "elites", compress, "the archive's elites, in cell order")?;
     h5::put_number(&maker.group, "genome_dim", contents.genome_dim as u64)?;
-    h5::put_text(&maker.group, "genome_form", if contents.lineage { "lineage" } else { "dense" })?;
-    maker.named_dimension("axis", "axes of the descriptor", &spec.axes.iter().map(|a| a.name.clone()).collect::<Vec<_>>())?;
+    h5::put_text(
+        &maker.group,
+        "genome_form",
+        if contents.lineage { "lineage" } else { "dense" },
+    )?;
+    maker.named_dimension(
+        "axis",
+        "axes of the descriptor",
+        &spec.axes.iter().map(|a| a.name.clone()).collect::<Vec<_>>(),
+    )?;
     let elite = ("elite", "elites, in cell order");
     fn by_cell<T: Copy>(cells: &[u32], width: usize, values: &[T]) -> Vec<T> {
-        cells.iter().flat_map(|&c| values[c as usize * width..(c as usize + 1) * width].iter().copied()).collect()
+        cells
+            .iter()
+            .flat_map(|&c| values[c as usize * width..(c as usize + 1) * width].iter().copied())
+            .collect()
     }
-    let cell = column("cell", 1, "", "number of the cell", cells.iter().map(|&c| i64::from(c)).collect());
-    let fitness = column("fitness", 1, "", "fitness, to be maximized", by_cell(cells, 1, &e.fitness));
-    let generation = column("generation", 1, "", "generation at which it was found", by_cell(cells, 1, &e.generation));
-    let operator = column("operator", 1, "", "variation operator that made it, as the attribute 'operators' numbers them",
-        by_cell(cells, 1, &e.operator));
-    let seed = column("seed", 1, "", "evaluation seed: with it the same fitness comes out again", by_cell(cells, 1, &e.seed));
+    let cell = column(
+        "cell",
+        1,
+        "",
+        "number of the cell",
+        cells.iter().map(|&c| i64::from(c)).collect(),
+    );
+    let fitness = column(
+        "fitness",
+        1,
+        "",
+        "fitness, to be maximized",
+        by_cell(cells, 1, &e.fitness),
+    );
+    let generation = column(
+        "generation",
+        1,
+        "",
+        "generation at which it was found",
+        by_cell(cells, 1, &e.generation),
+    );
+    let operator = column(
+        "operator",
+        1,
+        "",
+        "variation operator that made it, as the attribute 'operators' numbers them",
+        by_cell(cells, 1, &e.operator),
+    );
+    let seed = column(
+        "seed",
+        1,
+        "",
+        "evaluation seed: with it the same fitness comes out again",
+        by_cell(cells, 1, &e.seed),
+    );
     for column in [&cell, &fitness, &generation, &operator, &seed] {
         maker.column(column, &[n], &[elite])?;
     }
@@ -324,26 +429,67 @@ fn write_elites(file: &File, contents: &Contents<'_>, cells: &[u32], compress: u
     h5::put_texts(&operator, "operators", &contents.attributes.operators)?;
     // One unit for all axes, or the units as /cells lists them.
     let unit = spec.axes.first().map_or("", |a| &a.unit);
-    let unit = if spec.axes.iter().all(|a| a.unit == unit) { unit } else { "" };
-    let descriptor = column("descriptor", k, unit, "descriptor: where it lies in the archive", by_cell(cells, k, &e.descriptor));
+    let unit = if spec.axes.iter().all(|a| a.unit == unit) {
+        unit
+    } else {
+        ""
+    };
+    let descriptor = column(
+        "descriptor",
+        k,
+        unit,
+        "descriptor: where it lies in the archive",
+        by_cell(cells, k, &e.descriptor),
+    );
     maker.column(&descriptor, &[n, k], &[elite, ("axis", "")])?;
-    let parents = column("parents", 2, "", "cells of its parents, -1 for none", by_cell(cells, 2, &e.parents));
+    let parents = column(
+        "parents",
+        2,
+        "",
+        "cells of its parents, -1 for none",
+        by_cell(cells, 2, &e.parents),
+    );
     maker.column(&parents, &[n, 2], &[elite, ("parent", "first and second parent")])?;
     if contents.lineage {
-        return Ok(GenomeSink::Lineage { lineages: Lineages::new(), elites: maker });
+        return Ok(GenomeSink::Lineage {
+            lineages: Lineages::new(),
+            elites: maker,
+        });
     }
     let dim = contents.genome_dim;
     let axes = [elite, ("gene", "genes")];
     let dataset = maker.dataset::<f32>("genome", &[n, dim], true, ["", "genes"], &axes)?;
-    Ok(GenomeSink::Dense { dataset: (n * dim > 0).then_some(dataset), dim, buffer: Vec::new() })
+    Ok(GenomeSink::Dense {
+        dataset: (n * dim > 0).then_some(dataset),
+        dim,
+        buffer: Vec::new(),
+    })
 }
 
 fn write_lineages(elites: &mut Maker, lineages: &mut Lineages) -> hdf5::Result<()> {
     let steps = lineages.streams.len();
     let step = [("step", "steps of all lineages, one after another")];
-    let offsets = column("lineage_offsets", 1, "", "steps of elite i: offsets[i] to offsets[i + 1]", std::mem::take(&mut lineages.offsets));
-    let streams = column("lineage_streams", 1, "", "noise stream of each step; the first draws the initial genome", std::mem::take(&mut lineages.streams));
-    let scales = column("lineage_scales", 1, "", "factor of each step's noise", std::mem::take(&mut lineages.scales));
+    let offsets = column(
+        "lineage_offsets",
+        1,
+        "",
+        "steps of elite i: offsets[i] to offsets[i + 1]",
+        std::mem::take(&mut lineages.offsets),
+    );
+    let streams = column(
+        "lineage_streams",
+        1,
+        "",
+        "noise stream of each step; the first draws the initial genome",
+        std::mem::take(&mut lineages.streams),
+    );
+    let scales = column(
+        "lineage_scales",
+        1,
+        "",
+        "factor of each step's noise",
+        std::mem::take(&mut lineages.scales),
+    );
     elites.column(&offsets, &[offsets.data.len()], &[("offset", "elites, and the end")])?;
     elites.column(&streams, &[steps], &step)?;
     elites.column(&scales, &[steps], &step)

@@ -37,7 +37,8 @@ fn resolution<const K: usize>(extent: [f64; K], boxes: usize) -> [usize; K] {
         match free.iter().find(|&&d| extent[d] < side) {
             Some(&thin) => open[thin] = false,
             None => {
-                free.iter().for_each(|&d| count[d] = (extent[d] / side).round().clamp(1.0, boxes as f64) as usize);
+                free.iter()
+                    .for_each(|&d| count[d] = (extent[d] / side).round().clamp(1.0, boxes as f64) as usize);
                 return count;
             }
         }
@@ -52,7 +53,10 @@ impl<const K: usize> Table<K> {
         let count = resolution(std::array::from_fn(|d| upper[d] - lower[d]), boxes.max(1));
         let total: usize = count.iter().product();
         let mut filler = Filler {
-            centroids: centroids.chunks_exact(K).map(|c| std::array::from_fn(|d| c[d])).collect(),
+            centroids: centroids
+                .chunks_exact(K)
+                .map(|c| std::array::from_fn(|d| c[d]))
+                .collect(),
             lower,
             step: std::array::from_fn(|d| (upper[d] - lower[d]) / count[d] as f64),
             slack: std::array::from_fn(|d| {
@@ -76,7 +80,15 @@ impl<const K: usize> Table<K> {
         }
         starts.push(numbers.len() as u32);
         let scale = std::array::from_fn(|d| count[d] as f64 / (upper[d] - lower[d]));
-        Some(Table { lower, upper, scale, count, starts, numbers, centroids: filler.centroids })
+        Some(Table {
+            lower,
+            upper,
+            scale,
+            count,
+            starts,
+            numbers,
+            centroids: filler.centroids,
+        })
     }
 
     /// Number of the nearest centroid of each point, [`OUTSIDE`] for one outside the bounds.
@@ -89,11 +101,11 @@ impl<const K: usize> Table<K> {
     #[inline(always)]
     fn find_one(&self, point: [f64; K]) -> u32 {
         let mut at = 0;
-        for d in 0..K {
-            if !(point[d] >= self.lower[d] && point[d] <= self.upper[d]) {
+        for (d, x) in point.into_iter().enumerate() {
+            if !(x >= self.lower[d] && x <= self.upper[d]) {
                 return OUTSIDE;
             }
-            let along = ((point[d] - self.lower[d]) * self.scale[d]) as usize;
+            let along = ((x - self.lower[d]) * self.scale[d]) as usize;
             at = at * self.count[d] + along.min(self.count[d] - 1);
         }
         let candidates = &self.numbers[self.starts[at] as usize..self.starts[at + 1] as usize];

@@ -50,7 +50,11 @@ impl Tree {
         for upper in [false, true] {
             for d in 0..k {
                 let along = order.iter().map(|&i| at(&self.centroids, i, d));
-                let bound = if upper { along.fold(f64::NEG_INFINITY, f64::max) } else { along.fold(f64::INFINITY, f64::min) };
+                let bound = if upper {
+                    along.fold(f64::NEG_INFINITY, f64::max)
+                } else {
+                    along.fold(f64::INFINITY, f64::min)
+                };
                 self.boxes.push(bound);
             }
         }
@@ -59,10 +63,12 @@ impl Tree {
             self.nodes.push(Node::Leaf { leaf: leaf as u32 });
             for d in 0..k {
                 for l in 0..LEAF {
-                    self.leaves.push(order.get(l).map_or(f64::INFINITY, |&i| at(&self.centroids, i, d)));
+                    self.leaves
+                        .push(order.get(l).map_or(f64::INFINITY, |&i| at(&self.centroids, i, d)));
                 }
             }
-            self.numbers.extend((0..LEAF).map(|l| order.get(l).copied().unwrap_or(u32::MAX)));
+            self.numbers
+                .extend((0..LEAF).map(|l| order.get(l).copied().unwrap_or(u32::MAX)));
             return;
         }
         let bounds = &self.boxes[2 * k * node..];
@@ -72,12 +78,16 @@ impl Tree {
         let left = order.len().div_ceil(LEAF) / 2 * LEAF;
         let centroids = &self.centroids;
         order.select_nth_unstable_by(left, |&a, &b| {
-            at(centroids, a, widest).total_cmp(&at(centroids, b, widest)).then(a.cmp(&b))
+            at(centroids, a, widest)
+                .total_cmp(&at(centroids, b, widest))
+                .then(a.cmp(&b))
         });
         self.nodes.push(Node::Inner { right: 0 });
         let (below, above) = order.split_at_mut(left);
         self.grow(below);
-        self.nodes[node] = Node::Inner { right: self.nodes.len() as u32 };
+        self.nodes[node] = Node::Inner {
+            right: self.nodes.len() as u32,
+        };
         self.grow(above);
     }
 
@@ -109,7 +119,11 @@ impl Tree {
                 match self.nodes[node as usize] {
                     Node::Inner { right } => {
                         let (a, b) = (self.bound(node + 1, point), self.bound(right, point));
-                        let (near, far) = if b < a { ((b, right), (a, node + 1)) } else { ((a, node + 1), (b, right)) };
+                        let (near, far) = if b < a {
+                            ((b, right), (a, node + 1))
+                        } else {
+                            ((a, node + 1), (b, right))
+                        };
                         if far.0 <= best {
                             open[depth] = far;
                             depth += 1;
