@@ -45,8 +45,11 @@ test: setup  ## every test of every crate, and the smallest build
 	cargo check --profile ci --no-default-features
 	cargo test --profile ci --workspace $(FULL)
 
-bench: setup  ## the benchmarks
-	cargo bench $(FULL)
+bench: setup  ## the benchmarks, as tables: archives, engine, tasks, robots, ranks and threads
+	cargo bench -p illume-archives --bench archive
+	cargo bench $(FULL) --bench engine
+	cargo bench -p illume-envs --features mujoco --bench envs --bench mujoco
+	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm
 
 lint: setup  ## formatting, clippy and the documentation, warnings being errors
 	cargo fmt --all --check

@@ -115,6 +115,7 @@ impl<'t> Evaluator<'t> {
             let thread = rayon::current_thread_index().unwrap_or(0);
             let mut worker = workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
             worker.evaluate(&request, piece.rows.clone(), &mut piece.scores);
+            piece.scores.check_finite();
             // Locating may use the pool, and then this thread may take up another piece.
             drop(worker);
             archive.locate(piece.scores.descriptor, piece.cells);

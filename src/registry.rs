@@ -2,7 +2,7 @@
 
 use illume_core::params::{ParamInfo, Params, suggest};
 use illume_core::{
-    Archive, ArchiveConfig, ArchiveEntry, Error, Problem, Result, Strategy, StrategyConfig, StrategyEntry, Task, TaskConfig, TaskSpec,
+    Archive, ArchiveConfig, ArchiveEntry, Axis, Error, Init, Problem, Result, Strategy, StrategyConfig, StrategyEntry, Task, TaskConfig, TaskSpec,
 };
 
 use crate::Config;
@@ -13,7 +13,32 @@ use crate::Config;
 /// Unknown name, wrong parameters, missing model files; with file and line.
 pub fn task(config: &Config) -> Result<Box<dyn Task>> {
     let parts = TaskConfig { task: &config.task, policy: &config.policy };
-    illume_envs::build(&parts).map_err(|e| config.locate(e))
+    illume_envs::build(&parts).map_err(|e| {
+        let Error::Config(mut problems) = e else { return e };
+        // What can be said of the strategy without a task is said at the same time.
+        if let Err(Error::Config(more)) = strategy(config, &placeholder()) {
+            problems.extend(more);
+        }
+        config.locate(Error::Config(problems))
+    })
+}
+
+/// A task that any strategy accepts.
+fn placeholder() -> TaskSpec {
+    TaskSpec {
+        name: String::new(),
+        genome_dim: 1,
+        init: Init::Uniform { lower: 0.0, upper: 1.0 },
+        bounds: Some([0.0, 1.0]),
+        descriptor: vec![Axis::new("", "", 0.0, 1.0)],
+        fitness: String::new(),
+        qd_offset: 0.0,
+        deterministic: false,
+        observation_dim: 1,
+        action_dim: 1,
+        max_steps: 1,
+        chunk: 1,
+    }
 }
 
 /// The strategy and the archive that a configuration names, for a task; the problems of both at once.
@@ -57,13 +82,14 @@ fn strategy_entry(name: &str) -> Result<&'static StrategyEntry> {
     entries.iter().find(|e| e.name == name).ok_or_else(|| unknown("strategy", "name", name, &names))
 }
 
-/// Without a kind: a grid for up to two axes, a CVT beyond.
+/// Without a kind: the one whose parameter is given, else a grid for up to two axes and a CVT beyond.
 fn archive_entry(table: &toml::Table, task: &TaskSpec) -> Result<&'static ArchiveEntry> {
     let entries = illume_archives::registry();
     let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
     let kind = match table.get("kind") {
-        None if task.descriptor_dim() <= 2 => "grid",
-        None => "cvt",
+        None if table.contains_key("shape") => "grid",
+        None if table.contains_key("cells") || task.descriptor_dim() > 2 => "cvt",
+        None => "grid",
         Some(toml::Value::String(kind)) => kind,
         Some(other) => return Err(Error::config("archive", "kind", format!("expected a string, got {other}"))),
     };

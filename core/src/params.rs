@@ -107,7 +107,9 @@ pub fn suggest(name: &str, known: &[&str]) -> String {
     let mut sorted: Vec<&str> = known.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    let near = sorted.iter().map(|k| (distance(name, k), *k)).min().filter(|(d, k)| *d <= 2.max(k.len() / 3));
+    // A longer or shorter form of the name counts as near: batch_size for batch.
+    let near = |(d, k): &(usize, &str)| *d <= 2.max(k.len() / 3) || k.len() > 2 && (name.starts_with(k) || k.starts_with(name));
+    let near = sorted.iter().map(|k| (distance(name, k), *k)).min_by_key(|found| (!near(found), *found)).filter(near);
     let hint = near.map(|(_, k)| format!("; did you mean \"{k}\"?")).unwrap_or_else(|| ";".into());
     format!("{hint} accepted: {}", if sorted.is_empty() { "none".into() } else { sorted.join(", ") })
 }

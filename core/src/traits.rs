@@ -31,7 +31,8 @@ pub trait Task: Send + Sync {
 
 /// Evaluates genomes on one thread. A result is a pure function of (genes, seed, request).
 pub trait Worker: Send {
-    /// Scores the rows `rows` of the request; `scores` has one entry for each of them, zeroed.
+    /// Scores the rows `rows` of the request; `scores` has one entry for each of them, zeroed. A value that is not finite may be
+    /// left as it is: the engine marks its row.
     fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>);
 }
 
@@ -70,7 +71,7 @@ pub struct Scores<'a> {
 }
 
 impl Scores<'_> {
-    /// Marks every row with a NaN or infinite value as not finite, and zeroes its values.
+    /// Marks every row with a NaN or infinite value as not finite, and zeroes its values. The engine calls it after each worker.
     pub fn check_finite(&mut self) {
         let k = self.descriptor.len() / self.fitness.len().max(1);
         for i in 0..self.fitness.len() {

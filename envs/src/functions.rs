@@ -127,7 +127,6 @@ impl Worker for FunctionWorker<'_> {
             scores.descriptor[2 * i + 1] = sum_second;
         }
         scores.steps.fill(1);
-        scores.check_finite();
     }
 }
 

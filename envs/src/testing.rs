@@ -51,5 +51,6 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         moments: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
+    scores.check_finite();
     r
 }

@@ -80,6 +80,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
             moments: &mut r.moments[moments],
         };
         workers[i % count].evaluate(request, chunk.clone(), &mut scores);
+        scores.check_finite();
     }
     r
 }

@@ -23,7 +23,7 @@ pub struct Recipe {
     pub descriptor: Descriptor,
 }
 
-/// How far a robot goes backward at worst: the QD offset allows for it. About twice what 900 random networks did (weights drawn
+/// How far a robot goes backward at worst: the QD offset allows for it. Above the worst that 600 to 900 random networks of each robot did (weights drawn
 /// by their law, and 3 and 10 times as large; `implicitfast`).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Retreat {
