@@ -47,7 +47,7 @@ test: setup  ## every test of every crate, and the smallest build
 
 bench: setup  ## the benchmarks, as tables: archives, engine, tasks, robots, ranks and threads
 	cargo bench -p illume-archives --bench archive
-	cargo bench $(FULL) --bench engine
+	cargo bench --bench engine
 	cargo bench -p illume-envs --features mujoco --bench envs --bench mujoco
 	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm
 

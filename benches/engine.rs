@@ -60,6 +60,7 @@ fn arm(joints: usize, aim: &str, limit: &str) -> Result<()> {
         let mut config = config.clone();
         config.seed = seed;
         let mut run = Run::new(&config, task.as_ref(), &Solo)?;
+        run.keep_awake(true);
         let start = Instant::now();
         while run.generation()? {}
         rates.push(run.counters().evaluations as f64 / start.elapsed().as_secs_f64());

@@ -59,8 +59,10 @@ const RANDOM: i32 = 0;
 const ISO_LINE: i32 = 1;
 const POLYNOMIAL: i32 = 2;
 
-/// Children that one parallel task makes when genomes are short; longer genomes get fewer.
-const GENES_PER_TASK: usize = 1 << 13;
+/// Genes that one parallel task makes, about: microseconds of work, so that threads end together.
+const GENES_PER_TASK: usize = 1 << 11;
+/// Rows of a task are a multiple of this, so that tasks mostly begin where a group of noise begins.
+const ROWS_TOGETHER: usize = 16;
 
 /// MAP-Elites: vary elites, let the archive choose.
 pub struct MapElites {
@@ -109,7 +111,10 @@ impl MapElites {
         let (rate, eta) = (p.polynomial_rate as f32, p.polynomial_eta as f32);
         let polynomial_bounds = self.polynomial_bounds.unwrap_or(free);
 
-        let rows = GENES_PER_TASK.div_ceil(dim).max(1);
+        let rows = match GENES_PER_TASK / dim {
+            0 => 1,
+            rows => rows.next_multiple_of(ROWS_TOGETHER),
+        };
         let children = candidates.genomes.dense_rows(block.len(), dim).par_chunks_mut(rows * dim);
         let [operators, cells] = candidates.tags.columns_mut(["operator", "parents"])?;
         let (operators, cells) = (operators.values_mut::<i32>()?, cells.values_mut::<i64>()?);
