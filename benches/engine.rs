@@ -30,7 +30,13 @@ fn report(name: &str, mut values: Vec<f64>, show: impl Fn(f64) -> String, aim: &
     values.sort_by(f64::total_cmp);
     let (low, high) = (values[0], values[values.len() - 1]);
     let median = values[values.len() / 2];
-    println!("| {name} | {} ({}) | {} to {} | {aim} | {limit} |", show(median), values.len(), show(low), show(high));
+    println!(
+        "| {name} | {} ({}) | {} to {} | {aim} | {limit} |",
+        show(median),
+        values.len(),
+        show(low),
+        show(high)
+    );
 }
 
 fn normals() {
@@ -43,7 +49,13 @@ fn normals() {
             10_000.0 * 4096.0 / start.elapsed().as_secs_f64()
         })
         .collect();
-    report("standard normals, one thread", rates, |r| format!("{:.0} M/s", r / 1e6), "", "1,332 M/s (a cheaper hash)");
+    report(
+        "standard normals, one thread",
+        rates,
+        |r| format!("{:.0} M/s", r / 1e6),
+        "",
+        "1,332 M/s (a cheaper hash)",
+    );
 }
 
 /// The peers' workload (w2_arm.py): 1,000,448 evaluations in batches of 1,024 into a 100 x 100 grid.
@@ -67,7 +79,10 @@ fn arm(joints: usize, aim: &str, limit: &str) -> Result<()> {
         scores.push(run.metrics().qd_score);
     }
     scores.sort_by(f64::total_cmp);
-    let name = format!("MAP-Elites on `arm`, {joints} joints (QD score {:.0})", scores[scores.len() / 2]);
+    let name = format!(
+        "MAP-Elites on `arm`, {joints} joints (QD score {:.0})",
+        scores[scores.len() / 2]
+    );
     report(&name, rates, |r| format!("{:.2} M/s", r / 1e6), aim, limit);
     Ok(())
 }

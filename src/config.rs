@@ -79,7 +79,9 @@ impl Config {
             .map_err(|e| Error::input(format!("cannot read the configuration {}: {e}", path.display())))?;
         let mut config = Config::parse(&text, &path.display().to_string(), set)?;
         if config.output.dir.is_empty() {
-            let stem = path.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
+            let stem = path
+                .file_stem()
+                .map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
             config.output.dir = format!("runs/{stem}");
         }
         Ok(config)
@@ -91,7 +93,11 @@ impl Config {
     /// Every problem of the general keys, the budget and the output; unknown sections; missing names.
     pub fn parse(text: &str, file: &str, set: &[String]) -> Result<Config> {
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| syntax(file, text, &e))?;
-        let mut source = Source { file: file.into(), text: text.into(), set: Vec::new() };
+        let mut source = Source {
+            file: file.into(),
+            text: text.into(),
+            set: Vec::new(),
+        };
         for assignment in set {
             source.set.push(override_key(&mut table, assignment)?);
         }
@@ -102,7 +108,11 @@ impl Config {
             Some(Value::Table(t)) => t,
             Some(other) => {
                 let message = format!("expected a table [{name}], got {other}");
-                problems.push(Problem { section: String::new(), key: name.into(), message });
+                problems.push(Problem {
+                    section: String::new(),
+                    key: name.into(),
+                    message,
+                });
                 Table::new()
             }
         });
@@ -115,14 +125,31 @@ impl Config {
         for (section, table) in [("task", &task), ("strategy", &strategy)] {
             if !table.get("name").is_some_and(Value::is_str) {
                 let message = format!("expected the name of a {section}, a string; `illume list {section}` shows them");
-                problems.push(Problem { section: section.into(), key: "name".into(), message });
+                problems.push(Problem {
+                    section: section.into(),
+                    key: "name".into(),
+                    message,
+                });
             }
         }
         if budget == Budget::default() {
             budget.evaluations = DEFAULT_EVALUATIONS;
         }
-        let config = Config { seed: general.seed, task, policy, strategy, archive, budget, output, source };
-        if problems.is_empty() { Ok(config) } else { Err(config.locate(Error::Config(problems))) }
+        let config = Config {
+            seed: general.seed,
+            task,
+            policy,
+            strategy,
+            archive,
+            budget,
+            output,
+            source,
+        };
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(config.locate(Error::Config(problems)))
+        }
     }
 
     /// Gives the problems of an error their file and line.
@@ -146,10 +173,19 @@ impl Config {
         let failed = |e: &dyn std::fmt::Display| Error::failed(format!("the configuration cannot be written: {e}"));
         let mut all = Table::new();
         all.insert("seed".into(), Value::Integer(self.seed as i64));
-        let given = [("task", &self.task), ("policy", &self.policy), ("strategy", &self.strategy), ("archive", &self.archive)];
+        let given = [
+            ("task", &self.task),
+            ("policy", &self.policy),
+            ("strategy", &self.strategy),
+            ("archive", &self.archive),
+        ];
         for (section, table) in given {
             let mut full = table.clone();
-            for info in parts.iter().filter(|(name, _)| *name == section).flat_map(|(_, infos)| infos) {
+            for info in parts
+                .iter()
+                .filter(|(name, _)| *name == section)
+                .flat_map(|(_, infos)| infos)
+            {
                 if !full.contains_key(info.name) {
                     let parsed: Table = format!("v = {}", info.default).parse().map_err(|e| failed(&e))?;
                     full.extend(parsed.into_iter().map(|(_, v)| (info.name.to_string(), v)));
@@ -193,9 +229,20 @@ impl Source {
                 }
             } else if let Some((key, _)) = line.split_once('=') {
                 let key = key.trim().trim_matches('"');
-                let whole = if section.is_empty() { key.to_string() } else { format!("{section}.{key}") };
+                let whole = if section.is_empty() {
+                    key.to_string()
+                } else {
+                    format!("{section}.{key}")
+                };
                 let wanted = [&problem.section, &problem.key].map(String::as_str);
-                if whole == wanted.iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(".") {
+                if whole
+                    == wanted
+                        .iter()
+                        .filter(|s| !s.is_empty())
+                        .copied()
+                        .collect::<Vec<_>>()
+                        .join(".")
+                {
                     return Some(i + 1);
                 }
             }
@@ -222,7 +269,9 @@ fn collect<T: Default>(read: Result<T>, problems: &mut Vec<Problem>) -> T {
 }
 
 fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
-    let line = error.span().map(|s| text[..s.start.min(text.len())].lines().count().max(1));
+    let line = error
+        .span()
+        .map(|s| text[..s.start.min(text.len())].lines().count().max(1));
     let message = error.message().replace('\n', ", ");
     Error::input(match line {
         Some(line) => format!("{file}:{line}: not valid TOML: {message}"),
@@ -233,14 +282,21 @@ fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
 /// Applies `section.key=value`; returns the key.
 fn override_key(table: &mut Table, assignment: &str) -> Result<String> {
     let Some((key, value)) = assignment.split_once('=') else {
-        return Err(Error::input(format!("--set {assignment}: expected key=value, such as --set task.episode_length=100")));
+        return Err(Error::input(format!(
+            "--set {assignment}: expected key=value, such as --set task.episode_length=100"
+        )));
     };
     let (key, value) = (key.trim(), value.trim());
     let parsed = match format!("v = {value}").parse::<Table>() {
         Ok(mut t) => t.remove("v").unwrap_or_else(|| Value::String(value.into())),
         // A bare word is a string: --set task.name=arm.
         Err(_) if value.chars().all(|c| c.is_alphanumeric() || "_-./+".contains(c)) => Value::String(value.into()),
-        Err(e) => return Err(Error::input(format!("--set {key}: {value} is no TOML value: {}", e.message()))),
+        Err(e) => {
+            return Err(Error::input(format!(
+                "--set {key}: {value} is no TOML value: {}",
+                e.message()
+            )));
+        }
     };
     let parts: Vec<&str> = key.split('.').collect();
     match parts.as_slice() {
@@ -263,7 +319,8 @@ fn override_key(table: &mut Table, assignment: &str) -> Result<String> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "seed = 3\n[task]\nname = \"arm\"\n[strategy]\nname = \"map_elites\"\n[budget]\nevaluations = 10\n";
+    const GOOD: &str =
+        "seed = 3\n[task]\nname = \"arm\"\n[strategy]\nname = \"map_elites\"\n[budget]\nevaluations = 10\n";
 
     fn error(text: &str, set: &[&str]) -> String {
         let set: Vec<String> = set.iter().map(ToString::to_string).collect();
@@ -272,7 +329,11 @@ mod tests {
 
     #[test]
     fn overrides_replace_values_and_bare_words_are_strings() {
-        let set = ["task.name=sphere".to_string(), "budget.evaluations=7".into(), "seed=9".into()];
+        let set = [
+            "task.name=sphere".to_string(),
+            "budget.evaluations=7".into(),
+            "seed=9".into(),
+        ];
         let c = Config::parse(GOOD, "a.toml", &set).unwrap();
         assert_eq!((c.name("task"), c.budget.evaluations, c.seed), ("sphere", 7, 9));
     }
@@ -288,10 +349,30 @@ mod tests {
         let text = "seed = -1\n[task]\nname = \"arm\"\n[strategie]\nname = \"x\"\n[budget]\ngenerations = \"many\"\n";
         let e = error(text, &[]);
         let lines: Vec<&str> = e.lines().collect();
-        assert!(lines.iter().any(|l| l.starts_with("a.toml:1: seed: expected a non-negative integer")), "{e}");
-        assert!(lines.iter().any(|l| l.starts_with("a.toml:4: strategie: unknown key; did you mean \"strategy\"?")), "{e}");
-        assert!(lines.iter().any(|l| l.starts_with("a.toml:7: budget.generations: expected")), "{e}");
-        assert!(lines.iter().any(|l| l.contains("strategy.name: expected the name of a strategy")), "{e}");
+        assert!(
+            lines
+                .iter()
+                .any(|l| l.starts_with("a.toml:1: seed: expected a non-negative integer")),
+            "{e}"
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|l| l.starts_with("a.toml:4: strategie: unknown key; did you mean \"strategy\"?")),
+            "{e}"
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|l| l.starts_with("a.toml:7: budget.generations: expected")),
+            "{e}"
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|l| l.contains("strategy.name: expected the name of a strategy")),
+            "{e}"
+        );
     }
 
     #[test]
@@ -305,7 +386,9 @@ mod tests {
     #[test]
     fn the_resolved_configuration_reads_back_as_itself() {
         let c = Config::parse(GOOD, "a.toml", &[]).unwrap();
-        let text = c.resolved(&[("strategy", illume_strategies::MapElitesParams::describe())]).unwrap();
+        let text = c
+            .resolved(&[("strategy", illume_strategies::MapElitesParams::describe())])
+            .unwrap();
         let again = Config::parse(&text, "b.toml", &[]).unwrap();
         assert_eq!(again.resolved(&[]).unwrap(), text);
         assert!(text.contains("iso_sigma = 0.005"), "{text}");

@@ -25,8 +25,14 @@ impl<'t> Evaluator<'t> {
     /// A worker cannot be made.
     pub fn new(task: &'t dyn Task) -> Result<Evaluator<'t>> {
         let threads = rayon::current_num_threads();
-        let workers = (0..threads).map(|_| Ok(Mutex::new(task.worker()?))).collect::<Result<Vec<_>>>()?;
-        Ok(Evaluator { task, workers, observed: Vec::new() })
+        let workers = (0..threads)
+            .map(|_| Ok(Mutex::new(task.worker()?)))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Evaluator {
+            task,
+            workers,
+            observed: Vec::new(),
+        })
     }
 
     /// Declares the columns of evaluated rows.
@@ -99,7 +105,11 @@ impl<'t> Evaluator<'t> {
                 steps: take(&mut steps, len),
                 moments: take(&mut rest, len * width),
             };
-            pieces.push(Piece { rows: at..at + len, scores, cells: take(&mut cells, len) });
+            pieces.push(Piece {
+                rows: at..at + len,
+                scores,
+                cells: take(&mut cells, len),
+            });
             at += len;
         }
         let request = Request {
@@ -128,7 +138,9 @@ impl<'t> Evaluator<'t> {
             outside.for_each(|row| cells[row - block.start] = NOT_OFFERED);
         }
         moments.clear();
-        here.iter().filter(|_| width > 0).for_each(|&row| moments.extend(&sums[row * width..(row + 1) * width]));
+        here.iter()
+            .filter(|_| width > 0)
+            .for_each(|&row| moments.extend(&sums[row * width..(row + 1) * width]));
         Ok(())
     }
 }

@@ -34,8 +34,15 @@ const COMMON: [(&str, &str, &str); 11] = [
 impl History {
     /// An empty history with the common columns and the strategy's own.
     pub fn new(own: &[(String, String, String)], limit: usize) -> History {
-        let common = COMMON.iter().map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string()));
-        History { columns: common.chain(own.iter().cloned()).collect(), rows: Vec::new(), limit, every: 1 }
+        let common = COMMON
+            .iter()
+            .map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string()));
+        History {
+            columns: common.chain(own.iter().cloned()).collect(),
+            rows: Vec::new(),
+            limit,
+            every: 1,
+        }
     }
 
     /// Whether the row of this generation is kept when a later one follows.
@@ -90,11 +97,17 @@ impl History {
     /// # Errors
     /// A column is missing.
     pub fn load(&mut self, batch: &Batch, every: u64) -> Result<()> {
-        let columns = self.columns.iter().map(|(name, ..)| batch.get::<f64>(name)).collect::<Result<Vec<_>>>()?;
+        let columns = self
+            .columns
+            .iter()
+            .map(|(name, ..)| batch.get::<f64>(name))
+            .collect::<Result<Vec<_>>>()?;
         if every == 0 {
             return Err(Error::failed("the checkpoint's history has no interval"));
         }
-        self.rows = (0..batch.rows()).map(|i| columns.iter().map(|c| c[i]).collect()).collect();
+        self.rows = (0..batch.rows())
+            .map(|i| columns.iter().map(|c| c[i]).collect())
+            .collect();
         self.every = every;
         Ok(())
     }
@@ -104,8 +117,10 @@ impl History {
         let names: Vec<&str> = self.columns.iter().map(|(n, ..)| n.as_str()).collect();
         let mut text = names.join(",") + "\n";
         for row in &self.rows {
-            let values: Vec<String> =
-                row.iter().map(|v| if v.is_nan() { String::new() } else { v.to_string() }).collect();
+            let values: Vec<String> = row
+                .iter()
+                .map(|v| if v.is_nan() { String::new() } else { v.to_string() })
+                .collect();
             let _ = writeln!(text, "{}", values.join(","));
         }
         text

@@ -120,18 +120,38 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(match cli.command {
-        Command::Run { config, set, out, threads } => {
-            let options = RunOptions { config, set: set.set, out };
+        Command::Run {
+            config,
+            set,
+            out,
+            threads,
+        } => {
+            let options = RunOptions {
+                config,
+                set: set.set,
+                out,
+            };
             with_cluster(&threads, |place| commands::run(&options, place))
         }
         Command::Resume { dir, set, threads } => {
             with_cluster(&threads, |place| commands::resume(&dir, &set.set, place))
         }
-        Command::Eval { path, episodes, json, threads } => {
+        Command::Eval {
+            path,
+            episodes,
+            json,
+            threads,
+        } => {
             with_cluster(&threads, |place| {
                 // Elites are evaluated by one process.
                 if place.comm.rank() == 0 {
-                    print(&commands::eval(&path, &EvalOptions { episodes: episodes as usize, json })?);
+                    print(&commands::eval(
+                        &path,
+                        &EvalOptions {
+                            episodes: episodes as usize,
+                            json,
+                        },
+                    )?);
                 }
                 Ok(Ended::Finished)
             })
@@ -146,10 +166,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs a command on all ranks; returns the exit code.
-fn with_cluster(
-    threads: &Threads,
-    command: impl FnOnce(&Place<'_>) -> Result<Ended, Error>,
-) -> u8 {
+fn with_cluster(threads: &Threads, command: impl FnOnce(&Place<'_>) -> Result<Ended, Error>) -> u8 {
     let start = || -> Result<(Cluster, Plan), Error> {
         signals::install()?;
         let cluster = cluster::connect()?;
@@ -171,7 +188,11 @@ fn with_cluster(
     if cluster.comm().rank() == 0 {
         plan.warning.iter().for_each(|warning| complain(warning));
     }
-    let place = Place { comm: cluster.comm(), node: cluster.node(), plan: &plan };
+    let place = Place {
+        comm: cluster.comm(),
+        node: cluster.node(),
+        plan: &plan,
+    };
     let (code, message) = match command(&place) {
         Ok(Ended::Finished) => (0, None),
         Ok(Ended::Stopped) => (signals::EXIT_REQUEUE, None),

@@ -43,7 +43,9 @@ impl Directory {
         }
         let shown = path.display();
         Err(Error::input(if path.is_dir() {
-            format!("{shown} has no checkpoint.h5 yet, so there is nothing to resume: start the run again with `illume run`")
+            format!(
+                "{shown} has no checkpoint.h5 yet, so there is nothing to resume: start the run again with `illume run`"
+            )
         } else {
             format!("{shown} is not a run directory: expected a folder that `illume run` made")
         }))
@@ -67,7 +69,10 @@ impl Directory {
 /// # Errors
 /// Path and cause; the temporary file is removed and the old file untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let temporary = path.with_file_name(format!("{name}.tmp-{}", std::process::id()));
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&temporary)?;
@@ -114,9 +119,20 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        let every = if terminal { Duration::from_millis(200) } else { Duration::from_secs_f64(seconds.max(1.0)) };
+        let every = if terminal {
+            Duration::from_millis(200)
+        } else {
+            Duration::from_secs_f64(seconds.max(1.0))
+        };
         let start = Instant::now();
-        Progress { bar, lines: shown && !terminal, every, next: start + every, start, from }
+        Progress {
+            bar,
+            lines: shown && !terminal,
+            every,
+            next: start + every,
+            start,
+            from,
+        }
     }
 
     /// Whether it is time to show something.
@@ -162,18 +178,24 @@ pub fn significant(x: f64) -> String {
     }
     let digits = (5 - x.abs().log10().floor() as i32).clamp(0, 12) as usize;
     let text = format!("{x:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').into()
+    } else {
+        text
+    }
 }
 
 /// An integer with thin groups of three: 1,048,576.
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let first = digits.len() % 3;
-    let groups: Vec<&str> =
-        (0..digits.len()).filter(|i| (i + 3 - first).is_multiple_of(3) || *i == 0).map(|i| {
+    let groups: Vec<&str> = (0..digits.len())
+        .filter(|i| (i + 3 - first).is_multiple_of(3) || *i == 0)
+        .map(|i| {
             let end = if i < first { first } else { i + 3 };
             &digits[i..end.min(digits.len())]
-        }).collect();
+        })
+        .collect();
     groups.join(",")
 }
 
@@ -183,8 +205,14 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_and_rounded() {
-        assert_eq!([0, 12, 999, 1000, 1_048_576, 12_345_678].map(thousands), ["0", "12", "999", "1,000", "1,048,576", "12,345,678"]);
-        assert_eq!([0.0, 1.5, 1234567.8, 0.00012345678, -3.0].map(significant), ["0", "1.5", "1234568", "0.000123457", "-3"]);
+        assert_eq!(
+            [0, 12, 999, 1000, 1_048_576, 12_345_678].map(thousands),
+            ["0", "12", "999", "1,000", "1,048,576", "12,345,678"]
+        );
+        assert_eq!(
+            [0.0, 1.5, 1234567.8, 0.00012345678, -3.0].map(significant),
+            ["0", "1.5", "1234568", "0.000123457", "-3"]
+        );
     }
 
     #[test]

@@ -19,7 +19,11 @@ pub struct HeatMap<'a> {
 /// The cells of a heat map with the fitness of those that are filled (NaN for empty ones).
 pub enum Tiles<'a> {
     /// `fitness[i * columns + j]`: i counts along the second (vertical) axis from its lower bound, j along the first.
-    Grid { columns: usize, rows: usize, fitness: Vec<f64> },
+    Grid {
+        columns: usize,
+        rows: usize,
+        fitness: Vec<f64>,
+    },
     /// Voronoi cells of `centroids`, `[cells, 2]`.
     Voronoi { centroids: &'a [f64], fitness: &'a [f64] },
 }
@@ -48,11 +52,16 @@ pub fn heat_map<'a>(
 ) -> Result<HeatMap<'a>> {
     let k = spec.axes.len();
     if k < 2 {
-        return Err(Error::input(format!("a heat map needs a descriptor with two axes, this archive's has {k}")));
+        return Err(Error::input(format!(
+            "a heat map needs a descriptor with two axes, this archive's has {k}"
+        )));
     }
     let [x, y] = axes.unwrap_or([0, 1]);
     if x >= k || y >= k || x == y {
-        return Err(Error::input(format!("--axes {x},{y}: expected two different axes from 0 to {}", k - 1)));
+        return Err(Error::input(format!(
+            "--axes {x},{y}: expected two different axes from 0 to {}",
+            k - 1
+        )));
     }
     let tiles = match &spec.cells {
         Cells::Grid { shape } if k == 2 => {
@@ -64,11 +73,20 @@ pub fn heat_map<'a>(
             }
             Tiles::Grid { columns, rows, fitness }
         }
-        Cells::Cvt { centroids } if k == 2 && x == 0 => Tiles::Voronoi { centroids, fitness: fitness_by_cell },
+        Cells::Cvt { centroids } if k == 2 && x == 0 => Tiles::Voronoi {
+            centroids,
+            fitness: fitness_by_cell,
+        },
         Cells::Grid { shape } => project(spec, elites, [x, y], [shape[x], shape[y]])?,
         Cells::Cvt { .. } => project(spec, elites, [x, y], [40, 40])?,
     };
-    Ok(HeatMap { title, subtitle, axes: [&spec.axes[x], &spec.axes[y]], tiles, value: "fitness".into() })
+    Ok(HeatMap {
+        title,
+        subtitle,
+        axes: [&spec.axes[x], &spec.axes[y]],
+        tiles,
+        value: "fitness".into(),
+    })
 }
 
 fn project(
@@ -98,7 +116,10 @@ impl HeatMap<'_> {
             Tiles::Voronoi { fitness, .. } => fitness,
         };
         let known = || fitness.iter().copied().filter(|f| f.is_finite());
-        let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+        let (low, high) = (
+            known().fold(f64::INFINITY, f64::min),
+            known().fold(f64::NEG_INFINITY, f64::max),
+        );
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"{FONTS}\" font-size=\"13\" fill=\"#222\">\n\
              <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\
@@ -113,7 +134,10 @@ impl HeatMap<'_> {
             draw_colour_bar(&mut svg, low, high, &self.value);
         } else {
             let (x, y) = (LEFT + MAP / 2.0, TOP + MAP / 2.0);
-            let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" fill=\"#555\">the archive is empty</text>");
+            let _ = writeln!(
+                svg,
+                "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" fill=\"#555\">the archive is empty</text>"
+            );
         }
         svg + "</svg>\n"
     }
@@ -121,12 +145,21 @@ impl HeatMap<'_> {
     /// All tiles of one colour are one path: the file stays small.
     fn draw_tiles(&self, svg: &mut String, low: f64, high: f64) {
         let mut paths = vec![String::new(); LEVELS];
-        let level = |f: f64| if high > low { ((f - low) / (high - low) * (LEVELS - 1) as f64).round() as usize } else { LEVELS - 1 };
+        let level = |f: f64| {
+            if high > low {
+                ((f - low) / (high - low) * (LEVELS - 1) as f64).round() as usize
+            } else {
+                LEVELS - 1
+            }
+        };
         match &self.tiles {
             Tiles::Grid { columns, rows, fitness } => {
                 let (w, h) = (MAP / *columns as f64, MAP / *rows as f64);
                 for (i, f) in fitness.iter().enumerate().filter(|(_, f)| f.is_finite()) {
-                    let (x, y) = (LEFT + (i % columns) as f64 * w, TOP + MAP - (i / columns + 1) as f64 * h);
+                    let (x, y) = (
+                        LEFT + (i % columns) as f64 * w,
+                        TOP + MAP - (i / columns + 1) as f64 * h,
+                    );
                     let _ = write!(paths[level(*f)], "M{x:.2} {y:.2}h{w:.3}v{h:.3}h-{w:.3}z");
                 }
             }
@@ -144,18 +177,27 @@ impl HeatMap<'_> {
         for (i, path) in paths.iter().enumerate().filter(|(_, p)| !p.is_empty()) {
             let colour = viridis(i as f64 / (LEVELS - 1) as f64);
             // A hairline of the same colour closes the seams between neighbours.
-            let _ = writeln!(svg, "<path fill=\"{colour}\" stroke=\"{colour}\" stroke-width=\"0.3\" d=\"{path}\"/>");
+            let _ = writeln!(
+                svg,
+                "<path fill=\"{colour}\" stroke=\"{colour}\" stroke-width=\"0.3\" d=\"{path}\"/>"
+            );
         }
     }
 
     fn place(&self, x: f64, y: f64) -> [f64; 2] {
         let share = |v: f64, a: &Axis| (v - a.lower) / (a.upper - a.lower);
-        [LEFT + share(x, self.axes[0]) * MAP, TOP + MAP - share(y, self.axes[1]) * MAP]
+        [
+            LEFT + share(x, self.axes[0]) * MAP,
+            TOP + MAP - share(y, self.axes[1]) * MAP,
+        ]
     }
 
     fn draw_axes(&self, svg: &mut String) {
         let bottom = TOP + MAP;
-        let _ = writeln!(svg, "<g stroke=\"#444\"><rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{MAP}\" height=\"{MAP}\" fill=\"none\"/></g>");
+        let _ = writeln!(
+            svg,
+            "<g stroke=\"#444\"><rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{MAP}\" height=\"{MAP}\" fill=\"none\"/></g>"
+        );
         for tick in ticks(self.axes[0].lower, self.axes[0].upper) {
             let x = self.place(tick, self.axes[1].lower)[0];
             let (y1, y2) = (bottom + 5.0, bottom + 21.0);
@@ -176,10 +218,18 @@ impl HeatMap<'_> {
         }
         let label = |a: &Axis| {
             let name = a.name.replace('_', " ");
-            escape(&if a.unit.is_empty() { name } else { format!("{name} ({})", a.unit) })
+            escape(&if a.unit.is_empty() {
+                name
+            } else {
+                format!("{name} ({})", a.unit)
+            })
         };
         let (cx, y) = (LEFT + MAP / 2.0, bottom + 50.0);
-        let _ = writeln!(svg, "<text x=\"{cx}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"15\">{}</text>", label(self.axes[0]));
+        let _ = writeln!(
+            svg,
+            "<text x=\"{cx}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"15\">{}</text>",
+            label(self.axes[0])
+        );
         let cy = TOP + MAP / 2.0;
         let _ = writeln!(
             svg,
@@ -198,13 +248,20 @@ impl HeatMap<'_> {
         let mut options = usvg::Options::default();
         let fonts = options.fontdb_mut();
         fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
-        let family = fonts.faces().next().and_then(|face| face.families.first().map(|(name, _)| name.clone()));
+        let family = fonts
+            .faces()
+            .next()
+            .and_then(|face| face.families.first().map(|(name, _)| name.clone()));
         options.fontdb_mut().set_sans_serif_family(family.unwrap_or_default());
         let tree = usvg::Tree::from_str(&self.svg(), &options).map_err(|e| failed(&e))?;
         let size = tree.size();
         let (width, height) = ((size.width() * scale) as u32, (size.height() * scale) as u32);
         let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| failed(&"no such size"))?;
-        resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
+        resvg::render(
+            &tree,
+            tiny_skia::Transform::from_scale(scale, scale),
+            &mut pixels.as_mut(),
+        );
         pixels.encode_png().map_err(|e| failed(&e))
     }
 }
@@ -215,7 +272,11 @@ fn draw_colour_bar(svg: &mut String, low: f64, high: f64, name: &str) {
     for i in 0..steps {
         let y = TOP + MAP - f64::from(i + 1) * h;
         let colour = viridis(f64::from(i) / f64::from(steps - 1));
-        let _ = writeln!(svg, "<rect x=\"{x}\" y=\"{y:.2}\" width=\"{width}\" height=\"{:.2}\" fill=\"{colour}\"/>", h + 0.4);
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x}\" y=\"{y:.2}\" width=\"{width}\" height=\"{:.2}\" fill=\"{colour}\"/>",
+            h + 0.4
+        );
     }
     let values = if high > low { ticks(low, high) } else { vec![low] };
     for tick in values {
@@ -229,7 +290,12 @@ fn draw_colour_bar(svg: &mut String, low: f64, high: f64, name: &str) {
             significant(tick)
         );
     }
-    let _ = writeln!(svg, "<text x=\"{x}\" y=\"{}\" font-size=\"15\">{}</text>", TOP - 12.0, escape(name));
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x}\" y=\"{}\" font-size=\"15\">{}</text>",
+        TOP - 12.0,
+        escape(name)
+    );
 }
 
 /// Round numbers within an interval, about six of them.
@@ -239,7 +305,11 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
         return vec![low];
     }
     let power = 10f64.powf(raw.log10().floor());
-    let step = power * [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|m| m * power >= raw * 0.999).unwrap_or(10.0);
+    let step = power
+        * [1.0, 2.0, 2.5, 5.0, 10.0]
+            .into_iter()
+            .find(|m| m * power >= raw * 0.999)
+            .unwrap_or(10.0);
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
     (first..=last).map(|i| i as f64 * step).collect()
@@ -249,8 +319,12 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 fn voronoi_cell(points: &[[f64; 2]], i: usize) -> Vec<[f64; 2]> {
     let [px, py] = points[i];
     let distance = |q: &[f64; 2]| (q[0] - px).powi(2) + (q[1] - py).powi(2);
-    let mut order: Vec<(f64, usize)> =
-        points.iter().enumerate().filter(|(j, _)| *j != i).map(|(j, q)| (distance(q), j)).collect();
+    let mut order: Vec<(f64, usize)> = points
+        .iter()
+        .enumerate()
+        .filter(|(j, _)| *j != i)
+        .map(|(j, q)| (distance(q), j))
+        .collect();
     let near = 48.min(order.len());
     if near < order.len() {
         order.select_nth_unstable_by(near, |a, b| a.0.total_cmp(&b.0));
@@ -294,8 +368,17 @@ fn clip(cell: &mut Vec<[f64; 2]>, p: [f64; 2], q: [f64; 2]) {
 /// The colour map viridis (van der Walt and Smith, CC0) at eleven of its points, interpolated.
 fn viridis(share: f64) -> String {
     const POINTS: [[u8; 3]; 11] = [
-        [68, 1, 84], [72, 36, 117], [65, 68, 135], [53, 95, 141], [42, 120, 142], [33, 145, 140],
-        [34, 168, 132], [68, 191, 112], [122, 209, 81], [189, 223, 38], [253, 231, 37],
+        [68, 1, 84],
+        [72, 36, 117],
+        [65, 68, 135],
+        [53, 95, 141],
+        [42, 120, 142],
+        [33, 145, 140],
+        [34, 168, 132],
+        [68, 191, 112],
+        [122, 209, 81],
+        [189, 223, 38],
+        [253, 231, 37],
     ];
     let at = share.clamp(0.0, 1.0) * (POINTS.len() - 1) as f64;
     let i = (at as usize).min(POINTS.len() - 2);
@@ -307,7 +390,10 @@ fn viridis(share: f64) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// Title and subtitle of an archive's picture.
@@ -363,7 +449,11 @@ mod tests {
             title: "a<b".into(),
             subtitle: String::new(),
             axes: [&axes[0], &axes[1]],
-            tiles: Tiles::Grid { columns: 2, rows: 2, fitness: vec![f64::NAN; 4] },
+            tiles: Tiles::Grid {
+                columns: 2,
+                rows: 2,
+                fitness: vec![f64::NAN; 4],
+            },
             value: "fitness".into(),
         };
         assert!(map.svg().contains("the archive is empty") && map.svg().contains("a&lt;b"));

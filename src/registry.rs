@@ -2,7 +2,8 @@
 
 use illume_core::params::{ParamInfo, Params, suggest};
 use illume_core::{
-    Archive, ArchiveConfig, ArchiveEntry, Axis, Error, Init, Problem, Result, Strategy, StrategyConfig, StrategyEntry, Task, TaskConfig, TaskSpec,
+    Archive, ArchiveConfig, ArchiveEntry, Axis, Error, Init, Problem, Result, Strategy, StrategyConfig, StrategyEntry,
+    Task, TaskConfig, TaskSpec,
 };
 
 use crate::Config;
@@ -12,7 +13,10 @@ use crate::Config;
 /// # Errors
 /// Unknown name, wrong parameters, missing model files; with file and line.
 pub fn task(config: &Config) -> Result<Box<dyn Task>> {
-    let parts = TaskConfig { task: &config.task, policy: &config.policy };
+    let parts = TaskConfig {
+        task: &config.task,
+        policy: &config.policy,
+    };
     illume_envs::build(&parts).map_err(|e| {
         let Error::Config(mut problems) = e else { return e };
         // What can be said of the strategy without a task is said at the same time.
@@ -61,7 +65,10 @@ pub fn strategy_and_archive(config: &Config, task: &TaskSpec) -> Result<(Box<dyn
 
 fn strategy(config: &Config, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
     let entry = strategy_entry(config.name("strategy"))?;
-    (entry.build)(&StrategyConfig { strategy: &config.strategy, task })
+    (entry.build)(&StrategyConfig {
+        strategy: &config.strategy,
+        task,
+    })
 }
 
 fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
@@ -79,7 +86,10 @@ fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Ar
 fn strategy_entry(name: &str) -> Result<&'static StrategyEntry> {
     let entries = illume_strategies::registry();
     let names: Vec<&str> = entries.iter().map(|e| e.name).collect();
-    entries.iter().find(|e| e.name == name).ok_or_else(|| unknown("strategy", "name", name, &names))
+    entries
+        .iter()
+        .find(|e| e.name == name)
+        .ok_or_else(|| unknown("strategy", "name", name, &names))
 }
 
 /// Without a kind: the one whose parameter is given, else a grid for up to two axes and a CVT beyond.
@@ -91,14 +101,27 @@ fn archive_entry(table: &toml::Table, task: &TaskSpec) -> Result<&'static Archiv
         None if table.contains_key("cells") || task.descriptor_dim() > 2 => "cvt",
         None => "grid",
         Some(toml::Value::String(kind)) => kind,
-        Some(other) => return Err(Error::config("archive", "kind", format!("expected a string, got {other}"))),
+        Some(other) => {
+            return Err(Error::config(
+                "archive",
+                "kind",
+                format!("expected a string, got {other}"),
+            ));
+        }
     };
-    entries.iter().find(|e| e.kind == kind).ok_or_else(|| unknown("archive", "kind", kind, &names))
+    entries
+        .iter()
+        .find(|e| e.kind == kind)
+        .ok_or_else(|| unknown("archive", "kind", kind, &names))
 }
 
 fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
     let message = format!("unknown {section} \"{name}\"{}", suggest(name, known));
-    Error::Config(vec![Problem { section: section.into(), key: key.into(), message }])
+    Error::Config(vec![Problem {
+        section: section.into(),
+        key: key.into(),
+        message,
+    }])
 }
 
 /// The parameters of a configuration's parts, by section: what the resolved configuration is completed with.
@@ -107,7 +130,10 @@ fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
 /// Unknown names.
 pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(&'static str, Vec<ParamInfo>)>> {
     let mut parts = Vec::new();
-    if let Some(entry) = illume_envs::registry().into_iter().find(|e| e.name == config.name("task")) {
+    if let Some(entry) = illume_envs::registry()
+        .into_iter()
+        .find(|e| e.name == config.name("task"))
+    {
         parts.push(("task", (entry.params)()));
         if entry.network {
             parts.push(("policy", illume_envs::PolicyParams::describe()));

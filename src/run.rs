@@ -7,7 +7,8 @@ use illume_archives::file::{self, Attributes, Checkpoint, Contents};
 use illume_archives::metrics::{Metrics, measure};
 use illume_cluster::threads::stay_awake;
 use illume_core::{
-    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Next, Result, State, Status, Strategy, Task, Told, block,
+    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Next, Result, State, Status, Strategy, Task, Told,
+    block,
 };
 
 use crate::history::History;
@@ -92,7 +93,9 @@ impl<'t> Run<'t> {
     /// A checkpoint that does not fit the configuration.
     pub fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         if checkpoint.spec != *self.archive.spec() {
-            return Err(Error::input("the checkpoint's archive is not the one that its configuration describes"));
+            return Err(Error::input(
+                "the checkpoint's archive is not the one that its configuration describes",
+            ));
         }
         if checkpoint.genome_dim != self.task.spec().genome_dim {
             return Err(Error::input(format!(
@@ -104,7 +107,11 @@ impl<'t> Run<'t> {
         }
         self.archive.restore(&checkpoint.rows, &checkpoint.genomes, self.comm)?;
         let engine = checkpoint.state.table(ENGINE)?;
-        let count = |name: &str| engine.get::<u64>(name).and_then(|v| v.first().copied().ok_or_else(|| empty(name)));
+        let count = |name: &str| {
+            engine
+                .get::<u64>(name)
+                .and_then(|v| v.first().copied().ok_or_else(|| empty(name)))
+        };
         self.counters = Counters {
             generation: checkpoint.attributes.generation,
             evaluations: checkpoint.attributes.evaluations,
@@ -131,11 +138,17 @@ impl<'t> Run<'t> {
         }
         loop {
             let context = context(&self.config, &self.counters, self.task, self.comm);
-            let parallel_section_over = || if self.keep_awake { stay_awake() };
-            self.strategy.ask(&context, self.archive.as_ref(), &mut self.candidates)?;
+            let parallel_section_over = || {
+                if self.keep_awake {
+                    stay_awake()
+                }
+            };
+            self.strategy
+                .ask(&context, self.archive.as_ref(), &mut self.candidates)?;
             parallel_section_over();
             let c = &self.candidates;
-            self.evaluator.evaluate(c, self.archive.as_ref(), &mut self.local, &mut self.moments)?;
+            self.evaluator
+                .evaluate(c, self.archive.as_ref(), &mut self.local, &mut self.moments)?;
             parallel_section_over();
             if self.comm.size() > 1 {
                 gather_rows(self.comm, c.total, &self.local, &mut self.rows)?;
@@ -146,15 +159,31 @@ impl<'t> Run<'t> {
             let offered = !c.offered.is_empty();
             if offered {
                 let (block, generation) = (c.block.clone(), self.counters.generation);
-                self.archive.insert(&self.rows, block, &c.genomes, generation, self.comm, &mut self.report)?;
+                self.archive
+                    .insert(&self.rows, block, &c.genomes, generation, self.comm, &mut self.report)?;
                 self.counters.outside += self.report.outside as u64;
             }
-            let failed = self.rows.get::<u8>("status")?.iter().filter(|s| **s != Status::Ok as u8).count();
+            let failed = self
+                .rows
+                .get::<u8>("status")?
+                .iter()
+                .filter(|s| **s != Status::Ok as u8)
+                .count();
             self.counters.invalid += failed as u64;
             self.counters.evaluations += self.candidates.total as u64;
-            self.counters.env_steps += self.rows.get::<u32>("steps")?.iter().map(|s| u64::from(*s)).sum::<u64>();
+            self.counters.env_steps += self
+                .rows
+                .get::<u32>("steps")?
+                .iter()
+                .map(|s| u64::from(*s))
+                .sum::<u64>();
             let report = offered.then_some(&self.report);
-            let told = Told { candidates: &self.candidates, rows: &self.rows, moments: &self.moments, report };
+            let told = Told {
+                candidates: &self.candidates,
+                rows: &self.rows,
+                moments: &self.moments,
+                report,
+            };
             if self.strategy.tell(&context, &told)? == Next::Generation {
                 break;
             }
@@ -202,7 +231,11 @@ impl<'t> Run<'t> {
     /// Share of the time budget that is used, by this rank's clock.
     pub fn time_used(&self) -> f64 {
         let minutes = self.config.budget.wall_minutes;
-        if minutes > 0.0 { self.seconds() / (60.0 * minutes) } else { 0.0 }
+        if minutes > 0.0 {
+            self.seconds() / (60.0 * minutes)
+        } else {
+            0.0
+        }
     }
 
     /// Wall-clock seconds since the run began, resumed parts added.
@@ -243,7 +276,13 @@ impl<'t> Run<'t> {
     pub fn strategy_values(&self) -> Vec<(String, f64)> {
         let mut values = Vec::new();
         self.strategy.history(&mut values);
-        self.strategy.spec().history.iter().map(|(name, ..)| name.clone()).zip(values).collect()
+        self.strategy
+            .spec()
+            .history
+            .iter()
+            .map(|(name, ..)| name.clone())
+            .zip(values)
+            .collect()
     }
 
     /// Writes the archive, or with `checkpoint` the archive and all that is needed to go on. Collective.
@@ -291,8 +330,20 @@ impl<'t> Run<'t> {
         let mut table = Batch::new();
         table.push("env_steps", 1, "steps", "environment steps so far", vec![c.env_steps]);
         table.push("invalid", 1, "", "failed evaluations so far", vec![c.invalid]);
-        table.push("outside", 1, "", "descriptors outside the bounds so far", vec![c.outside]);
-        table.push("history_every", 1, "", "generations between rows of the history", vec![self.history.every()]);
+        table.push(
+            "outside",
+            1,
+            "",
+            "descriptors outside the bounds so far",
+            vec![c.outside],
+        );
+        table.push(
+            "history_every",
+            1,
+            "",
+            "generations between rows of the history",
+            vec![self.history.every()],
+        );
         table.push("wall_seconds", 1, "s", "wall-clock time so far", vec![self.seconds()]);
         table
     }
@@ -303,7 +354,12 @@ fn empty(name: &str) -> Error {
 }
 
 fn context<'a>(config: &Config, counters: &Counters, task: &'a dyn Task, comm: &'a dyn Comm) -> Context<'a> {
-    Context { seed: config.seed, generation: counters.generation, task: task.spec(), comm }
+    Context {
+        seed: config.seed,
+        generation: counters.generation,
+        task: task.spec(),
+        comm,
+    }
 }
 
 /// Every rank's rows, in order, on every rank.
@@ -335,9 +391,15 @@ fn gather_moments(comm: &dyn Comm, candidates: &Candidates, width: usize, moment
     }
     let within = |rank: usize| {
         let range = block(candidates.total, rank, comm.size());
-        candidates.observed.iter().filter(|&&row| range.contains(&(row as usize))).count()
+        candidates
+            .observed
+            .iter()
+            .filter(|&&row| range.contains(&(row as usize)))
+            .count()
     };
-    let counts: Vec<usize> = (0..comm.size()).map(|rank| within(rank) * width * size_of::<f64>()).collect();
+    let counts: Vec<usize> = (0..comm.size())
+        .map(|rank| within(rank) * width * size_of::<f64>())
+        .collect();
     let mine: Vec<u8> = moments.iter().flat_map(|x| x.to_le_bytes()).collect();
     let mut all = Vec::new();
     comm.all_gather(&mine, &counts, &mut all)?;

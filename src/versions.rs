@@ -15,12 +15,23 @@ pub fn libraries() -> Vec<(&'static str, String)> {
 
 /// What `illume --version` prints after the name.
 pub fn long() -> String {
-    let features: Vec<&str> = [("mpi", cfg!(feature = "mpi")), ("torch", cfg!(feature = "torch")), ("mujoco", cfg!(feature = "mujoco"))]
-        .into_iter()
-        .filter_map(|(name, on)| on.then_some(name))
-        .collect();
+    let features: Vec<&str> = [
+        ("mpi", cfg!(feature = "mpi")),
+        ("torch", cfg!(feature = "torch")),
+        ("mujoco", cfg!(feature = "mujoco")),
+    ]
+    .into_iter()
+    .filter_map(|(name, on)| on.then_some(name))
+    .collect();
     let mut text = env!("CARGO_PKG_VERSION").to_string();
-    text += &format!("\nfeatures: {}", if features.is_empty() { "none".into() } else { features.join(", ") });
+    text += &format!(
+        "\nfeatures: {}",
+        if features.is_empty() {
+            "none".into()
+        } else {
+            features.join(", ")
+        }
+    );
     for (name, version) in libraries() {
         text += &format!("\n{name} {version}");
     }

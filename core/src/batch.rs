@@ -172,7 +172,10 @@ impl Batch {
     /// Adds a zeroed column, or leaves an equal one as it is.
     pub fn declare<T: Element>(&mut self, name: &str, width: usize, unit: &str, description: &str) {
         match self.columns.iter().find(|c| c.name == name) {
-            Some(c) => assert!(c.width == width && T::slice(&c.data).is_some(), "column '{name}' declared twice"),
+            Some(c) => assert!(
+                c.width == width && T::slice(&c.data).is_some(),
+                "column '{name}' declared twice"
+            ),
             None => {
                 let data = T::wrap(vec![T::default(); self.rows * width]);
                 self.columns.push(Column {
@@ -191,7 +194,12 @@ impl Batch {
         if self.columns.is_empty() {
             self.rows = values.len() / width.max(1);
         }
-        assert_eq!(values.len(), self.rows * width, "column '{name}': {} rows of width {width}", self.rows);
+        assert_eq!(
+            values.len(),
+            self.rows * width,
+            "column '{name}': {} rows of width {width}",
+            self.rows
+        );
         self.columns.push(Column {
             name: name.into(),
             width,
@@ -213,7 +221,11 @@ impl Batch {
         match self.columns.iter_mut().find(|c| c.name == column.name) {
             Some(mine) => {
                 let same_type = each_data!(&column.data, v => copy(v, &mut mine.data));
-                assert!(same_type && mine.width == column.width, "column '{}' changed its shape", column.name);
+                assert!(
+                    same_type && mine.width == column.width,
+                    "column '{}' changed its shape",
+                    column.name
+                );
             }
             None => self.columns.push(column.clone()),
         }
@@ -239,7 +251,11 @@ impl Batch {
     pub fn get<T: Element>(&self, name: &str) -> Result<&[T]> {
         let column = self.find(name).ok_or_else(|| self.missing(name))?;
         T::slice(&column.data).ok_or_else(|| {
-            Error::failed(format!("column '{name}' holds {}, {} was asked for", column.data.type_name(), T::NAME))
+            Error::failed(format!(
+                "column '{name}' holds {}, {} was asked for",
+                column.data.type_name(),
+                T::NAME
+            ))
         })
     }
 
@@ -248,7 +264,9 @@ impl Batch {
     /// # Errors
     /// No such column, or one of another element type.
     pub fn get_mut<T: Element>(&mut self, name: &str) -> Result<&mut [T]> {
-        let Some(at) = self.columns.iter().position(|c| c.name == name) else { return Err(self.missing(name)) };
+        let Some(at) = self.columns.iter().position(|c| c.name == name) else {
+            return Err(self.missing(name));
+        };
         T::vec(&mut self.columns[at].data)
             .map(|v| v.as_mut_slice())
             .ok_or_else(|| Error::failed(format!("column '{name}' does not hold {}", T::NAME)))
@@ -261,9 +279,15 @@ impl Batch {
     pub fn columns_mut<const N: usize>(&mut self, names: [&str; N]) -> Result<[&mut Column; N]> {
         let mut at = [0; N];
         for (slot, name) in at.iter_mut().zip(names) {
-            *slot = self.columns.iter().position(|c| c.name == name).ok_or_else(|| self.missing(name))?;
+            *slot = self
+                .columns
+                .iter()
+                .position(|c| c.name == name)
+                .ok_or_else(|| self.missing(name))?;
         }
-        self.columns.get_disjoint_mut(at).map_err(|_| Error::failed(format!("columns {names:?} are not distinct")))
+        self.columns
+            .get_disjoint_mut(at)
+            .map_err(|_| Error::failed(format!("columns {names:?} are not distinct")))
     }
 
     fn missing(&self, name: &str) -> Error {
@@ -273,7 +297,14 @@ impl Batch {
 
     /// A batch with the same columns and `rows` zeroed rows.
     pub fn like(&self, rows: usize) -> Batch {
-        let columns = self.columns.iter().map(|c| Column { data: c.data.empty_like(), ..c.clone_shape() }).collect();
+        let columns = self
+            .columns
+            .iter()
+            .map(|c| Column {
+                data: c.data.empty_like(),
+                ..c.clone_shape()
+            })
+            .collect();
         let mut batch = Batch { rows: 0, columns };
         batch.resize(rows);
         batch
@@ -282,14 +313,24 @@ impl Batch {
     /// The given rows, in the given order.
     pub fn select(&self, rows: &[usize]) -> Batch {
         fn pick<T: Element>(v: &[T], width: usize, rows: &[usize]) -> Data {
-            T::wrap(rows.iter().flat_map(|&r| v[r * width..(r + 1) * width].iter().copied()).collect())
+            T::wrap(
+                rows.iter()
+                    .flat_map(|&r| v[r * width..(r + 1) * width].iter().copied())
+                    .collect(),
+            )
         }
         let columns = self
             .columns
             .iter()
-            .map(|c| Column { data: each_data!(&c.data, v => pick(v, c.width, rows)), ..c.clone_shape() })
+            .map(|c| Column {
+                data: each_data!(&c.data, v => pick(v, c.width, rows)),
+                ..c.clone_shape()
+            })
             .collect();
-        Batch { rows: rows.len(), columns }
+        Batch {
+            rows: rows.len(),
+            columns,
+        }
     }
 
     /// Appends the rows `range` as bytes, column after column: the form in which rows cross the wire.
@@ -305,7 +346,11 @@ impl Batch {
     /// The number of bytes does not fit the range.
     pub fn read_rows(&mut self, range: std::ops::Range<usize>, bytes: &[u8]) -> Result<()> {
         if bytes.len() != range.len() * self.row_bytes() {
-            return Err(Error::failed(format!("{} bytes received for {} rows", bytes.len(), range.len())));
+            return Err(Error::failed(format!(
+                "{} bytes received for {} rows",
+                bytes.len(),
+                range.len()
+            )));
         }
         let mut rest = bytes;
         for c in &mut self.columns {

@@ -45,7 +45,11 @@ impl Error {
 
     /// A single configuration problem.
     pub fn config(section: &str, key: &str, message: impl Into<String>) -> Self {
-        Error::Config(vec![Problem { section: section.into(), key: key.into(), message: message.into() }])
+        Error::Config(vec![Problem {
+            section: section.into(),
+            key: key.into(),
+            message: message.into(),
+        }])
     }
 }
 

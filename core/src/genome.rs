@@ -200,7 +200,10 @@ impl Genomes {
         match self {
             Genomes::Dense(d) => &d.data[i * d.dim..(i + 1) * d.dim],
             Genomes::Lineage(l) => {
-                let decoder = l.decoder.as_ref().expect("lineages that are evaluated carry their decoder");
+                let decoder = l
+                    .decoder
+                    .as_ref()
+                    .expect("lineages that are evaluated carry their decoder");
                 let (streams, scales) = l.row(i);
                 decoder.decode(streams, scales, &mut scratch.genes);
                 if let Some([low, high]) = decoder.bounds {
@@ -228,7 +231,9 @@ impl Genomes {
         if !matches!(self, Genomes::Dense(_)) {
             *self = Genomes::default();
         }
-        let Genomes::Dense(d) = self else { unreachable!("just made dense") };
+        let Genomes::Dense(d) = self else {
+            unreachable!("just made dense")
+        };
         d.dim = dim;
         d.data.resize(rows * dim, 0.0);
         &mut d.data
@@ -237,7 +242,10 @@ impl Genomes {
 
 impl Lineages {
     pub fn new() -> Lineages {
-        Lineages { offsets: vec![0], ..Lineages::default() }
+        Lineages {
+            offsets: vec![0],
+            ..Lineages::default()
+        }
     }
 
     pub fn rows(&self) -> usize {
@@ -261,7 +269,9 @@ impl Decoder {
     /// Unclipped genes of a lineage; continues from its cached parent if there is one.
     pub fn decode(&self, streams: &[u64], scales: &[f32], out: &mut Vec<f32>) {
         out.resize(self.dim, 0.0);
-        let known = (0..streams.len()).rev().find_map(|n| self.parents.get(&streams[n]).map(|genes| (n, genes)));
+        let known = (0..streams.len())
+            .rev()
+            .find_map(|n| self.parents.get(&streams[n]).map(|genes| (n, genes)));
         let from = match known {
             Some((n, genes)) => {
                 out.copy_from_slice(genes);
@@ -293,13 +303,22 @@ impl Perturbation {
         if scratch.pair != Some(tag) {
             scratch.genes.resize(self.center.len(), 0.0);
             scratch.mirror.resize(self.center.len(), 0.0);
-            self.stream(member / 2).mirrored(&self.center, self.sigma, &mut scratch.genes, &mut scratch.mirror);
+            self.stream(member / 2)
+                .mirrored(&self.center, self.sigma, &mut scratch.genes, &mut scratch.mirror);
             if let Some([low, high]) = self.bounds {
-                scratch.genes.iter_mut().chain(&mut scratch.mirror).for_each(|x| *x = x.clamp(low, high));
+                scratch
+                    .genes
+                    .iter_mut()
+                    .chain(&mut scratch.mirror)
+                    .for_each(|x| *x = x.clamp(low, high));
             }
             scratch.pair = Some(tag);
         }
-        if member.is_multiple_of(2) { &scratch.genes } else { &scratch.mirror }
+        if member.is_multiple_of(2) {
+            &scratch.genes
+        } else {
+            &scratch.mirror
+        }
     }
 }
 
@@ -308,8 +327,17 @@ mod tests {
     use super::*;
 
     fn decoder() -> Decoder {
-        let init = Init::Network { layers: vec![3, 4, 2], weights: Weights::FanIn };
-        Decoder { seed: 5, dim: 26, init, bounds: None, parents: HashMap::new() }
+        let init = Init::Network {
+            layers: vec![3, 4, 2],
+            weights: Weights::FanIn,
+        };
+        Decoder {
+            seed: 5,
+            dim: 26,
+            init,
+            bounds: None,
+            parents: HashMap::new(),
+        }
     }
 
     #[test]
@@ -327,7 +355,11 @@ mod tests {
 
     #[test]
     fn initial_networks_have_the_stated_scale_and_zero_biases() {
-        for (weights, sd) in [(Weights::LecunUniform, 0.1), (Weights::FanIn, 0.1), (Weights::NormColumn, 0.1)] {
+        for (weights, sd) in [
+            (Weights::LecunUniform, 0.1),
+            (Weights::FanIn, 0.1),
+            (Weights::NormColumn, 0.1),
+        ] {
             let layers = vec![100, 200, 3];
             let mut genes = vec![9.0; 100 * 200 + 200 + 200 * 3 + 3];
             Init::Network { layers, weights }.draw(&Stream::new(1, Purpose::Init, 0, 0), &mut genes);
@@ -355,9 +387,9 @@ mod tests {
         };
         let mut s = Scratch::default();
         let all: Vec<Vec<f32>> = (0..5).map(|i| p(0, 5).genes(i, &mut s).to_vec()).collect();
-        for j in 0..100 {
-            assert!((all[0][j] + all[1][j] - 2.0).abs() < 1e-6);
-            assert!((all[2][j] + all[3][j] - 2.0).abs() < 1e-6);
+        for pair in [[0, 1], [2, 3]] {
+            let mut sums = all[pair[0]].iter().zip(&all[pair[1]]).map(|(a, b)| a + b);
+            assert!(sums.all(|sum| (sum - 2.0).abs() < 1e-6));
         }
         assert_ne!(all[0], all[2]);
         assert_eq!(all[4], *center);

@@ -22,6 +22,6 @@ pub use params::Params;
 pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use spec::{ArchiveSpec, Axis, Cells, StrategySpec, TaskSpec};
 pub use traits::{
-    Archive, Candidates, Comm, Context, Elites, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization, Outcome, Request, Scores, State,
-    Status, Strategy, Task, Told, Worker, block,
+    Archive, Candidates, Comm, Context, Elites, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
+    Outcome, Request, Scores, State, Status, Strategy, Task, Told, Worker, block,
 };

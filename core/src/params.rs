@@ -39,33 +39,58 @@ pub struct Rule<T> {
 
 /// Any value of the type.
 pub fn any<T>() -> Rule<T> {
-    Rule { words: String::new(), holds: Box::new(|_| true) }
+    Rule {
+        words: String::new(),
+        holds: Box::new(|_| true),
+    }
 }
 
 /// A value between two bounds, both allowed. (NaN is outside of every range.)
 pub fn range<T: PartialOrd + std::fmt::Display + 'static>(low: T, high: T) -> Rule<T> {
-    Rule { words: format!("from {low} to {high}"), holds: Box::new(move |v| *v >= low && *v <= high) }
+    Rule {
+        words: format!("from {low} to {high}"),
+        holds: Box::new(move |v| *v >= low && *v <= high),
+    }
 }
 
 /// A value not below a bound; for numbers, finite.
 pub fn at_least<T: PartialOrd + std::fmt::Display + Into<f64> + Copy + 'static>(low: T) -> Rule<T> {
-    Rule { words: format!("at least {low}"), holds: Box::new(move |v| *v >= low && (*v).into().is_finite()) }
+    Rule {
+        words: format!("at least {low}"),
+        holds: Box::new(move |v| *v >= low && (*v).into().is_finite()),
+    }
 }
 
 /// A finite number above zero.
 pub fn positive() -> Rule<f64> {
-    Rule { words: "above 0".into(), holds: Box::new(|v| *v > 0.0 && v.is_finite()) }
+    Rule {
+        words: "above 0".into(),
+        holds: Box::new(|v| *v > 0.0 && v.is_finite()),
+    }
 }
 
 /// One of a closed set of strings.
 pub fn one_of(options: &'static [&'static str]) -> Rule<String> {
-    let words = format!("one of {}", options.iter().map(|o| format!("\"{o}\"")).collect::<Vec<_>>().join(", "));
-    Rule { words, holds: Box::new(|v| options.contains(&v.as_str())) }
+    let words = format!(
+        "one of {}",
+        options
+            .iter()
+            .map(|o| format!("\"{o}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    Rule {
+        words,
+        holds: Box::new(|v| options.contains(&v.as_str())),
+    }
 }
 
 /// A list of which each entry satisfies a rule.
 pub fn each<T: 'static>(rule: Rule<T>) -> Rule<Vec<T>> {
-    Rule { words: format!("each {}", rule.words), holds: Box::new(move |v| v.iter().all(|x| (rule.holds)(x))) }
+    Rule {
+        words: format!("each {}", rule.words),
+        holds: Box::new(move |v| v.iter().all(|x| (rule.holds)(x))),
+    }
 }
 
 /// A parameter struct made by [`params!`](crate::params).
@@ -93,13 +118,21 @@ pub fn read<P: Params>(table: &toml::Table, section: &str, also: &[&str]) -> Res
         known.extend(also.iter().filter(|a| !P::names().contains(a)));
         problems.push(unknown_key(section, key, &known));
     }
-    if problems.is_empty() { Ok(params) } else { Err(Error::Config(problems)) }
+    if problems.is_empty() {
+        Ok(params)
+    } else {
+        Err(Error::Config(problems))
+    }
 }
 
 /// The problem of a key that is not known, with the nearest known one.
 pub fn unknown_key(section: &str, key: &str, known: &[&str]) -> Problem {
     let message = format!("unknown key{}", suggest(key, known));
-    Problem { section: section.into(), key: key.into(), message }
+    Problem {
+        section: section.into(),
+        key: key.into(),
+        message,
+    }
 }
 
 /// `; did you mean "x"? Accepted: …` for a name that is not in a list.
@@ -108,10 +141,25 @@ pub fn suggest(name: &str, known: &[&str]) -> String {
     sorted.sort_unstable();
     sorted.dedup();
     // A longer or shorter form of the name counts as near: batch_size for batch.
-    let near = |(d, k): &(usize, &str)| *d <= 2.max(k.len() / 3) || k.len() > 2 && (name.starts_with(k) || k.starts_with(name));
-    let near = sorted.iter().map(|k| (distance(name, k), *k)).min_by_key(|found| (!near(found), *found)).filter(near);
-    let hint = near.map(|(_, k)| format!("; did you mean \"{k}\"?")).unwrap_or_else(|| ";".into());
-    format!("{hint} accepted: {}", if sorted.is_empty() { "none".into() } else { sorted.join(", ") })
+    let near = |(d, k): &(usize, &str)| {
+        *d <= 2.max(k.len() / 3) || k.len() > 2 && (name.starts_with(k) || k.starts_with(name))
+    };
+    let near = sorted
+        .iter()
+        .map(|k| (distance(name, k), *k))
+        .min_by_key(|found| (!near(found), *found))
+        .filter(near);
+    let hint = near
+        .map(|(_, k)| format!("; did you mean \"{k}\"?"))
+        .unwrap_or_else(|| ";".into());
+    format!(
+        "{hint} accepted: {}",
+        if sorted.is_empty() {
+            "none".into()
+        } else {
+            sorted.join(", ")
+        }
+    )
 }
 
 /// Levenshtein distance in characters.
@@ -145,7 +193,9 @@ pub fn take_value<T: ParamType>(
     let value = match value {
         toml::Value::Integer(i) if T::WORDS == "a number" => toml::Value::Float(i as f64),
         toml::Value::Array(a) if T::WORDS == "a list of numbers" => toml::Value::Array(
-            a.into_iter().map(|v| v.as_integer().map_or(v.clone(), |i| toml::Value::Float(i as f64))).collect(),
+            a.into_iter()
+                .map(|v| v.as_integer().map_or(v.clone(), |i| toml::Value::Float(i as f64)))
+                .collect(),
         ),
         other => other,
     };
@@ -153,7 +203,11 @@ pub fn take_value<T: ParamType>(
         Ok(v) if (rule.holds)(&v) => Some(v),
         _ => {
             let message = format!("expected {accepts}, got {shown}");
-            problems.push(Problem { section: section.into(), key: name.into(), message });
+            problems.push(Problem {
+                section: section.into(),
+                key: name.into(),
+                message,
+            });
             None
         }
     }
@@ -161,7 +215,11 @@ pub fn take_value<T: ParamType>(
 
 /// What a parameter accepts, in words.
 pub fn accepts<T: ParamType>(rule: &Rule<T>) -> String {
-    if rule.words.is_empty() { T::WORDS.into() } else { format!("{}, {}", T::WORDS, rule.words) }
+    if rule.words.is_empty() {
+        T::WORDS.into()
+    } else {
+        format!("{}, {}", T::WORDS, rule.words)
+    }
 }
 
 /// A value as TOML text.
@@ -231,8 +289,12 @@ mod tests {
 
     #[test]
     fn every_problem_is_reported_at_once() {
-        let table: toml::Table = "batch = -5\nsigma = nan\nkind = \"adamm\"\nhiden = [3]\nhidden=[0]".parse().unwrap();
-        let Err(Error::Config(problems)) = read::<Sample>(&table, "strategy", &["name"]) else { panic!() };
+        let table: toml::Table = "batch = -5\nsigma = nan\nkind = \"adamm\"\nhiden = [3]\nhidden=[0]"
+            .parse()
+            .unwrap();
+        let Err(Error::Config(problems)) = read::<Sample>(&table, "strategy", &["name"]) else {
+            panic!()
+        };
         let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(problems.len(), 5, "{text:?}");
         assert!(text[0].contains("strategy.batch") && text[0].contains("from 1 to 1000") && text[0].contains("-5"));
@@ -243,7 +305,13 @@ mod tests {
     fn an_integer_is_a_fine_number_and_defaults_fill_the_rest() {
         let table: toml::Table = "sigma = 1\nname = \"x\"".parse().unwrap();
         let p: Sample = read(&table, "strategy", &["name"]).unwrap();
-        assert_eq!(p, Sample { sigma: 1.0, ..Sample::default() });
+        assert_eq!(
+            p,
+            Sample {
+                sigma: 1.0,
+                ..Sample::default()
+            }
+        );
         assert_eq!(Sample::describe()[2].meaning, "The kind of thing.");
     }
 }

@@ -14,7 +14,12 @@ pub struct Axis {
 
 impl Axis {
     pub fn new(name: &str, unit: &str, lower: f64, upper: f64) -> Axis {
-        Axis { name: name.into(), unit: unit.into(), lower, upper }
+        Axis {
+            name: name.into(),
+            unit: unit.into(),
+            lower,
+            upper,
+        }
     }
 }
 

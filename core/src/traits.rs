@@ -277,7 +277,10 @@ impl<'a> Fetched<'a> {
     /// A cell that is empty or was not asked for.
     pub fn genomes(&self, cells: &[u32]) -> Result<Vec<GenomeRef<'a>>> {
         let missing = |cell| crate::Error::failed(format!("the genome of cell {cell} is not there"));
-        cells.iter().map(|&cell| self.genome(cell).ok_or_else(|| missing(cell))).collect()
+        cells
+            .iter()
+            .map(|&cell| self.genome(cell).ok_or_else(|| missing(cell)))
+            .collect()
     }
 }
 

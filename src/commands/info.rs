@@ -56,7 +56,10 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
     let (a, m) = (&file.attributes, file.metrics());
     let shape = match &file.spec.cells {
         Cells::Grid { shape } => {
-            format!("grid {}", shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x "))
+            format!(
+                "grid {}",
+                shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ")
+            )
         }
         Cells::Cvt { .. } => format!("CVT, {} cells", thousands(file.spec.capacity as u64)),
     };
@@ -64,24 +67,66 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         .spec
         .axes
         .iter()
-        .map(|x| format!("{} [{}, {}]{}", x.name, x.lower, x.upper, if x.unit.is_empty() { String::new() } else { format!(" {}", x.unit) }))
+        .map(|x| {
+            format!(
+                "{} [{}, {}]{}",
+                x.name,
+                x.lower,
+                x.upper,
+                if x.unit.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {}", x.unit)
+                }
+            )
+        })
         .collect();
     let rows = [
         ("file", path.display().to_string()),
         ("task", a.task.clone()),
         ("strategy", a.strategy.clone()),
         ("archive", shape),
-        ("descriptor", if axes.is_empty() { "none".into() } else { axes.join(", ") }),
-        ("genomes", format!("{} of {} genes", if file.lineage { "lineages" } else { "dense" }, thousands(file.genome_dim as u64))),
+        (
+            "descriptor",
+            if axes.is_empty() {
+                "none".into()
+            } else {
+                axes.join(", ")
+            },
+        ),
+        (
+            "genomes",
+            format!(
+                "{} of {} genes",
+                if file.lineage { "lineages" } else { "dense" },
+                thousands(file.genome_dim as u64)
+            ),
+        ),
         ("seed", a.seed.to_string()),
         ("generation", thousands(a.generation)),
         ("evaluations", thousands(a.evaluations)),
-        ("filled", format!("{} of {} cells", thousands(m.filled as u64), thousands(file.spec.capacity as u64))),
+        (
+            "filled",
+            format!(
+                "{} of {} cells",
+                thousands(m.filled as u64),
+                thousands(file.spec.capacity as u64)
+            ),
+        ),
         ("coverage", format!("{:.2} %", 100.0 * m.coverage)),
-        ("QD score", format!("{} (offset {})", significant(m.qd_score), file.spec.qd_offset)),
+        (
+            "QD score",
+            format!("{} (offset {})", significant(m.qd_score), file.spec.qd_offset),
+        ),
         ("best fitness", significant(m.max_fitness)),
         ("mean fitness", significant(m.mean_fitness)),
-        ("made by", format!("illume {}, {} ranks x {} threads, {}", a.software_version, a.ranks, a.threads, a.created)),
+        (
+            "made by",
+            format!(
+                "illume {}, {} ranks x {} threads, {}",
+                a.software_version, a.ranks, a.threads, a.created
+            ),
+        ),
     ];
     rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect()
 }

@@ -17,16 +17,41 @@ struct Item {
 const KINDS: [&str; 4] = ["tasks", "strategies", "archives", "general"];
 
 fn items() -> Vec<Item> {
-    let item = |kind, name: &str, summary: &str, params| Item { kind, name: name.into(), summary: summary.into(), params };
-    let mut items: Vec<Item> =
-        illume_envs::registry().into_iter().map(|e| item("tasks", e.name, e.summary, (e.params)())).collect();
+    let item = |kind, name: &str, summary: &str, params| Item {
+        kind,
+        name: name.into(),
+        summary: summary.into(),
+        params,
+    };
+    let mut items: Vec<Item> = illume_envs::registry()
+        .into_iter()
+        .map(|e| item("tasks", e.name, e.summary, (e.params)()))
+        .collect();
     let policy = "network of every task that acts in episodes";
     items.push(item("tasks", "[policy]", policy, illume_envs::PolicyParams::describe()));
-    items.extend(illume_strategies::registry().iter().map(|e| item("strategies", e.name, e.summary, (e.params)())));
-    items.extend(illume_archives::registry().iter().map(|e| item("archives", e.kind, e.summary, (e.params)())));
+    items.extend(
+        illume_strategies::registry()
+            .iter()
+            .map(|e| item("strategies", e.name, e.summary, (e.params)())),
+    );
+    items.extend(
+        illume_archives::registry()
+            .iter()
+            .map(|e| item("archives", e.kind, e.summary, (e.params)())),
+    );
     items.push(item("general", "(top level)", "the run", General::describe()));
-    items.push(item("general", "[budget]", "the first limit reached ends the run", Budget::describe()));
-    items.push(item("general", "[output]", "where results go and how often", Output::describe()));
+    items.push(item(
+        "general",
+        "[budget]",
+        "the first limit reached ends the run",
+        Budget::describe(),
+    ));
+    items.push(item(
+        "general",
+        "[output]",
+        "where results go and how often",
+        Output::describe(),
+    ));
     items
 }
 
@@ -44,15 +69,24 @@ pub fn list(what: Option<&str>, as_json: bool) -> Result<String> {
         Some("task") => all.iter().filter(|i| i.kind == "tasks").collect(),
         Some("strategy") => all.iter().filter(|i| i.kind == "strategies").collect(),
         Some("archive") => all.iter().filter(|i| i.kind == "archives").collect(),
-        Some(name) => all.iter().filter(|i| i.name == name || i.name == format!("[{name}]")).collect(),
+        Some(name) => all
+            .iter()
+            .filter(|i| i.name == name || i.name == format!("[{name}]"))
+            .collect(),
     };
     if wanted.is_empty() {
         let known: Vec<&str> = KINDS.iter().copied().chain(names.iter().map(String::as_str)).collect();
         let name = what.unwrap_or_default();
-        return Err(Error::input(format!("nothing to list under \"{name}\"{}", suggest(name, &known))));
+        return Err(Error::input(format!(
+            "nothing to list under \"{name}\"{}",
+            suggest(name, &known)
+        )));
     }
     if as_json {
-        return Ok(serde_json::to_string_pretty(&wanted.iter().map(|i| as_value(i)).collect::<Vec<_>>()).unwrap_or_default() + "\n");
+        return Ok(
+            serde_json::to_string_pretty(&wanted.iter().map(|i| as_value(i)).collect::<Vec<_>>()).unwrap_or_default()
+                + "\n",
+        );
     }
     let mut text = String::new();
     let mut kind = "";
@@ -66,7 +100,10 @@ pub fn list(what: Option<&str>, as_json: bool) -> Result<String> {
         text += &format!("  {:18}{}\n", item.name, item.summary);
         if full {
             for p in &item.params {
-                text += &format!("      {:28} {} ({}), default {}\n", p.name, p.meaning, p.accepts, p.default);
+                text += &format!(
+                    "      {:28} {} ({}), default {}\n",
+                    p.name, p.meaning, p.accepts, p.default
+                );
             }
         }
     }

@@ -25,12 +25,20 @@ pub fn plot(path: &Path, to: Option<&Path>, axes: Option<[usize; 2]>) -> Result<
     for target in &targets {
         let ending = target.extension().map(|e| e.to_string_lossy().to_lowercase());
         if !matches!(ending.as_deref(), Some("png" | "svg")) {
-            return Err(Error::input(format!("-o {}: expected a name that ends in .png or .svg", target.display())));
+            return Err(Error::input(format!(
+                "-o {}: expected a name that ends in .png or .svg",
+                target.display()
+            )));
         }
     }
     let file = file::open(&path)?;
     let mut fitness = vec![f64::NAN; file.spec.capacity];
-    for (cell, value) in file.elites.get::<i64>("cell")?.iter().zip(file.elites.get::<f64>("fitness")?) {
+    for (cell, value) in file
+        .elites
+        .get::<i64>("cell")?
+        .iter()
+        .zip(file.elites.get::<f64>("fitness")?)
+    {
         fitness[*cell as usize] = *value;
     }
     let (title, subtitle) = captions(&file.attributes, &file.metrics());

@@ -92,17 +92,20 @@ fn resumed_config(directory: &Directory, checkpoint: &Checkpoint, set: &[String]
 }
 
 /// Generations until the end, a signal, or an error; checkpoints and shows on the way.
-fn drive(
-    run: &mut Run<'_>,
-    config: &Config,
-    directory: &Directory,
-    place: &Place<'_>,
-) -> Result<Ended> {
+fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Place<'_>) -> Result<Ended> {
     let comm = place.comm;
     let root = comm.rank() == 0;
     run.keep_awake(!place.plan.oversubscribed);
-    let mut log = agree(comm, if root { Log::open(&directory.path).map(Some) } else { Ok(None) })?;
-    let note = |log: &mut Option<Log>, event: &str, fields: Value| log.as_mut().map_or(Ok(()), |l| l.event(event, fields));
+    let mut log = agree(
+        comm,
+        if root {
+            Log::open(&directory.path).map(Some)
+        } else {
+            Ok(None)
+        },
+    )?;
+    let note =
+        |log: &mut Option<Log>, event: &str, fields: Value| log.as_mut().map_or(Ok(()), |l| l.event(event, fields));
     agree(comm, note(&mut log, "start", start_fields(run, config, place)))?;
     let mut progress = Progress::new(root, config.output.log_seconds, run.counters().evaluations);
     let mut clock = Clock::new(config);
@@ -138,7 +141,11 @@ fn drive(
         if word & signals::CHECKPOINT != 0 && run.done() < 1.0 {
             save(run, directory, comm)?;
             clock.saved();
-            note(&mut log, "checkpoint", json!({"generation": c.generation, "evaluations": c.evaluations}))?;
+            note(
+                &mut log,
+                "checkpoint",
+                json!({"generation": c.generation, "evaluations": c.evaluations}),
+            )?;
         }
     };
     progress.finish();
@@ -170,7 +177,12 @@ impl Clock {
     fn new(config: &Config) -> Clock {
         let now = Instant::now();
         let checkpoint_seconds = 60.0 * config.output.checkpoint_minutes;
-        Clock { checkpoint_seconds, log_seconds: config.output.log_seconds, last_checkpoint: now, last_log: now }
+        Clock {
+            checkpoint_seconds,
+            log_seconds: config.output.log_seconds,
+            last_checkpoint: now,
+            last_log: now,
+        }
     }
 
     fn checkpoint_due(&self) -> bool {
@@ -195,7 +207,11 @@ fn save(run: &mut Run<'_>, directory: &Directory, comm: &dyn Comm) -> Result<()>
     run.write(&directory.checkpoint(), true)?;
     run.write(&directory.archive(), false)?;
     let csv = run.history().csv();
-    let written = if comm.rank() == 0 { write_atomically(&directory.history(), csv.as_bytes()) } else { Ok(()) };
+    let written = if comm.rank() == 0 {
+        write_atomically(&directory.history(), csv.as_bytes())
+    } else {
+        Ok(())
+    };
     agree(comm, written)
 }
 
@@ -247,7 +263,11 @@ fn progress_fields(run: &Run<'_>) -> Value {
         "mean_fitness": finite(m.mean_fitness),
     });
     if let Value::Object(map) = &mut fields {
-        map.extend(run.strategy_values().into_iter().map(|(name, value)| (name, finite(value))));
+        map.extend(
+            run.strategy_values()
+                .into_iter()
+                .map(|(name, value)| (name, finite(value))),
+        );
     }
     fields
 }
@@ -278,6 +298,10 @@ fn conclude(run: &Run<'_>, directory: &Directory, ended: Ended) {
     if c.evaluations > 0 && c.invalid > 0 {
         let _ = writeln!(out, "{} evaluations failed or were not finite", thousands(c.invalid));
     }
-    let next = if ended == Ended::Stopped { format!("go on with: illume resume {dir}") } else { format!("see it with: illume plot {dir}") };
+    let next = if ended == Ended::Stopped {
+        format!("go on with: illume resume {dir}")
+    } else {
+        format!("see it with: illume plot {dir}")
+    };
     let _ = writeln!(out, "Archive: {dir}/archive.h5   ({next})");
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use illume_core::genome::stream_id;
 use illume_core::{
-    Archive, Batch, Candidates, Context, Decoder, Error, Genomes, Lineages, Next, Params, Purpose, Result, State, Status, Strategy,
-    StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
+    Archive, Batch, Candidates, Context, Decoder, Error, Genomes, Lineages, Next, Params, Purpose, Result, State,
+    Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
 };
 use rayon::prelude::*;
 
@@ -40,7 +40,10 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     build: |config: &StrategyConfig<'_>| {
         let params: DeepGaParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
         if params.parents > params.population {
-            let message = format!("expected at most strategy.population ({}), got {}", params.population, params.parents);
+            let message = format!(
+                "expected at most strategy.population ({}), got {}",
+                params.population, params.parents
+            );
             return Err(Error::config("strategy", "parents", message));
         }
         Ok(Box::new(DeepGa::new(params, config.task.deterministic)))
@@ -70,7 +73,10 @@ impl Individual {
 enum Phase {
     Children,
     /// Candidates whose validation episodes are being evaluated, and the parents to be if the first of them wins.
-    Validation { validated: Vec<Individual>, parents: Vec<Individual> },
+    Validation {
+        validated: Vec<Individual>,
+        parents: Vec<Individual>,
+    },
 }
 
 /// A genetic algorithm over lineages.
@@ -90,7 +96,10 @@ pub struct DeepGa {
 impl DeepGa {
     pub fn new(params: DeepGaParams, deterministic: bool) -> DeepGa {
         let history = [
-            ("elite_fitness", "mean fitness of the elite's validation episodes (of its one episode where there is no validation)"),
+            (
+                "elite_fitness",
+                "mean fitness of the elite's validation episodes (of its one episode where there is no validation)",
+            ),
             ("validated_mean", "mean over all validated candidates"),
             ("population_max", "highest fitness of a child"),
             ("population_median", "median fitness of the children"),
@@ -98,7 +107,9 @@ impl DeepGa {
         let spec = StrategySpec {
             name: "deep_ga".into(),
             operators: ["random", "mutation"].map(String::from).to_vec(),
-            history: history.map(|(name, meaning)| (name.into(), String::new(), meaning.into())).to_vec(),
+            history: history
+                .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
+                .to_vec(),
             lineage: true,
         };
         let validates = params.validation_candidates > 0 && params.validation_episodes > 0 && !deterministic;
@@ -155,14 +166,20 @@ impl DeepGa {
             });
             (individual.id(), genes)
         });
-        self.decoder = Some(Arc::new(Decoder { parents: decoded.collect(), ..empty() }));
+        self.decoder = Some(Arc::new(Decoder {
+            parents: decoded.collect(),
+            ..empty()
+        }));
     }
 
     fn ask_children(&mut self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
         let needed: Vec<Individual> = self.parents.clone();
         self.remember(context, &needed.iter().collect::<Vec<_>>());
         prepare(context, self.params.population, 0, candidates);
-        let mut lineages = Lineages { decoder: self.decoder.clone(), ..Lineages::new() };
+        let mut lineages = Lineages {
+            decoder: self.decoder.clone(),
+            ..Lineages::new()
+        };
         for i in candidates.block.clone() {
             let (streams, scales) = self.child(context, i);
             lineages.push(&streams, &scales);
@@ -184,7 +201,10 @@ impl DeepGa {
         let episodes = self.params.validation_episodes;
         prepare(context, validated.len() * episodes, 1, candidates);
         candidates.offered = 0..0;
-        let mut lineages = Lineages { decoder: self.decoder.clone(), ..Lineages::new() };
+        let mut lineages = Lineages {
+            decoder: self.decoder.clone(),
+            ..Lineages::new()
+        };
         for i in candidates.block.clone() {
             lineages.push(&validated[i / episodes].streams, &validated[i / episodes].scales);
         }
@@ -196,11 +216,17 @@ impl DeepGa {
 
     fn tell_children(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
-        let order: Vec<usize> =
-            best_first(status, fitness).into_iter().filter(|&i| status[i] == Status::Ok as u8).collect();
+        let order: Vec<usize> = best_first(status, fitness)
+            .into_iter()
+            .filter(|&i| status[i] == Status::Ok as u8)
+            .collect();
         let individual = |&i: &usize| {
             let (streams, scales) = self.child(context, i);
-            Individual { streams, scales, score: fitness[i] }
+            Individual {
+                streams,
+                scales,
+                score: fitness[i],
+            }
         };
         let parents: Vec<Individual> = order.iter().take(self.params.parents).map(individual).collect();
         let validated: Vec<Individual> = self
@@ -208,7 +234,11 @@ impl DeepGa {
             .iter()
             .cloned()
             .chain(order.iter().map(individual))
-            .take(if self.validates { self.params.validation_candidates } else { 2 })
+            .take(if self.validates {
+                self.params.validation_candidates
+            } else {
+                2
+            })
             .collect();
         self.row[2] = order.first().map_or(f64::NAN, |&i| fitness[i]);
         self.row[3] = order.get(order.len() / 2).map_or(f64::NAN, |&i| fitness[i]);
@@ -217,7 +247,11 @@ impl DeepGa {
             return Ok(Next::SameGeneration);
         }
         // The first of equals wins: the old elite.
-        let best = validated.iter().rev().max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
+        let best = validated
+            .iter()
+            .rev()
+            .max_by(|a, b| a.score.total_cmp(&b.score))
+            .cloned();
         self.finish(best, f64::NAN, parents);
         Ok(Next::Generation)
     }
@@ -248,7 +282,11 @@ impl DeepGa {
         self.row[0] = elite.as_ref().map_or(f64::NAN, |e| e.score);
         self.row[1] = validated_mean;
         if let Some(elite) = elite {
-            let mark = if validated_mean.is_nan() { elite.score } else { validated_mean };
+            let mark = if validated_mean.is_nan() {
+                elite.score
+            } else {
+                validated_mean
+            };
             if self.reported.as_ref().is_none_or(|(_, best)| mark > *best) {
                 self.reported = Some((elite.clone(), mark));
             }
@@ -268,12 +306,30 @@ impl DeepGa {
 /// Individuals as a table; steps are concatenated in the table of the same name with `_steps`.
 fn tables(name: &str, individuals: &[&Individual]) -> [(String, Batch); 2] {
     let mut rows = Batch::new();
-    rows.push("score", 1, "", "validated mean or single episode", individuals.iter().map(|i| i.score).collect());
+    rows.push(
+        "score",
+        1,
+        "",
+        "validated mean or single episode",
+        individuals.iter().map(|i| i.score).collect(),
+    );
     let lengths = individuals.iter().map(|i| i.streams.len() as u64).collect();
     rows.push("length", 1, "", "steps of the lineage", lengths);
     let mut steps = Batch::new();
-    steps.push("stream", 1, "", "noise stream ids", individuals.iter().flat_map(|i| i.streams.clone()).collect());
-    steps.push("scale", 1, "", "scale of each step", individuals.iter().flat_map(|i| i.scales.clone()).collect());
+    steps.push(
+        "stream",
+        1,
+        "",
+        "noise stream ids",
+        individuals.iter().flat_map(|i| i.streams.clone()).collect(),
+    );
+    steps.push(
+        "scale",
+        1,
+        "",
+        "scale of each step",
+        individuals.iter().flat_map(|i| i.scales.clone()).collect(),
+    );
     [(name.to_string(), rows), (format!("{name}_steps"), steps)]
 }
 
@@ -289,10 +345,16 @@ fn individuals(state: &State, name: &str) -> Result<Vec<Individual>> {
     for (&score, &n) in scores.iter().zip(lengths) {
         let n = n as usize;
         if n == 0 || n > streams.len() || n > scales.len() {
-            return Err(Error::failed(format!("state table '{name}' is damaged: a lineage is longer than its steps")));
+            return Err(Error::failed(format!(
+                "state table '{name}' is damaged: a lineage is longer than its steps"
+            )));
         }
         let ((mine, rest), (mine_scales, rest_scales)) = (streams.split_at(n), scales.split_at(n));
-        found.push(Individual { streams: mine.to_vec(), scales: mine_scales.to_vec(), score });
+        found.push(Individual {
+            streams: mine.to_vec(),
+            scales: mine_scales.to_vec(),
+            score,
+        });
         (streams, scales) = (rest, rest_scales);
     }
     Ok(found)
@@ -324,20 +386,57 @@ impl Strategy for DeepGa {
     /// Saved between generations only, so a validation is never under way.
     fn save(&self, _context: &Context<'_>) -> Result<State> {
         let mut state = State::default();
-        state.tables.extend(tables("parents", &self.parents.iter().collect::<Vec<_>>()));
-        state.tables.extend(tables("elite", &self.elite.iter().collect::<Vec<_>>()));
-        state.tables.extend(tables("reported", &self.reported.iter().map(|(i, _)| i).collect::<Vec<_>>()));
+        state
+            .tables
+            .extend(tables("parents", &self.parents.iter().collect::<Vec<_>>()));
+        state
+            .tables
+            .extend(tables("elite", &self.elite.iter().collect::<Vec<_>>()));
+        state.tables.extend(tables(
+            "reported",
+            &self.reported.iter().map(|(i, _)| i).collect::<Vec<_>>(),
+        ));
         let mut scalars = Batch::new();
         let mark = self.reported.as_ref().map_or(f64::NAN, |(_, m)| *m);
-        scalars.push("reported_mean", 1, "", "validated mean of the reported elite's generation", vec![mark]);
-        scalars.push("row", 4, "", "last values of the strategy's history columns", self.row.to_vec());
+        scalars.push(
+            "reported_mean",
+            1,
+            "",
+            "validated mean of the reported elite's generation",
+            vec![mark],
+        );
+        scalars.push(
+            "row",
+            4,
+            "",
+            "last values of the strategy's history columns",
+            self.row.to_vec(),
+        );
         state.tables.push(("scalars".into(), scalars));
         if let Some((best, mark)) = &self.reported {
             let mut solution = Batch::new();
-            solution.push("fitness", 1, "", "validated mean of the reported elite", vec![best.score]);
-            solution.push("validated_mean", 1, "", "mean of all validated candidates of its generation", vec![*mark]);
+            solution.push(
+                "fitness",
+                1,
+                "",
+                "validated mean of the reported elite",
+                vec![best.score],
+            );
+            solution.push(
+                "validated_mean",
+                1,
+                "",
+                "mean of all validated candidates of its generation",
+                vec![*mark],
+            );
             let n = best.streams.len();
-            solution.push("lineage_streams", n, "", "noise stream ids of the reported elite", best.streams.clone());
+            solution.push(
+                "lineage_streams",
+                n,
+                "",
+                "noise stream ids of the reported elite",
+                best.streams.clone(),
+            );
             solution.push("lineage_scales", n, "", "scale of each step", best.scales.clone());
             state.solution = Some(solution);
         }

@@ -21,7 +21,13 @@ pub fn registry() -> &'static [StrategyEntry] {
 }
 
 /// Evaluation seeds of the global rows `rows` in a phase of a generation (phase 0 for the candidates, 1 for re-evaluations).
-pub(crate) fn evaluation_seeds(seed: u64, generation: u64, phase: u64, rows: std::ops::Range<usize>, out: &mut Vec<u64>) {
+pub(crate) fn evaluation_seeds(
+    seed: u64,
+    generation: u64,
+    phase: u64,
+    rows: std::ops::Range<usize>,
+    out: &mut Vec<u64>,
+) {
     let stream = Stream::new(seed, Purpose::EvaluationSeed, generation, phase);
     let mut words = vec![0; 2 * rows.len()];
     stream.words(2 * rows.start as u64, &mut words);

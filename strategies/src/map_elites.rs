@@ -2,8 +2,8 @@
 //! Iso+LineDD operator and polynomial mutation; parents are drawn uniformly from the filled cells.
 
 use illume_core::{
-    Archive, Candidates, Context, Error, Inbox, Next, Params, Purpose, Result, State, Strategy, StrategyConfig, StrategyEntry,
-    StrategySpec, Stream, Told, params,
+    Archive, Candidates, Context, Error, Inbox, Next, Params, Purpose, Result, State, Strategy, StrategyConfig,
+    StrategyEntry, StrategySpec, Stream, Told, params,
 };
 use rayon::prelude::*;
 
@@ -43,7 +43,13 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let bounds = match params.polynomial_bounds.as_slice() {
         [] => config.task.bounds,
         [low, high] if low < high => Some([*low as f32, *high as f32]),
-        _ => return Err(Error::config("strategy", "polynomial_bounds", "expected [lower, upper] with lower < upper")),
+        _ => {
+            return Err(Error::config(
+                "strategy",
+                "polynomial_bounds",
+                "expected [lower, upper] with lower < upper",
+            ));
+        }
     };
     if params.polynomial_share > 0.0 && bounds.is_none() {
         let message = format!(
@@ -81,7 +87,13 @@ impl MapElites {
             history: Vec::new(),
             lineage: false,
         };
-        MapElites { params, spec, polynomial_bounds, inbox: Inbox::default(), parents: Vec::new() }
+        MapElites {
+            params,
+            spec,
+            polynomial_bounds,
+            inbox: Inbox::default(),
+            parents: Vec::new(),
+        }
     }
 
     fn vary(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
@@ -115,34 +127,55 @@ impl MapElites {
             0 => 1,
             rows => rows.next_multiple_of(ROWS_TOGETHER),
         };
-        let children = candidates.genomes.dense_rows(block.len(), dim).par_chunks_mut(rows * dim);
+        let children = candidates
+            .genomes
+            .dense_rows(block.len(), dim)
+            .par_chunks_mut(rows * dim);
         let [operators, cells] = candidates.tags.columns_mut(["operator", "parents"])?;
         let (operators, cells) = (operators.values_mut::<i32>()?, cells.values_mut::<i64>()?);
         let tags = operators.par_chunks_mut(rows).zip(cells.par_chunks_mut(2 * rows));
-        children.zip(tags).enumerate().try_for_each(|(task, (children, (operators, cells)))| {
-            let (first, count) = (block.start + task * rows, operators.len());
-            let by_line = lines.clamp(first, first + count) - first;
-            let mut chosen = vec![0; 2 * count];
-            select(&selection, first, filled, &mut chosen);
-            cells.iter_mut().zip(&chosen).for_each(|(cell, chosen)| *cell = i64::from(*chosen));
-            let genes = |&cell: &u32| fetched.genome(cell).ok_or_else(|| missing(cell))?.dense();
-            let parents = chosen.iter().map(genes).collect::<Result<Vec<&[f32]>>>()?;
+        children
+            .zip(tags)
+            .enumerate()
+            .try_for_each(|(task, (children, (operators, cells)))| {
+                let (first, count) = (block.start + task * rows, operators.len());
+                let by_line = lines.clamp(first, first + count) - first;
+                let mut chosen = vec![0; 2 * count];
+                select(&selection, first, filled, &mut chosen);
+                cells
+                    .iter_mut()
+                    .zip(&chosen)
+                    .for_each(|(cell, chosen)| *cell = i64::from(*chosen));
+                let genes = |&cell: &u32| fetched.genome(cell).ok_or_else(|| missing(cell))?.dense();
+                let parents = chosen.iter().map(genes).collect::<Result<Vec<&[f32]>>>()?;
 
-            let (iso_children, mutants) = children.split_at_mut(by_line * dim);
-            operators[..by_line].fill(ISO_LINE);
-            noise.normals((first * dim) as u64, iso_children);
-            let mut draws = vec![0.0; by_line];
-            line_noise.normals(first as u64, &mut draws);
-            draws.iter_mut().for_each(|l| *l *= line_sigma);
-            variation::iso_line_rows(iso_children, &parents, iso, &draws, limits);
+                let (iso_children, mutants) = children.split_at_mut(by_line * dim);
+                operators[..by_line].fill(ISO_LINE);
+                noise.normals((first * dim) as u64, iso_children);
+                let mut draws = vec![0.0; by_line];
+                line_noise.normals(first as u64, &mut draws);
+                draws.iter_mut().for_each(|l| *l *= line_sigma);
+                variation::iso_line_rows(iso_children, &parents, iso, &draws, limits);
 
-            operators[by_line..].fill(POLYNOMIAL);
-            for (i, child) in mutants.chunks_exact_mut(dim).enumerate().map(|(i, child)| (by_line + i, child)) {
-                variation::polynomial(child, parents[2 * i], &mutation, (first + i) as u64, rate, eta, polynomial_bounds);
-                cells[2 * i + 1] = -1;
-            }
-            Ok(())
-        })
+                operators[by_line..].fill(POLYNOMIAL);
+                for (i, child) in mutants
+                    .chunks_exact_mut(dim)
+                    .enumerate()
+                    .map(|(i, child)| (by_line + i, child))
+                {
+                    variation::polynomial(
+                        child,
+                        parents[2 * i],
+                        &mutation,
+                        (first + i) as u64,
+                        rate,
+                        eta,
+                        polynomial_bounds,
+                    );
+                    cells[2 * i + 1] = -1;
+                }
+                Ok(())
+            })
     }
 }
 
@@ -170,10 +203,23 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
     candidates.block = context.block(total);
     candidates.offered = 0..total;
     let block = candidates.block.clone();
-    evaluation_seeds(context.seed, context.generation, phase, block.clone(), &mut candidates.seeds);
+    evaluation_seeds(
+        context.seed,
+        context.generation,
+        phase,
+        block.clone(),
+        &mut candidates.seeds,
+    );
     candidates.tags.resize(block.len());
-    candidates.tags.declare::<i32>("operator", 1, "", "variation operator; names in the attribute operators");
-    candidates.tags.declare::<i64>("parents", 2, "", "cells of the parents, -1 for none");
+    candidates.tags.declare::<i32>(
+        "operator",
+        1,
+        "",
+        "variation operator; names in the attribute operators",
+    );
+    candidates
+        .tags
+        .declare::<i64>("parents", 2, "", "cells of the parents, -1 for none");
 }
 
 impl Strategy for MapElites {
@@ -186,12 +232,21 @@ impl Strategy for MapElites {
             prepare(context, self.params.batch, 0, candidates);
             return self.vary(context, archive, candidates);
         }
-        let initial = if self.params.initial == 0 { self.params.batch } else { self.params.initial };
+        let initial = if self.params.initial == 0 {
+            self.params.batch
+        } else {
+            self.params.initial
+        };
         prepare(context, initial, 0, candidates);
         let (block, dim) = (candidates.block.clone(), context.task.genome_dim);
         let genes = candidates.genomes.dense_rows(block.len(), dim);
         genes.par_chunks_mut(dim).enumerate().for_each(|(i, genes)| {
-            let stream = Stream::new(context.seed, Purpose::Init, context.generation, (block.start + i) as u64);
+            let stream = Stream::new(
+                context.seed,
+                Purpose::Init,
+                context.generation,
+                (block.start + i) as u64,
+            );
             context.task.init.draw(&stream, genes);
         });
         candidates.tags.get_mut::<i32>("operator")?.fill(RANDOM);

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Genomes, Next, Normalization, Params, Perturbation, Purpose, Result, State, Status,
-    Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, block, params,
+    Archive, Batch, Candidates, Context, Error, Genomes, Next, Normalization, Params, Perturbation, Purpose, Result,
+    State, Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, block, params,
 };
 use rayon::prelude::*;
 
@@ -88,8 +88,15 @@ impl Moments {
     fn normalization(&self, clip: f64) -> Normalization {
         let (sums, squares) = self.sums.split_at(self.sums.len() / 2);
         let mean: Vec<f64> = sums.iter().map(|s| s / self.count).collect();
-        let sd = squares.iter().zip(&mean).map(|(q, m)| ((q / self.count - m * m).max(0.0).sqrt().max(SD_FLOOR)) as f32);
-        Normalization { sd: sd.collect(), mean: mean.iter().map(|m| *m as f32).collect(), clip: clip as f32 }
+        let sd = squares
+            .iter()
+            .zip(&mean)
+            .map(|(q, m)| ((q / self.count - m * m).max(0.0).sqrt().max(SD_FLOOR)) as f32);
+        Normalization {
+            sd: sd.collect(),
+            mean: mean.iter().map(|m| *m as f32).collect(),
+            clip: clip as f32,
+        }
     }
 }
 
@@ -114,7 +121,10 @@ pub struct OpenAiEs {
 impl OpenAiEs {
     pub fn new(params: OpenAiEsParams) -> OpenAiEs {
         let optimizer: Box<dyn Optimizer + Send> = match params.optimizer.as_str() {
-            "sgd" => Box::new(Sgd { learning_rate: params.learning_rate, momentum: params.momentum }),
+            "sgd" => Box::new(Sgd {
+                learning_rate: params.learning_rate,
+                momentum: params.momentum,
+            }),
             _ => Box::new(Adam {
                 learning_rate: params.learning_rate,
                 beta1: params.beta1,
@@ -123,11 +133,19 @@ impl OpenAiEs {
             }),
         };
         let history = [
-            ("center_fitness", "", "mean fitness of the center's own episodes, before the update"),
+            (
+                "center_fitness",
+                "",
+                "mean fitness of the center's own episodes, before the update",
+            ),
             ("population_mean", "", "mean fitness of the members"),
             ("population_max", "", "highest fitness of a member"),
             ("mean_steps", "steps", "mean episode length of the members"),
-            ("episode_cap", "steps", "longest episode allowed in this generation, 0 for the task's own limit"),
+            (
+                "episode_cap",
+                "steps",
+                "longest episode allowed in this generation, 0 for the task's own limit",
+            ),
         ];
         let spec = StrategySpec {
             name: "openai_es".into(),
@@ -153,12 +171,18 @@ impl OpenAiEs {
 
     fn start(&mut self, context: &Context<'_>) {
         let mut center = vec![0.0; context.task.genome_dim];
-        context.task.init.draw(&Stream::new(context.seed, Purpose::Init, 0, 0), &mut center);
+        context
+            .task
+            .init
+            .draw(&Stream::new(context.seed, Purpose::Init, 0, 0), &mut center);
         let mine = context.block(center.len());
         self.center = Arc::new(center);
         self.first = vec![0.0; mine.len()];
         self.second = vec![0.0; mine.len()];
-        self.moments = Moments { count: 0.0, sums: vec![0.0; 2 * context.task.observation_dim] };
+        self.moments = Moments {
+            count: 0.0,
+            sums: vec![0.0; 2 * context.task.observation_dim],
+        };
     }
 
     /// Moves the center: this rank's slice over all members in member order, then all slices are gathered.
@@ -184,7 +208,9 @@ impl OpenAiEs {
             None => Vec::new(),
         };
         moved.resize(dim, 0.0);
-        let slice = moved.get_mut(mine.clone()).ok_or_else(|| Error::failed("this rank's slice is outside the center"))?;
+        let slice = moved
+            .get_mut(mine.clone())
+            .ok_or_else(|| Error::failed("this rank's slice is outside the center"))?;
         slice
             .par_chunks_mut(SLICE)
             .zip(self.first.par_chunks_mut(SLICE))
@@ -214,7 +240,12 @@ impl OpenAiEs {
 
     fn observe(&mut self, context: &Context<'_>, told: &Told<'_>, steps: &[u32]) {
         let width = 2 * context.task.observation_dim;
-        for (row, sums) in told.candidates.observed.iter().zip(told.moments.chunks_exact(width.max(1))) {
+        for (row, sums) in told
+            .candidates
+            .observed
+            .iter()
+            .zip(told.moments.chunks_exact(width.max(1)))
+        {
             self.moments.count += f64::from(steps[*row as usize]);
             self.moments.sums.iter_mut().zip(sums).for_each(|(a, b)| *a += b);
         }
@@ -227,7 +258,10 @@ impl OpenAiEs {
 /// Makes `values` whole on every rank; each rank has filled in its own block.
 fn gather_slices(context: &Context<'_>, values: &mut [f32]) -> Result<()> {
     let (dim, size) = (values.len(), context.comm.size());
-    let mine: Vec<u8> = values[context.block(dim)].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let mine: Vec<u8> = values[context.block(dim)]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
     let counts: Vec<usize> = (0..size).map(|r| 4 * block(dim, r, size).len()).collect();
     let mut all = Vec::new();
     context.comm.all_gather(&mine, &counts, &mut all)?;
@@ -288,13 +322,29 @@ impl Strategy for OpenAiEs {
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
         let steps = told.rows.get::<u32>("steps")?;
         let mean_ok = |rows: std::ops::Range<usize>| {
-            let ok: Vec<f64> = rows.filter(|&i| status[i] == Status::Ok as u8).map(|i| fitness[i]).collect();
-            if ok.is_empty() { f64::NAN } else { ok.iter().sum::<f64>() / ok.len() as f64 }
+            let ok: Vec<f64> = rows
+                .filter(|&i| status[i] == Status::Ok as u8)
+                .map(|i| fitness[i])
+                .collect();
+            if ok.is_empty() {
+                f64::NAN
+            } else {
+                ok.iter().sum::<f64>() / ok.len() as f64
+            }
         };
-        let best = (0..members).filter(|&i| status[i] == Status::Ok as u8).map(|i| fitness[i]).fold(f64::NAN, f64::max);
+        let best = (0..members)
+            .filter(|&i| status[i] == Status::Ok as u8)
+            .map(|i| fitness[i])
+            .fold(f64::NAN, f64::max);
         let mean_steps = steps[..members].iter().map(|s| f64::from(*s)).sum::<f64>() / members as f64;
         let cap = f64::from(self.cap.unwrap_or(0));
-        self.row = [mean_ok(members..told.candidates.total), mean_ok(0..members), best, mean_steps, cap];
+        self.row = [
+            mean_ok(members..told.candidates.total),
+            mean_ok(0..members),
+            best,
+            mean_steps,
+            cap,
+        ];
         if self.params.episode_cap == "adaptive" {
             self.cap = Some((self.params.cap_factor * mean_steps).ceil().max(1.0) as u32);
         }
@@ -326,22 +376,83 @@ impl Strategy for OpenAiEs {
         parameters.push("second", 1, "", "the optimizer's second moment", whole(&self.second)?);
         let mut scalars = Batch::new();
         scalars.push("steps_taken", 1, "", "updates made", vec![self.steps_taken]);
-        scalars.push("cap", 1, "steps", "episode cap of the next generation, 0 for none", vec![self.cap.unwrap_or(0)]);
-        scalars.push("count", 1, "", "observations in the statistics", vec![self.moments.count]);
-        scalars.push("row", 5, "", "last values of the strategy's history columns", self.row.to_vec());
+        scalars.push(
+            "cap",
+            1,
+            "steps",
+            "episode cap of the next generation, 0 for none",
+            vec![self.cap.unwrap_or(0)],
+        );
+        scalars.push(
+            "count",
+            1,
+            "",
+            "observations in the statistics",
+            vec![self.moments.count],
+        );
+        scalars.push(
+            "row",
+            5,
+            "",
+            "last values of the strategy's history columns",
+            self.row.to_vec(),
+        );
         let mut observations = Batch::new();
-        observations.push("sums", 1, "", "sums, then sums of squares, of observations", self.moments.sums.clone());
+        observations.push(
+            "sums",
+            1,
+            "",
+            "sums, then sums of squares, of observations",
+            self.moments.sums.clone(),
+        );
 
         let mut solution = Batch::new();
-        solution.push("genome", dim, "", "the center after the last update", self.center.to_vec());
-        solution.push("fitness", 1, "", "mean fitness of the center before the last update", vec![self.row[0]]);
+        solution.push(
+            "genome",
+            dim,
+            "",
+            "the center after the last update",
+            self.center.to_vec(),
+        );
+        solution.push(
+            "fitness",
+            1,
+            "",
+            "mean fitness of the center before the last update",
+            vec![self.row[0]],
+        );
         if let Some(n) = &self.normalization {
-            solution.push("observation_mean", n.mean.len(), "", "subtracted from observations", n.mean.clone());
-            solution.push("observation_sd", n.sd.len(), "", "observations are divided by it", n.sd.clone());
-            solution.push("observation_clip", 1, "", "normalized observations are clipped to plus and minus it", vec![n.clip]);
+            solution.push(
+                "observation_mean",
+                n.mean.len(),
+                "",
+                "subtracted from observations",
+                n.mean.clone(),
+            );
+            solution.push(
+                "observation_sd",
+                n.sd.len(),
+                "",
+                "observations are divided by it",
+                n.sd.clone(),
+            );
+            solution.push(
+                "observation_clip",
+                1,
+                "",
+                "normalized observations are clipped to plus and minus it",
+                vec![n.clip],
+            );
         }
-        let tables = [("parameters", parameters), ("scalars", scalars), ("observations", observations)];
-        Ok(State { tables: tables.map(|(n, b)| (n.to_string(), b)).to_vec(), solution: Some(solution) })
+        let tables = [
+            ("parameters", parameters),
+            ("scalars", scalars),
+            ("observations", observations),
+        ];
+        Ok(State {
+            tables: tables.map(|(n, b)| (n.to_string(), b)).to_vec(),
+            solution: Some(solution),
+        })
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {

@@ -53,7 +53,12 @@ mod tests {
     /// Two steps computed by hand in double precision: g = 2 then -1, from theta = 1.
     #[test]
     fn adam_takes_the_steps_computed_by_hand() {
-        let adam = Adam { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+        let adam = Adam {
+            learning_rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        };
         let (mut x, mut m, mut v) = ([1.0f32], [0.0], [0.0]);
         adam.step(1, &[2.0], &mut x, &mut m, &mut v);
         assert!((x[0] - 0.9).abs() < 1e-6, "the first step of Adam is the learning rate");
@@ -65,8 +70,16 @@ mod tests {
 
     #[test]
     fn both_optimizers_reach_the_minimum_of_a_quadratic() {
-        let adam = Adam { learning_rate: 0.05, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-        let sgd = Sgd { learning_rate: 0.2, momentum: 0.9 };
+        let adam = Adam {
+            learning_rate: 0.05,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        };
+        let sgd = Sgd {
+            learning_rate: 0.2,
+            momentum: 0.9,
+        };
         for optimizer in [&adam as &dyn Optimizer, &sgd] {
             let (mut x, mut m, mut v) = ([5.0f32, -3.0], [0.0; 2], [0.0; 2]);
             for t in 1..2000 {

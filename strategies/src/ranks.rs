@@ -6,7 +6,13 @@ use illume_core::Status;
 pub fn best_first(status: &[u8], fitness: &[f64]) -> Vec<usize> {
     let ok = |i: usize| status[i] == Status::Ok as u8;
     let mut rows: Vec<usize> = (0..fitness.len()).collect();
-    rows.sort_by(|&a, &b| ok(b).cmp(&ok(a)).then(if ok(a) { fitness[b].total_cmp(&fitness[a]) } else { a.cmp(&b) }));
+    rows.sort_by(|&a, &b| {
+        ok(b).cmp(&ok(a)).then(if ok(a) {
+            fitness[b].total_cmp(&fitness[a])
+        } else {
+            a.cmp(&b)
+        })
+    });
     rows
 }
 

@@ -93,7 +93,15 @@ mod tests {
         let n = 100_000;
         let parent = vec![0.5f32; n];
         let mut child = vec![0.0; n];
-        polynomial(&mut child, &parent, &Stream::new(1, Purpose::Variation, 0, 0), 0, 0.3, 10.0, [0.0, 1.0]);
+        polynomial(
+            &mut child,
+            &parent,
+            &Stream::new(1, Purpose::Variation, 0, 0),
+            0,
+            0.3,
+            10.0,
+            [0.0, 1.0],
+        );
         let changed = child.iter().filter(|x| **x != 0.5).count() as f64 / n as f64;
         assert!((changed - 0.3).abs() < 0.01, "{changed}");
         let mean = child.iter().map(|x| f64::from(x - 0.5)).sum::<f64>() / n as f64;

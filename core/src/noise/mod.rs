@@ -72,7 +72,12 @@ impl Stream {
 
     fn counter(&self, block: u64) -> [u32; 4] {
         debug_assert!(block < 1 << 40);
-        [block as u32, self.high[0] | (block >> 32) as u32, self.high[1], self.high[2]]
+        [
+            block as u32,
+            self.high[0] | (block >> 32) as u32,
+            self.high[1],
+            self.high[2],
+        ]
     }
 
     /// Word number `i`.

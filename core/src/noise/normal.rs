@@ -70,7 +70,12 @@ fn box_muller(a: u32, b: u32) -> (f32, f32) {
 #[inline(always)]
 fn counter(stream: &Stream, group: u64, lane: usize) -> [u32; 4] {
     let block = group * LANES as u64;
-    [(block as u32) + lane as u32, stream.high[0] | (block >> 32) as u32, stream.high[1], stream.high[2]]
+    [
+        (block as u32) + lane as u32,
+        stream.high[0] | (block >> 32) as u32,
+        stream.high[1],
+        stream.high[2],
+    ]
 }
 
 #[inline(always)]
@@ -276,7 +281,9 @@ mod tests {
             .enumerate()
             .map(|(i, &v)| {
                 let p = normal_cdf(f64::from(v));
-                (p - i as f64 / n as f64).abs().max(((i + 1) as f64 / n as f64 - p).abs())
+                (p - i as f64 / n as f64)
+                    .abs()
+                    .max(((i + 1) as f64 / n as f64 - p).abs())
             })
             .fold(0.0, f64::max);
         assert!(d < 1.95 / (n as f64).sqrt(), "KS distance {d}");
@@ -306,7 +313,11 @@ mod tests {
         theirs.sort_by(f32::total_cmp);
         let (mut i, mut j, mut d) = (0usize, 0usize, 0usize);
         while i < n && j < n {
-            if ours[i] <= theirs[j] { i += 1 } else { j += 1 }
+            if ours[i] <= theirs[j] {
+                i += 1
+            } else {
+                j += 1
+            }
             d = d.max(i.abs_diff(j));
         }
         assert!((d as f64 / n as f64) < 1.95 * (2.0 / n as f64).sqrt());
