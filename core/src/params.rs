@@ -1,6 +1,6 @@
 //! Parameter structs that describe and check themselves.
 //!
-//! [`params!`](crate::params) makes a plain public-field struct with `Default` and serde, plus a reader that reports every
+//! [`params!`](macro@crate::params) makes a plain public-field struct with `Default` and serde, plus a reader that reports every
 //! problem at once, and the table that `illume list` prints.
 
 use crate::{Error, Problem, Result};
@@ -93,7 +93,7 @@ pub fn each<T: 'static>(rule: Rule<T>) -> Rule<Vec<T>> {
     }
 }
 
-/// A parameter struct made by [`params!`](crate::params).
+/// A parameter struct made by [`params!`](macro@crate::params).
 pub trait Params: Default + Clone + serde::Serialize {
     /// Every parameter with its default and meaning.
     fn describe() -> Vec<ParamInfo>;

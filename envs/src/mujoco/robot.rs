@@ -88,7 +88,7 @@ impl Robot {
     }
 
     /// What keeps scores of `steps` steps at or above zero: exactly so without a forward term and contact cost; with a forward
-    /// term, as long as the robot does not go backward more than its [`Retreat`].
+    /// term, as long as the robot does not go backward more than its `Retreat`.
     pub fn qd_offset(&self, steps: u32) -> f64 {
         let Reward {
             forward,
