@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{ILLUME, OwnTask, arg, folder, illume, run, run_command, write_config};
+use common::own::OwnTask;
+use common::{ILLUME, arg, folder, illume, run, run_command, write_config};
 use illume::cluster::Solo;
 use illume::core::Status;
 use illume::{Config, Run};
@@ -272,7 +273,10 @@ fn plot_projects_an_archive_with_four_axes_and_refuses_one() {
         descriptor.iter_mut().zip(genes).for_each(|(d, g)| *d = f64::from(*g));
         (Status::Ok, genes.iter().map(|g| f64::from(*g)).sum())
     });
-    for archive in ["shape = [8, 8, 8, 8]", "kind = \"cvt\"\ncells = 500\nsamples = 5000"] {
+    for archive in [
+        "kind = \"grid\"\nshape = [8, 8, 8, 8]",
+        "kind = \"cvt\"\ncells = 500\nsamples = 5000",
+    ] {
         let path = own_archive(folder.path(), &four, archive);
         for axes in ["0,1", "3,1"] {
             let (png, svg) = (folder.path().join("four.png"), folder.path().join("four.svg"));

@@ -195,7 +195,9 @@ fn another_seed_gives_another_archive() {
         let config = config(ARM, strategy, archive, "generations = 3");
         let task = registry::task(&config).unwrap();
         let fitness = |seed| {
-            let mut run = Run::new(&Config { seed, ..config.clone() }, task.as_ref(), &Solo).unwrap();
+            let mut config = config.clone();
+            config.seed = seed;
+            let mut run = Run::new(&config, task.as_ref(), &Solo).unwrap();
             while run.generation().unwrap() {}
             run.archive()
                 .elites()
@@ -378,6 +380,20 @@ fn list_shows_every_parameter_of_every_entry_with_its_meaning() {
             );
         }
         assert!(run(1, &["list", name]).succeeded().contains(name));
+    }
+}
+
+#[test]
+fn an_archive_without_a_kind_is_of_the_kind_whose_parameters_it_has() {
+    for (archive, kind) in [
+        ("", "grid"),
+        ("shape = [4, 4]", "grid"),
+        ("cells = 50\nsamples = 500", "cvt"),
+    ] {
+        let config = config(ARM, "map_elites", archive, "generations = 1");
+        let task = registry::task(&config).unwrap();
+        let (_, made) = registry::strategy_and_archive(&config, task.spec()).unwrap();
+        assert_eq!(made.spec().kind, kind, "{archive}");
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use common::{
     Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, temporaries, was_killed, write_config,

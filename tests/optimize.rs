@@ -33,7 +33,7 @@ fn map_elites_on_arm_equals_pyribs_and_qdax() {
 
 #[test]
 fn map_elites_fills_the_linear_projections() {
-    for (task, threshold) in [("sphere", 1.0), ("rastrigin", 1.0)] {
+    for (task, threshold) in [("sphere", 165_000.0), ("rastrigin", 134_000.0)] {
         let score = qd_score(&format!(
             "[task]\nname = \"{task}\"\ndim = 20\n[strategy]\nname = \"map_elites\"\nbatch = 512\niso_sigma = 0.3\n\
              line_sigma = 0.2\n[archive]\nshape = [50, 50]\n[budget]\nevaluations = 512000\n"
@@ -48,7 +48,7 @@ fn polynomial_mutation_alone_fills_the_arms_reach() {
         "[task]\nname = \"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 512\npolynomial_share = 1.0\n\
          [archive]\nshape = [50, 50]\n[budget]\nevaluations = 512000\n",
     );
-    assert!(score > 1.0, "QD score {score}");
+    assert!(score > 950.0, "QD score {score}");
 }
 
 #[test]
@@ -69,35 +69,64 @@ fn openai_es_reaches_the_optimum_of_a_quadratic() {
     }
 }
 
-/// The median over seeds of the best fitness after an equal budget, for a number of parents (0 for random search).
-fn deep_ga_median(task: &str, strategy: &str, parents: usize, evaluations: u64) -> f64 {
-    let mut best: Vec<f64> = (1..=5)
+/// The medians over seeds of the best fitness and of the last children's median fitness, after an equal budget, for a number of
+/// parents (0 for random search).
+fn deep_ga_medians(task: &str, parents: usize, evaluations: u64) -> [f64; 2] {
+    let runs: Vec<[f64; 2]> = (1..=5)
         .map(|seed| {
             let text = format!(
-                "seed = {seed}\n[task]\n{task}\n[strategy]\nname = \"deep_ga\"\n{strategy}\nparents = {parents}\n\
-                 [archive]\nshape = [20, 20]\n[budget]\nevaluations = {evaluations}\n"
+                "seed = {seed}\n[task]\n{task}\n[strategy]\nname = \"deep_ga\"\npopulation = 200\nsigma = 0.1\n\
+                 parents = {parents}\n[archive]\nshape = [20, 20]\n[budget]\nevaluations = {evaluations}\n"
             );
-            finish(&text, |run| run.metrics().max_fitness)
+            finish(&text, |run| {
+                let medians = column(&run.history().batch(), "population_median");
+                [run.metrics().max_fitness, medians[medians.len() - 1]]
+            })
         })
         .collect();
-    best.sort_by(f64::total_cmp);
-    best[2]
+    [0, 1].map(|i| {
+        let mut values: Vec<f64> = runs.iter().map(|r| r[i]).collect();
+        values.sort_by(f64::total_cmp);
+        values[2]
+    })
 }
 
+/// Fitness of distance is deceptive: no one gets past the end of the blind alley, 38.95 from the goal. The GA gets there at
+/// once, and its population with it.
 #[test]
 fn deep_ga_beats_random_search_on_the_hard_maze() {
-    let strategy = "population = 200\nsigma = 0.1";
-    let [ga, random] = [20, 0].map(|parents| deep_ga_median("name = \"hard_maze\"", strategy, parents, 8000));
-    println!("hard_maze: GA {ga}, random search {random}");
-    assert!(ga > random + 1.0, "GA {ga}, random search {random}");
+    let [ga, random] = [20, 0].map(|parents| deep_ga_medians("name = \"hard_maze\"", parents, 2000));
+    println!("hard_maze: GA {ga:?}, random search {random:?}");
+    assert!(
+        ga[0] > -38.97 && ga[0] > random[0] + 0.1,
+        "best: GA {ga:?}, random search {random:?}"
+    );
+    assert!(
+        ga[1] > random[1] + 30.0,
+        "population: GA {ga:?}, random search {random:?}"
+    );
 }
 
 #[test]
 fn deep_ga_beats_random_search_on_a_sphere() {
-    let strategy = "population = 200\nsigma = 0.1";
-    let [ga, random] = [20, 0].map(|parents| deep_ga_median("name = \"sphere\"\ndim = 20", strategy, parents, 20_000));
-    println!("sphere: GA {ga}, random search {random}");
-    assert!(ga > 99.0 && random < 90.0, "GA {ga}, random search {random}");
+    let [ga, random] = [20, 0].map(|parents| deep_ga_medians("name = \"sphere\"\ndim = 20", parents, 20_000));
+    println!("sphere: GA {ga:?}, random search {random:?}");
+    assert!(ga[0] > 99.9 && random[0] < 97.0, "GA {ga:?}, random search {random:?}");
+}
+
+/// What an archive is for: stepping stones.
+#[test]
+fn map_elites_reaches_more_of_the_maze_than_random_search() {
+    let coverage = |strategy: &str| {
+        let text = format!(
+            "[task]\nname = \"hard_maze\"\n[strategy]\n{strategy}\n[archive]\nshape = [40, 40]\n[budget]\nevaluations = 8000\n"
+        );
+        finish(&text, |run| run.metrics().coverage)
+    };
+    let elites = coverage("name = \"map_elites\"\nbatch = 200\niso_sigma = 0.1\nline_sigma = 0.2");
+    let random = coverage("name = \"deep_ga\"\npopulation = 200\nparents = 0");
+    println!("coverage of the maze: MAP-Elites {elites}, random search {random}");
+    assert!(elites > 1.15 * random, "MAP-Elites {elites}, random search {random}");
 }
 
 #[test]

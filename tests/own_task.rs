@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{OwnTask, Score, column};
+use common::column;
+use common::own::{OwnTask, Score};
 use illume::cluster::Solo;
 use illume::core::{Genomes, Status};
 use illume::{Config, Run};

@@ -4,7 +4,8 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{arg, folder, python, run, run_command, write_config};
+use common::{arg, folder, open, python, run, run_command, write_config};
+use illume::core::{Decoder, Genomes, Init};
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name)
@@ -64,9 +65,13 @@ fn lineages_decode_from_the_file_alone() {
     assert!(said.contains("decoded"), "{said}");
 }
 
+fn format_page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format.md")
+}
+
 /// The first Python block of docs/format.md.
 fn documented_reader() -> String {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format.md")).unwrap();
+    let page = std::fs::read_to_string(format_page()).unwrap();
     let (_, rest) = page
         .split_once("```python\n")
         .expect("docs/format.md shows a reader in Python");
@@ -106,4 +111,31 @@ fn the_documented_reader_runs() {
         documented_reader().lines().filter(|l| !l.trim().is_empty()).count() <= 12,
         "a short reader"
     );
+}
+
+#[test]
+fn the_documented_decoder_gives_our_genes_bit_for_bit() {
+    let folder = folder();
+    let dir = finished(folder.path(), &config("name = \"arm\"\njoints = 70", DEEP_GA, GRID, ""));
+    let (archive, genes) = (dir.join("archive.h5"), folder.path().join("genes.f32"));
+    let file = open(&archive);
+    let Genomes::Lineage(lineages) = file.genomes(0..file.rows()).unwrap() else {
+        panic!("lineages")
+    };
+    let decoder = Decoder {
+        seed: file.attributes.seed,
+        dim: file.genome_dim,
+        init: Init::Uniform { lower: 0.0, upper: 1.0 },
+        bounds: Some([0.0, 1.0]),
+        parents: Default::default(),
+    };
+    let (mut bytes, mut row) = (Vec::new(), Vec::new());
+    for i in 0..lineages.rows() {
+        let (streams, scales) = lineages.row(i);
+        decoder.decode(streams, scales, &mut row);
+        bytes.extend(row.iter().flat_map(|x| x.to_le_bytes()));
+    }
+    std::fs::write(&genes, bytes).unwrap();
+    let said = check("decode_documented.py", &[&format_page(), &archive, &genes]);
+    assert!(said.contains("equal bit for bit"), "{said}");
 }

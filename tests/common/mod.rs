@@ -15,9 +15,7 @@ use illume::cluster::Solo;
 use illume::core::{Batch, Genomes, State};
 use illume::{Config, Run};
 
-mod own;
-
-pub use own::{OwnTask, Score};
+pub mod own;
 
 pub const ILLUME: &str = env!("CARGO_BIN_EXE_illume");
 
