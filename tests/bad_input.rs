@@ -212,7 +212,7 @@ const EDITS: &[Edit] = &[
     ),
     // Not TOML.
     ("[task]", "[task", &[":2: not valid TOML"]),
-    ("batch = 20", "batch = 20\nbatch = 30", &[":7: not valid TOML", "batch"]),
+    ("batch = 20", "batch = 20\nbatch = 30", &[":7: not valid TOML", "duplicate key"]),
     ("\"arm\"", "\"arm", &[":3: not valid TOML"]),
 ];
 
@@ -261,14 +261,19 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 fn a_wrong_configuration_is_refused_in_one_sentence_and_writes_nothing() {
     let folder = folder();
     let out = folder.path().join("out");
+    // All of them, before the first fault is complained about.
+    let mut faults = Vec::new();
     for (from, to, parts) in EDITS {
         assert!(GOOD.contains(from), "{from}");
         let config = write_config(folder.path(), &GOOD.replacen(from, to, 1));
         let ended = run(1, &["run", arg(&config), "--out", arg(&out)]);
-        assert_eq!(ended.code(), Some(2), "{to}: {ended}");
-        assert_refused(&ended, parts);
-        assert!(!out.exists(), "{to} has written something");
+        let judged = std::panic::catch_unwind(|| assert_refused(&ended, parts));
+        if judged.is_err() || out.exists() {
+            faults.push(format!("{to}\n{ended}\nwrote something: {}", out.exists()));
+            let _ = fs::remove_dir_all(&out);
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
 #[test]

@@ -178,3 +178,47 @@ fn openai_es_on_a_robot_with_normalized_observations_and_an_adaptive_cap() {
         assert_equal_archives(&config(task, SMALL, strategy, archive, 5));
     }
 }
+
+/// The comparison of these tests sees a single changed value, wherever it is.
+#[test]
+fn a_single_changed_value_is_found() {
+    let folder = folder();
+    let strategy = "name = \"openai_es\"\npopulation = 10\nsigma = 0.1";
+    let text = config("name = \"arm\"", "", strategy, "shape = [10, 10]", 4);
+    let (original, copy) = (folder.path().join("original"), folder.path().join("copy"));
+    let config = write_config(folder.path(), &text);
+    run(1, &["run", arg(&config), "--out", arg(&original)]).succeeded();
+    let changes = [
+        (
+            "archive.h5",
+            "elites/genome",
+            "d[0, 0] = np.nextafter(d[0, 0], np.float32(2))",
+        ),
+        ("archive.h5", "elites/fitness", "d[-1] = np.nextafter(d[-1], 2)"),
+        ("archive.h5", "elites/parents", "d[0, 1] = 0"),
+        (
+            "archive.h5",
+            "solution/genome",
+            "d[0, 3] = np.nextafter(d[0, 3], np.float32(2))",
+        ),
+        ("archive.h5", "history/population_mean", "d[1] = np.nextafter(d[1], 2)"),
+        (
+            "checkpoint.h5",
+            "state/parameters/second",
+            "d[5] = np.nextafter(d[5], np.float32(2))",
+        ),
+        ("checkpoint.h5", "state/engine/env_steps", "d[0] += 1"),
+    ];
+    for (file, dataset, change) in changes {
+        let _ = std::fs::remove_dir_all(&copy);
+        std::fs::create_dir(&copy).unwrap();
+        for name in ["archive.h5", "checkpoint.h5", "history.csv"] {
+            std::fs::copy(original.join(name), copy.join(name)).unwrap();
+        }
+        assert_equal_runs(&original, &copy);
+        let code = format!("d = f['{dataset}'][...]; {change}; f['{dataset}'][...] = d");
+        common::edit_h5(&copy.join(file), &code);
+        let found = std::panic::catch_unwind(|| assert_equal_runs(&original, &copy));
+        assert!(found.is_err(), "a changed {dataset} is not seen");
+    }
+}
