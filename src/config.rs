@@ -123,7 +123,8 @@ impl Config {
         let mut budget: Budget = collect(params::read(&budget, "budget", &[]), &mut problems);
         let output = collect(params::read(&output, "output", &[]), &mut problems);
         for (section, table) in [("task", &task), ("strategy", &strategy)] {
-            if !table.get("name").is_some_and(Value::is_str) {
+            let is_table = !problems.iter().any(|p| p.section.is_empty() && p.key == section);
+            if is_table && !table.get("name").is_some_and(Value::is_str) {
                 let message = format!("expected the name of a {section}, a string; `illume list {section}` shows them");
                 problems.push(Problem {
                     section: section.into(),
@@ -271,7 +272,7 @@ fn collect<T: Default>(read: Result<T>, problems: &mut Vec<Problem>) -> T {
 fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
     let line = error
         .span()
-        .map(|s| text[..s.start.min(text.len())].lines().count().max(1));
+        .map(|s| 1 + text[..s.start.min(text.len())].matches('\n').count());
     let message = error.message().replace('\n', ", ");
     Error::input(match line {
         Some(line) => format!("{file}:{line}: not valid TOML: {message}"),
