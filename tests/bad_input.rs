@@ -6,9 +6,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{
-    Ended, arg, assert_equal_runs, edit_h5, folder, illume, open, run, run_command, temporaries, write_config,
-};
+use common::{Ended, arg, assert_equal_runs, edit_h5, folder, open, run, temporaries, write_config};
 
 const GOOD: &str = "seed = 1\n[task]\nname = \"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20\n[archive]\n\
                     kind = \"grid\"\nshape = [10, 10]\n[budget]\ngenerations = 3\n";
@@ -212,7 +210,11 @@ const EDITS: &[Edit] = &[
     ),
     // Not TOML.
     ("[task]", "[task", &[":2: not valid TOML"]),
-    ("batch = 20", "batch = 20\nbatch = 30", &[":7: not valid TOML", "duplicate key"]),
+    (
+        "batch = 20",
+        "batch = 20\nbatch = 30",
+        &[":7: not valid TOML", "duplicate key"],
+    ),
     ("\"arm\"", "\"arm", &[":3: not valid TOML"]),
 ];
 
@@ -371,10 +373,10 @@ fn a_missing_model_folder_is_named_with_what_to_do() {
         &GOOD.replace("\"arm\"", "\"hopper_uni\"").replace("[10, 10]", "[10]"),
     );
     let out = folder.path().join("out");
-    let mut command = illume(1, &["run", arg(&config), "--out", arg(&out)]);
+    let mut command = common::illume(1, &["run", arg(&config), "--out", arg(&out)]);
     command.env("ILLUME_MJCF_DIR", "/nonexistent");
     assert_refused(
-        &run_command(command),
+        &common::run_command(command),
         &["/nonexistent", "hopper.xml", "ILLUME_MJCF_DIR"],
     );
     assert!(!out.exists());

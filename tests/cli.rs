@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::own::OwnTask;
-use common::{ILLUME, arg, folder, illume, run, run_command, write_config};
+use common::{ILLUME, arg, folder, run, run_command, write_config};
 use illume::cluster::Solo;
 use illume::core::Status;
 use illume::{Config, Run};
@@ -390,7 +390,7 @@ fn under_mpirun_results_are_printed_once() {
     assert_eq!(said.matches("Archive: ").count(), 1, "{said}");
     let said = run(2, &["info", arg(&dir)]).succeeded();
     assert_eq!(said.matches("evaluations").count(), 1, "{said}");
-    let said = run_command(illume(2, &["eval", arg(&dir)])).succeeded();
+    let said = run(2, &["eval", arg(&dir)]).succeeded();
     assert_eq!(said.matches("replayed").count(), 1, "{said}");
     let said = run(2, &["--version"]).succeeded();
     assert!(said.contains("illume"), "{said}");
