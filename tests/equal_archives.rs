@@ -49,8 +49,11 @@ fn config(task: &str, policy: &str, strategy: &str, archive: &str, generations: 
     .replace("[policy]\n\n", "")
 }
 
+#[cfg(feature = "mujoco")]
 const HOPPER: &str = "name = \"hopper_uni\"\nepisode_length = 50\nreset_noise_scale = 0.05";
+#[cfg(feature = "mujoco")]
 const CHEETAH: &str = "name = \"halfcheetah_uni\"\nepisode_length = 50\nreset_noise_scale = 0.1";
+#[cfg(feature = "mujoco")]
 const SMALL: &str = "hidden = [8, 8]";
 
 #[test]
