@@ -42,11 +42,9 @@ pub enum Ended {
 /// The user's input, or a failure on the way; equal on all ranks.
 pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
     let comm = place.comm;
-    let mut config = agree(comm, Config::read(&options.config, &options.set))?;
-    if let Some(out) = &options.out {
-        config.output.dir = out.display().to_string();
-    }
-    let config = config;
+    let mut set = options.set.clone();
+    set.extend(options.out.iter().map(|out| format!("output.dir={}", Value::from(out.to_string_lossy()))));
+    let config = agree(comm, Config::read(&options.config, &set))?;
     let task = agree(comm, registry::task(&config))?;
     let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;
     let path = PathBuf::from(&config.output.dir);
