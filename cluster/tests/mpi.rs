@@ -115,7 +115,10 @@ impl Drop for Run {
 }
 
 fn kill(signal: &str, pid: &str) {
-    assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    // The shell has it built in; the program of this name is not everywhere.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "kill \"$0\" \"$1\"", signal, pid]);
+    assert!(shell.status().unwrap().success());
 }
 
 /// Process ids of the ranks, in any order.

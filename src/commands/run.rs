@@ -43,7 +43,12 @@ pub enum Ended {
 pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
     let comm = place.comm;
     let mut set = options.set.clone();
-    set.extend(options.out.iter().map(|out| format!("output.dir={}", Value::from(out.to_string_lossy()))));
+    set.extend(
+        options
+            .out
+            .iter()
+            .map(|out| format!("output.dir={}", Value::from(out.to_string_lossy()))),
+    );
     let config = agree(comm, Config::read(&options.config, &set))?;
     let task = agree(comm, registry::task(&config))?;
     let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;

@@ -229,8 +229,9 @@ fn descendants(pid: u32) -> Vec<u32> {
 
 /// Sends a signal (`TERM`, …) to a process; whether there was one.
 pub fn signal(name: &str, pid: u32) -> bool {
-    let kill = Command::new("kill")
-        .args([&format!("-{name}"), &pid.to_string()])
+    // The shell has it built in; the program of this name is not everywhere.
+    let kill = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()])
         .stderr(Stdio::null())
         .status();
     kill.unwrap().success()
