@@ -87,6 +87,14 @@ impl Config {
         Ok(config)
     }
 
+    /// The same configuration with its run directory elsewhere, if one is given.
+    pub fn at(mut self, dir: Option<&std::path::Path>) -> Config {
+        if let Some(dir) = dir {
+            self.output.dir = dir.display().to_string();
+        }
+        self
+    }
+
     /// Parses a configuration; `file` is what messages call it.
     ///
     /// # Errors

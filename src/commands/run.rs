@@ -42,14 +42,8 @@ pub enum Ended {
 /// The user's input, or a failure on the way; equal on all ranks.
 pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
     let comm = place.comm;
-    let mut set = options.set.clone();
-    set.extend(
-        options
-            .out
-            .iter()
-            .map(|out| format!("output.dir={}", Value::from(out.to_string_lossy()))),
-    );
-    let config = agree(comm, Config::read(&options.config, &set))?;
+    let config = Config::read(&options.config, &options.set);
+    let config = agree(comm, config.map(|config| config.at(options.out.as_deref())))?;
     let task = agree(comm, registry::task(&config))?;
     let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;
     let path = PathBuf::from(&config.output.dir);
