@@ -43,7 +43,8 @@ demo: build  ## fill an archive on RANKS=2 processes and plot it, under a new fo
 
 test: setup  ## every test of every crate, and the smallest build
 	cargo check --profile ci --no-default-features
-	cargo test --profile ci --workspace $(FULL)
+	cargo test --profile ci --workspace $(FULL) --doc
+	cargo test --profile ci --workspace $(FULL) --tests
 
 bench: setup  ## the benchmarks, as tables: archives, engine, tasks, robots, ranks and threads
 	cargo bench -p illume-archives --bench archive
