@@ -7,8 +7,8 @@ use illume_archives::file::{self, Attributes, Checkpoint, Contents};
 use illume_archives::metrics::{Metrics, measure};
 use illume_cluster::threads::stay_awake;
 use illume_core::{
-    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Next, Result, State, Status, Strategy, Task, Told,
-    block,
+    Archive, Batch, Candidates, Comm, Context, Element, Error, InsertReport, Next, Result, State, Status, Strategy,
+    Task, Told, block,
 };
 
 use crate::history::History;
@@ -404,10 +404,6 @@ fn gather_moments(comm: &dyn Comm, candidates: &Candidates, width: usize, moment
     let mut all = Vec::new();
     comm.all_gather(&mine, &counts, &mut all)?;
     moments.clear();
-    moments.extend(all.chunks_exact(8).map(|raw| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(raw);
-        f64::from_le_bytes(bytes)
-    }));
+    moments.extend(all.chunks_exact(size_of::<f64>()).map(f64::read_le));
     Ok(())
 }

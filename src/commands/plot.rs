@@ -32,15 +32,7 @@ pub fn plot(path: &Path, to: Option<&Path>, axes: Option<[usize; 2]>) -> Result<
         }
     }
     let file = file::open(&path)?;
-    let mut fitness = vec![f64::NAN; file.spec.capacity];
-    for (cell, value) in file
-        .elites
-        .get::<i64>("cell")?
-        .iter()
-        .zip(file.elites.get::<f64>("fitness")?)
-    {
-        fitness[*cell as usize] = *value;
-    }
+    let fitness = file.fitness_by_cell();
     let (title, subtitle) = captions(&file.attributes, &file.metrics());
     let map = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, axes)?;
     for target in &targets {

@@ -173,8 +173,8 @@ impl DeepGa {
     }
 
     fn ask_children(&mut self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
-        let needed: Vec<Individual> = self.parents.clone();
-        self.remember(context, &needed.iter().collect::<Vec<_>>());
+        let parents = self.parents.clone();
+        self.remember(context, &parents.iter().collect::<Vec<_>>());
         prepare(context, self.params.population, 0, candidates);
         let mut lineages = Lineages {
             decoder: self.decoder.clone(),

@@ -279,7 +279,8 @@ impl ArchiveFile {
         self.elites.rows()
     }
 
-    pub fn metrics(&self) -> Metrics {
+    /// Fitness of each cell's elite, NaN for an empty cell; `[cells]`.
+    pub fn fitness_by_cell(&self) -> Vec<f64> {
         let mut by_cell = vec![f64::NAN; self.spec.capacity];
         if let (Ok(cells), Ok(fitness)) = (self.elites.get::<i64>("cell"), self.elites.get::<f64>("fitness")) {
             cells
@@ -287,7 +288,11 @@ impl ArchiveFile {
                 .zip(fitness)
                 .for_each(|(&cell, &f)| by_cell[cell as usize] = f);
         }
-        measure(&by_cell, self.spec.qd_offset)
+        by_cell
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        measure(&self.fitness_by_cell(), self.spec.qd_offset)
     }
 
     /// Genomes of these rows of `elites`; lineages come without a decoder.
