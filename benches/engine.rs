@@ -127,6 +127,8 @@ fn evolution_strategy(dim: usize) -> Result<()> {
         deterministic: true,
         observation_dim: 0,
         action_dim: 0,
+        network: None,
+        negative_rewards: None,
         max_steps: 1,
         chunk: 1,
     };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use illume_core::{Archive, Batch, Candidates, NOT_OFFERED, Request, Result, Scores, Task, Worker};
+use illume_core::{Archive, Batch, Candidates, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker};
 use rayon::prelude::*;
 
 /// A task with one worker for each thread of the present rayon pool.
@@ -11,6 +11,7 @@ pub struct Evaluator<'t> {
     task: &'t dyn Task,
     workers: Vec<Mutex<Box<dyn Worker + 't>>>,
     observed: Vec<bool>,
+    trajectories: Vec<Trajectory>,
 }
 
 /// One piece of work: rows of the block and where their results go.
@@ -32,7 +33,13 @@ impl<'t> Evaluator<'t> {
             task,
             workers,
             observed: Vec::new(),
+            trajectories: Vec::new(),
         })
+    }
+
+    /// The episodes of the rows evaluated last, if [`Candidates::record`] asked for them; else empty.
+    pub fn trajectories(&self) -> &[Trajectory] {
+        &self.trajectories
     }
 
     /// Declares the columns of evaluated rows.
@@ -80,6 +87,10 @@ impl<'t> Evaluator<'t> {
             here.iter().for_each(|&row| self.observed[row] = true);
         }
         let mut sums = vec![0.0; width * n];
+        self.trajectories
+            .resize_with(if candidates.record { n } else { 0 }, Trajectory::default);
+        self.trajectories.iter_mut().for_each(Trajectory::clear);
+        let mut trajectories = self.trajectories.as_mut_slice();
 
         let [status, fitness, descriptor, steps, cells] =
             rows.columns_mut(["status", "fitness", "descriptor", "steps", "cell"])?;
@@ -104,6 +115,7 @@ impl<'t> Evaluator<'t> {
                 descriptor: take(&mut descriptor, len * k),
                 steps: take(&mut steps, len),
                 moments: take(&mut rest, len * width),
+                trajectories: take(&mut trajectories, if candidates.record { len } else { 0 }),
             };
             pieces.push(Piece {
                 rows: at..at + len,
@@ -118,6 +130,7 @@ impl<'t> Evaluator<'t> {
             max_steps: candidates.max_steps.unwrap_or(u32::MAX),
             normalization: candidates.normalization.as_deref(),
             observed: &self.observed,
+            network: candidates.network.as_deref(),
         };
         let workers = &self.workers;
         pieces.into_par_iter().with_max_len(1).for_each(|mut piece| {

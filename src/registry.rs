@@ -40,6 +40,8 @@ fn placeholder() -> TaskSpec {
         deterministic: false,
         observation_dim: 1,
         action_dim: 1,
+        network: None,
+        negative_rewards: None,
         max_steps: 1,
         chunk: 1,
     }

@@ -182,6 +182,7 @@ impl<'t> Run<'t> {
                 candidates: &self.candidates,
                 rows: &self.rows,
                 moments: &self.moments,
+                trajectories: self.evaluator.trajectories(),
                 report,
             };
             if self.strategy.tell(&context, &told)? == Next::Generation {

@@ -20,8 +20,8 @@ pub use genome::{Decoder, Dense, GenomeRef, Genomes, Init, Lineages, Perturbatio
 pub use noise::{Purpose, Stream, mix64};
 pub use params::Params;
 pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
-pub use spec::{ArchiveSpec, Axis, Cells, StrategySpec, TaskSpec};
+pub use spec::{Activation, ArchiveSpec, Axis, Cells, Network, StrategySpec, TaskSpec};
 pub use traits::{
     Archive, Candidates, Comm, Context, Elites, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
-    Outcome, Request, Scores, State, Status, Strategy, Task, Told, Worker, block,
+    Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
 };

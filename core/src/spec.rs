@@ -2,6 +2,29 @@
 
 use crate::genome::Init;
 
+/// What hidden units of a policy do with their sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    Tanh,
+    Relu,
+}
+
+/// The perceptron through which genomes act; its outputs pass through tanh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Units of every layer, input to output.
+    pub layers: Vec<usize>,
+    /// Of the hidden layers.
+    pub activation: Activation,
+}
+
+impl Network {
+    /// Weights and biases: the genes of a genome.
+    pub fn params(&self) -> usize {
+        self.layers.windows(2).map(|p| (p[0] + 1) * p[1]).sum()
+    }
+}
+
 /// One axis of the descriptor space.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
@@ -45,6 +68,10 @@ pub struct TaskSpec {
     pub observation_dim: usize,
     /// Numbers in an action; 0 for a task that is not an episode.
     pub action_dim: usize,
+    /// The policy that genomes are the weights of; none for a task without one.
+    pub network: Option<Network>,
+    /// If a step's reward can be below zero: which option prevents it, as the end of a sentence.
+    pub negative_rewards: Option<String>,
     /// Steps of the longest episode; 1 for a task that is not an episode.
     pub max_steps: u32,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us.
@@ -89,4 +116,6 @@ pub struct StrategySpec {
     pub history: Vec<(String, String, String)>,
     /// Whether the archive will hold lineages instead of dense genomes.
     pub lineage: bool,
+    /// What the log says of it at the start: (name, value).
+    pub facts: Vec<(String, String)>,
 }

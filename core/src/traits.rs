@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::genome::{GenomeRef, Genomes};
-use crate::{ArchiveSpec, Batch, Result, StrategySpec, TaskSpec};
+use crate::{ArchiveSpec, Batch, Network, Result, StrategySpec, TaskSpec};
 
 /// How an evaluation ended, as the column `status` stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,35 @@ pub struct Request<'a> {
     pub normalization: Option<&'a Normalization>,
     /// Rows of which the observations' moments are wanted; empty for none.
     pub observed: &'a [bool],
+    /// The network whose weights the genomes are, if that is not the task's own. For tasks that act through one.
+    pub network: Option<&'a Network>,
+}
+
+/// What a policy saw and did in one episode.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trajectory {
+    /// As the policy saw them, `[steps + 1, observation_dim]`.
+    pub observations: Vec<f32>,
+    /// `[steps, action_dim]`.
+    pub actions: Vec<f32>,
+    /// `[steps]`.
+    pub rewards: Vec<f32>,
+    /// The task ended the episode; otherwise its time was up.
+    pub terminated: bool,
+}
+
+impl Trajectory {
+    pub fn steps(&self) -> usize {
+        self.rewards.len()
+    }
+
+    /// Forgets the episode and keeps the memory.
+    pub fn clear(&mut self) {
+        self.observations.clear();
+        self.actions.clear();
+        self.rewards.clear();
+        self.terminated = false;
+    }
 }
 
 /// Fixed statistics by which observations are normalized: `clamp((x - mean) / sd, -clip, clip)`.
@@ -68,6 +97,8 @@ pub struct Scores<'a> {
     pub steps: &'a mut [u32],
     /// `[rows, 2 * observation_dim]` sums and sums of squares of the observations of observed rows; empty if none is.
     pub moments: &'a mut [f64],
+    /// The episode of each row, cleared before; empty if they are not wanted. One that failed is left cleared.
+    pub trajectories: &'a mut [Trajectory],
 }
 
 impl Scores<'_> {
@@ -83,6 +114,9 @@ impl Scores<'_> {
             if self.status[i] != Status::Ok as u8 {
                 self.fitness[i] = 0.0;
                 d.fill(0.0);
+                if let Some(trajectory) = self.trajectories.get_mut(i) {
+                    trajectory.clear();
+                }
             }
         }
     }
@@ -107,6 +141,10 @@ pub struct Candidates {
     pub normalization: Option<Arc<Normalization>>,
     /// Global rows of which the observations' moments are wanted, ascending, equal on all ranks.
     pub observed: Vec<u32>,
+    /// Whether the episodes of all rows are wanted as trajectories.
+    pub record: bool,
+    /// See [`Request::network`].
+    pub network: Option<Arc<Network>>,
 }
 
 /// What a strategy knows of the run.
@@ -137,6 +175,8 @@ pub struct Told<'a> {
     pub rows: &'a Batch,
     /// Sums and sums of squares of the observations of [`Candidates::observed`], `[observed, 2 * observation_dim]`.
     pub moments: &'a [f64],
+    /// Episodes of this rank's rows, if [`Candidates::record`] asked for them: one for each row of its block.
+    pub trajectories: &'a [Trajectory],
     /// What the archive made of them, if they were offered to it.
     pub report: Option<&'a InsertReport>,
 }

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use illume_core::Activation;
 use illume_core::{Dense, Genomes, Purpose, Request, Scores, Stream, Task, TaskConfig, toml};
-use illume_envs::{Activation, Mlp, build};
+use illume_envs::{Mlp, build};
 
 /// Seconds of the fastest of several runs.
 fn fastest(mut run: impl FnMut()) -> f64 {
@@ -35,6 +36,7 @@ fn rate(task: &dyn Task, rows: usize, repeats: usize) -> f64 {
         max_steps: u32::MAX,
         normalization: None,
         observed: &[],
+        network: None,
     };
     let (mut status, mut fitness, mut steps) = (vec![0; rows], vec![0.0; rows], vec![0; rows]);
     let mut descriptor = vec![0.0; rows * k];
@@ -49,6 +51,7 @@ fn rate(task: &dyn Task, rows: usize, repeats: usize) -> f64 {
                     descriptor: &mut descriptor[range.start * k..range.end * k],
                     steps: &mut steps[range.clone()],
                     moments: &mut [],
+                    trajectories: &mut [],
                 };
                 worker.evaluate(&request, range, &mut scores);
             }

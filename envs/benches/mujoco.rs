@@ -7,9 +7,10 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use illume_core::Activation;
 use illume_core::{Dense, Genomes, Purpose, Request, Scores, Scratch, Stream, Task, TaskConfig, toml};
 use illume_envs::mujoco::{Robot, plan, registry};
-use illume_envs::{Activation, Env, Mlp};
+use illume_envs::{Env, Mlp};
 use rayon::prelude::*;
 
 const POPULATION: usize = 256;
@@ -28,6 +29,7 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
         max_steps: u32::MAX,
         normalization: None,
         observed: &[],
+        network: None,
     };
     let started = Instant::now();
     let taken = rows.len() as u64 * u64::from(STEPS);
@@ -46,6 +48,7 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
                         descriptor: &mut descriptor,
                         steps: &mut steps,
                         moments: &mut [],
+                        trajectories: &mut [],
                     },
                 );
                 u64::from(steps[0])

@@ -66,6 +66,8 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
             deterministic: true,
             observation_dim: 0,
             action_dim: 0,
+            network: None,
+            negative_rewards: None,
             max_steps: 1,
             chunk: 64,
         },

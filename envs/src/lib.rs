@@ -13,7 +13,7 @@ mod rollout;
 mod testing;
 mod transpose;
 
-pub use policy::{Activation, Mlp, MlpScratch, PolicyParams};
+pub use policy::{Mlp, MlpScratch, PolicyParams};
 pub use registry::{MUJOCO_TASKS, build, find, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
 

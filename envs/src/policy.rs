@@ -4,7 +4,7 @@
 //! flax, and of [`illume_core::Init::Network`]). Nothing is copied or packed: the kernel runs over outputs, so that a row of
 //! weights is read as it lies.
 
-use illume_core::{Init, Result, Weights, params, simd_dispatch, toml};
+use illume_core::{Activation, Init, Network, Result, Weights, params, simd_dispatch, toml};
 
 use crate::math::tanh_in_place;
 
@@ -47,24 +47,16 @@ impl PolicyParams {
             _ => Weights::LecunUniform,
         };
         Init::Network {
-            layers: mlp.layers(),
+            layers: mlp.network.layers.clone(),
             weights,
         }
     }
 }
 
-/// What hidden units do with their sums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    Tanh,
-    Relu,
-}
-
-/// The shape of a perceptron; its weights are the genome's.
+/// A perceptron ready to act; its weights are the genome's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mlp {
-    layers: Vec<usize>,
-    activation: Activation,
+    network: Network,
 }
 
 /// Values of the layer being read and of the one being written; one for each thread.
@@ -74,35 +66,54 @@ pub struct MlpScratch {
     to: Vec<f32>,
 }
 
+impl From<&Network> for Mlp {
+    /// # Panics
+    /// A network without input and output.
+    fn from(network: &Network) -> Mlp {
+        assert!(network.layers.len() >= 2, "layers {:?}", network.layers);
+        Mlp {
+            network: network.clone(),
+        }
+    }
+}
+
 impl Mlp {
     pub fn new(observation_dim: usize, hidden: &[usize], action_dim: usize, activation: Activation) -> Mlp {
         let mut layers = vec![observation_dim];
         layers.extend_from_slice(hidden);
         layers.push(action_dim);
-        Mlp { layers, activation }
+        Mlp {
+            network: Network { layers, activation },
+        }
     }
 
-    /// Units of every layer, input to output.
-    pub fn layers(&self) -> Vec<usize> {
-        self.layers.clone()
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Genes of a genome: all weights and biases.
     pub fn params(&self) -> usize {
-        self.layers.windows(2).map(|p| (p[0] + 1) * p[1]).sum()
+        self.network.params()
     }
 
     pub fn observation_dim(&self) -> usize {
-        self.layers[0]
+        self.network.layers[0]
     }
 
     pub fn action_dim(&self) -> usize {
-        self.layers[self.layers.len() - 1]
+        self.network.layers[self.network.layers.len() - 1]
     }
 
     /// Buffers for [`Mlp::forward`].
     pub fn scratch(&self) -> MlpScratch {
-        let width = self.layers.iter().copied().max().unwrap_or(0).next_multiple_of(WIDE);
+        let width = self
+            .network
+            .layers
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(0)
+            .next_multiple_of(WIDE);
         MlpScratch {
             from: vec![0.0; width],
             to: vec![0.0; width],
@@ -117,14 +128,24 @@ impl Mlp {
     /// # Panics
     /// A length does not fit, or the scratch is of a smaller network.
     pub fn forward(&self, genes: &[f32], observation: &[f32], scratch: &mut MlpScratch, action: &mut [f32]) {
-        assert_eq!(genes.len(), self.params(), "genes of a network {:?}", self.layers);
+        assert_eq!(
+            genes.len(),
+            self.params(),
+            "genes of a network {:?}",
+            self.network.layers
+        );
         assert_eq!(
             observation.len(),
             self.observation_dim(),
             "observation of a network {:?}",
-            self.layers
+            self.network.layers
         );
-        assert_eq!(action.len(), self.action_dim(), "action of a network {:?}", self.layers);
+        assert_eq!(
+            action.len(),
+            self.action_dim(),
+            "action of a network {:?}",
+            self.network.layers
+        );
         run(self, genes, observation, scratch, action);
     }
 }
@@ -145,13 +166,13 @@ fn run(mlp: &Mlp, genes: &[f32], observation: &[f32], scratch: &mut MlpScratch, 
 fn forward_body(mlp: &Mlp, genes: &[f32], observation: &[f32], scratch: &mut MlpScratch, action: &mut [f32]) {
     let MlpScratch { from, to } = scratch;
     let mut at = 0;
-    let count = mlp.layers.len() - 1;
+    let count = mlp.network.layers.len() - 1;
     for l in 0..count {
-        let [fan_in, fan_out] = [mlp.layers[l], mlp.layers[l + 1]];
+        let [fan_in, fan_out] = [mlp.network.layers[l], mlp.network.layers[l + 1]];
         let input = if l == 0 { observation } else { &from[..fan_in] };
         layer(&genes[at..], fan_in, fan_out, input, to);
         let sums = &mut to[..fan_out.next_multiple_of(NARROW)];
-        if l + 1 == count || mlp.activation == Activation::Tanh {
+        if l + 1 == count || mlp.network.activation == Activation::Tanh {
             tanh_in_place(sums);
         } else {
             relu_in_place(sums);
@@ -268,7 +289,7 @@ mod tests {
 
     /// The same sums in the stated order, one output at a time; tanh of the standard library if `exact`.
     fn twin(mlp: &Mlp, genes: &[f32], observation: &[f32], exact: bool) -> Vec<f32> {
-        let layers = mlp.layers();
+        let layers = mlp.network.layers.clone();
         let (mut x, mut at) = (observation.to_vec(), 0);
         for (l, pair) in layers.windows(2).enumerate() {
             let [fan_in, fan_out] = [pair[0], pair[1]];
@@ -279,7 +300,7 @@ mod tests {
                 }
                 ((s[0] + s[1]) + (s[2] + s[3])) + genes[at + fan_in * fan_out + j]
             };
-            let relu = l + 2 < layers.len() && mlp.activation == Activation::Relu;
+            let relu = l + 2 < layers.len() && mlp.network.activation == Activation::Relu;
             let act = |v: f32| match (relu, exact) {
                 (true, _) => v.max(0.0),
                 (_, true) => v.tanh(),
@@ -299,7 +320,12 @@ mod tests {
         stream.normals(1 << 20, &mut observation);
         let (mut scratch, mut action) = (mlp.scratch(), vec![9.0; mlp.action_dim()]);
         mlp.forward(&genes, &observation, &mut scratch, &mut action);
-        assert_eq!(action, twin(mlp, &genes, &observation, false), "{:?}", mlp.layers);
+        assert_eq!(
+            action,
+            twin(mlp, &genes, &observation, false),
+            "{:?}",
+            mlp.network.layers
+        );
         for (x, y) in action.iter().zip(twin(mlp, &genes, &observation, true)) {
             assert!((x - y).abs() < 2e-6, "{x} {y}");
         }
@@ -340,7 +366,7 @@ mod tests {
     #[test]
     fn the_cheetah_network_has_the_known_number_of_parameters() {
         let mlp = PolicyParams::default().mlp(17, 6);
-        assert_eq!((mlp.layers(), mlp.params()), (vec![17, 64, 64, 6], 5702));
+        assert_eq!((mlp.network.layers.clone(), mlp.params()), (vec![17, 64, 64, 6], 5702));
     }
 
     #[test]

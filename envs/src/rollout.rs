@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use illume_core::{Normalization, Request, Scores, Scratch, Status, TaskSpec, Worker};
+use illume_core::{Normalization, Request, Scores, Scratch, Status, TaskSpec, Trajectory, Worker};
 
 use crate::policy::{Mlp, MlpScratch};
 
@@ -48,9 +48,13 @@ pub trait Env: Send {
 /// An episode is truncated at the spec's `max_steps` or the request's, whichever comes first. An action that is not a number ends
 /// it as [`Status::NotFinite`]. Observation moments are those of the observations acted upon (one per step), as the
 /// environment gave them, before normalization.
+///
+/// A request may bring a network of its own in place of the task's policy, of the same inputs and outputs.
 pub struct RolloutWorker<'a, E> {
     env: E,
     policy: &'a Mlp,
+    /// The last other network that a request brought, with its buffers.
+    guest: Option<(Mlp, MlpScratch)>,
     max_steps: u32,
     genes: Scratch,
     units: MlpScratch,
@@ -72,6 +76,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
         RolloutWorker {
             env,
             policy,
+            guest: None,
             max_steps: spec.max_steps,
             genes: Scratch::default(),
             units: policy.scratch(),
@@ -82,34 +87,52 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
     }
 
     /// One episode; `moments` are `[2 * observation_dim]` sums to be added to, or empty. Gives (status, fitness, steps).
-    fn episode(&mut self, request: &Request<'_>, row: usize, moments: &mut [f64]) -> (Status, f64, u32) {
+    fn episode(
+        &mut self,
+        request: &Request<'_>,
+        row: usize,
+        moments: &mut [f64],
+        mut trajectory: Option<&mut Trajectory>,
+    ) -> (Status, f64, u32) {
         let genes = request.genomes.genes(row, &mut self.genes);
+        let (policy, units) = match (&mut self.guest, request.network) {
+            (Some((guest, units)), Some(_)) => (&*guest, units),
+            _ => (self.policy, &mut self.units),
+        };
         let limit = self.max_steps.min(request.max_steps);
         let (mut fitness, mut steps) = (0.0, 0);
         self.env.reset(request.seeds[row], &mut self.observation);
         while steps < limit {
             add_moments(&self.observation, moments);
-            let input = match request.normalization {
-                Some(n) => {
-                    normalize(n, &self.observation, &mut self.normalized);
-                    &self.normalized
-                }
-                None => &self.observation,
-            };
-            self.policy.forward(genes, input, &mut self.units, &mut self.action);
+            let input = seen(request.normalization, &self.observation, &mut self.normalized);
+            policy.forward(genes, input, units, &mut self.action);
             if !self.action.iter().all(|a| a.is_finite()) {
                 return (Status::NotFinite, 0.0, steps);
+            }
+            if let Some(t) = trajectory.as_deref_mut() {
+                t.observations.extend_from_slice(input);
+                t.actions.extend_from_slice(&self.action);
             }
             let step = self.env.step(&self.action, &mut self.observation);
             steps += 1;
             fitness += step.reward;
+            if let Some(t) = trajectory.as_deref_mut() {
+                t.rewards.push(step.reward as f32);
+                t.terminated = step.end == End::Terminated;
+            }
             match step.end {
                 End::Running => {}
                 End::Failed => return (Status::Failed, 0.0, steps),
                 End::Terminated | End::Truncated => break,
             }
         }
-        (Status::Ok, fitness + self.env.final_reward(), steps)
+        let last = self.env.final_reward();
+        if let (Some(t), true) = (trajectory, steps > 0) {
+            t.observations
+                .extend_from_slice(seen(request.normalization, &self.observation, &mut self.normalized));
+            t.rewards[steps as usize - 1] += last as f32;
+        }
+        (Status::Ok, fitness + last, steps)
     }
 }
 
@@ -117,6 +140,18 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
     fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>) {
         let k = scores.descriptor.len() / rows.len().max(1);
         let width = 2 * self.observation.len();
+        if let Some(network) = request.network
+            && self.guest.as_ref().is_none_or(|(guest, _)| guest.network() != network)
+        {
+            let guest = Mlp::from(network);
+            assert_eq!(
+                (guest.observation_dim(), guest.action_dim()),
+                (self.policy.observation_dim(), self.policy.action_dim()),
+                "inputs and outputs of a network in place of the policy"
+            );
+            let units = guest.scratch();
+            self.guest = Some((guest, units));
+        }
         for (i, row) in rows.enumerate() {
             let observed = request.observed.get(row).copied().unwrap_or(false) && !scores.moments.is_empty();
             let moments = if observed {
@@ -124,7 +159,11 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
             } else {
                 &mut []
             };
-            let (status, fitness, steps) = self.episode(request, row, moments);
+            let mut trajectory = scores.trajectories.get_mut(i);
+            let (status, fitness, steps) = self.episode(request, row, moments, trajectory.as_deref_mut());
+            if let (Some(t), true) = (trajectory, status != Status::Ok) {
+                t.clear();
+            }
             scores.status[i] = status as u8;
             scores.fitness[i] = fitness;
             scores.steps[i] = steps;
@@ -147,6 +186,17 @@ fn add_moments(observation: &[f32], moments: &mut [f64]) {
     }
 }
 
+/// What the policy sees of an observation.
+fn seen<'o>(normalization: Option<&Normalization>, observation: &'o [f32], normalized: &'o mut [f32]) -> &'o [f32] {
+    match normalization {
+        Some(n) => {
+            normalize(n, observation, normalized);
+            normalized
+        }
+        None => observation,
+    }
+}
+
 /// `clamp((x - mean) / sd, -clip, clip)`; NaN stays NaN.
 fn normalize(n: &Normalization, observation: &[f32], out: &mut [f32]) {
     for (((x, mean), sd), y) in observation.iter().zip(&n.mean).zip(&n.sd).zip(out) {
@@ -157,8 +207,8 @@ fn normalize(n: &Normalization, observation: &[f32], out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Activation;
-    use illume_core::{Dense, Genomes, Init};
+    use illume_core::Activation;
+    use illume_core::{Dense, Genomes, Init, Network};
 
     /// Counts: observation (steps, seed), reward 1 a step, 100 at the end; ends in some way after a number of steps.
     struct Counter {
@@ -203,6 +253,20 @@ mod tests {
         max_steps: u32,
         normalization: Option<&Normalization>,
     ) -> (u8, f64, f64, u32, [f64; 4]) {
+        let (row, _) = recorded(end, gene, max_steps, normalization, None);
+        row
+    }
+
+    type Row = (u8, f64, f64, u32, [f64; 4]);
+
+    /// The same with the episode's trajectory, perhaps through another network than the task's.
+    fn recorded(
+        end: End,
+        gene: f32,
+        max_steps: u32,
+        normalization: Option<&Normalization>,
+        network: Option<&Network>,
+    ) -> (Row, Trajectory) {
         let policy = Mlp::new(2, &[], 1, Activation::Tanh);
         let spec = TaskSpec {
             name: "counter".into(),
@@ -215,13 +279,16 @@ mod tests {
             deterministic: false,
             observation_dim: 2,
             action_dim: 1,
+            network: None,
+            negative_rewards: None,
             max_steps: 10,
             chunk: 1,
         };
         let mut worker = RolloutWorker::new(Counter { steps: 0, last: 4, end }, &policy, &spec);
+        let dim = network.map_or(3, Network::params);
         let genomes = Genomes::Dense(Dense {
-            dim: 3,
-            data: vec![gene; 3],
+            dim,
+            data: vec![gene; dim],
         });
         let request = Request {
             genomes: &genomes,
@@ -229,17 +296,80 @@ mod tests {
             max_steps,
             normalization,
             observed: &[true],
+            network,
         };
         let (mut status, mut fitness, mut descriptor, mut steps, mut moments) = ([0], [0.0], [0.0], [0], [0.0; 4]);
+        let mut trajectories = [Trajectory::default()];
         let mut scores = Scores {
             status: &mut status,
             fitness: &mut fitness,
             descriptor: &mut descriptor,
             steps: &mut steps,
             moments: &mut moments,
+            trajectories: &mut trajectories,
         };
         worker.evaluate(&request, 0..1, &mut scores);
-        (status[0], fitness[0], descriptor[0], steps[0], moments)
+        let [trajectory] = trajectories;
+        ((status[0], fitness[0], descriptor[0], steps[0], moments), trajectory)
+    }
+
+    #[test]
+    fn a_trajectory_holds_every_step_and_knows_termination_from_time_being_up() {
+        let terminated = recorded(End::Terminated, 0.0, u32::MAX, None, None).1;
+        assert_eq!(
+            terminated.observations,
+            [0.0, 3.0, 1.0, 3.0, 2.0, 3.0, 3.0, 3.0, 4.0, 3.0]
+        );
+        assert_eq!(terminated.actions, [0.0; 4]);
+        assert_eq!(
+            terminated.rewards,
+            [1.0, 1.0, 1.0, 101.0],
+            "the last step brings the final reward"
+        );
+        assert!(terminated.terminated);
+        for (end, max_steps, steps) in [
+            (End::Truncated, u32::MAX, 4),
+            (End::Running, u32::MAX, 10),
+            (End::Terminated, 2, 2),
+        ] {
+            let t = recorded(end, 0.0, max_steps, None, None).1;
+            assert_eq!(
+                (t.terminated, t.steps(), t.observations.len()),
+                (false, steps, 2 * steps + 2),
+                "{end:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_trajectory_holds_what_the_policy_saw_and_nothing_of_a_failure() {
+        let n = Normalization {
+            mean: vec![1.0, 3.0],
+            sd: vec![2.0, 0.5],
+            clip: 0.5,
+        };
+        let seen = recorded(End::Terminated, 0.1, 2, Some(&n), None).1;
+        assert_eq!(seen.observations, [-0.5, 0.0, 0.0, 0.0, 0.5, 0.0]);
+        assert_eq!(
+            recorded(End::Failed, 0.1, u32::MAX, None, None).1,
+            Trajectory::default()
+        );
+        assert_eq!(
+            recorded(End::Running, f32::NAN, u32::MAX, None, None).1,
+            Trajectory::default()
+        );
+    }
+
+    #[test]
+    fn a_request_may_bring_its_own_network() {
+        let network = Network {
+            layers: vec![2, 5, 1],
+            activation: Activation::Relu,
+        };
+        let (row, trajectory) = recorded(End::Terminated, 0.1, u32::MAX, None, Some(&network));
+        assert_eq!((row.0, row.3), (Status::Ok as u8, 4));
+        // Five units relu(0.1 (0 + 3) + 0.1), then tanh(5 * 0.1 * unit + 0.1), by hand.
+        assert!((trajectory.actions[0] - (5.0f32 * 0.1 * 0.4 + 0.1).tanh()).abs() < 1e-6);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         max_steps: u32::MAX,
         normalization: None,
         observed: &[],
+        network: None,
     };
     let mut r = Results {
         status: vec![0; rows],
@@ -49,6 +50,7 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         descriptor: &mut r.descriptor,
         steps: &mut r.steps,
         moments: &mut [],
+        trajectories: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
     scores.check_finite();

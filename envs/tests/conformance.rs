@@ -8,7 +8,7 @@ use std::ops::Range;
 use illume_core::genome::stream_id;
 use illume_core::{
     Decoder, Dense, Genomes, Init, Lineages, Normalization, Perturbation, Purpose, Request, Scores, Scratch, Status,
-    Stream, Task, TaskConfig, TaskEntry, toml,
+    Stream, Task, TaskConfig, TaskEntry, Trajectory, toml,
 };
 use illume_envs::{MUJOCO_TASKS, build, registry};
 
@@ -23,6 +23,8 @@ struct Results {
     descriptor: Vec<f64>,
     steps: Vec<u32>,
     moments: Vec<f64>,
+    /// For tasks that act through a network.
+    trajectories: Vec<Trajectory>,
 }
 
 fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<dyn Task>> {
@@ -63,6 +65,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
         descriptor: vec![0.0; rows * k],
         steps: vec![0; rows],
         moments: vec![0.0; if request.observed.is_empty() { 0 } else { rows * width }],
+        trajectories: vec![Trajectory::default(); if task.spec().network.is_some() { rows } else { 0 }],
     };
     let mut workers: Vec<_> = (0..workers).map(|_| task.worker().unwrap()).collect();
     let count = workers.len();
@@ -78,11 +81,69 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
             descriptor: &mut r.descriptor[chunk.start * k..chunk.end * k],
             steps: &mut r.steps[chunk.clone()],
             moments: &mut r.moments[moments],
+            trajectories: if r.trajectories.is_empty() {
+                &mut []
+            } else {
+                &mut r.trajectories[chunk.clone()]
+            },
         };
         workers[i % count].evaluate(request, chunk.clone(), &mut scores);
         scores.check_finite();
     }
     r
+}
+
+/// What a task says of its rewards, its sizes and the ends of its episodes is what its trajectories show.
+#[test]
+fn trajectories_add_up_to_the_fitness() {
+    for task in tasks().iter().filter(|t| t.spec().network.is_some()) {
+        let spec = task.spec();
+        let genomes = genomes(task.as_ref(), 4);
+        let r = evaluate(task.as_ref(), &request(&genomes, &[1, 2, 3, 4]), &[0..4], 1);
+        assert_eq!(
+            spec.network.as_ref().unwrap().params(),
+            spec.genome_dim,
+            "{}",
+            spec.name
+        );
+        for (i, t) in r.trajectories.iter().enumerate() {
+            let steps = r.steps[i] as usize;
+            let sizes = (t.steps(), t.observations.len(), t.actions.len());
+            let expected = (steps, (steps + 1) * spec.observation_dim, steps * spec.action_dim);
+            assert_eq!(sizes, expected, "{}", spec.name);
+            let sum: f64 = t.rewards.iter().map(|r| f64::from(*r)).sum();
+            assert!((sum - r.fitness[i]).abs() < 1e-4 * (1.0 + sum.abs()), "{}", spec.name);
+            assert!(!t.terminated || r.steps[i] <= STEPS, "{}", spec.name);
+            let negative = t.rewards.iter().any(|r| *r < 0.0);
+            assert!(
+                !negative || spec.negative_rewards.is_some(),
+                "{} pays below zero",
+                spec.name
+            );
+        }
+    }
+}
+
+/// The option that a task names for it does keep its rewards from being negative.
+#[test]
+fn negative_rewards_can_be_switched_off() {
+    for entry in registry().iter().filter(|e| e.network) {
+        let task = made(entry, "", "hidden = [8]").unwrap();
+        let Some(how) = &task.spec().negative_rewards else {
+            continue;
+        };
+        let option = how.strip_prefix("set task.").expect("an option of the task");
+        let task = made(entry, option, "hidden = [8]").unwrap();
+        assert_eq!(task.spec().negative_rewards, None, "{}: {option}", entry.name);
+        let genomes = genomes(task.as_ref(), 4);
+        let r = evaluate(task.as_ref(), &request(&genomes, &[1, 2, 3, 4]), &[0..4], 1);
+        let rewards = r.trajectories.iter().flat_map(|t| &t.rewards);
+        assert!(
+            rewards.clone().all(|r| *r >= 0.0) && rewards.count() > 0,
+            "{}",
+            entry.name
+        );
+    }
 }
 
 fn request<'a>(genomes: &'a Genomes, seeds: &'a [u64]) -> Request<'a> {
@@ -92,6 +153,7 @@ fn request<'a>(genomes: &'a Genomes, seeds: &'a [u64]) -> Request<'a> {
         max_steps: STEPS,
         normalization: None,
         observed: &[],
+        network: None,
     }
 }
 
@@ -159,6 +221,7 @@ fn results_depend_on_neither_chunking_nor_worker_nor_what_a_worker_did_before() 
         let observed: Vec<bool> = (0..rows).map(|i| i % 3 != 1).collect();
         let request = Request {
             observed: &observed,
+            network: None,
             ..request(&genomes, &seeds)
         };
         let ones: Vec<_> = (0..rows).map(|i| i..i + 1).collect();
@@ -317,6 +380,7 @@ fn observations_are_normalized_and_counted_as_the_environment_gave_them() {
             let request = Request {
                 normalization: n,
                 observed: &[true, false],
+                network: None,
                 ..request(&genomes, &[3, 4])
             };
             evaluate(&**task, &request, &[0..2], 1)

@@ -38,6 +38,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
         max_steps: u32::MAX,
         normalization: None,
         observed: &[],
+        network: None,
     };
     let (mut status, mut fitness, mut descriptor, mut steps) = (vec![0; n], vec![0.0; n], vec![0.0; n * k], vec![0; n]);
     worker.evaluate(
@@ -49,6 +50,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
             descriptor: &mut descriptor,
             steps: &mut steps,
             moments: &mut [],
+            trajectories: &mut [],
         },
     );
     (status, fitness, descriptor, steps)

@@ -1,5 +1,6 @@
 //! `illume run` and `illume resume`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -104,6 +105,11 @@ fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Plac
     let note =
         |log: &mut Option<Log>, event: &str, fields: Value| log.as_mut().map_or(Ok(()), |l| l.event(event, fields));
     agree(comm, note(&mut log, "start", start_fields(run, config, place)))?;
+    if root {
+        for (name, value) in &run.strategy().spec().facts {
+            let _ = writeln!(std::io::stderr(), "{name}: {value}");
+        }
+    }
     let mut progress = Progress::new(root, config.output.log_seconds, run.counters().evaluations);
     let mut clock = Clock::new(config);
     let ended = loop {
@@ -239,6 +245,8 @@ fn start_fields(run: &Run<'_>, config: &Config, place: &Place<'_>) -> Value {
         "threads": rayon::current_num_threads(),
         "generation": run.counters().generation,
         "evaluations": run.counters().evaluations,
+        "facts": run.strategy().spec().facts.iter().map(|(name, value)| (name.clone(), Value::String(value.clone())))
+            .collect::<serde_json::Map<String, Value>>(),
         "warning": place.plan.warning,
         "config": run.config_text(),
     })
@@ -276,7 +284,6 @@ fn finite(x: f64) -> Value {
 
 /// Says where things are. `write!`, not `println!`: under a stopping `mpirun` the output may be closed.
 fn conclude(run: &Run<'_>, directory: &Directory, ended: Ended) {
-    use std::io::Write as _;
     let (c, m, dir) = (run.counters(), run.metrics(), directory.path.display());
     let mut out = std::io::stdout();
     let _ = writeln!(

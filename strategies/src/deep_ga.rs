@@ -111,6 +111,7 @@ impl DeepGa {
                 .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
                 .to_vec(),
             lineage: true,
+            facts: Vec::new(),
         };
         let validates = params.validation_candidates > 0 && params.validation_episodes > 0 && !deterministic;
         DeepGa {

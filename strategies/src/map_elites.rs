@@ -86,6 +86,7 @@ impl MapElites {
             operators: ["random", "iso_line", "polynomial"].map(String::from).to_vec(),
             history: Vec::new(),
             lineage: false,
+            facts: Vec::new(),
         };
         MapElites {
             params,

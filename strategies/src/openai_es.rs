@@ -152,6 +152,7 @@ impl OpenAiEs {
             operators: vec!["center".into()],
             history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
             lineage: false,
+            facts: Vec::new(),
         };
         OpenAiEs {
             params,

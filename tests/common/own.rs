@@ -33,6 +33,8 @@ impl OwnTask {
             deterministic: true,
             observation_dim: 0,
             action_dim: 0,
+            network: None,
+            negative_rewards: None,
             max_steps: 1,
             chunk: 16,
         };

@@ -32,6 +32,12 @@ pub enum Purpose {
     Centroids = 9,
     /// Which episodes give observation statistics.
     Observation = 10,
+    /// Initial weights of networks that learn.
+    Network = 11,
+    /// Which transitions make a minibatch.
+    Replay = 12,
+    /// Noise on actions and descriptors that learning or a conditioned actor uses.
+    Exploration = 13,
 }
 
 /// One addressable sequence of random numbers.

@@ -20,8 +20,9 @@ params! {
     pub struct MazeParams {
         /// Steps of an episode.
         episode_length: u32 = 400, range(1, 1_000_000);
-        /// What is paid at the end: minus the distance to the goal, or nothing (for novelty).
-        reward: String = "distance".into(), one_of(&["distance", "none"]);
+        /// What is paid at the end: minus the distance to the goal, that plus the map's diagonal (so never below zero), or nothing
+        /// (for novelty).
+        reward: String = "distance".into(), one_of(&["distance", "closeness", "none"]);
     }
 }
 
@@ -49,7 +50,13 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let policy = PolicyParams::read(config.policy)?;
     let mlp = policy.mlp(OBSERVATION, ACTION);
     let [[left, right], [top, bottom]] = EXTENT;
-    let pays = params.reward == "distance";
+    // No place in the map is farther from the goal than its diagonal.
+    let diagonal = (right - left).hypot(bottom - top);
+    let pay = match params.reward.as_str() {
+        "distance" => Some(0.0),
+        "closeness" => Some(diagonal),
+        _ => None,
+    };
     let spec = TaskSpec {
         name: "hard_maze".into(),
         genome_dim: mlp.params(),
@@ -59,26 +66,28 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             Axis::new("x", "map units", left, right),
             Axis::new("y", "map units", top, bottom),
         ],
-        fitness: if pays {
-            "minus the final distance to the goal (map units)".into()
-        } else {
-            "none (0)".into()
+        fitness: match params.reward.as_str() {
+            "distance" => "minus the final distance to the goal (map units)".into(),
+            "closeness" => "the map's diagonal minus the final distance to the goal (map units)".into(),
+            _ => "none (0)".into(),
         },
-        // No place in the map is farther from the goal than its diagonal.
-        qd_offset: if pays { (right - left).hypot(bottom - top) } else { 0.0 },
+        qd_offset: if pay == Some(0.0) { diagonal } else { 0.0 },
         deterministic: true,
         observation_dim: OBSERVATION,
         action_dim: ACTION,
+        network: Some(mlp.network().clone()),
+        negative_rewards: (pay == Some(0.0)).then(|| "set task.reward = \"closeness\"".into()),
         max_steps: params.episode_length,
         chunk: 1,
     };
-    Ok(Box::new(HardMaze { spec, mlp, pays }))
+    Ok(Box::new(HardMaze { spec, mlp, pay }))
 }
 
 struct HardMaze {
     spec: TaskSpec,
     mlp: Mlp,
-    pays: bool,
+    /// What is added to minus the distance to the goal; none if nothing is paid.
+    pay: Option<f64>,
 }
 
 impl Task for HardMaze {
@@ -89,7 +98,7 @@ impl Task for HardMaze {
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
         let env = Maze {
             agent: Agent::START,
-            pays: self.pays,
+            pay: self.pay,
         };
         Ok(Box::new(RolloutWorker::new(env, &self.mlp, &self.spec)))
     }
@@ -98,7 +107,7 @@ impl Task for HardMaze {
 /// One agent in the maze.
 struct Maze {
     agent: Agent,
-    pays: bool,
+    pay: Option<f64>,
 }
 
 impl Env for Maze {
@@ -121,7 +130,7 @@ impl Env for Maze {
 
     fn final_reward(&mut self) -> f64 {
         let [x, y] = [0, 1].map(|i| f64::from(self.agent.at[i]) - f64::from(GOAL[i]));
-        if self.pays { -x.hypot(y) } else { 0.0 }
+        self.pay.map_or(0.0, |base| base - x.hypot(y))
     }
 }
 
@@ -243,7 +252,7 @@ mod tests {
     fn maze() -> (Maze, Vec<f32>) {
         let mut maze = Maze {
             agent: Agent::START,
-            pays: true,
+            pay: Some(0.0),
         };
         let mut observation = vec![0.0; OBSERVATION];
         maze.reset(0, &mut observation);

@@ -101,6 +101,10 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         deterministic: robot.recipe().noise.scale == 0.0,
         observation_dim: policy.observation_dim(),
         action_dim: policy.action_dim(),
+        network: Some(policy.network().clone()),
+        negative_rewards: robot
+            .pays_below_zero()
+            .then(|| "set task.positive_reward = true".into()),
         max_steps: episode_length,
         chunk: 1,
     };

@@ -107,6 +107,17 @@ impl Robot {
         f64::from(steps) * loss.max(0.0) + survival + forward.abs() * fall / self.seconds()
     }
 
+    /// Whether a step's reward can be below zero.
+    pub fn pays_below_zero(&self) -> bool {
+        let Reward {
+            forward,
+            contact,
+            positive,
+            ..
+        } = self.recipe.reward;
+        !positive && (forward != 0.0 || contact > 0.0 || self.control_bound > 0.0)
+    }
+
     /// Seconds of an action.
     pub fn seconds(&self) -> f64 {
         self.model.timestep * f64::from(self.recipe.frames)
