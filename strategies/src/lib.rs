@@ -1,6 +1,7 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
 mod deep_ga;
+pub mod learn;
 mod map_elites;
 mod openai_es;
 mod optimizer;
