@@ -5,9 +5,20 @@
 //! Parameters cross every interface flat: layer after layer the weights `[inputs, outputs]` row-major, then the bias
 //! `[outputs]`, which is the order of genomes. [`Native`] learns on the processor with kernels of its own.
 
+mod ascent;
+mod climb;
+mod kernel;
+mod lanes;
 mod native;
 mod net;
+mod packed;
 mod regression;
+mod trained;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod twin;
 
 pub use native::Native;
 pub use net::{Net, Output, fold_condition, forward};
@@ -84,6 +95,25 @@ pub struct Minibatches {
     pub continues: Vec<f32>,
     /// Smoothing noise of the target action, already scaled and clipped, `[rows, action]`.
     pub noise: Vec<f32>,
+}
+
+impl Minibatches {
+    /// # Panics
+    /// A column has not one entry for each row.
+    pub fn assert(&self, config: &Td3Config) {
+        let rows = self.steps * config.minibatch;
+        for (name, column, width) in [
+            ("observation", &self.observation, config.observation),
+            ("action", &self.action, config.action),
+            ("condition", &self.condition, config.condition),
+            ("reward", &self.reward, 1),
+            ("next_observation", &self.next_observation, config.observation),
+            ("continues", &self.continues, 1),
+            ("noise", &self.noise, config.action),
+        ] {
+            assert_eq!(column.len(), rows * width, "{name} of {rows} rows");
+        }
+    }
 }
 
 /// Everything that learns, which is what a checkpoint holds; parameters and Adam's two moments are flat.

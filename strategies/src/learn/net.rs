@@ -1,6 +1,14 @@
 //! The shape of a multi-layer perceptron, and what can be said of its flat parameters.
 
 use illume_core::{Activation, Init, Stream, Weights};
+use rayon::prelude::*;
+
+use super::lanes::{Buffer, Level};
+use super::packed::{Plan, STRIP, Slots};
+use super::trained::{Path, gather};
+
+/// Strips that a thread takes at a time in [`forward`].
+const CHUNK: usize = 16;
 
 /// What output units do with their sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +53,55 @@ impl Net {
 
 /// Outputs `[n, outputs]` for inputs `[n, inputs]`, rows spread over threads; bit-equal for any number of them.
 pub fn forward(net: &Net, params: &[f32], inputs: &[f32]) -> Vec<f32> {
-    todo!("{net:?} {} {}", params.len(), inputs.len())
+    let (width, outputs) = (net.inputs(), net.outputs());
+    assert_eq!(inputs.len() % width, 0, "rows of {width} inputs");
+    let plan = Plan::general(Level::best(), net);
+    let mut packed = Buffer::new(plan.len());
+    plan.pack(params, &mut packed);
+    let mut slots = Slots::default();
+    let mut path = Path::new(&plan, &mut slots);
+    path.strip = slots.strip();
+    let mut out = vec![0.0; inputs.len() / width * outputs];
+    let rows = CHUNK * STRIP;
+    let chunks = out.par_chunks_mut(rows * outputs).zip(inputs.par_chunks(rows * width));
+    chunks.for_each_init(
+        || Buffer::new(CHUNK * path.strip),
+        |tape, (out, inputs)| {
+            let count = out.len() / outputs;
+            gather(tape, path.strip, (path.values[0], 0), (inputs, width), |s| {
+                (s * STRIP).min(count)..((s + 1) * STRIP).min(count)
+            });
+            plan.forward(&packed, tape, &path);
+            let last = path.last();
+            for (row, out) in out.chunks_exact_mut(outputs).enumerate() {
+                out.copy_from_slice(&tape[row / STRIP * path.strip + last.at + row % STRIP * last.ld..][..outputs]);
+            }
+        },
+    );
+    out
+}
+
+/// Hyperbolic tangent, within 1.5e-7, of correctly rounded operations only (as the one through which policies act).
+#[inline(always)]
+pub(crate) fn tanh(x: f32) -> f32 {
+    /// Adding and subtracting it rounds a number below 2^22 to the nearest integer, ties to even.
+    const ROUND: f32 = 12_582_912.0;
+    let a = x.abs();
+    // Not `min`, which would swallow NaN.
+    let y = if a > 10.0 { 20.0 } else { a + a };
+    let k = y.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = k - ROUND;
+    let r = n.mul_add(-355.0 / 512.0, y);
+    let r = n.mul_add(2.121_944_4e-4, r);
+    let mut p = 1.394_674_8e-3_f32;
+    p = p.mul_add(r, 8.366_755e-3);
+    p = p.mul_add(r, 4.166_627_7e-2);
+    p = p.mul_add(r, 1.666_654_2e-1);
+    p = p.mul_add(r, 0.5);
+    let q = (p * r).mul_add(r, r);
+    let power = f32::from_bits((k.to_bits() << 23).wrapping_add(0x3f80_0000));
+    let m = power.mul_add(q, power - 1.0);
+    (m / (m + 2.0)).copysign(x)
 }
 
 /// For a fixed condition `[k]`, the same network without its last k inputs: what their weights make of the condition goes into
