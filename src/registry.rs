@@ -40,7 +40,10 @@ fn placeholder() -> TaskSpec {
         deterministic: false,
         observation_dim: 1,
         action_dim: 1,
-        network: None,
+        network: Some(illume_core::Network {
+            layers: vec![1, 1],
+            activation: illume_core::Activation::Tanh,
+        }),
         negative_rewards: None,
         max_steps: 1,
         chunk: 1,

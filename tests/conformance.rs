@@ -9,12 +9,18 @@ use illume::core::params::ParamInfo;
 use illume::core::{Comm, Task};
 use illume::{Config, Run, archives, envs, registry, strategies};
 
+const GRADIENTS: &str =
+    "batch = 20\npg_steps = 3\ncritic_steps = 7\nminibatch = 10\ncritic_hidden = [9, 8]\nreplay = 500";
+
 /// A small setting of each strategy.
 fn small(strategy: &str) -> String {
     let own = match strategy {
         "map_elites" => "batch = 30",
         "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
         "openai_es" => "population = 20\nsigma = 0.1",
+        "pga_me" => GRADIENTS,
+        "dcrl_me" => GRADIENTS,
+        "dcg_me" => return small("pga_me").replace("pga_me", "dcg_me") + "\nactor_hidden = [7]\nactor_rollouts = 5",
         other => panic!("{other}: give it a small setting here"),
     };
     format!("name = \"{strategy}\"\n{own}")
@@ -26,7 +32,17 @@ fn config(task: &str, strategy: &str, archive: &str, budget: &str) -> Config {
     Config::parse(&text, "test", &[]).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-const ARM: &str = "name = \"arm\"\njoints = 6";
+/// A small task for a strategy: the arm, or what pays for every episode above zero.
+fn task_for(strategy: &str) -> &'static str {
+    let entry = strategies::registry().iter().find(|e| e.name == strategy).unwrap();
+    if entry.network {
+        MAZE
+    } else {
+        "name = \"arm\"\njoints = 6"
+    }
+}
+
+const MAZE: &str = "name = \"hard_maze\"\nepisode_length = 50\nreward = \"closeness\"\n[policy]\nhidden = [6]";
 const ARCHIVES: [(&str, &str); 2] = [
     ("grid", "kind = \"grid\"\nshape = [12, 12]"),
     ("cvt", "kind = \"cvt\"\ncells = 100\nsamples = 1000"),
@@ -47,7 +63,7 @@ fn each(mut test: impl FnMut(&str, &str)) {
 fn metrics_are_finite_and_the_history_is_complete() {
     each(|strategy, archive| {
         let what = format!("{strategy} in {archive}");
-        let config = config(ARM, strategy, archive, "generations = 6");
+        let config = config(task_for(strategy), strategy, archive, "generations = 6");
         let task = registry::task(&config).unwrap();
         let mut run = Run::new(&config, task.as_ref(), &Solo).unwrap();
         while run.generation().unwrap() {}
@@ -111,7 +127,7 @@ fn metrics_are_finite_and_the_history_is_complete() {
 #[test]
 fn a_run_stops_with_the_first_generation_that_uses_up_its_evaluations() {
     each(|strategy, archive| {
-        let config = config(ARM, strategy, archive, "evaluations = 100");
+        let config = config(task_for(strategy), strategy, archive, "evaluations = 100");
         let task = registry::task(&config).unwrap();
         let mut run = Run::new(&config, task.as_ref(), &Solo).unwrap();
         while run.generation().unwrap() {}
@@ -148,7 +164,7 @@ fn saved_and_loaded(config: &Config, task: &dyn Task, comm: &dyn Comm, folder: &
 fn saved_loaded_and_continued_equals_uninterrupted_on_any_ranks() {
     let folder = folder();
     each(|strategy, archive| {
-        let config = config(ARM, strategy, archive, "generations = 5");
+        let config = config(task_for(strategy), strategy, archive, "generations = 5");
         let task = registry::task(&config).unwrap();
         let mut whole = Run::new(&config, task.as_ref(), &Solo).unwrap();
         while whole.generation().unwrap() {}
@@ -167,12 +183,7 @@ fn saved_loaded_and_continued_equals_uninterrupted_on_any_ranks() {
 fn any_number_of_threads_gives_the_same_archive() {
     let folder = folder();
     each(|strategy, archive| {
-        let config = config(
-            "name = \"hard_maze\"\nepisode_length = 50",
-            strategy,
-            archive,
-            "generations = 4",
-        );
+        let config = config(MAZE, strategy, archive, "generations = 4");
         let task = registry::task(&config).unwrap();
         for threads in [1, 2, 3, 8] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -192,7 +203,7 @@ fn any_number_of_threads_gives_the_same_archive() {
 #[test]
 fn another_seed_gives_another_archive() {
     each(|strategy, archive| {
-        let config = config(ARM, strategy, archive, "generations = 3");
+        let config = config(task_for(strategy), strategy, archive, "generations = 3");
         let task = registry::task(&config).unwrap();
         let fitness = |seed| {
             let mut config = config.clone();
@@ -214,7 +225,7 @@ fn another_seed_gives_another_archive() {
 fn a_resolved_configuration_names_every_parameter_and_repeats_the_run() {
     let folder = folder();
     each(|strategy, archive| {
-        let first = config(ARM, strategy, archive, "generations = 3");
+        let first = config(task_for(strategy), strategy, archive, "generations = 3");
         let task = registry::task(&first).unwrap();
         let mut run = Run::new(&first, task.as_ref(), &Solo).unwrap();
         let text = run.config_text().to_string();
@@ -390,7 +401,7 @@ fn an_archive_without_a_kind_is_of_the_kind_whose_parameters_it_has() {
         ("shape = [4, 4]", "grid"),
         ("cells = 50\nsamples = 500", "cvt"),
     ] {
-        let config = config(ARM, "map_elites", archive, "generations = 1");
+        let config = config(task_for("map_elites"), "map_elites", archive, "generations = 1");
         let task = registry::task(&config).unwrap();
         let (_, made) = registry::strategy_and_archive(&config, task.spec()).unwrap();
         assert_eq!(made.spec().kind, kind, "{archive}");
@@ -401,7 +412,8 @@ fn an_archive_without_a_kind_is_of_the_kind_whose_parameters_it_has() {
 fn a_time_budget_ends_a_run_in_order() {
     let folder = folder();
     let text = format!(
-        "[task]\n{ARM}\n[strategy]\n{}\n[budget]\nwall_minutes = 0.005\n",
+        "[task]\n{}\n[strategy]\n{}\n[budget]\nwall_minutes = 0.005\n",
+        task_for("map_elites"),
         small("map_elites")
     );
     let dir = folder.path().join("run");

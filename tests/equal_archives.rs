@@ -129,16 +129,58 @@ fn openai_es_on_the_hard_maze_with_normalized_observations() {
     assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 6));
 }
 
+/// The learner is on one rank, and policies climb on all of them.
+#[test]
+fn policy_gradients_on_the_hard_maze() {
+    let shares = "batch = 23\ninitial = 31\npg_steps = 5\ncritic_steps = 30\nminibatch = 16\ncritic_hidden = [20, 12]\n\
+                  replay = 2500";
+    for own in [
+        "name = \"pga_me\"",
+        "name = \"dcg_me\"\nactor_hidden = [18]\nactor_rollouts = 7",
+        "name = \"dcrl_me\"",
+        "name = \"dcrl_me\"\noverlap = true",
+    ] {
+        assert_equal_archives(&config(
+            "name = \"hard_maze\"\nepisode_length = 60\nreward = \"closeness\"",
+            "hidden = [11, 5]",
+            &format!("{own}\n{shares}"),
+            "shape = [20, 20]",
+            5,
+        ));
+    }
+}
+
+/// Episodes that end early, and longer ones than one message takes would be the same.
+#[test]
+#[cfg(feature = "mujoco")]
+fn policy_gradients_on_a_robot_that_falls() {
+    let strategy =
+        "name = \"dcrl_me\"\nbatch = 30\npg_steps = 4\ncritic_steps = 40\nminibatch = 16\ncritic_hidden = [16]";
+    assert_equal_archives(&config(
+        &format!("{HOPPER}\npositive_reward = true"),
+        "hidden = [8, 8]\nactivation = \"relu\"",
+        strategy,
+        "shape = [40]",
+        4,
+    ));
+}
+
 #[test]
 fn ranks_without_any_candidate_take_part() {
     for strategy in [
         "name = \"map_elites\"\nbatch = 2\niso_sigma = 0.1",
         "name = \"deep_ga\"\npopulation = 2\nparents = 1\nsigma = 0.1",
         "name = \"openai_es\"\npopulation = 2\nsigma = 0.1",
+        "name = \"dcrl_me\"\nbatch = 2\npg_steps = 2\ncritic_steps = 3\npg_share = 0.5\nactor_share = 0.5",
     ] {
+        let maze = strategy.contains("dcrl");
         assert_equal_archives(&config(
-            "name = \"arm\"\njoints = 2",
-            "",
+            if maze {
+                "name = \"hard_maze\"\nepisode_length = 20\nreward = \"closeness\""
+            } else {
+                "name = \"arm\"\njoints = 2"
+            },
+            if maze { "hidden = [3]" } else { "" },
             strategy,
             "shape = [10, 10]",
             9,

@@ -17,6 +17,16 @@ const DEEP_GA: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname = \
                        sigma = 0.02\n[archive]\nshape = [20, 20]\n";
 const OPENAI_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"openai_es\"\npopulation = 20\n\
                          sigma = 0.1\n[archive]\nshape = [20, 20]\n";
+/// Networks, targets, moments and the replay buffer: all that learns.
+const DCRL_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"\n[policy]\nhidden = [6]\n\
+                       [strategy]\nname = \"dcrl_me\"\nbatch = 16\npg_steps = 3\ncritic_steps = 12\nminibatch = 10\n\
+                       critic_hidden = [10, 8]\nreplay = 3000\n[archive]\nshape = [20, 20]\n";
+const DCG_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"\n[policy]\nhidden = [6]\n\
+                      [strategy]\nname = \"dcg_me\"\nbatch = 12\npg_steps = 3\ncritic_steps = 11\nminibatch = 10\n\
+                      critic_hidden = [10]\nactor_hidden = [9]\nactor_rollouts = 3\npolicy_delay = 3\n[archive]\nshape = [20, 20]\n";
+const PGA_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\n[policy]\nhidden = [6]\n\
+                      [strategy]\nname = \"pga_me\"\nbatch = 12\npg_steps = 3\ncritic_steps = 12\nminibatch = 10\n\
+                      critic_hidden = [10]\noverlap = true\n[archive]\nshape = [20, 20]\n";
 /// With validation episodes, or with normalized observations and a cap: more state to be lost.
 #[cfg(feature = "mujoco")]
 const DEEP_GA_VALIDATED: &str = "[task]\nname = \"hopper_uni\"\nepisode_length = 20\nreset_noise_scale = 0.05\n\
@@ -132,7 +142,12 @@ fn assert_left_in_order(disturbed: &Disturbed, name: &str) {
 
 #[test]
 fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
-    for (name, parts) in [("TERM", MAP_ELITES), ("INT", DEEP_GA), ("USR1", OPENAI_ES)] {
+    for (name, parts) in [
+        ("TERM", MAP_ELITES),
+        ("INT", DEEP_GA),
+        ("USR1", OPENAI_ES),
+        ("TERM", PGA_ME),
+    ] {
         let disturbed = Disturbed::new(parts);
         let running = disturbed.start(1);
         assert!(signal(name, running.pid()));
@@ -143,7 +158,7 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
 
 #[test]
 fn a_killed_process_goes_on_from_its_last_checkpoint() {
-    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES] {
+    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES, DCRL_ME, DCG_ME] {
         let disturbed = Disturbed::new(parts);
         let running = disturbed.start(1);
         assert!(signal("KILL", running.pid()));
@@ -249,6 +264,8 @@ mod ranks {
         disturb_rank("KILL", MAP_ELITES, [2, 3], 1);
         disturb_rank("KILL", DEEP_GA, [3, 2], 0);
         disturb_rank("KILL", OPENAI_ES, [2, 1], 1);
+        disturb_rank("KILL", DCRL_ME, [2, 3], 1);
+        disturb_rank("KILL", DCG_ME, [3, 1], 0);
     }
 
     #[test]

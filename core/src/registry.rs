@@ -49,6 +49,8 @@ pub struct StrategyEntry {
     /// One line: what it is, with its paper.
     pub summary: &'static str,
     pub params: fn() -> Vec<ParamInfo>,
+    /// Whether it learns from episodes, so that its task must act through a network.
+    pub network: bool,
     pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 }
 

@@ -37,6 +37,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     name: "deep_ga",
     summary: "Deep GA (Such et al. 2017): truncation selection over lineages of noise streams; random search with parents = 0",
     params: DeepGaParams::describe,
+    network: false,
     build: |config: &StrategyConfig<'_>| {
         let params: DeepGaParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
         if params.parents > params.population {

@@ -1,24 +1,38 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod dcg_me;
+mod dcrl_me;
 mod deep_ga;
+mod gradients;
 pub mod learn;
 mod map_elites;
 mod openai_es;
 mod optimizer;
+mod pga_me;
 mod ranks;
 mod variation;
 
+pub use dcg_me::DcgMeParams;
+pub use dcrl_me::DcrlMeParams;
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use map_elites::{MapElites, MapElitesParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
 pub use optimizer::{Adam, Optimizer, Sgd};
+pub use pga_me::PgaMeParams;
 pub use ranks::{best_first, centred_ranks};
 
 use illume_core::{Purpose, StrategyEntry, Stream};
 
 /// Every strategy that a configuration can name.
 pub fn registry() -> &'static [StrategyEntry] {
-    &[map_elites::ENTRY, deep_ga::ENTRY, openai_es::ENTRY]
+    &[
+        map_elites::ENTRY,
+        pga_me::ENTRY,
+        dcg_me::ENTRY,
+        dcrl_me::ENTRY,
+        deep_ga::ENTRY,
+        openai_es::ENTRY,
+    ]
 }
 
 /// Evaluation seeds of the global rows `rows` in a phase of a generation (phase 0 for the candidates, 1 for re-evaluations).

@@ -35,6 +35,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     name: "map_elites",
     summary: "MAP-Elites (Mouret and Clune 2015) with iso+line-dd and polynomial mutation",
     params: MapElitesParams::describe,
+    network: false,
     build,
 };
 
@@ -181,7 +182,7 @@ impl MapElites {
 }
 
 /// Two parents, drawn uniformly from the filled cells, for each of the candidates from `first` on; `[candidates, 2]`.
-fn select(stream: &Stream, first: usize, filled: &[u32], parents: &mut [u32]) {
+pub(crate) fn select(stream: &Stream, first: usize, filled: &[u32], parents: &mut [u32]) {
     let mut words = [0; 256];
     for (piece, parents) in parents.chunks_mut(words.len() / 2).enumerate() {
         let start = 4 * first + piece * words.len();
@@ -223,6 +224,19 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
         .declare::<i64>("parents", 2, "", "cells of the parents, -1 for none");
 }
 
+/// Random genomes of the task's own law, in a block that is prepared; operator 0.
+pub(crate) fn draw_initial(context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
+    let (start, dim) = (candidates.block.start, context.task.genome_dim);
+    let genes = candidates.genomes.dense_rows(candidates.block.len(), dim);
+    genes.par_chunks_mut(dim).enumerate().for_each(|(i, genes)| {
+        let stream = Stream::new(context.seed, Purpose::Init, context.generation, (start + i) as u64);
+        context.task.init.draw(&stream, genes);
+    });
+    candidates.tags.get_mut::<i32>("operator")?.fill(RANDOM);
+    candidates.tags.get_mut::<i64>("parents")?.fill(-1);
+    Ok(())
+}
+
 impl Strategy for MapElites {
     fn spec(&self) -> &StrategySpec {
         &self.spec
@@ -239,20 +253,7 @@ impl Strategy for MapElites {
             self.params.initial
         };
         prepare(context, initial, 0, candidates);
-        let (block, dim) = (candidates.block.clone(), context.task.genome_dim);
-        let genes = candidates.genomes.dense_rows(block.len(), dim);
-        genes.par_chunks_mut(dim).enumerate().for_each(|(i, genes)| {
-            let stream = Stream::new(
-                context.seed,
-                Purpose::Init,
-                context.generation,
-                (block.start + i) as u64,
-            );
-            context.task.init.draw(&stream, genes);
-        });
-        candidates.tags.get_mut::<i32>("operator")?.fill(RANDOM);
-        candidates.tags.get_mut::<i64>("parents")?.fill(-1);
-        Ok(())
+        draw_initial(context, candidates)
     }
 
     fn tell(&mut self, _context: &Context<'_>, _told: &Told<'_>) -> Result<Next> {

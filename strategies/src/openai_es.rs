@@ -57,6 +57,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     name: "openai_es",
     summary: "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
     params: OpenAiEsParams::describe,
+    network: false,
     build: |config: &StrategyConfig<'_>| {
         let params: OpenAiEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
         if !params.population.is_multiple_of(2) {

@@ -1,0 +1,52 @@
+//! DCG-MAP-Elites (Faldor, Chalumeau, Flageat and Cully, 'MAP-Elites with Descriptor-Conditioned Gradients and Archive
+//! Distillation into a Single Policy', GECCO 2023, <https://arxiv.org/abs/2303.03832>): critic `Q(s, a | d)` and actor `pi(s | d)`;
+//! target `y = S(d, d') r + gamma min_j Q'_j(s', pi'(s' | d') + noise | d')` with `S(d, d') = exp(-|d - d'| / l)`. Policies climb the critic
+//! at their parent's own descriptor. The actor is rolled out on descriptors of elites with noise, which gives the negatives
+//! (d' != d); these episodes are charged to the budget.
+//!
+//! Descriptors are scaled to [-1, 1] by the task's bounds, and the length scale and the noise are on that scale.
+
+use illume_core::{Activation, Error, Network, Params, Result, Strategy, StrategyConfig, StrategyEntry};
+
+use crate::gradients::{Gradients, check_task, gradient_params};
+
+gradient_params! {
+    /// Parameters of `dcg_me`.
+    DcgMeParams { pg_share: 0.5 }
+    /// Units of each hidden layer of the conditioned actor, all rectified.
+    actor_hidden: Vec<usize> = vec![256, 256], each(range(1, 65_536));
+    /// Episodes of the conditioned actor per generation.
+    actor_rollouts: usize = 64, range(0, 1 << 31);
+    /// Length scale l of the similarity of descriptors, on the scale [-1, 1].
+    length_scale: f64 = 0.008, positive();
+    /// Standard deviation of the noise on the descriptors that the actor is asked for, on the same scale.
+    descriptor_noise: f64 = 0.0004, at_least(0.0);
+}
+
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    name: "dcg_me",
+    summary: "DCG-MAP-Elites (Faldor et al. 2023): descriptor-conditioned critic and actor",
+    params: DcgMeParams::describe,
+    network: true,
+    build,
+};
+
+fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
+    let params: DcgMeParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+    let policy = check_task("dcg_me", config.task, true)?;
+    if params.actor_rollouts == 0 && params.pg_share == 0.0 {
+        let message = "expected more than 0 where pg_share is 0: nothing would use the critic";
+        return Err(Error::config("strategy", "actor_rollouts", message));
+    }
+    let actor = Network {
+        layers: params.actor_hidden.clone(),
+        activation: Activation::Relu,
+    };
+    let k = config.task.descriptor_dim();
+    let mut plan = params
+        .common()
+        .plan("dcg_me", policy, k, params.length_scale, Some(&actor))?;
+    plan.rollouts = params.actor_rollouts;
+    plan.descriptor_noise = params.descriptor_noise;
+    Ok(Box::new(Gradients::new(plan, &config.task.descriptor)))
+}

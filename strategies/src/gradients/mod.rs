@@ -1,0 +1,48 @@
+//! MAP-Elites with policy gradients: what `pga_me`, `dcg_me` and `dcrl_me` are made of.
+
+mod backend;
+mod emitter;
+mod exchange;
+mod learning;
+mod params;
+mod replay;
+
+pub(crate) use emitter::Gradients;
+pub(crate) use params::{Common, gradient_params};
+
+use illume_core::{Error, Network, Result, TaskSpec};
+
+/// The policy of a task whose episodes can be learned from.
+///
+/// # Errors
+/// The task does not act through a network, or (with `conditioned`) pays below zero, in one sentence.
+pub(crate) fn check_task<'t>(strategy: &str, task: &'t TaskSpec, conditioned: bool) -> Result<&'t Network> {
+    let Some(network) = &task.network else {
+        return Err(Error::config(
+            "strategy",
+            "name",
+            format!(
+                "{strategy} learns from episodes, and task \"{}\" acts through no network; use map_elites, or a task that does",
+                task.name
+            ),
+        ));
+    };
+    if let (true, Some(how)) = (conditioned, &task.negative_rewards) {
+        return Err(Error::config(
+            "strategy",
+            "name",
+            format!(
+                "{strategy} needs rewards that are never below zero, and task \"{}\" pays such; {how}",
+                task.name
+            ),
+        ));
+    }
+    if conditioned && task.descriptor.is_empty() {
+        let message = format!(
+            "{strategy} learns what descriptors ask for, and task \"{}\" has none",
+            task.name
+        );
+        return Err(Error::config("strategy", "name", message));
+    }
+    Ok(network)
+}

@@ -1,0 +1,104 @@
+//! Runs that learn from episodes: what they say, what they keep, and what memory they take.
+
+mod common;
+
+use common::{arg, column, finish, folder, open, run, write_config};
+use illume::cluster::Solo;
+use illume::{Config, Run, registry};
+
+const MAZE: &str =
+    "[task]\nname = \"hard_maze\"\nepisode_length = 20\nreward = \"closeness\"\n[policy]\nhidden = [4]\n";
+
+/// Resident memory of this process in bytes.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes * 1024
+}
+
+#[test]
+fn memory_does_not_grow_over_a_thousand_generations() {
+    for strategy in ["pga_me", "dcg_me", "dcrl_me"] {
+        let text = format!(
+            "{MAZE}[strategy]\nname = \"{strategy}\"\nbatch = 8\ncritic_steps = 4\npg_steps = 2\nminibatch = 10\nreplay = 500\n\
+             [archive]\nshape = [5, 5]\n[budget]\ngenerations = 1300\n"
+        );
+        let config = Config::parse(&text, "test", &[]).unwrap();
+        let task = registry::task(&config).unwrap();
+        let mut run = Run::new(&config, task.as_ref(), &Solo).unwrap();
+        // Until the buffer is full and every allocation has been made.
+        while run.counters().generation < 300 {
+            run.generation().unwrap();
+        }
+        let before = resident();
+        while run.generation().unwrap() {}
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 1 << 20, "{strategy}: {grown} bytes in 1,000 generations");
+    }
+}
+
+#[test]
+fn the_log_says_at_the_start_what_learns_and_what_it_holds() {
+    let folder = folder();
+    let text = format!(
+        "{MAZE}[strategy]\nname = \"dcrl_me\"\nbatch = 8\ncritic_steps = 4\npg_steps = 2\nreplay = 500\nreplay_in_checkpoint = false\n\
+         learner = \"native\"\n[archive]\nshape = [5, 5]\n[budget]\ngenerations = 3\n"
+    );
+    let out = folder.path().join("out");
+    let ended = run(
+        1,
+        &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&out)],
+    );
+    let log = std::fs::read_to_string(out.join("log.jsonl")).unwrap();
+    // 11 observations twice, 2 actions, reward, end, 2 descriptors of 2: 30 numbers.
+    for said in [&ended.stderr, &log] {
+        assert!(said.contains("native (CPU), on rank 0"), "{said}");
+        assert!(said.contains("500 transitions of 120 bytes: 0.1 MB"), "{said}");
+        assert!(
+            said.contains("a resumed run starts with an empty replay buffer"),
+            "{said}"
+        );
+    }
+    assert!(log.contains("\"serial_share\""), "{log}");
+    let checkpoint = open(&out.join("checkpoint.h5"));
+    assert!(
+        checkpoint.state().unwrap().unwrap().table("replay").is_err(),
+        "the buffer is left out"
+    );
+    run(1, &["resume", arg(&out), "--set", "budget.generations=5"]).succeeded();
+}
+
+/// Episodes are charged: a batch, and the conditioned actor's where it is rolled out.
+#[test]
+fn rollouts_of_the_actor_are_charged_to_the_budget_and_not_offered() {
+    let text = format!(
+        "{MAZE}[strategy]\nname = \"dcg_me\"\nbatch = 10\ninitial = 13\ncritic_steps = 4\npg_steps = 2\nactor_rollouts = 6\nactor_hidden = [5]\n\
+         [archive]\nshape = [5, 5]\n[budget]\ngenerations = 4\n"
+    );
+    let (evaluations, transitions) = finish(&text, |run| {
+        let transitions = column(&run.history().batch(), "transitions");
+        (run.counters().evaluations, transitions)
+    });
+    assert_eq!(evaluations, 13 + 3 * (10 + 6));
+    assert_eq!(transitions, [13.0 * 20.0, 29.0 * 20.0, 45.0 * 20.0, 61.0 * 20.0]);
+}
+
+/// What the file calls the solution is the actor, with the layers it needs.
+#[test]
+fn the_archive_holds_the_conditioned_actor() {
+    let folder = folder();
+    let text = format!(
+        "{MAZE}[strategy]\nname = \"dcrl_me\"\nbatch = 8\ncritic_steps = 4\npg_steps = 2\n[archive]\nshape = [5, 5]\n[budget]\ngenerations = 2\n"
+    );
+    let out = folder.path().join("out");
+    run(
+        1,
+        &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&out)],
+    )
+    .succeeded();
+    let solution = open(&out.join("archive.h5")).solution().unwrap().unwrap();
+    assert_eq!(solution.get::<i64>("actor_layers").unwrap(), [13, 4, 2]);
+    assert_eq!(solution.get::<f32>("actor").unwrap().len(), 14 * 4 + 5 * 2);
+    assert_eq!(solution.get::<u8>("actor_relu").unwrap(), [0]);
+}
