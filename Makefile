@@ -46,9 +46,11 @@ test: setup  ## every test of every crate, and the smallest build
 	cargo test --profile ci --workspace $(FULL) --doc
 	cargo test --profile ci --workspace $(FULL) --tests
 
-bench: setup  ## the benchmarks, as tables: archives, engine, tasks, robots, ranks and threads
+bench: setup  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, ranks and threads
 	cargo bench -p illume-archives --bench archive
 	cargo bench --bench engine
+	cargo bench -p illume-strategies --bench learn
+	cargo bench --features mujoco --bench gradients
 	cargo bench -p illume-envs --features mujoco --bench envs --bench mujoco
 	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm
 
