@@ -9,7 +9,9 @@ use illume::{Config, Run, registry};
 const GENERATIONS: usize = 4;
 
 fn main() {
-    println!("| strategy | integrator | generation s | evaluation s | climbing s | learning s | exchange s | rank 0 alone | env steps/s |");
+    println!(
+        "| strategy | integrator | generation s | evaluation s | climbing s | learning s | exchange s | rank 0 alone | env steps/s |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for strategy in ["map_elites", "pga_me", "dcg_me", "dcrl_me"] {
         for integrator in ["implicitfast", "model"] {

@@ -150,7 +150,21 @@ fn policy_gradients_on_the_hard_maze() {
     }
 }
 
-/// Episodes that end early, and longer ones than one message takes would be the same.
+/// An episode is 1.1 MB here, and four are as much as crosses the wire at a time.
+#[test]
+fn policy_gradients_from_episodes_that_need_several_messages() {
+    let strategy = "name = \"pga_me\"\nbatch = 11\npg_steps = 3\ncritic_steps = 10\ncritic_hidden = [10]\nreplay = 250000\n\
+                    replay_in_checkpoint = false";
+    assert_equal_archives(&config(
+        "name = \"hard_maze\"\nepisode_length = 20000",
+        "hidden = [5]",
+        strategy,
+        "shape = [20, 20]",
+        3,
+    ));
+}
+
+/// Episodes that end early.
 #[test]
 #[cfg(feature = "mujoco")]
 fn policy_gradients_on_a_robot_that_falls() {

@@ -4,7 +4,7 @@
 use illume_core::{Comm, Context, Element, Error, Result, Status, Told, Trajectory};
 
 /// Bytes that cross the wire at a time, over all ranks; a single longer episode goes alone.
-const ROUND_BYTES: usize = 16 << 20;
+const ROUND_BYTES: usize = 4 << 20;
 
 /// Hands every episode of `told`, in the order of the global rows, to `take` on rank 0: (row, episode). Collective.
 ///
