@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use illume_core::{Activation, Purpose, Stream, simd_dispatch};
+use illume_core::{Activation, Purpose, Stream};
 use illume_strategies::learn::{Ascent, Learner, Minibatches, Native, Net, Networks, Output, Td3Config};
 
 const CRITIC_STEPS: usize = 3000;
@@ -166,25 +166,47 @@ fn multiply_adds(threads: usize) -> f64 {
     (2 * CHAINS * 16 * ROUNDS * threads) as f64 / time
 }
 
+#[cfg(target_arch = "x86_64")]
 fn spin(rounds: usize, x: f32) -> f32 {
-    simd_dispatch!(
-        fn [](rounds: usize, x: f32) -> f32 {
-            spin_body(rounds, x)
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f")]
+    fn wide(rounds: usize, x: f32) -> f32 {
+        let (a, b) = (_mm512_set1_ps(x), _mm512_set1_ps(1.0 - x));
+        let mut sums = [b; CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = _mm512_fmadd_ps(*sum, a, b);
+            }
         }
-    )
+        sums.into_iter().map(|sum| _mm512_reduce_add_ps(sum)).sum()
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    fn medium(rounds: usize, x: f32) -> f32 {
+        let (a, b) = (_mm256_set1_ps(x), _mm256_set1_ps(1.0 - x));
+        let mut sums = [b; CHAINS];
+        for _ in 0..2 * rounds {
+            for sum in &mut sums {
+                *sum = _mm256_fmadd_ps(*sum, a, b);
+            }
+        }
+        sums.into_iter().map(|sum| _mm256_cvtss_f32(sum)).sum()
+    }
+
+    if is_x86_feature_detected!("avx512f") {
+        // SAFETY: the processor has just been asked.
+        unsafe { wide(rounds, x) }
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: as above.
+        unsafe { medium(rounds, x) }
+    } else {
+        f32::NAN
+    }
 }
 
-#[inline(always)]
-fn spin_body(rounds: usize, x: f32) -> f32 {
-    let mut sums: [[f32; 16]; CHAINS] = std::array::from_fn(|i| [i as f32; 16]);
-    let [a, b] = [[x; 16], [1.0 - x; 16]].map(black_box);
-    for _ in 0..rounds {
-        sums = sums.map(|mut sum| {
-            for (l, s) in sum.iter_mut().enumerate() {
-                *s = s.mul_add(a[l], b[l]);
-            }
-            sum
-        });
-    }
-    sums.iter().flatten().sum()
+/// Not known how to write it here; rates are printed without their share.
+#[cfg(not(target_arch = "x86_64"))]
+fn spin(_rounds: usize, _x: f32) -> f32 {
+    f32::NAN
 }

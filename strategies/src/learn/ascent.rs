@@ -63,7 +63,7 @@ pub(crate) fn improve(
     let plan = Plan::new(level, &folded);
     let [mut packed, mut turned] = [plan.len(), plan.turned_len()].map(Buffer::new);
     plan.pack(&fold_condition(&net, critic, &vec![0.0; config.condition]), &mut packed);
-    plan.turn(&packed, &mut turned);
+    plan.turn(&packed, &mut turned, 1);
     let mut climb = Climb::new(&Plan::general(level, &ascent.policy), &plan, observation);
     climb.look_at(&plan, &packed);
 

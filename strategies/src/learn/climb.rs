@@ -47,18 +47,15 @@ impl Climb {
         let Some(first) = critic.layers.first() else {
             return;
         };
-        for panel in 0..first.panels() {
-            let width = first.width(panel);
-            let at = first.panel_at(panel) + self.observation * width;
-            let to = self.layer.turned_at(panel, 0);
-            let job = Turn {
-                layer: self.layer,
-                panel,
-                params: &params[at..at + self.layer.inputs * width],
-                turned: &mut self.turned[to..to + self.layer.turned_rows() * width],
-            };
-            turn(critic.level, job);
-        }
+        let job = Turn {
+            layer: self.layer,
+            params,
+            row: self.observation,
+            stride: first.panel_at(1),
+            turned: &mut self.turned,
+            first: 0,
+        };
+        turn(critic.level, job);
     }
 
     /// Derivatives of `-sum Q / rows` by the sums of all the policy's layers, for all strips of `tape`, in which the policy's

@@ -18,23 +18,46 @@ use super::packed::{Act, Layer, PANEL, STRIP, Slot};
 
 /// Adds `n` products to each sum: `acc[r][c] += a[r * a_row + k * a_next] * b[k * b_next + 16 c..]`.
 #[inline(always)]
-unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
+unsafe fn tile<V: Lanes, const R: usize, const C: usize, const U: usize>(
     acc: &mut [[V; C]; R],
     n: usize,
+    a: (*const f32, usize, usize),
+    b: (*const f32, usize),
+) {
+    // U terms at a time, so that the addresses of rows are computed once for U products: integer additions would take turns
+    // from the multiply-adds.
+    let whole = n - n % U;
+    unsafe {
+        for k in (0..whole).step_by(U) {
+            let a = (a.0.add(k * a.2), a.1, a.2);
+            let b = (b.0.add(k * b.1), b.1);
+            for k in 0..U {
+                products(acc, k, a, b);
+            }
+        }
+        for k in whole..n {
+            products(acc, k, a, b);
+        }
+    }
+}
+
+/// The products of one term.
+#[inline(always)]
+unsafe fn products<V: Lanes, const R: usize, const C: usize>(
+    acc: &mut [[V; C]; R],
+    k: usize,
     (a, a_row, a_next): (*const f32, usize, usize),
     (b, b_next): (*const f32, usize),
 ) {
     unsafe {
-        for k in 0..n {
-            let mut line = [V::splat(0.0); C];
-            for (c, v) in line.iter_mut().enumerate() {
-                *v = V::load(b.add(k * b_next + c * LANES));
-            }
-            for (r, sums) in acc.iter_mut().enumerate() {
-                let x = V::splat(*a.add(r * a_row + k * a_next));
-                for (sum, v) in sums.iter_mut().zip(line) {
-                    *sum = x.mul_add(v, *sum);
-                }
+        let mut line = [V::splat(0.0); C];
+        for (c, v) in line.iter_mut().enumerate() {
+            *v = V::load(b.add(k * b_next + c * LANES));
+        }
+        for (r, sums) in acc.iter_mut().enumerate() {
+            let x = V::splat(*a.add(r * a_row + k * a_next));
+            for (sum, v) in sums.iter_mut().zip(line) {
+                *sum = x.mul_add(v, *sum);
             }
         }
     }
@@ -191,7 +214,7 @@ unsafe fn forward_block<V: Lanes, const R: usize, const C: usize>(
                 sums[c] = bias;
             }
         }
-        tile(&mut acc, job.layer.inputs, (from, job.from.ld, 1), (panel, width));
+        tile::<V, R, C, 4>(&mut acc, job.layer.inputs, (from, job.from.ld, 1), (panel, width));
         for (r, sums) in acc.into_iter().enumerate() {
             for (c, mut sum) in sums.into_iter().enumerate() {
                 if job.act == Act::Relu {
@@ -238,11 +261,8 @@ unsafe fn backward_block<V: Lanes, const R: usize, const C: usize>(
 ) {
     unsafe {
         let mut acc = [[V::splat(0.0); C]; R];
-        for j in 0..job.layer.panels() {
-            let block = job.turned.as_ptr().add(job.layer.turned_at(j, i) + c);
-            let n = job.layer.width(j).min(job.layer.outputs - j * PANEL);
-            tile(&mut acc, n, (from.add(j * PANEL), job.from.ld, 1), (block, width));
-        }
+        let panel = job.turned.as_ptr().add(job.layer.turned_at(i) + c);
+        tile::<V, R, C, 4>(&mut acc, job.layer.outputs, (from, job.from.ld, 1), (panel, width));
         for (r, sums) in acc.into_iter().enumerate() {
             for (c, sum) in sums.into_iter().enumerate() {
                 let value = V::load(by.add(r * job.by.ld + c * LANES));
@@ -280,6 +300,13 @@ unsafe fn update_column<V: Lanes, const R: usize, const C: usize>(job: &mut Upda
     let strips = job.rows.div_ceil(STRIP);
     unsafe {
         for i in (0..job.layer.rows()).step_by(R) {
+            // Adam will need these lines when the sums are done.
+            for line in 0..R * C {
+                let at = (i + line / C) * width + c + line % C * LANES;
+                for x in [p, m, v] {
+                    V::prefetch(x.add(at));
+                }
+            }
             let mut acc = [[V::splat(0.0); C]; R];
             for s in 0..strips {
                 let n = STRIP.min(job.rows - s * STRIP);
@@ -287,7 +314,7 @@ unsafe fn update_column<V: Lanes, const R: usize, const C: usize>(job: &mut Upda
                     tape.add(s * job.strip + job.from.at + i),
                     tape.add(s * job.strip + delta),
                 );
-                tile(&mut acc, n, (from, 1, job.from.ld), (delta, job.delta.ld));
+                tile::<V, R, C, 5>(&mut acc, n, (from, 1, job.from.ld), (delta, job.delta.ld));
             }
             for (r, sums) in acc.into_iter().enumerate() {
                 for (k, sum) in sums.into_iter().enumerate() {
@@ -314,10 +341,14 @@ unsafe fn update_column<V: Lanes, const R: usize, const C: usize>(job: &mut Upda
 /// Arguments of [`turn`].
 pub(crate) struct Turn<'a> {
     pub layer: Layer,
-    pub panel: usize,
-    /// The panel's own numbers.
+    /// Parameters that begin with a panel of the layer, whose inputs begin with its row `row`.
     pub params: &'a [f32],
+    pub row: usize,
+    /// Numbers from one panel to the next of full width.
+    pub stride: usize,
+    /// The transposed panels that begin with input `first`.
     pub turned: &'a mut [f32],
+    pub first: usize,
 }
 
 /// Arguments of [`head_forward`], [`head_backward`] and [`head_update`]: a layer of one unit without activation, whose weights
@@ -395,7 +426,7 @@ unsafe fn head_update_body<V: Lanes, const R: usize, const C: usize>(job: HeadUp
                     tape.add(s * job.strip + job.delta.at),
                     tape.add(s * job.strip + job.from.at + i),
                 );
-                tile(&mut acc, n, (delta, 0, 1), (from, job.from.ld));
+                tile::<V, 1, 1, 5>(&mut acc, n, (delta, 0, 1), (from, job.from.ld));
             }
             job.adam.step(
                 acc[0][0],
@@ -415,18 +446,21 @@ unsafe fn head_update_body<V: Lanes, const R: usize, const C: usize>(job: HeadUp
 
 #[inline(always)]
 unsafe fn turn_body<V: Lanes, const R: usize, const C: usize>(job: Turn) {
-    let (layer, j) = (job.layer, job.panel);
-    let width = layer.width(j);
-    for i in (0..layer.turned_rows()).step_by(LANES) {
-        for o in (0..width).step_by(LANES) {
-            let block = i / PANEL * PANEL;
-            let across = PANEL.min(layer.turned_rows() - block);
-            let to = block * width + o * across + i - block;
+    let layer = job.layer;
+    let end = job.first + job.turned.len() / layer.columns();
+    for i in (job.first..end).step_by(LANES) {
+        for o in (0..layer.columns()).step_by(LANES) {
+            let (j, block) = (o / PANEL, i / PANEL * PANEL);
+            let [width, across] = [layer.width(j), PANEL.min(layer.turned_rows() - block)];
+            let from = j * job.stride + (job.row + i) * width + o % PANEL;
+            let to = layer.turned_at(block) - layer.turned_at(job.first) + o * across + i - block;
+            let rows = LANES.min(layer.inputs - i);
+            // SAFETY: the caller's.
             unsafe {
                 V::turn(
-                    job.params.as_ptr().add(i * width + o),
+                    job.params.as_ptr().add(from),
                     width,
-                    LANES.min(layer.inputs - i),
+                    rows,
                     job.turned.as_mut_ptr().add(to),
                     across,
                 )
@@ -504,10 +538,13 @@ versions! {
 }
 
 versions! {
-    /// Writes a panel's weights, without the bias, transposed.
+    /// Writes a layer's weights, without the bias, transposed.
     fn turn(Turn<'_>) = turn_body, [1, 1], [1, 1], |job| {
-        assert!(job.params.len() >= job.layer.inputs * job.layer.width(job.panel));
-        assert_eq!(job.turned.len(), job.layer.turned_rows() * job.layer.width(job.panel));
+        let (layer, last) = (job.layer, job.layer.panels() - 1);
+        assert!(job.params.len() >= last * job.stride + (job.row + layer.inputs) * layer.width(last));
+        assert!(last == 0 || job.stride >= (job.row + layer.inputs) * PANEL);
+        assert!(job.first % PANEL == 0 && job.first < layer.inputs && job.turned.len() % (layer.columns() * LANES) == 0);
+        assert!(layer.turned_at(job.first) + job.turned.len() <= layer.turned_len());
     }
 }
 

@@ -74,6 +74,15 @@ pub(crate) trait Lanes: Copy {
     unsafe fn root_guess(self) -> Self;
     /// The sum of all, halves first.
     unsafe fn sum(self) -> f32;
+    /// Asks for the cache line at this address.
+    #[inline(always)]
+    fn prefetch(_at: *const f32) {
+        // SAFETY: a request for a line has no effect on memory, whatever the address.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(_at.cast());
+        }
+    }
     /// Writes the transpose of a block of [`LANES`] rows, of which those from `rows` on count as zeros and are not read.
     #[inline(always)]
     unsafe fn turn(from: *const f32, from_ld: usize, rows: usize, to: *mut f32, to_ld: usize) {

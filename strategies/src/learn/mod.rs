@@ -253,3 +253,4 @@ pub struct Ascent {
     /// States a step learns from.
     pub minibatch: usize,
 }
+#[cfg(test)]

@@ -2,13 +2,17 @@
 //!
 //! A layer's weights are cut into panels of [`PANEL`] outputs, each `[inputs, 32]` with the bias as a last row, so that a pass
 //! reads them from front to back; the last panel may be half as wide. Adam's moments and the targets lie the same way. The
-//! backward pass wants the weights transposed: a second copy, cut into the same panels, follows each update. Padding is zero
+//! backward pass wants the weights transposed: a second copy, cut into panels of 32 inputs, follows each update. Padding is zero
 //! and stays zero. Activations of ten rows make a strip, with a slot for each layer: threads take strips.
+
+use std::ops::Range;
+
+use illume_core::Activation;
 
 use super::kernel::{Turn, turn};
 use super::lanes::{LANES, Level};
+use super::trained::by_strips;
 use super::{Net, Output};
-use illume_core::Activation;
 
 /// Outputs of a panel.
 pub(crate) const PANEL: usize = 32;
@@ -102,9 +106,9 @@ impl Layer {
         self.inputs.next_multiple_of(LANES)
     }
 
-    /// Where the weights from inputs `i..` to panel `j` begin in the transposed copy; `i` is a multiple of [`PANEL`].
-    pub fn turned_at(&self, j: usize, i: usize) -> usize {
-        j * PANEL * self.turned_rows() + i * self.width(j)
+    /// Where the panel that begins with input `i` lies in the transposed copy, whose panels are `[outputs, 32 inputs]`.
+    pub fn turned_at(&self, i: usize) -> usize {
+        i * self.columns()
     }
 
     pub fn turned_len(&self) -> usize {
@@ -124,9 +128,8 @@ pub(crate) struct Piece {
     /// Index of its layer; the number of layers for the head.
     pub layer: usize,
     pub panel: usize,
-    /// Where it begins among the parameters and in the transposed copy.
+    /// Where it begins among the parameters.
     pub at: usize,
-    pub turned_at: usize,
 }
 
 /// The layout of a network.
@@ -194,29 +197,21 @@ impl Plan {
 
     fn lay_out(&self) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        let [mut at, mut turned_at] = [0; 2];
+        let mut at = 0;
         for (l, layer) in self.layers.iter().enumerate() {
             for j in 0..layer.panels() {
                 pieces.push(Piece {
                     layer: l,
                     panel: j,
                     at,
-                    turned_at,
                 });
                 at += (layer.rows() + 1) * layer.width(j);
-                // The first layer's inputs have no derivatives.
-                turned_at += if l == 0 {
-                    0
-                } else {
-                    layer.turned_rows() * layer.width(j)
-                };
             }
         }
         let mut piece = Piece {
             layer: self.layers.len(),
             panel: 0,
             at,
-            turned_at,
         };
         if let Some(inputs) = self.head {
             pieces.push(piece);
@@ -226,37 +221,25 @@ impl Plan {
         pieces
     }
 
-    fn end(&self) -> Piece {
-        self.pieces[self.pieces.len() - 1]
-    }
-
     pub fn len(&self) -> usize {
-        self.end().at
+        self.pieces[self.pieces.len() - 1].at
     }
 
     pub fn turned_len(&self) -> usize {
-        self.end().turned_at
+        self.turned_range(self.layers.len()).start
     }
 
     /// Where layer `l` (or the head) lies among the parameters.
-    pub fn layer_range(&self, l: usize) -> std::ops::Range<usize> {
-        let at = |l| self.pieces.iter().find(|p| p.layer >= l).unwrap_or(&self.end()).at;
-        at(l)..if l < self.layers.len() {
-            at(l) + self.layers[l].len()
-        } else {
-            self.len()
-        }
+    pub fn layer_range(&self, l: usize) -> Range<usize> {
+        let at: usize = self.layers[..l].iter().map(Layer::len).sum();
+        at..self.layers.get(l).map_or(self.len(), |layer| at + layer.len())
     }
 
-    /// Where the transpose of layer `l` lies.
-    pub fn turned_range(&self, l: usize) -> std::ops::Range<usize> {
-        let at = self
-            .pieces
-            .iter()
-            .find(|p| p.layer >= l)
-            .unwrap_or(&self.end())
-            .turned_at;
-        at..at + if l == 0 { 0 } else { self.layers[l].turned_len() }
+    /// Where the transpose of layer `l` lies; the first layer's inputs have no derivatives.
+    pub fn turned_range(&self, l: usize) -> Range<usize> {
+        let len = |layer: &Layer| layer.turned_len();
+        let at: usize = self.layers[..l].iter().skip(1).map(len).sum();
+        at..at + if l == 0 { 0 } else { self.layers.get(l).map_or(0, len) }
     }
 
     /// Calls `f(place, flat index)` for every parameter.
@@ -300,27 +283,24 @@ impl Plan {
         flat
     }
 
-    /// The transposed copy of all layers but the first.
-    pub fn turn(&self, params: &[f32], turned: &mut [f32]) {
-        for pair in self.pieces.windows(2) {
-            self.turn_piece(
-                pair[0],
-                &params[pair[0].at..pair[1].at],
-                &mut turned[pair[0].turned_at..pair[1].turned_at],
-            );
-        }
-    }
-
-    /// The same for one piece, given its own numbers.
-    pub fn turn_piece(&self, piece: Piece, params: &[f32], turned: &mut [f32]) {
-        if piece.layer > 0 && piece.layer < self.layers.len() {
-            let job = Turn {
-                layer: self.layers[piece.layer],
-                panel: piece.panel,
-                params,
-                turned,
+    /// The transposed copy of all layers but the first, which the head's weights need not: made on so many threads.
+    pub fn turn(&self, params: &[f32], turned: &mut [f32], threads: usize) {
+        for (l, &layer) in self.layers.iter().enumerate().skip(1) {
+            let params = &params[self.layer_range(l)];
+            let strip = layer.turned_at(PANEL).min(layer.turned_len());
+            let make = |first: usize, turned: &mut [f32]| {
+                let job = Turn {
+                    layer,
+                    params,
+                    row: 0,
+                    stride: layer.panel_at(1),
+                    turned,
+                    first: first * PANEL,
+                };
+                turn(self.level, job);
             };
-            turn(self.level, job);
+            // A last panel of half the width stays with its neighbour.
+            by_strips(&mut turned[self.turned_range(l)], strip, threads, &make);
         }
     }
 }

@@ -138,7 +138,6 @@ pub(crate) struct Trained {
 pub(crate) struct Work<'a> {
     pieces: &'a [Piece],
     params: &'a mut [f32],
-    turned: &'a mut [f32],
     first: &'a mut [f32],
     second: &'a mut [f32],
     /// The same pieces of the target, which goes this share of the way.
@@ -148,7 +147,7 @@ pub(crate) struct Work<'a> {
 impl Work<'_> {
     /// Two parts of about equal length, if there are two pieces.
     fn divide(self) -> Result<(Self, Self), Self> {
-        let (start, turned_start) = (self.pieces[0].at, self.pieces[0].turned_at);
+        let start = self.pieces[0].at;
         if self.pieces.len() <= 2 {
             return Err(self);
         }
@@ -157,9 +156,8 @@ impl Work<'_> {
             .pieces
             .partition_point(|p| p.at < middle)
             .clamp(1, self.pieces.len() - 2);
-        let (at, turned_at) = (self.pieces[cut].at - start, self.pieces[cut].turned_at - turned_start);
+        let at = self.pieces[cut].at - start;
         let (p0, p1) = self.params.split_at_mut(at);
-        let (t0, t1) = self.turned.split_at_mut(turned_at);
         let (m0, m1) = self.first.split_at_mut(at);
         let (v0, v1) = self.second.split_at_mut(at);
         let (target0, target1) = match self.target {
@@ -170,17 +168,16 @@ impl Work<'_> {
             None => (None, None),
         };
         let pieces = self.pieces;
-        let part = |pieces, params, turned, first, second, target| Work {
+        let part = |pieces, params, first, second, target| Work {
             pieces,
             params,
-            turned,
             first,
             second,
             target,
         };
         Ok((
-            part(&pieces[..=cut], p0, t0, m0, v0, target0),
-            part(&pieces[cut..], p1, t1, m1, v1, target1),
+            part(&pieces[..=cut], p0, m0, v0, target0),
+            part(&pieces[cut..], p1, m1, v1, target1),
         ))
     }
 }
@@ -210,7 +207,7 @@ impl Trained {
     /// Takes over flat parameters; moments stay.
     pub fn set_params(&mut self, flat: &[f32]) {
         self.plan.pack(flat, &mut self.params);
-        self.plan.turn(&self.params, &mut self.turned);
+        self.plan.turn(&self.params, &mut self.turned, 1);
     }
 
     pub fn set_moments(&mut self, flat: &[Vec<f32>; 2]) {
@@ -230,12 +227,12 @@ impl Trained {
         let work = Work {
             pieces: &plan.pieces,
             params: &mut self.params[..plan.len()],
-            turned: &mut self.turned[..plan.turned_len()],
             first: &mut self.first[..plan.len()],
             second: &mut self.second[..plan.len()],
             target,
         };
         spread(plan, work, pass, threads);
+        self.plan.turn(&self.params, &mut self.turned, threads);
     }
 }
 
@@ -262,7 +259,7 @@ fn spread(plan: &Plan, work: Work, pass: &Pass, threads: usize) {
 }
 
 fn update_pieces(plan: &Plan, mut work: Work, pass: &Pass) {
-    let (start, turned_start) = (work.pieces[0].at, work.pieces[0].turned_at);
+    let start = work.pieces[0].at;
     for pair in work.pieces.windows(2) {
         let piece = pair[0];
         let range = piece.at - start..pair[1].at - start;
@@ -302,11 +299,8 @@ fn update_pieces(plan: &Plan, mut work: Work, pass: &Pass) {
             };
             head_update(plan.level, job);
         }
-        let params = &work.params[range.clone()];
-        let turned = piece.turned_at - turned_start..pair[1].turned_at - turned_start;
-        plan.turn_piece(piece, params, &mut work.turned[turned]);
         if let Some((target, tau)) = &mut work.target {
-            soften(plan.level, (params, &mut target[range], *tau));
+            soften(plan.level, (&work.params[range.clone()], &mut target[range], *tau));
         }
     }
 }
