@@ -23,6 +23,7 @@ mod history;
 mod log;
 mod output;
 pub mod plot;
+pub mod reevaluate;
 pub mod registry;
 mod run;
 pub mod versions;

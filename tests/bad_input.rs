@@ -612,6 +612,20 @@ fn an_archive_of_another_task_is_refused() {
 }
 
 #[test]
+fn an_archive_without_elites_has_nothing_to_evaluate_again() {
+    let (_folder, dir) = finished(GOOD);
+    let path = dir.join("archive.h5");
+    edit_h5(
+        &path,
+        "names = f['elites/operator'].attrs['operators']\n    \
+         for n in ['cell', 'fitness', 'descriptor', 'generation', 'operator', 'seed', 'parents', 'genome']:\n        \
+         d = f['elites'][n][:0]; del f['elites'][n]; f['elites'][n] = d\n    \
+         f['elites/operator'].attrs['operators'] = names",
+    );
+    assert_refused(&run(1, &["eval", arg(&path)]), &[arg(&path), "empty"]);
+}
+
+#[test]
 fn wrong_arguments_are_refused() {
     let (folder, dir) = finished(GOOD);
     let missing = folder.path().join("none");

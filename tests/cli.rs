@@ -163,14 +163,19 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
             folder.path(),
             &MAP_ELITES.replace("name = \"map_elites\"\nbatch = 200", strategy),
         );
-        let e = json(&["eval", arg(&dir), "--episodes", "2", "--json"]);
+        let e = json(&["eval", arg(&dir), "--episodes", "3", "--json"]);
         assert_eq!(e["identical"], e["elites"], "{strategy}: {e}");
         assert!(e["elites"].as_u64().is_some_and(|n| n > 20), "{e}");
         assert_eq!(e["failed"], 0);
         for name in ["qd_score_kept_percent", "coverage_kept_percent"] {
             assert!((e[name].as_f64().unwrap() - 100.0).abs() < 1e-9, "{name}: {e}");
         }
-        assert_eq!(e["mean_fitness_change"].as_f64(), Some(0.0), "{e}");
+        for name in ["fitness_change", "fitness_sd", "descriptor_sd", "descriptor_distance"] {
+            assert_eq!(e[format!("mean_{name}")].as_f64(), Some(0.0), "{name}: {e}");
+        }
+        // Cells are 1 / 20 by 1 / 30.
+        let center = e["mean_center_distance"].as_f64().unwrap();
+        assert!(center > 0.0 && center < 0.025f64.hypot(1.0 / 60.0), "{e}");
         let text = run(1, &["eval", arg(&dir), "--threads", "1"]).succeeded();
         assert!(text.contains("100.0 % kept"), "{text}");
     }

@@ -1,6 +1,7 @@
 //! Where elites are kept: grid and CVT archives, their metrics, and the HDF5 file format.
 
 mod archive;
+mod centers;
 mod cvt;
 mod exchange;
 pub mod file;
@@ -15,6 +16,7 @@ mod store;
 mod testing;
 
 pub use archive::{CellArchive, Outside};
+pub use centers::centers;
 pub use cvt::CACHE_VARIABLE;
 pub use registry::{CvtParams, GridParams, registry};
 
