@@ -68,6 +68,10 @@ enum Command {
         /// Fresh episodes of each elite
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         episodes: u32,
+        /// File to write: what was found, elite by elite [default: eval.h5, beside the archive]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Print JSON with documented fields (docs/format.md)
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -139,6 +143,7 @@ fn main() -> ExitCode {
         Command::Eval {
             path,
             episodes,
+            output,
             json,
             threads,
         } => {
@@ -149,6 +154,7 @@ fn main() -> ExitCode {
                         &path,
                         &EvalOptions {
                             episodes: episodes as usize,
+                            output: output.clone(),
                             json,
                         },
                     )?);

@@ -623,6 +623,33 @@ fn an_archive_without_elites_has_nothing_to_evaluate_again() {
          f['elites/operator'].attrs['operators'] = names",
     );
     assert_refused(&run(1, &["eval", arg(&path)]), &[arg(&path), "empty"]);
+    assert!(!dir.join("eval.h5").exists());
+}
+
+#[test]
+fn an_evaluation_goes_only_where_nothing_else_is_lost_and_is_no_archive() {
+    let (folder, dir) = finished(GOOD);
+    let before = contents(&dir);
+    for taken in ["archive.h5", "config.toml"].map(|name| dir.join(name)) {
+        let ended = run(1, &["eval", arg(&dir), "-o", arg(&taken)]);
+        assert_refused(&ended, &[arg(&taken), "not the file of an evaluation"]);
+        assert!(contents(&dir) == before, "the run was touched");
+    }
+    let nowhere = folder.path().join("no-such-folder/eval.h5");
+    let ended = run(1, &["eval", arg(&dir), "-o", arg(&nowhere)]);
+    assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(1), 1), "{ended}");
+    assert_says(&ended.stderr, &[arg(&nowhere), "No such file"]);
+
+    run(1, &["eval", arg(&dir)]).succeeded();
+    let path = dir.join("eval.h5");
+    for command in ["eval", "plot"] {
+        assert_refused(
+            &run(1, &[command, arg(&path)]),
+            &[arg(&path), "is an evaluation of an archive"],
+        );
+    }
+    edit_h5(&path, "del f.attrs['mean_fitness_sd']");
+    assert_refused(&run(1, &["info", arg(&path)]), &[arg(&path), "mean_fitness_sd"]);
 }
 
 #[test]
@@ -812,6 +839,12 @@ fn a_run_directory_that_became_read_only_can_be_read_but_not_resumed() {
     run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
     disk.remount("ro");
     run(1, &["info", arg(&dir)]).succeeded();
+    let ended = run(1, &["eval", arg(&dir)]);
+    assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(1), 1), "{ended}");
+    assert_says(&ended.stderr, &[arg(&dir), "eval.h5", "Read-only"]);
+    let elsewhere = folder.path().join("eval.h5");
+    run(1, &["eval", arg(&dir), "-o", arg(&elsewhere)]).succeeded();
+    assert!(elsewhere.is_file());
     let ended = run(1, &["resume", arg(&dir), "--set", "budget.generations=9"]);
     assert!(matches!(ended.code(), Some(1 | 2)), "{ended}");
     assert_says(&ended.stderr, &[arg(&dir), "Read-only"]);

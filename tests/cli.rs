@@ -8,6 +8,7 @@ use std::process::Command;
 
 use common::own::OwnTask;
 use common::{ILLUME, arg, folder, run, run_command, write_config};
+use illume::archives::file;
 use illume::cluster::Solo;
 use illume::core::Status;
 use illume::{Config, Run};
@@ -176,8 +177,35 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
         // Cells are 1 / 20 by 1 / 30.
         let center = e["mean_center_distance"].as_f64().unwrap();
         assert!(center > 0.0 && center < 0.025f64.hypot(1.0 / 60.0), "{e}");
+        let path = dir.join("eval.h5");
+        let written = file::open_evaluation(&path).unwrap();
+        let column = |name: &str| written.elites.get::<f64>(name).unwrap();
+        assert_eq!(
+            (written.episodes, &written.axes[..]),
+            (3, &["x".to_string(), "y".into()][..])
+        );
+        for name in ["fitness_sd", "descriptor_sd", "descriptor_distance"] {
+            assert!(column(name).iter().all(|&x| x == 0.0), "{name}");
+        }
+        for name in ["fitness", "descriptor"] {
+            assert_eq!(column(name), column(&format!("expected_{name}")), "{name}");
+        }
+        let cells = |name: &str| written.elites.get::<i64>(name).unwrap();
+        assert_eq!(cells("cell"), cells("expected_cell"));
+        assert_eq!(json(&["info", arg(&path), "--json"]), e, "info shows what eval said");
+
         let text = run(1, &["eval", arg(&dir), "--threads", "1"]).succeeded();
-        assert!(text.contains("100.0 % kept"), "{text}");
+        assert!(text.contains("100.0 % kept") && text.contains(arg(&path)), "{text}");
+        assert_eq!(
+            file::open_evaluation(&path).unwrap().episodes,
+            1,
+            "the new one took its place"
+        );
+        let info = run(1, &["info", arg(&path)]).succeeded();
+        assert!(
+            info.contains("evaluation of") && info.contains("100.0 % kept"),
+            "{info}"
+        );
     }
 }
 

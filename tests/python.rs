@@ -57,6 +57,29 @@ fn archives_and_checkpoints_open_in_h5py_pandas_and_xarray_as_documented() {
     }
 }
 
+/// A noisy task where there is one, so that elites move to other cells and spreads are not zero.
+#[test]
+fn the_totals_of_an_evaluation_are_those_of_its_columns() {
+    #[cfg(feature = "mujoco")]
+    let noisy = "name = \"hopper_uni\"\nepisode_length = 40\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]";
+    for (task, archive) in [
+        ("name = \"arm\"\njoints = 15", CVT),
+        #[cfg(feature = "mujoco")]
+        (noisy, "shape = [50]"),
+        #[cfg(feature = "mujoco")]
+        (noisy, "kind = \"cvt\"\ncells = 60\nsamples = 600\noutside = \"reject\""),
+    ] {
+        let folder = folder();
+        let dir = finished(folder.path(), &config(task, MAP_ELITES, archive, ""));
+        run(1, &["eval", arg(&dir), "--episodes", "4"]).succeeded();
+        let said = check(
+            "check_evaluation.py",
+            &[&format_page(), &dir.join("archive.h5"), &dir.join("eval.h5")],
+        );
+        assert!(said.contains("checked"), "{said}");
+    }
+}
+
 #[test]
 fn lineages_decode_from_the_file_alone() {
     let folder = folder();

@@ -3,7 +3,9 @@
 //! [`write()`] leaves either the old file or the new one, whatever happens. [`open`] checks everything it reads, so that a damaged
 //! or foreign file is one sentence and never a panic.
 
+mod atomic;
 mod checkpoint;
+mod evaluation;
 mod h5;
 mod read;
 mod scales;
@@ -12,6 +14,7 @@ mod wire;
 mod write;
 
 pub use checkpoint::{Checkpoint, read_checkpoint};
+pub use evaluation::{Evaluation, Totals, check_target, is_evaluation, open_evaluation, write_evaluation};
 pub use read::{ArchiveFile, open};
 pub use write::{Contents, write};
 
@@ -20,6 +23,9 @@ pub const FORMAT_VERSION: u64 = 1;
 
 /// The value of the root's attribute `format`.
 pub(crate) const FORMAT: &str = "illume";
+
+/// The same in the file of an evaluation.
+pub(crate) const EVALUATION_FORMAT: &str = "illume evaluation";
 
 /// Table of `/state` that belongs to the file itself.
 pub(crate) const OWN_TABLE: &str = "archive";

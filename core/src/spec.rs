@@ -106,6 +106,18 @@ pub struct ArchiveSpec {
     pub qd_offset: f64,
 }
 
+impl ArchiveSpec {
+    /// The unit of a distance between descriptors: that of all axes, or none where they differ.
+    pub fn unit(&self) -> &str {
+        let unit = self.axes.first().map_or("", |axis| &axis.unit);
+        if self.axes.iter().all(|axis| axis.unit == unit) {
+            unit
+        } else {
+            ""
+        }
+    }
+}
+
 /// What a strategy is.
 #[derive(Debug, Clone)]
 pub struct StrategySpec {

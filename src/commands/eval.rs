@@ -1,37 +1,45 @@
 //! `illume eval`: elites evaluated again. Is the archive reproducible, and what is it worth without the luck of the draw?
 
 mod measure;
-mod report;
+pub(super) mod report;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Archive, Error, Result, Task};
 
 use crate::{Config, registry};
 
+/// Written beside the archive.
+const FILE: &str = "eval.h5";
+
 /// What `illume eval` was asked.
 pub struct EvalOptions {
     /// Fresh episodes of each elite.
     pub episodes: usize,
+    /// File to write, instead of `eval.h5` beside the archive.
+    pub output: Option<PathBuf>,
     pub json: bool,
 }
 
-/// The text that `illume eval PATH` prints.
+/// The text that `illume eval PATH` prints; what it says, and the same for each elite, is written to a file.
 ///
 /// Every elite is evaluated once with the seed under which it was found (which must give the very same fitness), then
 /// `episodes` times with fresh seeds. The expected archive holds each elite at its mean fitness and mean descriptor.
 ///
 /// # Errors
-/// No archive, an empty one, or one of a task that cannot be built here.
+/// No archive, an empty one, one of a task that cannot be built here, or a file that cannot be written.
 pub fn eval(path: &Path, options: &EvalOptions) -> Result<String> {
     let path = super::archive_path(path)?;
     let subject = Subject::open(&path)?;
-    let measured = measure::measure(&subject, options.episodes)?;
+    let target = options.output.clone().unwrap_or_else(|| path.with_file_name(FILE));
+    file::check_target(&target)?;
+    let (evaluation, notes) = measure::measure(&subject, options.episodes)?;
+    file::write_evaluation(&target, &evaluation)?;
     Ok(if options.json {
-        report::json(&measured)
+        report::json(&target, &evaluation)
     } else {
-        report::text(&measured)
+        report::text(&evaluation, &notes) + &format!("written      {}\n", target.display())
     })
 }
 

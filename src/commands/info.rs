@@ -6,6 +6,7 @@ use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Cells, Result};
 use serde_json::{Value, json};
 
+use super::eval::report;
 use crate::output::{significant, thousands};
 
 /// The text that `illume info PATH [--json]` prints.
@@ -14,12 +15,34 @@ use crate::output::{significant, thousands};
 /// No archive there, or one that cannot be read.
 pub fn info(path: &Path, as_json: bool) -> Result<String> {
     let path = super::archive_path(path)?;
+    if file::is_evaluation(&path) {
+        return evaluation(&path, as_json);
+    }
     let file = file::open(&path)?;
     if as_json {
         let text = serde_json::to_string_pretty(&fields(&file)).unwrap_or_default();
         return Ok(text + "\n");
     }
     Ok(text(&path, &file))
+}
+
+/// What `illume eval` found, as it said then.
+fn evaluation(path: &Path, as_json: bool) -> Result<String> {
+    let e = file::open_evaluation(path)?;
+    if as_json {
+        return Ok(report::json(path, &e));
+    }
+    let rows = [
+        ("file", path.display().to_string()),
+        ("holds", format!("an evaluation of {}", e.archive)),
+        ("task", e.task.clone()),
+        ("strategy", e.strategy.clone()),
+        ("seed", e.seed.to_string()),
+        ("evaluations", thousands(e.evaluations)),
+        ("made by", format!("illume {}, {}", e.software_version, e.created)),
+    ];
+    let head: String = rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect();
+    Ok(head + &report::text(&e, &[]))
 }
 
 /// The documented fields of `--json`; numbers that do not exist (the best of an empty archive) are null.

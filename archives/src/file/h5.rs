@@ -116,6 +116,9 @@ pub(super) struct Maker {
 /// An axis of a dataset: its name, and what its positions are.
 pub(super) type Dimension<'a> = (&'a str, &'a str);
 
+/// The first axis of most tables.
+pub(super) const ROWS: Dimension<'static> = ("row", "rows of the table");
+
 impl Maker {
     pub(super) fn new(parent: &Group, name: &str, compress: u8, description: &str) -> hdf5::Result<Maker> {
         let group = parent.create_group(name)?;
@@ -205,21 +208,24 @@ impl Maker {
         self.dataset::<T>(name, shape, false, words, axes)
     }
 
-    /// All columns of a table, with names for the axes if `named`; their order is kept in an attribute.
-    pub(super) fn table(&mut self, table: &Batch, named: bool) -> hdf5::Result<()> {
+    /// All columns of a table, with names for the axes if `rows` names the first; their order is kept in an attribute.
+    pub(super) fn table(&mut self, table: &Batch, rows: Option<Dimension<'_>>) -> hdf5::Result<()> {
         let names: Vec<String> = table.columns().iter().map(|c| c.name.clone()).collect();
         put_texts(&self.group, COLUMNS, &names)?;
         for column in table.columns() {
             let item = match column.name.as_str() {
                 "genome" => "gene".to_string(),
-                "descriptor" => "axis".to_string(),
+                descriptor if descriptor.ends_with("descriptor") => "axis".to_string(),
                 other => format!("{other}_item"),
             };
-            let axes = [("row", "rows of the table"), (item.as_str(), "entries of a row")];
-            let axes = if named { &axes[..] } else { &[] };
+            let axes: Vec<Dimension<'_>> = rows
+                .into_iter()
+                .flat_map(|rows| [rows, (item.as_str(), "entries of a row")])
+                .collect();
             match column.width {
-                1 => self.column(column, &[table.rows()], axes)?,
-                width => self.column(column, &[table.rows(), width], axes)?,
+                // A descriptor is a row of numbers even where that is one.
+                1 if item != "axis" => self.column(column, &[table.rows()], &axes)?,
+                width => self.column(column, &[table.rows(), width], &axes)?,
             }
         }
         Ok(())

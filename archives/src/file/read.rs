@@ -8,7 +8,7 @@ use hdf5::{File, Group};
 use illume_core::{ArchiveSpec, Axis, Batch, Cells, Dense, Error, Genomes, Lineages, Result, State};
 
 use super::h5;
-use super::{Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE};
+use super::{Attributes, EVALUATION_FORMAT, FORMAT, FORMAT_VERSION, OWN_TABLE};
 use crate::metrics::{Metrics, measure};
 use crate::registry;
 
@@ -37,7 +37,15 @@ pub struct ArchiveFile {
 /// # Errors
 /// One sentence that names the path: no such file, not HDF5, not ours, of a newer format, truncated, or damaged in a way it names.
 pub fn open(path: &Path) -> Result<ArchiveFile> {
-    let refuse = |what: &str| Error::input(format!("{}: {what}", path.display()));
+    let (file, bytes) = open_hdf5(path)?;
+    check_format(&file, FORMAT)
+        .and_then(|()| read_parts(path, file, bytes))
+        .map_err(|what| refuse(path, &what))
+}
+
+/// Opens any HDF5 file, to be read; gives its size in bytes as well.
+pub(super) fn open_hdf5(path: &Path) -> Result<(File, u64)> {
+    let refuse = |what: &str| refuse(path, what);
     let mut start = Vec::new();
     let mut raw = std::fs::File::open(path).map_err(|e| refuse(&e.to_string()))?;
     let about = raw.metadata().map_err(|e| refuse(&e.to_string()))?;
@@ -60,13 +68,22 @@ pub fn open(path: &Path) -> Result<ArchiveFile> {
     }
     let opened = File::with_options().with_fapl(|p| p.file_locking(false)).open(path);
     let file = opened.map_err(|e| refuse(&format!("is truncated or damaged ({})", h5::cause(&e))))?;
-    check_format(&file).map_err(|what| refuse(&what))?;
-    read_parts(path, file, about.len()).map_err(|what| refuse(&what))
+    Ok((file, about.len()))
 }
 
-fn check_format(file: &File) -> std::result::Result<(), String> {
-    if h5::get_text(file, "format").ok().as_deref() != Some(FORMAT) {
-        return Err("is an HDF5 file, but not one of illume's (it has no attribute format = \"illume\")".into());
+/// An error about this file.
+pub(super) fn refuse(path: &Path, what: &str) -> Error {
+    Error::input(format!("{}: {what}", path.display()))
+}
+
+pub(super) fn check_format(file: &File, format: &str) -> std::result::Result<(), String> {
+    let found = h5::get_text(file, "format").unwrap_or_default();
+    if found != format {
+        return Err(if found == EVALUATION_FORMAT {
+            "is an evaluation of an archive, not an archive: `illume info` shows it".into()
+        } else {
+            format!("is an HDF5 file, but not one of illume's (it has no attribute format = \"{format}\")")
+        });
     }
     let version: u64 = h5::get_number(file, "format_version").map_err(|_| "has no format_version".to_string())?;
     match version {
@@ -402,6 +419,6 @@ impl ArchiveFile {
     }
 
     fn refuse(&self, what: &str) -> Error {
-        Error::input(format!("{}: {what}", self.path.display()))
+        refuse(&self.path, what)
     }
 }

@@ -1,13 +1,13 @@
 //! Writing the file: all ranks take part, rank 0 alone touches HDF5.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use hdf5::{Dataset, File};
 use illume_core::{
     Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, State,
 };
 
+use super::atomic::Unfinished;
 use super::h5::{self, Maker};
 use super::{Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, slab};
 
@@ -16,9 +16,6 @@ const PIECE_BYTES: usize = 8 << 20;
 
 /// Lineages that rank 0 fetches at a time.
 const LINEAGES: usize = 4096;
-
-/// How long a temporary file must have been left alone before it counts as left behind by a killed run.
-const ABANDONED: Duration = Duration::from_secs(600);
 
 /// What goes into a file. Where only rank 0's counts, the others may give less.
 pub struct Contents<'a> {
@@ -64,7 +61,7 @@ pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()
         if let Some(Ok(out)) = &mut output
             && let Err(error) = out.append(&fetched.genomes(cells)?)
         {
-            output = Some(Err(out.explain(error)));
+            output = Some(Err(out.file.explain(error)));
         }
     }
     let mut message = match output {
@@ -88,11 +85,9 @@ fn piece_rows(dim: usize) -> usize {
     (PIECE_BYTES / (4 * dim.max(1)) / chunk).max(1) * chunk
 }
 
-/// A file being written under its temporary name, which is removed unless the writing is finished.
+/// A file being filled piece by piece.
 struct Output {
-    target: PathBuf,
-    temporary: PathBuf,
-    file: Option<File>,
+    file: Unfinished,
     genomes: GenomeSink,
     rows: usize,
 }
@@ -107,38 +102,15 @@ enum GenomeSink {
         lineages: Lineages,
         elites: Maker,
     },
+    /// Everything is written: no dataset is open any more.
+    Closed,
 }
 
 impl Output {
     fn create(path: &Path, contents: &Contents<'_>, cells: &[u32]) -> Result<Output> {
-        let temporary = temporary_name(path);
-        remove_abandoned(path);
-        let mut output = Output {
-            target: path.to_path_buf(),
-            temporary: temporary.clone(),
-            file: None,
-            genomes: GenomeSink::Dense {
-                dataset: None,
-                dim: 0,
-                buffer: Vec::new(),
-            },
-            rows: 0,
-        };
-        // HDF5's own words for a missing or forbidden folder are worse.
-        std::fs::File::create(&temporary).map_err(|e| output.failure(&e.to_string()))?;
-        let made = File::with_options()
-            .with_fapl(|p| p.file_locking(false))
-            .with_fcpl(|p| p.obj_track_times(false))
-            .create(&temporary)
-            .and_then(|file| {
-                output.file = Some(file.clone());
-                fill(&file, contents, cells)
-            });
-        match made {
-            Ok(genomes) => output.genomes = genomes,
-            Err(error) => return Err(output.explain(error)),
-        }
-        Ok(output)
+        let file = Unfinished::create(path)?;
+        let genomes = fill(file.hdf5(), contents, cells).map_err(|e| file.explain(e))?;
+        Ok(Output { file, genomes, rows: 0 })
     }
 
     fn append(&mut self, genomes: &[GenomeRef<'_>]) -> hdf5::Result<()> {
@@ -165,99 +137,27 @@ impl Output {
                     }
                 }
             }
+            GenomeSink::Closed => {}
         }
         self.rows += genomes.len();
         Ok(())
     }
 
-    /// Everything to the disk, then the new name.
     fn finish(mut self) -> Result<()> {
-        self.flush().map_err(|e| self.explain(e))?;
-        let renamed = std::fs::File::open(&self.temporary)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary, &self.target))
-            .and_then(|()| sync_folder(&self.target));
-        renamed.map_err(|e| self.failure(&e.to_string()))
-    }
-
-    fn flush(&mut self) -> hdf5::Result<()> {
         if let GenomeSink::Lineage { lineages, elites } = &mut self.genomes {
-            write_lineages(elites, lineages)?;
+            write_lineages(elites, lineages).map_err(|e| self.file.explain(e))?;
         }
-        self.genomes = GenomeSink::Dense {
-            dataset: None,
-            dim: 0,
-            buffer: Vec::new(),
-        };
-        // While the file is in its place, dropping `self` makes room for closing it.
-        if let Some(file) = &self.file {
-            file.flush()?;
-        }
-        self.file.take().map_or(Ok(()), File::close)
-    }
-
-    fn explain(&self, error: hdf5::Error) -> Error {
-        self.failure(&h5::cause(&error))
-    }
-
-    fn failure(&self, cause: &str) -> Error {
-        Error::failed(format!("cannot write {}: {cause}", self.target.display()))
+        self.genomes = GenomeSink::Closed;
+        self.file.finish()
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if self.file.is_some() {
-            // Room for what HDF5 still wants to write while it closes: it cannot close a file that it cannot flush.
-            let _ = std::fs::File::create(&self.temporary);
-        }
-        self.genomes = GenomeSink::Dense {
-            dataset: None,
-            dim: 0,
-            buffer: Vec::new(),
-        };
-        if let Some(file) = self.file.take() {
-            let _ = file.close();
-        }
-        let _ = std::fs::remove_file(&self.temporary);
+        // Datasets are closed before their file, and not before there is room for what they still hold.
+        self.file.make_room();
+        self.genomes = GenomeSink::Closed;
     }
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".tmp-{}", std::process::id()));
-    path.with_file_name(name)
-}
-
-/// Removes the temporary files of this file that killed runs have left behind.
-fn remove_abandoned(path: &Path) {
-    let prefix = format!("{}.tmp-", path.file_name().unwrap_or_default().to_string_lossy());
-    let Ok(folder) = folder_of(path).read_dir() else { return };
-    for entry in folder.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|n| n.strip_prefix(&prefix)?.parse::<u32>().ok()) else {
-            continue;
-        };
-        let age = entry
-            .metadata()
-            .and_then(|m| m.modified())
-            .ok()
-            .and_then(|t| t.elapsed().ok());
-        if !Path::new(&format!("/proc/{pid}")).exists() && age.is_some_and(|age| age > ABANDONED) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-}
-
-/// Makes the rename itself durable.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    std::fs::File::open(folder_of(path))?.sync_all()
 }
 
 /// Everything but the genomes.
@@ -285,9 +185,10 @@ fn fill(file: &File, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<Gen
     }
     let compress = contents.compress.min(9);
     write_cells(file, contents, compress)?;
-    Maker::new(file, "history", compress, "how the run went, a row at a time")?.table(contents.history, true)?;
+    Maker::new(file, "history", compress, "how the run went, a row at a time")?
+        .table(contents.history, Some(h5::ROWS))?;
     if let Some(solution) = contents.state.and_then(|s| s.solution.as_ref()) {
-        Maker::new(file, "solution", compress, "the strategy's own result")?.table(solution, true)?;
+        Maker::new(file, "solution", compress, "the strategy's own result")?.table(solution, Some(h5::ROWS))?;
     }
     if contents.checkpoint {
         let group = Maker::new(file, "state", compress, "all that is needed to go on from here")?.group;
@@ -300,14 +201,14 @@ fn fill(file: &File, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<Gen
             "cells in the order in which they were first filled",
             filled,
         );
-        Maker::new(&group, OWN_TABLE, compress, "the archive's own state")?.table(&own, false)?;
+        Maker::new(&group, OWN_TABLE, compress, "the archive's own state")?.table(&own, None)?;
         for (name, table) in contents.state.map_or(&[][..], |s| &s.tables) {
             if name == OWN_TABLE || name.contains('/') || name.is_empty() {
                 return Err(hdf5::Error::Internal(format!(
                     "a state table may not be named '{name}'"
                 )));
             }
-            Maker::new(&group, name, compress, "state of the strategy or the engine")?.table(table, false)?;
+            Maker::new(&group, name, compress, "state of the strategy or the engine")?.table(table, None)?;
         }
     }
     write_elites(file, contents, cells, compress)
@@ -427,17 +328,10 @@ fn write_elites(file: &File, contents: &Contents<'_>, cells: &[u32], compress: u
     }
     let operator: Dataset = maker.group.dataset("operator")?;
     h5::put_texts(&operator, "operators", &contents.attributes.operators)?;
-    // One unit for all axes, or the units as /cells lists them.
-    let unit = spec.axes.first().map_or("", |a| &a.unit);
-    let unit = if spec.axes.iter().all(|a| a.unit == unit) {
-        unit
-    } else {
-        ""
-    };
     let descriptor = column(
         "descriptor",
         k,
-        unit,
+        spec.unit(),
         "descriptor: where it lies in the archive",
         by_cell(cells, k, &e.descriptor),
     );

@@ -2,36 +2,47 @@
 
 use serde_json::{Value, json};
 
-use super::measure::Measured;
-use crate::output::{significant, thousands};
+use std::path::Path;
 
-pub(super) fn json(m: &Measured) -> String {
+use crate::output::{significant, thousands};
+use illume_archives::file::Evaluation;
+
+/// The documented fields of `--json`, for the evaluation in this file; a number that does not exist is null.
+pub(crate) fn json(file: &Path, e: &Evaluation) -> String {
     let number = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
     let kept = |new: f64, old: f64| number(100.0 * new / old);
-    let (stored, expected) = (&m.stored, &m.expected);
+    let t = &e.totals;
     let fields = json!({
-        "elites": m.elites,
-        "identical": m.identical,
-        "failed": m.failed,
-        "episodes": m.episodes,
-        "qd_score": stored.qd_score,
-        "expected_qd_score": expected.qd_score,
-        "qd_score_kept_percent": kept(expected.qd_score, stored.qd_score),
-        "coverage": stored.coverage,
-        "expected_coverage": expected.coverage,
-        "coverage_kept_percent": kept(expected.coverage, stored.coverage),
-        "max_fitness": number(stored.max_fitness),
-        "expected_max_fitness": number(expected.max_fitness),
-        "mean_fitness_change": number(m.fitness_change),
-        "mean_fitness_sd": number(m.fitness_sd),
-        "mean_descriptor_sd": number(m.descriptor_sd),
-        "mean_descriptor_distance": number(m.descriptor_distance),
-        "mean_center_distance": number(m.center_distance),
+        "file": file.display().to_string(),
+        "archive": e.archive,
+        "task": e.task,
+        "strategy": e.strategy,
+        "seed": e.seed,
+        "generation": e.generation,
+        "evaluations": e.evaluations,
+        "episodes": e.episodes,
+        "elites": t.elites,
+        "identical": t.identical,
+        "failed": t.failed,
+        "qd_score": t.qd_score,
+        "expected_qd_score": t.expected_qd_score,
+        "qd_score_kept_percent": kept(t.expected_qd_score, t.qd_score),
+        "coverage": t.coverage,
+        "expected_coverage": t.expected_coverage,
+        "coverage_kept_percent": kept(t.expected_coverage, t.coverage),
+        "max_fitness": number(t.max_fitness),
+        "expected_max_fitness": number(t.expected_max_fitness),
+        "mean_fitness_change": number(t.mean_fitness_change),
+        "mean_fitness_sd": number(t.mean_fitness_sd),
+        "mean_descriptor_sd": number(t.mean_descriptor_sd),
+        "mean_descriptor_distance": number(t.mean_descriptor_distance),
+        "mean_center_distance": number(t.mean_center_distance),
     });
     serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n"
 }
 
-pub(super) fn text(m: &Measured) -> String {
+/// What was found, in a few lines; `notes` is what a reader should know of how.
+pub(crate) fn text(e: &Evaluation, notes: &[&str]) -> String {
     let kept = |new: f64, old: f64| {
         if old == 0.0 {
             String::new()
@@ -39,44 +50,42 @@ pub(super) fn text(m: &Measured) -> String {
             format!(" ({:.1} % kept)", 100.0 * new / old)
         }
     };
-    let elites = thousands(m.elites as u64);
+    let m = &e.totals;
+    let elites = thousands(m.elites);
     let mut text = format!(
         "replayed     {} of {elites} elites give the very same fitness and descriptor under their own seed\n",
-        thousands(m.identical as u64)
+        thousands(m.identical)
     );
-    if m.normalized {
-        text += "             (observations were normalized by the run's last statistics, not by those of the day)\n";
-    }
-    if m.capped {
-        text += "             (the strategy capped its episodes; here they have the task's own length)\n";
+    for note in notes {
+        text += &format!("             ({note})\n");
     }
     text += &format!(
         "fresh        {} {} an elite: fitness changes by {} on average, spread {}\n",
-        m.episodes,
-        if m.episodes == 1 { "episode" } else { "episodes" },
-        significant(m.fitness_change),
-        significant(m.fitness_sd),
+        e.episodes,
+        if e.episodes == 1 { "episode" } else { "episodes" },
+        significant(m.mean_fitness_change),
+        significant(m.mean_fitness_sd),
     );
     text += &format!(
         "descriptor   {} from the stored one on average, {} from the center of its cell, spread {}\n",
-        significant(m.descriptor_distance),
-        significant(m.center_distance),
-        significant(m.descriptor_sd),
+        significant(m.mean_descriptor_distance),
+        significant(m.mean_center_distance),
+        significant(m.mean_descriptor_sd),
     );
     if m.failed > 0 {
         text += &format!(
             "failed       {} elites have no episode that ended well\n",
-            thousands(m.failed as u64)
+            thousands(m.failed)
         );
     }
-    let (old, new) = (m.stored.qd_score, m.expected.qd_score);
+    let (old, new) = (m.qd_score, m.expected_qd_score);
     text += &format!(
         "QD score     {} stored, {} expected{}\n",
         significant(old),
         significant(new),
         kept(new, old)
     );
-    let (old, new) = (m.stored.coverage, m.expected.coverage);
+    let (old, new) = (m.coverage, m.expected_coverage);
     text += &format!(
         "coverage     {:.2} % stored, {:.2} % expected{}\n",
         100.0 * old,
@@ -85,8 +94,8 @@ pub(super) fn text(m: &Measured) -> String {
     );
     text += &format!(
         "best fitness {} stored, {} expected\n",
-        significant(m.stored.max_fitness),
-        significant(m.expected.max_fitness)
+        significant(m.max_fitness),
+        significant(m.expected_max_fitness)
     );
     text
 }

@@ -1,0 +1,133 @@
+use illume_core::Error;
+
+use super::*;
+
+fn sample(rows: usize) -> Evaluation {
+    let mut elites = Batch::new();
+    elites.push("cell", 1, "", "number of the cell", (0..rows as i64).collect());
+    elites.push("expected_fitness", 1, "", "mean fitness", vec![f64::NAN; rows]);
+    elites.push("expected_descriptor", 2, "m", "mean descriptor", vec![0.5f64; 2 * rows]);
+    Evaluation {
+        software_version: "0.1.0".into(),
+        created: "2026-11-20T12:00:00Z".into(),
+        archive: "runs/ä/archive.h5".into(),
+        task: "arm".into(),
+        strategy: "map_elites".into(),
+        seed: u64::MAX,
+        generation: 6,
+        evaluations: 606,
+        episodes: 5,
+        cells: 100,
+        qd_offset: 4.0,
+        axes: vec!["x".into(), "y".into()],
+        totals: Totals {
+            elites: rows as u64,
+            identical: 1,
+            failed: 2,
+            qd_score: 1.5,
+            expected_qd_score: 1.25,
+            coverage: 0.5,
+            expected_coverage: 0.25,
+            max_fitness: -0.5,
+            expected_max_fitness: -0.75,
+            mean_fitness_change: -0.125,
+            mean_fitness_sd: 0.0625,
+            mean_descriptor_sd: 3.0,
+            mean_descriptor_distance: 4.0,
+            mean_center_distance: 5.0,
+        },
+        elites,
+    }
+}
+
+/// All of an evaluation as text: NaN equals NaN.
+fn words(evaluation: &Evaluation) -> String {
+    format!("{evaluation:?}")
+}
+
+#[test]
+fn an_evaluation_is_read_back_and_the_next_one_takes_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eval.h5");
+    for rows in [3, 0, 7] {
+        check_target(&path).unwrap();
+        write_evaluation(&path, &sample(rows)).unwrap();
+        assert!(is_evaluation(&path));
+        assert_eq!(words(&open_evaluation(&path).unwrap()), words(&sample(rows)));
+    }
+    assert_eq!(
+        folder.path().read_dir().unwrap().count(),
+        1,
+        "nothing is left beside it"
+    );
+}
+
+#[test]
+fn what_is_no_evaluation_is_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("archive.h5");
+    File::create(&other).unwrap().close().unwrap();
+    for path in [&other, folder.path()] {
+        let error = check_target(path).unwrap_err();
+        assert!(matches!(error, Error::Input(_)), "{error}");
+        assert!(error.to_string().contains("not the file of an evaluation"), "{error}");
+    }
+    assert!(
+        open_evaluation(&other)
+            .unwrap_err()
+            .to_string()
+            .contains("not one of illume's")
+    );
+    let nowhere = folder.path().join("none/eval.h5");
+    let error = check_target(&nowhere).unwrap_err().to_string();
+    assert!(
+        error.contains("none/eval.h5") && error.contains("No such file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_evaluation_that_is_cut_or_changed_is_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eval.h5");
+    write_evaluation(&path, &sample(3)).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let refused = |what: &str| {
+        let error = open_evaluation(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("eval.h5") && error.lines().count() == 1,
+            "{what}: {error}"
+        );
+        error
+    };
+    for length in (0..whole.len()).step_by(97) {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        refused(&format!("{length} bytes"));
+    }
+    let edits: [(&str, fn(&File), &str); 3] = [
+        (
+            "a total is missing",
+            |f| f.delete_attr("mean_fitness_sd").unwrap(),
+            "mean_fitness_sd",
+        ),
+        ("a group is missing", |f| f.unlink("elites").unwrap(), "/elites"),
+        (
+            "rows are missing",
+            |f| f.attr("elites").unwrap().write_scalar(&4u64).unwrap(),
+            "3 rows",
+        ),
+    ];
+    for (what, edit, said) in edits {
+        std::fs::write(&path, &whole).unwrap();
+        let file = File::open_rw(&path).unwrap();
+        edit(&file);
+        file.close().unwrap();
+        assert!(refused(what).contains(said), "{what}: {}", refused(what));
+    }
+    std::fs::write(&path, &whole).unwrap();
+    let error = crate::file::open(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("is an evaluation of an archive, not an archive"),
+        "{error}"
+    );
+}
