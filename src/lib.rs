@@ -17,6 +17,7 @@
 //! ```
 
 pub mod commands;
+pub mod compare;
 mod config;
 mod evaluate;
 mod history;

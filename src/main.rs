@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use clap::{Args, Parser, Subcommand};
 use illume::cluster::threads::Plan;
 use illume::cluster::{self, Cluster, signals, threads};
-use illume::commands::{self, Ended, EvalOptions, Place, RunOptions};
+use illume::commands::{self, Ended, EvalOptions, Place, PlotOptions, RunOptions};
 use illume::core::Error;
 
 /// Evolutionary and quality-diversity optimization on clusters: MPI ranks, threads, HDF5 archives.
@@ -50,16 +50,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Draw a heat map of an archive as PNG and SVG
+    /// Draw a heat map of an archive, or the learning curves of several runs
     Plot {
-        /// Run directory or .h5 file
-        path: PathBuf,
-        /// Picture to write, .png or .svg [default: both, beside the archive]
+        /// Run directories or .h5 files: one for a heat map, several (of one task) to compare strategies
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Picture to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// Two axes to show where the descriptor has more, as 0,1
+        /// Two axes of a heat map to show where the descriptor has more, as 0,1
         #[arg(long, value_name = "X,Y", value_parser = axes)]
         axes: Option<[usize; 2]>,
+        /// Print JSON with documented fields (docs/format.md)
+        #[arg(long)]
+        json: bool,
     },
     /// Evaluate every elite again: reproducibility, and the QD score without lucky draws
     Eval {
@@ -164,10 +168,12 @@ fn main() -> ExitCode {
         }
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
         Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),
-        Command::Plot { path, output, axes } => alone(|| {
-            let written = commands::plot(&path, output.as_deref(), axes)?;
-            Ok(written.iter().map(|p| format!("{}\n", p.display())).collect())
-        }),
+        Command::Plot {
+            paths,
+            output,
+            axes,
+            json,
+        } => alone(|| commands::plot(&paths, &PlotOptions { output, axes, json })),
     })
 }
 

@@ -850,3 +850,55 @@ fn a_run_directory_that_became_read_only_can_be_read_but_not_resumed() {
     assert_says(&ended.stderr, &[arg(&dir), "Read-only"]);
     assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
 }
+
+#[test]
+fn runs_that_cannot_be_compared_are_refused() {
+    let (folder, dir) = finished(GOOD);
+    let other = folder.path().join("other");
+    let config = write_config(folder.path(), &GOOD.replace("\"arm\"", "\"sphere\""));
+    run(1, &["run", arg(&config), "--out", arg(&other)]).succeeded();
+    let picture = folder.path().join("curves.png");
+    let missing = folder.path().join("none");
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let bare = folder.path().join("bare.h5");
+    fs::copy(dir.join("archive.h5"), &bare).unwrap();
+    edit_h5(
+        &bare,
+        "names = f['history'].attrs['columns']; del f['history']; h = f.create_group('history')\n    \
+         h.attrs['columns'] = names\n    \
+         for n in names: h[n] = np.zeros(0)",
+    );
+    let foreign = folder.path().join("foreign.h5");
+    fs::copy(dir.join("archive.h5"), &foreign).unwrap();
+    edit_h5(
+        &foreign,
+        "f['history'].attrs['columns'] = np.array(['generation'], dtype=h5py.string_dtype())",
+    );
+    let cases: [(&Path, &[&str]); 5] = [
+        (&other, &["\"arm\"", "\"sphere\"", "one task"]),
+        (&missing, &["No such file"]),
+        (&empty, &["archive.h5"]),
+        (&bare, &["no history", "at least one generation"]),
+        (&foreign, &["no history", "evaluations"]),
+    ];
+    for (second, parts) in cases {
+        let ended = run(1, &["plot", arg(&dir), arg(second), "-o", arg(&picture)]);
+        assert_refused(&ended, &[&[arg(second)], parts].concat());
+        assert!(!picture.exists(), "{second:?}");
+    }
+    let jpg = folder.path().join("a.jpg");
+    assert_refused(
+        &run(1, &["plot", arg(&dir), arg(&dir), "-o", arg(&jpg)]),
+        &[arg(&jpg), ".png", ".svg"],
+    );
+    assert_refused(
+        &run(1, &["plot", arg(&dir), arg(&dir), "-o", arg(&picture), "--axes", "0,1"]),
+        &["--axes", "one archive"],
+    );
+    let nowhere = folder.path().join("no-such-folder/a.svg");
+    let ended = run(1, &["plot", arg(&dir), arg(&dir), "-o", arg(&nowhere)]);
+    assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(1), 1), "{ended}");
+    assert_says(&ended.stderr, &[arg(&nowhere), "No such file"]);
+    assert_eq!(run(1, &["plot"]).code(), Some(2));
+}

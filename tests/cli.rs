@@ -285,6 +285,101 @@ fn plot_draws_grids_and_cvts() {
     }
 }
 
+#[test]
+fn plot_compares_runs_of_several_strategies() {
+    let folder = folder();
+    let strategies = [
+        ("map_elites", "name = \"map_elites\"\nbatch = 200"),
+        (
+            "deep_ga",
+            "name = \"deep_ga\"\npopulation = 200\nparents = 9\nsigma = 0.05",
+        ),
+    ];
+    let mut dirs = Vec::new();
+    for seed in [1, 2, 3] {
+        for (name, strategy) in strategies {
+            let text = MAP_ELITES
+                .replace("name = \"map_elites\"\nbatch = 200", strategy)
+                .replace("seed = 11", &format!("seed = {seed}"))
+                .replace("generations = 20", &format!("generations = {}", 20 + seed));
+            let dir = folder.path().join(format!("{name}-{seed}"));
+            run(
+                1,
+                &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&dir)],
+            )
+            .succeeded();
+            dirs.push(dir);
+        }
+    }
+    let runs: Vec<&str> = dirs.iter().map(|d| arg(d)).collect();
+    let (png, svg) = (folder.path().join("curves.png"), folder.path().join("curves.svg"));
+    let c = json(&[&["plot"], &runs[..], &["-o", arg(&png), "--json"]].concat());
+    assert_eq!(c["task"], "arm");
+    assert_eq!(
+        (&c["notes"], &c["files"]),
+        (&Value::from(Vec::<Value>::new()), &Value::from(vec![arg(&png)]))
+    );
+    let groups = c["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 2);
+    for (i, group) in groups.iter().enumerate() {
+        assert_eq!(group["label"], strategies[i].0);
+        assert_eq!(group["seeds"], Value::from(vec![1, 2, 3]));
+        // What `illume info` says of each run, in order of size.
+        let mut infos: Vec<Value> = dirs[i..]
+            .iter()
+            .step_by(2)
+            .map(|d| json(&["info", arg(d), "--json"]))
+            .collect();
+        for name in ["evaluations", "qd_score", "coverage", "max_fitness"] {
+            infos.sort_by(|a, b| a[name].as_f64().unwrap().total_cmp(&b[name].as_f64().unwrap()));
+            for (which, info) in ["min", "median", "max"].iter().zip(&infos) {
+                let (said, expected) = (group[name][*which].as_f64().unwrap(), info[name].as_f64().unwrap());
+                assert!(
+                    (said - expected).abs() <= 1e-12 * expected.abs(),
+                    "{name} {which}: {said} {expected}"
+                );
+            }
+        }
+        assert!(group["wall_seconds"]["median"].as_f64().unwrap() > 0.0);
+    }
+    assert!(colours(&png) > 50);
+    let said = run(1, &[&["plot"], &runs[..], &["-o", arg(&svg)]].concat()).succeeded();
+    for part in [
+        arg(&svg),
+        "map_elites",
+        "deep_ga",
+        "QD score",
+        "median [lowest, highest]",
+    ] {
+        assert!(said.contains(part), "{part} in: {said}");
+    }
+    assert!(colours(&svg) > 20);
+    let drawn = fs::read_to_string(&svg).unwrap();
+    for part in [
+        "map_elites (3 runs)",
+        "deep_ga (3 runs)",
+        "Coverage (%)",
+        "evaluations",
+        "wall time",
+        "Best fitness",
+    ] {
+        assert!(drawn.contains(part), "{part} in: {drawn}");
+    }
+    // Two groups in six panels: as many lines and as many bands, none with a number that is none.
+    assert_eq!(drawn.matches("fill-opacity=\"0.18\" d=").count(), 12);
+    assert_eq!(drawn.matches("stroke-linejoin=\"round\"").count(), 12);
+    assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
+    // Without a name: in the present folder.
+    let mut command = Command::new(ILLUME);
+    command.current_dir(folder.path()).args(["plot"]).args(&runs[..2]);
+    assert!(
+        run_command(command)
+            .succeeded()
+            .starts_with("comparison.png\ncomparison.svg\n")
+    );
+    assert!(folder.path().join("comparison.svg").is_file());
+}
+
 /// A finished run of a task of our own, as a file.
 fn own_archive(folder: &Path, task: &OwnTask, archive: &str) -> PathBuf {
     let text = format!(

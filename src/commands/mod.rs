@@ -9,7 +9,7 @@ mod run;
 pub use eval::{EvalOptions, eval};
 pub use info::info;
 pub use list::list;
-pub use plot::plot;
+pub use plot::{PlotOptions, plot};
 pub use run::{Ended, Place, RunOptions, resume, run};
 
 use std::path::{Path, PathBuf};

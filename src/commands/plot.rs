@@ -1,26 +1,62 @@
-//! `illume plot`: a heat map of an archive.
+//! `illume plot`: a heat map of an archive, or the learning curves of several runs.
+
+mod compare;
 
 use std::path::{Path, PathBuf};
 
 use illume_archives::file;
 use illume_core::{Error, Result};
+use serde_json::json;
 
 use crate::output::write_atomically;
-use crate::plot::{captions, heat_map};
+use crate::plot::{captions, heat_map, png};
 
 /// Pixels for a unit of the drawing in a PNG.
 const SCALE: f32 = 2.0;
 
-/// Writes a picture of the archive; `.svg` or `.png` by the ending of `to`. Without `to`, a PNG and an SVG beside the archive.
-/// Returns the files written.
+/// What `illume plot` was asked.
+#[derive(Debug, Default)]
+pub struct PlotOptions {
+    /// Picture to write; its ending says which kind.
+    pub output: Option<PathBuf>,
+    /// Axes of a heat map.
+    pub axes: Option<[usize; 2]>,
+    pub json: bool,
+}
+
+/// Draws one archive as a heat map, several runs as learning curves. Without `output` a PNG and an SVG: beside the archive, or named
+/// `comparison` in the present folder. Returns what is to be printed: the files written, and for several runs what they end with.
 ///
 /// # Errors
-/// No archive, one without two axes, another ending, or a folder that cannot be written.
-pub fn plot(path: &Path, to: Option<&Path>, axes: Option<[usize; 2]>) -> Result<Vec<PathBuf>> {
+/// No archive; a heat map of one without two axes; runs of several tasks or without a history; another ending, or a folder that
+/// cannot be written.
+pub fn plot(paths: &[PathBuf], options: &PlotOptions) -> Result<String> {
+    match paths {
+        [path] => one(path, options),
+        _ => compare::several(paths, options),
+    }
+}
+
+fn one(path: &Path, options: &PlotOptions) -> Result<String> {
     let path = super::archive_path(path)?;
-    let targets = match to {
-        Some(to) => vec![to.to_path_buf()],
-        None => ["png", "svg"].map(|ending| path.with_extension(ending)).to_vec(),
+    let targets = targets(options, &path)?;
+    let file = file::open(&path)?;
+    let fitness = file.fitness_by_cell();
+    let (title, subtitle) = captions(&file.attributes, &file.metrics());
+    let map = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, options.axes)?;
+    write(&targets, &map.svg())?;
+    Ok(if options.json {
+        serde_json::to_string_pretty(&json!({"files": names(&targets)})).unwrap_or_default() + "\n"
+    } else {
+        lines(&targets)
+    })
+}
+
+/// The pictures to write: the one that was asked for, or a PNG and an SVG of this name.
+fn targets(options: &PlotOptions, otherwise: &Path) -> Result<Vec<PathBuf>> {
+    let targets = match &options.output {
+        Some(to) => vec![to.clone()],
+        None => ["png", "svg"].map(|ending| otherwise.with_extension(ending)).to_vec(),
     };
     for target in &targets {
         let ending = target.extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -31,14 +67,26 @@ pub fn plot(path: &Path, to: Option<&Path>, axes: Option<[usize; 2]>) -> Result<
             )));
         }
     }
-    let file = file::open(&path)?;
-    let fitness = file.fitness_by_cell();
-    let (title, subtitle) = captions(&file.attributes, &file.metrics());
-    let map = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, axes)?;
-    for target in &targets {
-        let svg = target.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
-        let bytes = if svg { map.svg().into_bytes() } else { map.png(SCALE)? };
+    Ok(targets)
+}
+
+fn write(targets: &[PathBuf], svg: &str) -> Result<()> {
+    for target in targets {
+        let as_svg = target.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
+        let bytes = if as_svg {
+            svg.as_bytes().to_vec()
+        } else {
+            png(svg, SCALE)?
+        };
         write_atomically(target, &bytes)?;
     }
-    Ok(targets)
+    Ok(())
+}
+
+fn names(targets: &[PathBuf]) -> Vec<String> {
+    targets.iter().map(|path| path.display().to_string()).collect()
+}
+
+fn lines(targets: &[PathBuf]) -> String {
+    names(targets).into_iter().map(|name| name + "\n").collect()
 }

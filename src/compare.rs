@@ -1,0 +1,331 @@
+//! Runs side by side: their histories, grouped by what made them, and the median and range of each group over its seeds.
+
+use std::path::Path;
+
+use illume_archives::file;
+use illume_core::{Error, Result};
+use toml::{Table, Value};
+
+/// What is compared: columns of a history.
+pub const MEASURES: [&str; 3] = ["qd_score", "coverage", "max_fitness"];
+/// Against what: columns of a history that rise.
+pub const AXES: [&str; 2] = ["evaluations", "wall_seconds"];
+/// The second of them.
+const TIME: usize = 1;
+
+/// The history of one run, row by row.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The file that it is from.
+    pub path: String,
+    pub task: String,
+    pub strategy: String,
+    pub seed: u64,
+    /// Columns as [`AXES`] and [`MEASURES`] name them; at least one row.
+    pub axes: [Vec<f64>; 2],
+    pub measures: [Vec<f64>; 3],
+    /// Every parameter of task, policy, strategy and archive as `section.key`, with its value.
+    parameters: Vec<(String, String)>,
+}
+
+/// Runs that differ in their seed alone.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The strategy, with what sets it apart from other groups of the same strategy.
+    pub label: String,
+    pub strategy: String,
+    pub runs: Vec<History>,
+}
+
+/// Groups in the order in which they were first named, and what a reader should know of the comparison.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    pub task: String,
+    pub groups: Vec<Group>,
+    pub notes: Vec<String>,
+}
+
+/// Median, lowest and highest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl History {
+    /// # Errors
+    /// No archive, or one without a history.
+    pub fn read(path: &Path) -> Result<History> {
+        let file = file::open(path)?;
+        let (a, shown) = (&file.attributes, path.display());
+        let column = |name: &str| match file.history.get::<f64>(name) {
+            Ok(values) if !values.is_empty() => Ok(values.to_vec()),
+            _ => Err(Error::input(format!(
+                "{shown} has no history of '{name}', so there is no curve to draw: expected the archive of a run of at least one generation"
+            ))),
+        };
+        Ok(History {
+            path: shown.to_string(),
+            task: a.task.clone(),
+            strategy: a.strategy.clone(),
+            seed: a.seed,
+            axes: [column(AXES[0])?, column(AXES[1])?],
+            measures: [column(MEASURES[0])?, column(MEASURES[1])?, column(MEASURES[2])?],
+            parameters: parameters(&a.config),
+        })
+    }
+
+    /// The last value of an axis or a measure.
+    pub fn last(&self, column: &[f64]) -> f64 {
+        column.last().copied().unwrap_or(f64::NAN)
+    }
+
+    /// A measure at a point of an axis, between the rows around it; NaN before the first. After its last evaluation there is
+    /// nothing to know of a run (NaN), while after its last second it stays what it is.
+    pub fn at(&self, axis: usize, measure: usize, x: f64) -> f64 {
+        let (xs, ys) = (&self.axes[axis], &self.measures[measure]);
+        let after = xs.partition_point(|&known| known < x);
+        match (after.checked_sub(1), xs.get(after)) {
+            (_, Some(&known)) if known == x => ys[after],
+            (Some(before), Some(&next)) => {
+                let share = (x - xs[before]) / (next - xs[before]);
+                ys[before] + share * (ys[after] - ys[before])
+            }
+            (Some(_), None) if axis == TIME => self.last(ys),
+            _ => f64::NAN,
+        }
+    }
+
+    fn parameter(&self, key: &str) -> &str {
+        let found = self.parameters.iter().find(|(k, _)| k == key);
+        found.map_or("unset", |(_, value)| value)
+    }
+}
+
+fn parameters(config: &str) -> Vec<(String, String)> {
+    let table: Table = config.parse().unwrap_or_default();
+    let mut all = Vec::new();
+    for section in ["task", "policy", "strategy", "archive"] {
+        if let Some(Value::Table(keys)) = table.get(section) {
+            all.extend(
+                keys.iter()
+                    .map(|(key, value)| (format!("{section}.{key}"), value.to_string())),
+            );
+        }
+    }
+    all
+}
+
+impl Comparison {
+    /// Groups runs by what made them.
+    ///
+    /// # Errors
+    /// Runs of several tasks.
+    pub fn new(runs: Vec<History>) -> Result<Comparison> {
+        let Some(first) = runs.first() else {
+            return Err(Error::input("no run was given to compare"));
+        };
+        if let Some(other) = runs.iter().find(|r| r.task != first.task) {
+            return Err(Error::input(format!(
+                "{} is of task \"{}\", {} of \"{}\": only runs of one task can be compared",
+                first.path, first.task, other.path, other.task
+            )));
+        }
+        let (task, mut notes) = (first.task.clone(), Vec::new());
+        for key in differing(&runs.iter().collect::<Vec<_>>()) {
+            if key.starts_with("task.") || key.starts_with("archive.") {
+                notes.push(format!("{key} differs: {}", values(&runs, &key).join(", ")));
+            }
+        }
+        let mut groups: Vec<Group> = Vec::new();
+        for run in runs {
+            let same = |g: &&mut Group| g.strategy == run.strategy && g.runs[0].parameters == run.parameters;
+            match groups.iter_mut().find(same) {
+                Some(group) => group.runs.push(run),
+                None => groups.push(Group {
+                    label: run.strategy.clone(),
+                    strategy: run.strategy.clone(),
+                    runs: vec![run],
+                }),
+            }
+        }
+        label(&mut groups);
+        for group in &groups {
+            let mut seeds: Vec<u64> = group.runs.iter().map(|r| r.seed).collect();
+            seeds.sort_unstable();
+            if let Some(twice) = seeds.windows(2).find(|w| w[0] == w[1]) {
+                notes.push(format!("{} has seed {} more than once", group.label, twice[0]));
+            }
+        }
+        Ok(Comparison { task, groups, notes })
+    }
+}
+
+/// Keys whose values differ between runs, in the order of the first that has them.
+fn differing(runs: &[&History]) -> Vec<String> {
+    let mut keys: Vec<&String> = Vec::new();
+    for (key, _) in runs.iter().flat_map(|r| &r.parameters) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys.retain(|key| runs.iter().any(|r| r.parameter(key) != runs[0].parameter(key)));
+    keys.into_iter().cloned().collect()
+}
+
+fn values(runs: &[History], key: &str) -> Vec<String> {
+    let mut values: Vec<String> = runs.iter().map(|r| r.parameter(key).to_string()).collect();
+    values.sort();
+    values.dedup();
+    values
+}
+
+/// Groups of the same strategy are told apart by the parameters in which they differ.
+fn label(groups: &mut [Group]) {
+    let labels: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            let alike: Vec<&History> = groups
+                .iter()
+                .filter(|g| g.strategy == group.strategy)
+                .map(|g| &g.runs[0])
+                .collect();
+            let apart: Vec<String> = differing(&alike)
+                .iter()
+                .map(|key| {
+                    let name = key.strip_prefix("strategy.").unwrap_or(key);
+                    format!("{name} = {}", group.runs[0].parameter(key))
+                })
+                .collect();
+            if apart.is_empty() {
+                group.strategy.clone()
+            } else {
+                format!("{}, {}", group.strategy, apart.join(", "))
+            }
+        })
+        .collect();
+    groups
+        .iter_mut()
+        .zip(labels)
+        .for_each(|(group, label)| group.label = label);
+}
+
+impl Group {
+    /// The part of an axis on which something is known of all runs of the group.
+    pub fn covered(&self, axis: usize) -> [f64; 2] {
+        let of = |at: fn(&[f64]) -> Option<&f64>| {
+            let values = self.runs.iter().filter_map(move |run| at(&run.axes[axis]));
+            values.copied()
+        };
+        let start = of(<[f64]>::first).fold(f64::NEG_INFINITY, f64::max);
+        let end = if axis == TIME {
+            of(<[f64]>::last).fold(f64::NEG_INFINITY, f64::max)
+        } else {
+            of(<[f64]>::last).fold(f64::INFINITY, f64::min)
+        };
+        [start, end]
+    }
+
+    /// Median and range over the runs at a point that all cover.
+    pub fn at(&self, axis: usize, measure: usize, x: f64) -> Range {
+        range(self.runs.iter().map(|run| run.at(axis, measure, x)).collect())
+    }
+
+    /// Median and range of what the runs end with.
+    pub fn last(&self, column: impl Fn(&History) -> &[f64]) -> Range {
+        range(self.runs.iter().map(|run| run.last(column(run))).collect())
+    }
+}
+
+/// NaN if any value is.
+fn range(mut values: Vec<f64>) -> Range {
+    if values.is_empty() || values.iter().any(|x| x.is_nan()) {
+        return Range {
+            median: f64::NAN,
+            low: f64::NAN,
+            high: f64::NAN,
+        };
+    }
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    Range {
+        median: (values[(n - 1) / 2] + values[n / 2]) / 2.0,
+        low: values[0],
+        high: values[n - 1],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(strategy: &str, seed: u64, x: &[f64], y: &[f64], strategy_keys: &str) -> History {
+        History {
+            path: format!("{strategy}-{seed}"),
+            task: "arm".into(),
+            strategy: strategy.into(),
+            seed,
+            axes: [x.to_vec(), x.iter().map(|x| x / 10.0).collect()],
+            measures: [y.to_vec(), y.to_vec(), y.to_vec()],
+            parameters: parameters(&format!(
+                "seed = {seed}\n[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n{strategy_keys}\n[budget]\nevaluations = {seed}"
+            )),
+        }
+    }
+
+    #[test]
+    fn a_history_is_read_between_its_rows_and_nowhere_else() {
+        let r = run("a", 1, &[10.0, 20.0, 40.0], &[1.0, 2.0, 6.0], "");
+        for (x, y) in [(10.0, 1.0), (15.0, 1.5), (20.0, 2.0), (35.0, 5.0), (40.0, 6.0)] {
+            assert_eq!(r.at(0, 0, x), y, "{x}");
+            assert_eq!(r.at(1, 2, x / 10.0), y, "{x}");
+        }
+        assert!(r.at(0, 0, 9.9).is_nan() && r.at(0, 0, 40.1).is_nan() && r.at(1, 0, 0.9).is_nan());
+        assert_eq!(r.at(1, 0, 100.0), 6.0, "a finished run stays as it ended");
+        let gap = run("a", 1, &[1.0, 2.0, 3.0], &[f64::NAN, 2.0, 3.0], "");
+        assert!(gap.at(0, 0, 1.5).is_nan() && gap.at(0, 0, 2.0) == 2.0);
+    }
+
+    #[test]
+    fn seeds_make_a_group_and_parameters_set_groups_apart() {
+        let x = [1.0, 2.0];
+        let runs = vec![
+            run("b", 1, &x, &[1.0, 5.0], "batch = 4"),
+            run("a", 1, &x, &[1.0, 5.0], "batch = 4"),
+            run("b", 2, &x, &[3.0, 9.0], "batch = 4"),
+            run("b", 1, &x, &[3.0, 9.0], "batch = 8"),
+            run("b", 2, &[1.5, 3.0], &[5.0, 6.0], "batch = 4"),
+        ];
+        let c = Comparison::new(runs).unwrap();
+        let labels: Vec<&str> = c.groups.iter().map(|g| g.label.as_str()).collect();
+        assert_eq!(labels, ["b, batch = 4", "a", "b, batch = 8"]);
+        assert_eq!(c.notes, ["b, batch = 4 has seed 2 more than once"]);
+        let b = &c.groups[0];
+        assert_eq!((b.covered(0), b.covered(1)), ([1.5, 2.0], [0.15, 0.3]));
+        let at = b.at(0, 0, 1.5);
+        assert_eq!((at.median, at.low, at.high), (5.0, 3.0, 6.0), "of 3, 6 and 5");
+        let last = b.last(|run| &run.measures[0]);
+        assert_eq!((last.median, last.low, last.high), (6.0, 5.0, 9.0));
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_is_the_middle_of_the_two() {
+        let r = range(vec![4.0, 1.0, 3.0, 100.0]);
+        assert_eq!((r.median, r.low, r.high), (3.5, 1.0, 100.0));
+        assert!(range(vec![1.0, f64::NAN]).median.is_nan());
+    }
+
+    #[test]
+    fn runs_of_other_tasks_are_refused_and_other_conditions_noted() {
+        let mut other = run("a", 2, &[1.0], &[1.0], "");
+        other.task = "sphere".into();
+        let error = Comparison::new(vec![run("a", 1, &[1.0], &[1.0], ""), other]).unwrap_err();
+        assert!(error.to_string().contains("only runs of one task"), "{error}");
+        let mut longer = run("a", 2, &[1.0], &[1.0], "");
+        longer.parameters.push(("task.joints".into(), "7".into()));
+        let c = Comparison::new(vec![run("a", 1, &[1.0], &[1.0], ""), longer]).unwrap();
+        assert_eq!(c.notes, ["task.joints differs: 7, unset"]);
+        assert_eq!(c.groups[0].label, "a, task.joints = unset");
+    }
+}
