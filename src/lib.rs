@@ -24,6 +24,7 @@ mod history;
 mod log;
 mod output;
 pub mod plot;
+pub mod policy;
 pub mod reevaluate;
 pub mod registry;
 mod run;

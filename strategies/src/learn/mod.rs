@@ -253,4 +253,3 @@ pub struct Ascent {
     /// States a step learns from.
     pub minibatch: usize,
 }
-#[cfg(test)]

@@ -200,11 +200,7 @@ impl Plan {
         let mut at = 0;
         for (l, layer) in self.layers.iter().enumerate() {
             for j in 0..layer.panels() {
-                pieces.push(Piece {
-                    layer: l,
-                    panel: j,
-                    at,
-                });
+                pieces.push(Piece { layer: l, panel: j, at });
                 at += (layer.rows() + 1) * layer.width(j);
             }
         }
