@@ -543,7 +543,8 @@ versions! {
         let (layer, last) = (job.layer, job.layer.panels() - 1);
         assert!(job.params.len() >= last * job.stride + (job.row + layer.inputs) * layer.width(last));
         assert!(last == 0 || job.stride >= (job.row + layer.inputs) * PANEL);
-        assert!(job.first % PANEL == 0 && job.first < layer.inputs && job.turned.len() % (layer.columns() * LANES) == 0);
+        assert!(job.first.is_multiple_of(PANEL) && job.first < layer.inputs);
+        assert!(job.turned.len().is_multiple_of(layer.columns() * LANES));
         assert!(layer.turned_at(job.first) + job.turned.len() <= layer.turned_len());
     }
 }
@@ -586,7 +587,7 @@ versions! {
 
 /// Stops the program if rows of so many numbers in these slots are not inside their strip, or strips not inside the tape.
 fn within(tape: &[f32], strip: usize, slots: &[(Slot, usize)]) {
-    assert_eq!(tape.len() % strip, 0, "a tape is made of whole strips");
+    assert!(tape.len().is_multiple_of(strip), "a tape is made of whole strips");
     for (slot, width) in slots {
         assert!(
             *width <= slot.ld && slot.at + STRIP * slot.ld <= strip,
