@@ -67,6 +67,10 @@ pub struct Gradients {
 #[derive(Debug, Clone, Copy, Default)]
 struct Row {
     kept: [f64; 4],
+    /// Mean fitness of those that iso+line-dd, climbing and the actor made.
+    fitness: [f64; 3],
+    /// Mean distance of achieved to requested descriptors of those that climbed and of the actor.
+    distance: [f64; 2],
     critic_loss: f64,
     actor_loss: f64,
     transitions: f64,
@@ -309,12 +313,40 @@ impl Gradients {
         })
     }
 
-    /// How many candidates of each operator became elites.
-    fn count_kept(&mut self, told: &Told<'_>) -> Result<()> {
-        self.row.kept = [0.0; 4];
+    /// What became of the candidates of each operator: how many are elites, how fit they are, how far from what was asked for.
+    fn take_stock(&mut self, told: &Told<'_>) -> Result<()> {
         let operators = told.rows.get::<i32>("operator")?;
-        for &row in told.report.map_or(&[][..], |r| &r.kept) {
-            self.row.kept[operators[row as usize] as usize] += 1.0;
+        if !self.rolling {
+            self.row.kept = [0.0; 4];
+            for &row in told.report.map_or(&[][..], |r| &r.kept) {
+                self.row.kept[operators[row as usize] as usize] += 1.0;
+            }
+        }
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let (descriptors, k) = (told.rows.get::<f64>("descriptor")?, self.condition());
+        let (axes, requested) = (&self.axes, &self.requested);
+        let of = |operator: i32| {
+            let ok = move |row: &usize| operators[*row] == operator && status[*row] == Status::Ok as u8;
+            (0..operators.len()).filter(ok)
+        };
+        let mean = |sum: f64, operator: i32| sum / of(operator).count() as f64;
+        let fit = |operator: i32| mean(of(operator).map(|row| fitness[row]).sum(), operator);
+        let far = |operator: i32| {
+            let mut achieved = vec![0.0; k];
+            let mut distance = |row: usize| {
+                scale(axes, &descriptors[row * k..(row + 1) * k], &mut achieved);
+                let asked = &requested[row * k..(row + 1) * k];
+                let squares = achieved.iter().zip(asked).map(|(a, b)| f64::from(a - b).powi(2));
+                squares.sum::<f64>().sqrt()
+            };
+            let sum = of(operator).map(&mut distance).sum();
+            if k > 0 { mean(sum, operator) } else { f64::NAN }
+        };
+        if self.rolling {
+            (self.row.fitness[2], self.row.distance[1]) = (fit(ACTOR), far(ACTOR));
+        } else {
+            self.row.fitness = [ISO_LINE, CLIMBER, ACTOR].map(fit);
+            self.row.distance = [CLIMBER, ACTOR].map(far);
         }
         Ok(())
     }
@@ -323,7 +355,7 @@ impl Gradients {
 const DESCRIPTORS: u64 = 1;
 
 /// History columns; those that end in `_seconds` or `_share` are measured, not computed.
-const HISTORY: [(&str, &str, &str); 11] = [
+const HISTORY: [(&str, &str, &str); 16] = [
     (
         "kept_random",
         "",
@@ -343,6 +375,31 @@ const HISTORY: [(&str, &str, &str); 11] = [
         "kept_actor",
         "",
         "copies of the actor of this generation that became elites",
+    ),
+    (
+        "fitness_iso_line",
+        "",
+        "mean fitness of this generation's children by iso+line-dd",
+    ),
+    (
+        "fitness_policy_gradient",
+        "",
+        "mean fitness of this generation's policies that climbed",
+    ),
+    (
+        "fitness_actor",
+        "",
+        "mean fitness of this generation's copies or episodes of the actor",
+    ),
+    (
+        "distance_policy_gradient",
+        "",
+        "mean distance of a climbed policy's descriptor to its parent's, on the scale [-1, 1]",
+    ),
+    (
+        "distance_actor",
+        "",
+        "mean distance of the descriptor that the actor achieves to the one asked for, on the scale [-1, 1]",
     ),
     (
         "critic_loss",
@@ -424,9 +481,7 @@ impl Strategy for Gradients {
         let began = Instant::now();
         self.learning.join()?;
         let waited = began.elapsed().as_secs_f64();
-        if !self.rolling {
-            self.count_kept(told)?;
-        }
+        self.take_stock(told)?;
         self.absorb(context, told)?;
         self.row.exchange_seconds += began.elapsed().as_secs_f64() - waited;
         if !self.rolling && self.plan.rollouts > 0 && !self.first {
@@ -455,6 +510,8 @@ impl Strategy for Gradients {
     fn history(&self, row: &mut Vec<f64>) {
         let r = &self.row;
         row.extend(r.kept);
+        row.extend(r.fitness);
+        row.extend(r.distance);
         row.extend([r.critic_loss, r.actor_loss, r.transitions]);
         row.extend([r.learn_seconds, r.climb_seconds, r.exchange_seconds, r.serial_share]);
     }
@@ -462,15 +519,17 @@ impl Strategy for Gradients {
     fn save(&self, _context: &Context<'_>) -> Result<State> {
         let mut state = State::default();
         self.learning.save(&mut state)?;
-        let mut kept = Batch::new();
-        kept.push(
-            "kept",
+        let mut operators = Batch::new();
+        let r = &self.row;
+        let values = [&r.kept[..], &r.fitness, &r.distance].concat();
+        operators.push(
+            "values",
             1,
             "",
-            "elites of the last generation by operator",
-            self.row.kept.to_vec(),
+            "the history's columns kept_*, fitness_* and distance_*",
+            values,
         );
-        state.tables.push(("operators".into(), kept));
+        state.tables.push(("operators".into(), operators));
         if let Some(actor) = self.learning.actor()? {
             state.solution = Some(self.solution(actor));
         }
@@ -479,9 +538,11 @@ impl Strategy for Gradients {
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         self.learning.load(context, state)?;
-        let kept = state.table("operators")?.get::<f64>("kept")?;
+        let values = state.table("operators")?.get::<f64>("values")?;
         self.row = Row::default();
-        self.row.kept.iter_mut().zip(kept).for_each(|(to, from)| *to = *from);
+        let r = &mut self.row;
+        let parts = r.kept.iter_mut().chain(&mut r.fitness).chain(&mut r.distance);
+        parts.zip(values).for_each(|(to, from)| *to = *from);
         let (losses, _) = self.learning.last();
         self.row.critic_loss = losses.critic;
         self.row.actor_loss = losses.actor;
