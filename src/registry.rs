@@ -57,7 +57,7 @@ fn placeholder() -> TaskSpec {
 pub fn strategy_and_archive(config: &Config, task: &TaskSpec) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
     let strategy = strategy(config, task);
     let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
-    let archive = archive(config, task, lineage);
+    let archive = build_archive(config, task, lineage);
     match (strategy, archive) {
         (Ok(strategy), Ok(archive)) => Ok((strategy, archive)),
         (Err(Error::Config(mut a)), Err(Error::Config(b))) => {
@@ -76,7 +76,15 @@ fn strategy(config: &Config, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
     })
 }
 
-fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
+/// The archive alone that a configuration names, for a task: evaluating elites again needs none of what a strategy sets up.
+///
+/// # Errors
+/// An unknown kind and wrong parameters, with file and line.
+pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
+    build_archive(config, task, lineage).map_err(|e| config.locate(e))
+}
+
+fn build_archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
     let entry = archive_entry(&config.archive, task)?;
     (entry.build)(&ArchiveConfig {
         archive: &config.archive,

@@ -585,7 +585,8 @@ fn foreign_and_newer_files_are_refused_with_what_they_are() {
 #[test]
 fn an_archive_of_another_task_is_refused() {
     let (folder, dir) = finished(GOOD);
-    let edits: [(&str, &[&str]); 3] = [
+    let edits: [(&str, &[&str]); 4] = [
+        ("'shape = [10, 10]', 'shape = [20, 5]'", &["archive", "configuration"]),
         ("'joints = 20', 'joints = 21'", &["20", "21", "arm"]),
         ("'name = \"arm\"', 'name = \"walker\"'", &["walker", "accepted"]),
         ("'shape = [', 'shape = [3, '", &["axes"]),

@@ -75,7 +75,14 @@ impl Subject {
                 task.spec().genome_dim
             )));
         }
-        let (_, archive) = registry::strategy_and_archive(&config, task.spec())?;
+        let archive = registry::archive(&config, task.spec(), file.lineage)?;
+        if *archive.spec() != file.spec {
+            return Err(Error::input(format!(
+                "{}: the cells of the archive are not those that its configuration makes here; illume or task \"{}\" may have changed since",
+                path.display(),
+                task.spec().name
+            )));
+        }
         Ok(Subject {
             file,
             config,
