@@ -48,7 +48,9 @@ mod torch {
     pub(super) fn version() -> String {
         // SAFETY: a function without arguments or effects, exported by every libtorch since 2.9.
         let [major, minor, patch, ..] = unsafe { aoti_torch_abi_version() }.to_be_bytes();
-        let cuda = if tch::Cuda::is_available() { "CUDA" } else { "CPU" };
+        // Not asked of libtorch, which would decide for good that it has no CUDA: a learner may load it later.
+        let library = illume_strategies::learn::cuda_library();
+        let cuda = if library.is_some() { "CUDA" } else { "CPU" };
         format!("{major}.{minor}.{patch} ({cuda})")
     }
 }

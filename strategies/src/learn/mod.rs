@@ -3,7 +3,8 @@
 //! <https://arxiv.org/abs/2303.03832>) and regression, behind one trait with interchangeable back-ends.
 //!
 //! Parameters cross every interface flat: layer after layer the weights `[inputs, outputs]` row-major, then the bias
-//! `[outputs]`, which is the order of genomes. [`Native`] learns on the processor with kernels of its own.
+//! `[outputs]`, which is the order of genomes. [`Native`] learns on the processor with kernels of its own, `Torch` (feature
+//! `torch`) on CUDA.
 
 mod ascent;
 mod climb;
@@ -13,6 +14,8 @@ mod native;
 mod net;
 mod packed;
 mod regression;
+#[cfg(feature = "torch")]
+mod torch;
 mod trained;
 
 #[cfg(test)]
@@ -23,6 +26,8 @@ mod twin;
 pub use native::Native;
 pub use net::{Net, Output, fold_condition, forward};
 pub use regression::Regression;
+#[cfg(feature = "torch")]
+pub use torch::{Torch, cuda_available, cuda_library};
 
 use illume_core::{Activation, Error, Purpose, Result, Stream};
 
