@@ -63,8 +63,10 @@ fn torch(learner: &str, device: &str) -> Result<Choice> {
         (_, "cuda", false) => Err(Error::config(
             "strategy",
             "device",
-            "libtorch finds no CUDA device here: it needs a GPU and libtorch_cuda.so beside libtorch (LIBTORCH of a PyTorch with \
-             CUDA); or set strategy.device = \"auto\"",
+            format!(
+                "there is no CUDA device here: {}; or set strategy.device = \"auto\"",
+                crate::learn::cuda_missing(0).unwrap_or_default()
+            ),
         )),
         ("torch", ..) => Ok(Choice::Torch(tch::Device::Cpu)),
         _ => Ok(Choice::Native),

@@ -27,7 +27,7 @@ pub use native::Native;
 pub use net::{Net, Output, fold_condition, forward};
 pub use regression::Regression;
 #[cfg(feature = "torch")]
-pub use torch::{Torch, cuda_available, cuda_library};
+pub use torch::{Torch, cuda_available, cuda_library, cuda_missing};
 
 use illume_core::{Activation, Error, Purpose, Result, Stream};
 

@@ -55,8 +55,12 @@ impl Torch {
     /// # Errors
     /// The networks are not of `config`, or the device is not there.
     pub fn new(config: &Td3Config, networks: &Networks, device: Device) -> Result<Torch> {
-        if let Device::Cuda(index) = device {
-            check_cuda(index)?;
+        if let Device::Cuda(index) = device
+            && let Some(fault) = cuda_missing(index)
+        {
+            return Err(Error::input(format!(
+                "CUDA device {index} is not there to learn on: {fault}; the learner \"native\" needs no GPU"
+            )));
         }
         networks.check(config)?;
         Ok(Torch {
@@ -274,21 +278,19 @@ fn halves(mut both: Vec<f32>) -> [Vec<f32>; 2] {
     [both, second]
 }
 
-fn check_cuda(index: usize) -> Result<()> {
-    let found = match (cuda::loaded(), cuda::available()) {
-        (Err(fault), _) => fault.to_string(),
-        (Ok(path), false) => format!(
+/// Why there is no such CUDA device to learn on, and what to do, as the part of a sentence; none if it is there.
+pub fn cuda_missing(index: usize) -> Option<String> {
+    match (cuda::loaded(), cuda::available()) {
+        (Err(fault), _) => Some(fault.to_string()),
+        (Ok(path), false) => Some(format!(
             "{} finds no NVIDIA GPU with a driver for it: see what `nvidia-smi` says on this node",
             path.display()
-        ),
-        (Ok(_), true) => match tch::Cuda::device_count() {
-            devices if (index as i64) < devices => return Ok(()),
-            devices => format!("there are {devices}, counted from 0"),
-        },
-    };
-    Err(Error::input(format!(
-        "CUDA device {index} is not there to learn on: {found}; the learner \"native\" needs no GPU"
-    )))
+        )),
+        (Ok(_), true) => {
+            let devices = tch::Cuda::device_count();
+            (index as i64 >= devices).then(|| format!("there are {devices}, counted from 0"))
+        }
+    }
 }
 
 /// What libtorch says, without its trace of calls.
