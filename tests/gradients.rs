@@ -53,7 +53,7 @@ fn the_log_says_at_the_start_what_learns_and_what_it_holds() {
     let log = std::fs::read_to_string(out.join("log.jsonl")).unwrap();
     // 11 observations twice, 2 actions, reward, end, 2 descriptors of 2: 30 numbers.
     for said in [&ended.stderr, &log] {
-        assert!(said.contains("native (CPU), on rank 0"), "{said}");
+        assert!(said.contains("native, CPU, ") && said.contains(", on rank 0"), "{said}");
         assert!(said.contains("500 transitions of 120 bytes: 0.1 MB"), "{said}");
         assert!(
             said.contains("a resumed run starts with an empty replay buffer"),

@@ -48,9 +48,15 @@ impl Choice {
 
     pub fn name(&self) -> String {
         match self {
-            Choice::Native => "native (CPU)".into(),
+            Choice::Native => match rayon::current_num_threads() {
+                1 => "native, CPU, 1 thread".into(),
+                threads => format!("native, CPU, {threads} threads"),
+            },
             #[cfg(feature = "torch")]
-            Choice::Torch(device) => format!("torch ({device:?})"),
+            Choice::Torch(device) => match device {
+                tch::Device::Cuda(index) => format!("torch, CUDA device {index}"),
+                _ => "torch, CPU".into(),
+            },
         }
     }
 }

@@ -332,7 +332,7 @@ mod tests {
             seen.insert(s as i32);
         }
         assert!(seen.len() > 50, "draws are spread over the buffer: {}", seen.len());
-        assert!(out.noise.iter().any(|x| *x == 0.3) && out.noise.iter().any(|x| x.abs() < 0.1));
+        assert!(out.noise.contains(&0.3) && out.noise.iter().any(|x| x.abs() < 0.1));
         // Drawn in two parts, the minibatches are the same.
         let (mut first, mut second) = (Minibatches::default(), Minibatches::default());
         replay.draw(1, 2, 0, 1, &sampling(), &mut first);
