@@ -3,6 +3,7 @@
 mod batch;
 mod error;
 pub mod genome;
+pub mod math;
 pub mod noise;
 pub mod params;
 mod registry;

@@ -9,12 +9,12 @@
 
 use std::ops::Range;
 
+use illume_core::math::{fraction, sin_cos_turns};
 use illume_core::{
     Axis, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params,
     simd_dispatch,
 };
 
-use crate::math::{fraction, sin_cos_turns};
 use crate::transpose::transpose;
 
 params! {

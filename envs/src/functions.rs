@@ -7,11 +7,10 @@
 
 use std::ops::Range;
 
+use illume_core::math::cos_turns;
 use illume_core::{
     Axis, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, simd_dispatch,
 };
-
-use crate::math::cos_turns;
 
 params! {
     /// Parameters of `sphere` and `rastrigin`.

@@ -3,7 +3,6 @@
 mod arm;
 mod functions;
 mod hard_maze;
-mod math;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 mod policy;

@@ -4,9 +4,8 @@
 //! flax, and of [`illume_core::Init::Network`]). Nothing is copied or packed: the kernel runs over outputs, so that a row of
 //! weights is read as it lies.
 
+use illume_core::math::tanh_in_place;
 use illume_core::{Activation, Init, Network, Result, Weights, params, simd_dispatch, toml};
-
-use crate::math::tanh_in_place;
 
 params! {
     /// The `[policy]` table.
@@ -304,7 +303,7 @@ mod tests {
             let act = |v: f32| match (relu, exact) {
                 (true, _) => v.max(0.0),
                 (_, true) => v.tanh(),
-                _ => crate::math::tanh(v),
+                _ => illume_core::math::tanh(v),
             };
             x = (0..fan_out).map(|j| act(sum(j))).collect();
             at += (fan_in + 1) * fan_out;

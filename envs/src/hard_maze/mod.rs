@@ -5,9 +5,9 @@
 //! walls. It senses a bias, six rangefinders and the quarter in which the goal lies. Only the place where it ends counts.
 //! Lengths are in map units, angles in degrees, y points down on the usual pictures.
 
+use illume_core::math::{fraction, sin_cos_turns};
 use illume_core::{Axis, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, simd_dispatch};
 
-use crate::math::{fraction, sin_cos_turns};
 use crate::policy::{Mlp, PolicyParams};
 use crate::rollout::{End, Env, RolloutWorker, Step};
 

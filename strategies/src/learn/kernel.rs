@@ -10,10 +10,11 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::__m512;
 
+use illume_core::math::tanh_in_place;
+
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Pair;
 use super::lanes::{LANES, Lanes, Level, Plain};
-use super::net::tanh;
 use super::packed::{Act, Layer, PANEL, STRIP, Slot};
 
 /// Adds `n` products to each sum: `acc[r][c] += a[r * a_row + k * a_next] * b[k * b_next + 16 c..]`.
@@ -192,7 +193,7 @@ unsafe fn forward_body<V: Lanes, const R: usize, const C: usize>(job: Forward) {
     if job.act == Act::Tanh {
         for strip in job.tape.chunks_exact_mut(job.strip) {
             for row in strip[job.to.at..].chunks_mut(job.to.ld).take(STRIP) {
-                row[..layer.columns()].iter_mut().for_each(|x| *x = tanh(*x));
+                tanh_in_place(&mut row[..layer.columns()]);
             }
         }
     }

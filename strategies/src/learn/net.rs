@@ -81,29 +81,6 @@ pub fn forward(net: &Net, params: &[f32], inputs: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Hyperbolic tangent, within 1.5e-7, of correctly rounded operations only (as the one through which policies act).
-#[inline(always)]
-pub(crate) fn tanh(x: f32) -> f32 {
-    /// Adding and subtracting it rounds a number below 2^22 to the nearest integer, ties to even.
-    const ROUND: f32 = 12_582_912.0;
-    let a = x.abs();
-    // Not `min`, which would swallow NaN.
-    let y = if a > 10.0 { 20.0 } else { a + a };
-    let k = y.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let n = k - ROUND;
-    let r = n.mul_add(-355.0 / 512.0, y);
-    let r = n.mul_add(2.121_944_4e-4, r);
-    let mut p = 1.394_674_8e-3_f32;
-    p = p.mul_add(r, 8.366_755e-3);
-    p = p.mul_add(r, 4.166_627_7e-2);
-    p = p.mul_add(r, 1.666_654_2e-1);
-    p = p.mul_add(r, 0.5);
-    let q = (p * r).mul_add(r, r);
-    let power = f32::from_bits((k.to_bits() << 23).wrapping_add(0x3f80_0000));
-    let m = power.mul_add(q, power - 1.0);
-    (m / (m + 2.0)).copysign(x)
-}
-
 /// For a fixed condition `[k]`, the same network without its last k inputs: what their weights make of the condition goes into
 /// the first layer's bias. Returns its flat parameters; `layers[0]` is less by k.
 pub fn fold_condition(net: &Net, params: &[f32], condition: &[f32]) -> Vec<f32> {
