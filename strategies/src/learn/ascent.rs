@@ -9,9 +9,10 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+use super::adam::Adam;
+use super::buffer::Buffer;
 use super::climb::Climb;
-use super::kernel::Adam;
-use super::lanes::{Buffer, Level};
+use super::level::Level;
 use super::packed::{Plan, STRIP};
 use super::trained::{Pass, Trained, gather, strips};
 use super::{Ascent, Net, Td3Config, fold_condition};

@@ -1,7 +1,7 @@
 //! The way of a gradient from a critic's output through the action into a policy.
 
+use super::buffer::Buffer;
 use super::kernel::{Backward, Turn, backward, turn};
-use super::lanes::Buffer;
 use super::packed::{Act, Layer, Plan, STRIP, Slot, Slots};
 use super::trained::Path;
 

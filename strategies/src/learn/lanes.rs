@@ -12,40 +12,6 @@ pub(crate) const LANES: usize = 16;
 /// through the subnormal numbers, which slow processors down a hundredfold.
 const TINY: f32 = 1e-30;
 
-/// The instructions that kernels are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
-    Base,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Level {
-    /// All that this processor has, worst first.
-    pub fn available() -> Vec<Level> {
-        let mut levels = vec![Level::Base];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                levels.push(Level::Avx2);
-            }
-            if is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512bw")
-            {
-                levels.push(Level::Avx512);
-            }
-        }
-        levels
-    }
-
-    pub fn best() -> Level {
-        Level::available().pop().unwrap_or(Level::Base)
-    }
-}
-
 /// A vector of [`LANES`] numbers.
 ///
 /// # Safety
@@ -390,34 +356,5 @@ impl Lanes for Plain {
             }
         }
         x[0]
-    }
-}
-
-/// Numbers that begin at the start of a cache line, so that no vector straddles two; whole lines, zeros at first.
-#[derive(Clone, Default)]
-pub(crate) struct Buffer(Vec<Line>);
-
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; LANES]);
-
-impl Buffer {
-    pub fn new(len: usize) -> Buffer {
-        Buffer(vec![Line([0.0; LANES]); len.div_ceil(LANES)])
-    }
-}
-
-impl std::ops::Deref for Buffer {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
-        // SAFETY: lines are arrays of numbers without padding.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
-    }
-}
-
-impl std::ops::DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
     }
 }

@@ -6,10 +6,14 @@
 //! `[outputs]`, which is the order of genomes. [`Native`] learns on the processor with kernels of its own, `Torch` (feature
 //! `torch`) on CUDA.
 
+mod adam;
 mod ascent;
+mod buffer;
 mod climb;
+mod head;
 mod kernel;
 mod lanes;
+mod level;
 mod native;
 mod net;
 mod packed;
@@ -20,8 +24,6 @@ mod trained;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod twin;
 
 pub use native::Native;
 pub use net::{Net, Output, fold_condition, forward};

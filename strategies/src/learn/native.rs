@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use illume_core::Result;
 
+use super::adam::Adam;
 use super::ascent;
+use super::buffer::Buffer;
 use super::climb::Climb;
-use super::kernel::Adam;
-use super::lanes::{Buffer, Level};
+use super::level::Level;
 use super::packed::{Plan, STRIP, Slot, Slots};
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
 use super::{Ascent, Learner, Losses, Minibatches, Networks, Td3Config};

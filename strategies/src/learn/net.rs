@@ -3,7 +3,8 @@
 use illume_core::{Activation, Init, Stream, Weights};
 use rayon::prelude::*;
 
-use super::lanes::{Buffer, Level};
+use super::buffer::Buffer;
+use super::level::Level;
 use super::packed::{Plan, STRIP, Slots};
 use super::trained::{Path, gather};
 

@@ -10,7 +10,8 @@ use std::ops::Range;
 use illume_core::Activation;
 
 use super::kernel::{Turn, turn};
-use super::lanes::{LANES, Level};
+use super::lanes::LANES;
+use super::level::Level;
 use super::trained::by_strips;
 use super::{Net, Output};
 
@@ -298,5 +299,16 @@ impl Plan {
             // A last panel of half the width stays with its neighbour.
             by_strips(&mut turned[self.turned_range(l)], strip, threads, &make);
         }
+    }
+}
+
+/// Stops the program if rows of so many numbers in these slots are not inside their strip, or strips not inside the tape.
+pub(crate) fn within(tape: &[f32], strip: usize, slots: &[(Slot, usize)]) {
+    assert!(tape.len().is_multiple_of(strip), "a tape is made of whole strips");
+    for (slot, width) in slots {
+        assert!(
+            *width <= slot.ld && slot.at + STRIP * slot.ld <= strip,
+            "{slot:?} of {width} in {strip}"
+        );
     }
 }

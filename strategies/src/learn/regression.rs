@@ -1,8 +1,9 @@
 //! Regression by minibatches: behaviour cloning.
 
 use super::Net;
-use super::kernel::Adam;
-use super::lanes::{Buffer, Level};
+use super::adam::Adam;
+use super::buffer::Buffer;
+use super::level::Level;
 use super::packed::{Act, STRIP, Slot, Slots};
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
 

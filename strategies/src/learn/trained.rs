@@ -1,11 +1,11 @@
 //! A network with Adam's moments, and its passes over a tape.
 
 use super::Net;
-use super::kernel::{
-    Adam, Backward, Forward, Head, HeadUpdate, Update, backward, forward, head_backward, head_forward, head_update,
-    soften, update,
-};
-use super::lanes::{Buffer, Level};
+use super::adam::{Adam, Gradient, Learned, soften};
+use super::buffer::Buffer;
+use super::head::{Head, head_backward, head_forward, head_update};
+use super::kernel::{Backward, Forward, Update, backward, forward, update};
+use super::level::Level;
 use super::packed::{Act, Piece, Plan, STRIP, Slot, Slots};
 
 /// Which slots of a strip a network's passes use.
@@ -135,11 +135,9 @@ pub(crate) struct Trained {
 }
 
 /// Consecutive pieces of a network on their way to an update.
-pub(crate) struct Work<'a> {
+struct Work<'a> {
     pieces: &'a [Piece],
-    params: &'a mut [f32],
-    first: &'a mut [f32],
-    second: &'a mut [f32],
+    learned: Learned<'a>,
     /// The same pieces of the target, which goes this share of the way.
     target: Option<(&'a mut [f32], f32)>,
 }
@@ -151,33 +149,23 @@ impl Work<'_> {
         if self.pieces.len() <= 2 {
             return Err(self);
         }
-        let middle = start + self.params.len() / 2;
+        let middle = start + self.learned.params.len() / 2;
         let cut = self
             .pieces
             .partition_point(|p| p.at < middle)
             .clamp(1, self.pieces.len() - 2);
         let at = self.pieces[cut].at - start;
-        let (p0, p1) = self.params.split_at_mut(at);
-        let (m0, m1) = self.first.split_at_mut(at);
-        let (v0, v1) = self.second.split_at_mut(at);
-        let (target0, target1) = match self.target {
-            Some((target, tau)) => {
-                let (a, b) = target.split_at_mut(at);
-                (Some((a, tau)), Some((b, tau)))
-            }
-            None => (None, None),
-        };
-        let pieces = self.pieces;
-        let part = |pieces, params, first, second, target| Work {
+        let (first, second) = self.learned.split_at(at);
+        let targets = self.target.map(|(target, tau)| (target.split_at_mut(at), tau));
+        let (target0, target1) = targets.map(|((a, b), tau)| ((a, tau), (b, tau))).unzip();
+        let part = |pieces, learned, target| Work {
             pieces,
-            params,
-            first,
-            second,
+            learned,
             target,
         };
         Ok((
-            part(&pieces[..=cut], p0, m0, v0, target0),
-            part(&pieces[cut..], p1, m1, v1, target1),
+            part(&self.pieces[..=cut], first, target0),
+            part(&self.pieces[cut..], second, target1),
         ))
     }
 }
@@ -226,9 +214,11 @@ impl Trained {
         let plan = &self.plan;
         let work = Work {
             pieces: &plan.pieces,
-            params: &mut self.params[..plan.len()],
-            first: &mut self.first[..plan.len()],
-            second: &mut self.second[..plan.len()],
+            learned: Learned {
+                params: &mut self.params[..plan.len()],
+                first: &mut self.first[..plan.len()],
+                second: &mut self.second[..plan.len()],
+            },
             target,
         };
         spread(plan, work, pass, threads);
@@ -263,44 +253,37 @@ fn update_pieces(plan: &Plan, mut work: Work, pass: &Pass) {
     for pair in work.pieces.windows(2) {
         let piece = pair[0];
         let range = piece.at - start..pair[1].at - start;
-        let [params, first, second] =
-            [&mut work.params, &mut work.first, &mut work.second].map(|x| &mut x[range.clone()]);
+        let learned = work.learned.part(range.clone());
         let &Pass { tape, rows, path, adam } = pass;
-        let (strip, from) = (path.strip, path.values[piece.layer]);
-        if let Some(&layer) = plan.layers.get(piece.layer) {
-            let delta = path.deltas[piece.layer];
-            let panel = piece.panel;
+        let layer = plan.layers.get(piece.layer);
+        let gradient = Gradient {
+            tape,
+            strip: path.strip,
+            rows,
+            from: path.values[piece.layer],
+            delta: if layer.is_some() {
+                path.deltas[piece.layer]
+            } else {
+                path.number
+            },
+            adam,
+        };
+        if let Some(&layer) = layer {
             let job = Update {
                 layer,
-                panel,
-                params,
-                first,
-                second,
-                tape,
-                strip,
-                rows,
-                from,
-                delta,
-                adam,
+                panel: piece.panel,
+                learned,
+                gradient,
             };
             update(plan.level, job);
         } else {
-            let delta = path.number;
-            let job = HeadUpdate {
-                params,
-                first,
-                second,
-                tape,
-                strip,
-                rows,
-                from,
-                delta,
-                adam,
-            };
-            head_update(plan.level, job);
+            head_update(plan.level, (learned, gradient));
         }
         if let Some((target, tau)) = &mut work.target {
-            soften(plan.level, (&work.params[range.clone()], &mut target[range], *tau));
+            soften(
+                plan.level,
+                (&work.learned.params[range.clone()], &mut target[range], *tau),
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use illume_core::{Activation, Purpose, Stream};
 
-use super::{Ascent, Minibatches, Net, Networks, Output, Td3Config};
+use super::super::{Ascent, Minibatches, Net, Networks, Output, Td3Config};
 
 /// Outputs of one row.
 pub fn outputs(net: &Net, params: &[f64], input: &[f64]) -> Vec<f64> {
