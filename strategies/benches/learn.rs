@@ -1,12 +1,13 @@
 //! One iteration's learning of DCRL- and PGA-MAP-Elites on Ant: TD3 and policy-gradient variation with the `native` learner,
-//! beside what the machine's multiply-adds and a plain matrix product of the critic's size can do.
+//! beside what the machine's multiply-adds and the passes over one layer of the critic's size can do.
 //!
-//! `cargo bench -p illume-strategies --bench learn`
+//! `cargo bench -p illume-strategies --bench learn`; behind `--`, part of a row's name selects rows, and a number the threads.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use illume_core::{Activation, Purpose, Stream};
+use illume_strategies::learn::measure::Product;
 use illume_strategies::learn::{Ascent, Learner, Minibatches, Native, Net, Networks, Output, Td3Config};
 
 const CRITIC_STEPS: usize = 3000;
@@ -16,56 +17,110 @@ const POLICIES: usize = 64;
 /// Independent sums that keep the multiply-adders busy.
 const CHAINS: usize = 10;
 
+/// Multiply-adds of each sum.
+const ROUNDS: usize = 20_000_000;
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let (wanted, counts): (Vec<String>, Vec<String>) = arguments.into_iter().partition(|a| a.parse::<usize>().is_err());
+    let mut counts: Vec<usize> = counts.iter().filter_map(|a| a.parse().ok()).collect();
+    if counts.is_empty() {
+        counts = (1..=std::thread::available_parallelism().map_or(1, usize::from).min(2)).collect();
+    }
     println!("| work | threads | seconds, median of n | GFLOP/s | of the multiply-adds' rate |");
     println!("| --- | --- | --- | --- | --- |");
-    let most = std::thread::available_parallelism().map_or(1, usize::from);
-    for threads in if most > 1 { vec![1, 2] } else { vec![1] } {
+    for threads in counts {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
             .expect("threads can be made");
         pool.install(|| {
-            let peak = median(3, || multiply_adds(threads));
-            line("multiply-adds in registers", threads, 3, 0.0, peak, peak);
-            let repeats = if threads == 1 { 1 } else { 3 };
-            let dcrl = config(2, vec![128, 128]);
-            train("train, conditioned", &dcrl, threads, repeats, peak);
-            improve("improve, conditioned", &dcrl, POLICIES, threads, repeats, peak);
-            let pga = config(0, vec![128, 128]);
-            train("train, PGA", &pga, threads, 1, peak);
-            improve("improve, PGA", &pga, 2 * POLICIES, threads, 1, peak);
+            let mut table = Table::new(&wanted, threads);
+            let once = if threads == 1 { 1 } else { 3 };
+            if threads == 1 {
+                products(&mut table);
+            }
+            let dcrl = config(2);
+            train("train, conditioned", &dcrl, once, &mut table);
+            improve("improve, conditioned", &dcrl, POLICIES, once, &mut table);
+            let pga = config(0);
+            train("train, PGA", &pga, 1, &mut table);
+            improve("improve, PGA", &pga, 2 * POLICIES, 1, &mut table);
         });
     }
 }
 
-fn line(work: &str, threads: usize, n: usize, seconds: f64, rate: f64, peak: f64) {
-    println!(
-        "| {work} | {threads} | {seconds:.3} ({n}) | {:.1} | {:.0} % |",
-        rate / 1e9,
-        100.0 * rate / peak
-    );
+/// Prints rows as they come.
+struct Table<'a> {
+    wanted: &'a [String],
+    threads: usize,
+    /// Floating-point operations a second of multiply-adds in registers.
+    peak: f64,
 }
 
-fn median(n: usize, mut f: impl FnMut() -> f64) -> f64 {
-    let mut values: Vec<f64> = (0..n).map(|_| f()).collect();
-    values.sort_by(f64::total_cmp);
-    values[n / 2]
+impl Table<'_> {
+    fn new(wanted: &[String], threads: usize) -> Table<'_> {
+        let peak = f64::NAN;
+        let mut table = Table { wanted, threads, peak };
+        let operations = (2 * CHAINS * 16 * ROUNDS * threads) as f64;
+        let time = table.row("multiply-adds in registers", 5, operations, multiply_adds);
+        table.peak = operations / time;
+        table
+    }
+
+    fn wants(&self, work: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|part| work.contains(part.as_str()))
+    }
+
+    /// Times `f` so often and prints a row about its operations; returns the median.
+    fn row(&self, work: &str, repeats: usize, operations: f64, mut f: impl FnMut()) -> f64 {
+        let mut times: Vec<f64> = (0..repeats)
+            .map(|_| {
+                let start = Instant::now();
+                f();
+                start.elapsed().as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let time = times[repeats / 2];
+        let rate = operations / time;
+        // The first row is the measure itself.
+        let peak = if self.peak.is_nan() { rate } else { self.peak };
+        println!(
+            "| {work} | {} | {time:.4} ({repeats}) | {:.1} | {:.0} % |",
+            self.threads,
+            rate / 1e9,
+            100.0 * rate / peak
+        );
+        time
+    }
 }
 
-fn seconds(f: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    f();
-    start.elapsed().as_secs_f64()
+/// The passes over the critic's middle layer, many times each.
+fn products(table: &mut Table) {
+    const TIMES: usize = 1000;
+    const UNITS: usize = 256;
+    const ROWS: usize = 100;
+    let operations = (TIMES * 2 * ROWS * UNITS * UNITS) as f64;
+    let mut product = Product::new(ROWS, UNITS);
+    let mut pass = |name: &str, f: fn(&mut Product)| {
+        let name = format!("product 100x256x256, {name}, 1000 times");
+        if table.wants(&name) {
+            table.row(&name, 5, operations, || (0..TIMES).for_each(|_| f(&mut product)));
+        }
+    };
+    pass("forward", Product::forward);
+    pass("backward", Product::backward);
+    pass("gradient and Adam", Product::update);
 }
 
 /// Ant's sizes.
-fn config(condition: usize, actor_hidden: Vec<usize>) -> Td3Config {
+fn config(condition: usize) -> Td3Config {
     Td3Config {
         observation: 29,
         action: 8,
         condition,
-        actor_hidden,
+        actor_hidden: vec![128, 128],
         actor_activation: Activation::Relu,
         critic_hidden: vec![256, 256],
         minibatch: 100,
@@ -92,7 +147,10 @@ fn climb(policy: &Net, critic: &Net, action: usize) -> f64 {
     2.0 * weights(policy) + inner(policy) + weights(critic) + back
 }
 
-fn train(work: &str, config: &Td3Config, threads: usize, repeats: usize, peak: f64) {
+fn train(work: &str, config: &Td3Config, repeats: usize, table: &mut Table) {
+    if !table.wants(work) {
+        return;
+    }
     let rows = CRITIC_STEPS * config.minibatch;
     let normals = |index, len| {
         let mut out = vec![0.0; len];
@@ -113,18 +171,18 @@ fn train(work: &str, config: &Td3Config, threads: usize, repeats: usize, peak: f
         noise: normals(5, rows * config.action).iter().map(|a| 0.2 * a).collect(),
     };
     let mut learner = Native::new(config, &Networks::new(config, 1));
-    let time = median(repeats, || {
-        seconds(|| {
-            black_box(learner.train(&batches).expect("the processor does not fail"));
-        })
-    });
     let (actor, critic) = (config.actor(), config.critic());
     let critic_step = weights(&actor) + 6.0 * weights(&critic) + 2.0 * inner(&critic);
     let row = critic_step + climb(&actor, &critic, config.action) / config.delay as f64;
-    line(work, threads, repeats, time, 2.0 * row * rows as f64 / time, peak);
+    table.row(work, repeats, 2.0 * row * rows as f64, || {
+        black_box(learner.train(&batches).expect("the processor does not fail"));
+    });
 }
 
-fn improve(work: &str, config: &Td3Config, policies: usize, threads: usize, repeats: usize, peak: f64) {
+fn improve(work: &str, config: &Td3Config, policies: usize, repeats: usize, table: &mut Table) {
+    if !table.wants(work) {
+        return;
+    }
     let ascent = Ascent {
         policy: Net {
             layers: vec![config.observation, 128, 128, config.action],
@@ -144,26 +202,20 @@ fn improve(work: &str, config: &Td3Config, policies: usize, threads: usize, repe
     let conditions = vec![0.5; policies * config.condition];
     let mut states = vec![0.0; ASCENT_STEPS * config.minibatch * config.observation];
     Stream::new(1, Purpose::Variation, 0, 9).normals(0, &mut states);
-    let time = median(repeats, || {
-        let mut genes = genes.clone();
-        seconds(|| {
-            let result = learner.improve(&ascent, &networks.critics[0], &mut genes, &conditions, &states);
-            result.expect("the processor does not fail");
-            black_box(&genes);
-        })
-    });
     let row = climb(&ascent.policy, &config.critic(), config.action);
     let rows = (policies * ASCENT_STEPS * config.minibatch) as f64;
-    line(work, threads, repeats, time, 2.0 * row * rows / time, peak);
+    let mut climbed = genes.clone();
+    table.row(work, repeats, 2.0 * row * rows, || {
+        climbed.copy_from_slice(&genes);
+        let result = learner.improve(&ascent, &networks.critics[0], &mut climbed, &conditions, &states);
+        result.expect("the processor does not fail");
+        black_box(&climbed);
+    });
 }
 
-/// Multiply-adds a second, times two, on so many threads at once.
-fn multiply_adds(threads: usize) -> f64 {
-    const ROUNDS: usize = 20_000_000;
-    let time = seconds(|| {
-        rayon::broadcast(|_| black_box(spin(black_box(ROUNDS), black_box(0.5))));
-    });
-    (2 * CHAINS * 16 * ROUNDS * threads) as f64 / time
+/// On all threads at once.
+fn multiply_adds() {
+    rayon::broadcast(|_| black_box(spin(black_box(ROUNDS), black_box(0.5))));
 }
 
 #[cfg(target_arch = "x86_64")]

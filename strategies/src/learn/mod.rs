@@ -14,6 +14,8 @@ mod head;
 mod kernel;
 mod lanes;
 mod level;
+#[doc(hidden)]
+pub mod measure;
 mod native;
 mod net;
 mod packed;
