@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::exchange::gather_episodes;
 use super::learning::{Learning, Published, Settings};
+use super::stock::{ACTOR, CLIMBER, HISTORY, ISO_LINE, OPERATORS, Row, scale};
 use crate::learn::{Learner, Net, Networks, fold_condition};
 use crate::map_elites::{draw_initial, prepare, select};
 use crate::variation;
@@ -37,11 +38,6 @@ pub struct Plan {
     pub settings: Settings,
 }
 
-/// Numbers of the operators; 0 are random policies.
-const ISO_LINE: i32 = 1;
-const CLIMBER: i32 = 2;
-const ACTOR: i32 = 3;
-
 /// The strategy that a [`Plan`] describes.
 pub struct Gradients {
     plan: Plan,
@@ -61,23 +57,6 @@ pub struct Gradients {
     row: Row,
     generation_began: Instant,
     climb_seconds: f64,
-}
-
-/// Values of the history columns.
-#[derive(Debug, Clone, Copy, Default)]
-struct Row {
-    kept: [f64; 4],
-    /// Mean fitness of those that iso+line-dd, climbing and the actor made.
-    fitness: [f64; 3],
-    /// Mean distance of achieved to requested descriptors of those that climbed and of the actor.
-    distance: [f64; 2],
-    critic_loss: f64,
-    actor_loss: f64,
-    transitions: f64,
-    learn_seconds: f64,
-    climb_seconds: f64,
-    exchange_seconds: f64,
-    serial_share: f64,
 }
 
 impl Gradients {
@@ -106,9 +85,7 @@ impl Gradients {
         }
         let spec = StrategySpec {
             name: plan.name.into(),
-            operators: ["random", "iso_line", "policy_gradient", "actor"]
-                .map(String::from)
-                .to_vec(),
+            operators: OPERATORS.map(String::from).to_vec(),
             history: HISTORY.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
             lineage: false,
             facts,
@@ -312,126 +289,13 @@ impl Gradients {
             })
         })
     }
-
-    /// What became of the candidates of each operator: how many are elites, how fit they are, how far from what was asked for.
-    fn take_stock(&mut self, told: &Told<'_>) -> Result<()> {
-        let operators = told.rows.get::<i32>("operator")?;
-        if !self.rolling {
-            self.row.kept = [0.0; 4];
-            for &row in told.report.map_or(&[][..], |r| &r.kept) {
-                self.row.kept[operators[row as usize] as usize] += 1.0;
-            }
-        }
-        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
-        let (descriptors, k) = (told.rows.get::<f64>("descriptor")?, self.condition());
-        let (axes, requested) = (&self.axes, &self.requested);
-        let of = |operator: i32| {
-            let ok = move |row: &usize| operators[*row] == operator && status[*row] == Status::Ok as u8;
-            (0..operators.len()).filter(ok)
-        };
-        let mean = |sum: f64, operator: i32| sum / of(operator).count() as f64;
-        let fit = |operator: i32| mean(of(operator).map(|row| fitness[row]).sum(), operator);
-        let far = |operator: i32| {
-            let mut achieved = vec![0.0; k];
-            let mut distance = |row: usize| {
-                scale(axes, &descriptors[row * k..(row + 1) * k], &mut achieved);
-                let asked = &requested[row * k..(row + 1) * k];
-                let squares = achieved.iter().zip(asked).map(|(a, b)| f64::from(a - b).powi(2));
-                squares.sum::<f64>().sqrt()
-            };
-            let sum = of(operator).map(&mut distance).sum();
-            if k > 0 { mean(sum, operator) } else { f64::NAN }
-        };
-        if self.rolling {
-            (self.row.fitness[2], self.row.distance[1]) = (fit(ACTOR), far(ACTOR));
-        } else {
-            self.row.fitness = [ISO_LINE, CLIMBER, ACTOR].map(fit);
-            self.row.distance = [CLIMBER, ACTOR].map(far);
-        }
-        Ok(())
-    }
 }
 
 const DESCRIPTORS: u64 = 1;
 
-/// History columns; those that end in `_seconds` or `_share` are measured, not computed.
-const HISTORY: [(&str, &str, &str); 16] = [
-    (
-        "kept_random",
-        "",
-        "random policies of this generation that became elites",
-    ),
-    (
-        "kept_iso_line",
-        "",
-        "children by iso+line-dd of this generation that became elites",
-    ),
-    (
-        "kept_policy_gradient",
-        "",
-        "policies that climbed the critic in this generation and became elites",
-    ),
-    (
-        "kept_actor",
-        "",
-        "copies of the actor of this generation that became elites",
-    ),
-    (
-        "fitness_iso_line",
-        "",
-        "mean fitness of this generation's children by iso+line-dd",
-    ),
-    (
-        "fitness_policy_gradient",
-        "",
-        "mean fitness of this generation's policies that climbed",
-    ),
-    (
-        "fitness_actor",
-        "",
-        "mean fitness of this generation's copies or episodes of the actor",
-    ),
-    (
-        "distance_policy_gradient",
-        "",
-        "mean distance of a climbed policy's descriptor to its parent's, on the scale [-1, 1]",
-    ),
-    (
-        "distance_actor",
-        "",
-        "mean distance of the descriptor that the actor achieves to the one asked for, on the scale [-1, 1]",
-    ),
-    (
-        "critic_loss",
-        "",
-        "mean over critic steps of both critics' mean squared errors, summed",
-    ),
-    ("actor_loss", "", "mean over actor steps of minus the critic's value"),
-    ("transitions", "", "transitions in the replay buffer"),
-    ("learn_seconds", "s", "training of critics and actor, on rank 0 alone"),
-    (
-        "climb_seconds",
-        "s",
-        "policies climbing the critic, on rank 0's threads",
-    ),
-    ("exchange_seconds", "s", "episodes to the learner and networks back"),
-    (
-        "serial_share",
-        "",
-        "share of the generation's time in which rank 0 alone worked",
-    ),
-];
-
 /// Whether `row` is one of `n` that are spread evenly over `total`.
 fn spread(row: usize, n: usize, total: usize) -> bool {
     (row + 1) * n / total > row * n / total
-}
-
-/// Descriptors on the scale [-1, 1] between the task's bounds.
-pub fn scale(axes: &[Axis], descriptor: &[f64], out: &mut [f32]) {
-    for ((axis, d), out) in axes.iter().zip(descriptor).zip(out) {
-        *out = ((2.0 * d - axis.lower - axis.upper) / (axis.upper - axis.lower)) as f32;
-    }
 }
 
 /// The network that a conditioned one becomes when its `k` conditions are fixed.
@@ -481,7 +345,8 @@ impl Strategy for Gradients {
         let began = Instant::now();
         self.learning.join()?;
         let waited = began.elapsed().as_secs_f64();
-        self.take_stock(told)?;
+        let (k, rolling) = (self.condition(), self.rolling);
+        self.row.take(told, &self.axes, &self.requested, k, rolling)?;
         self.absorb(context, told)?;
         self.row.exchange_seconds += began.elapsed().as_secs_f64() - waited;
         if !self.rolling && self.plan.rollouts > 0 && !self.first {
@@ -508,20 +373,14 @@ impl Strategy for Gradients {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        let r = &self.row;
-        row.extend(r.kept);
-        row.extend(r.fitness);
-        row.extend(r.distance);
-        row.extend([r.critic_loss, r.actor_loss, r.transitions]);
-        row.extend([r.learn_seconds, r.climb_seconds, r.exchange_seconds, r.serial_share]);
+        row.extend(self.row.history());
     }
 
     fn save(&self, _context: &Context<'_>) -> Result<State> {
         let mut state = State::default();
         self.learning.save(&mut state)?;
         let mut operators = Batch::new();
-        let r = &self.row;
-        let values = [&r.kept[..], &r.fitness, &r.distance].concat();
+        let values = self.row.computed();
         operators.push(
             "values",
             1,
@@ -540,9 +399,7 @@ impl Strategy for Gradients {
         self.learning.load(context, state)?;
         let values = state.table("operators")?.get::<f64>("values")?;
         self.row = Row::default();
-        let r = &mut self.row;
-        let parts = r.kept.iter_mut().chain(&mut r.fitness).chain(&mut r.distance);
-        parts.zip(values).for_each(|(to, from)| *to = *from);
+        self.row.restore(values);
         let (losses, _) = self.learning.last();
         self.row.critic_loss = losses.critic;
         self.row.actor_loss = losses.actor;
@@ -581,5 +438,43 @@ impl Gradients {
             vec![relu],
         );
         solution
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_has_its_share_of_each_kind() {
+        for (total, n) in [(256, 64), (192, 64), (256, 1), (7, 7), (5, 0), (10, 3)] {
+            let chosen: Vec<usize> = (0..total).filter(|row| spread(*row, n, total)).collect();
+            assert_eq!(chosen.len(), n, "{n} of {total}");
+            for size in 1..=4.min(total) {
+                for rank in 0..size {
+                    let block = illume_core::block(total, rank, size);
+                    let share = block.len() as f64 * n as f64 / total as f64;
+                    let here = chosen.iter().filter(|row| block.contains(row)).count();
+                    assert!(
+                        (here as f64 - share).abs() <= 1.0,
+                        "{n} of {total}, rank {rank} of {size}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_become_plus_and_minus_one() {
+        let axes = [Axis::new("x", "m", -30.0, 30.0), Axis::new("foot", "", 0.0, 1.0)];
+        let mut out = [0.0; 2];
+        for (d, scaled) in [
+            ([-30.0, 0.0], [-1.0, -1.0]),
+            ([15.0, 1.0], [0.5, 1.0]),
+            ([0.0, 0.5], [0.0, 0.0]),
+        ] {
+            scale(&axes, &d, &mut out);
+            assert_eq!(out, scaled);
+        }
     }
 }

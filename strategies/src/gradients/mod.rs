@@ -6,6 +6,7 @@ mod exchange;
 mod learning;
 mod params;
 mod replay;
+mod stock;
 
 pub(crate) use emitter::Gradients;
 pub(crate) use params::{Common, gradient_params};
