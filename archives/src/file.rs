@@ -10,12 +10,14 @@ mod h5;
 mod read;
 mod scales;
 mod slab;
+mod table;
 mod wire;
 mod write;
 
 pub use checkpoint::{Checkpoint, read_checkpoint};
 pub use evaluation::{Evaluation, Totals, check_target, is_evaluation, open_evaluation, write_evaluation};
 pub use read::{ArchiveFile, open};
+pub use table::{Table, write_table};
 pub use write::{Contents, write};
 
 /// The format this code writes, and the newest it reads.
