@@ -19,6 +19,7 @@
 pub mod commands;
 pub mod compare;
 mod config;
+pub mod distill;
 mod evaluate;
 mod history;
 mod log;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use clap::{Args, Parser, Subcommand};
 use illume::cluster::threads::Plan;
 use illume::cluster::{self, Cluster, signals, threads};
-use illume::commands::{self, Ended, EvalOptions, Place, PlotOptions, RunOptions};
+use illume::commands::{self, DistillOptions, Ended, EvalOptions, From, Place, PlotOptions, RunOptions};
 use illume::core::Error;
 
 /// Evolutionary and quality-diversity optimization on clusters: MPI ranks, threads, HDF5 archives.
@@ -44,7 +44,7 @@ enum Command {
     },
     /// Show what an archive is and how good
     Info {
-        /// Run directory or .h5 file
+        /// Run directory, .h5 file, or folder of a policy
         path: PathBuf,
         /// Print JSON with documented fields (docs/format.md)
         #[arg(long)]
@@ -65,9 +65,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Evaluate every elite again: reproducibility, and the QD score without lucky draws
+    /// Evaluate every elite again: reproducibility, and the QD score without lucky draws; or a distilled policy
     Eval {
-        /// Run directory or .h5 file
+        /// Run directory, .h5 file, or folder of a policy
         path: PathBuf,
         /// Fresh episodes of each elite
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -75,6 +75,40 @@ enum Command {
         /// File to write: what was found, elite by elite [default: eval.h5, beside the archive]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Of a policy: the behaviour to ask it for, a number for each axis of the descriptor
+        #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
+        descriptor: Option<String>,
+        /// Print JSON with documented fields (docs/format.md)
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        threads: Threads,
+    },
+    /// Turn an archive into one policy that executes its whole range of behaviours
+    Distill {
+        /// Run directory or .h5 file
+        path: PathBuf,
+        /// Folder to write [default: `distilled` beside the archive]
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Fresh episodes by which archive and policy are compared, for each descriptor
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        episodes: u32,
+        /// Keys all randomness
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Units of each hidden layer
+        #[arg(long, default_value = "256,256", value_name = "N,N", value_parser = hidden)]
+        hidden: Hidden,
+        /// Rounds of correction on the policy's own states
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=1000))]
+        rounds: u32,
+        /// Passes over the data in each round at most, of at least 1000 minibatches each; 0 leaves the policy untrained
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+        epochs: u32,
+        /// Where the policy comes from
+        #[arg(long, value_enum, default_value_t = From::Auto)]
+        from: From,
         /// Print JSON with documented fields (docs/format.md)
         #[arg(long)]
         json: bool,
@@ -107,6 +141,18 @@ struct Threads {
 fn axes(text: &str) -> Result<[usize; 2], String> {
     let parts: Vec<usize> = text.split(',').map_while(|p| p.trim().parse().ok()).collect();
     <[usize; 2]>::try_from(parts).map_err(|_| "expected two numbers of axes, such as 0,1".into())
+}
+
+/// Units of hidden layers; a type of its own, so that one argument is the whole list.
+#[derive(Clone)]
+struct Hidden(Vec<usize>);
+
+fn hidden(text: &str) -> Result<Hidden, String> {
+    let layers: Result<Vec<usize>, _> = text.split(',').map(|p| p.trim().parse()).collect();
+    match layers {
+        Ok(layers) if layers.iter().all(|n| (1..=65_536).contains(n)) => Ok(Hidden(layers)),
+        _ => Err("expected the units of each hidden layer, from 1 to 65536, such as 256,256".into()),
+    }
 }
 
 fn version() -> &'static str {
@@ -148,6 +194,7 @@ fn main() -> ExitCode {
             path,
             episodes,
             output,
+            descriptor,
             json,
             threads,
         } => {
@@ -159,6 +206,7 @@ fn main() -> ExitCode {
                         &EvalOptions {
                             episodes: episodes as usize,
                             output: output.clone(),
+                            descriptor,
                             json,
                         },
                     )?);
@@ -166,6 +214,34 @@ fn main() -> ExitCode {
                 Ok(Ended::Finished)
             })
         }
+        Command::Distill {
+            path,
+            output,
+            episodes,
+            seed,
+            hidden,
+            rounds,
+            epochs,
+            from,
+            json,
+            threads,
+        } => with_cluster(&threads, |place| {
+            // One process distills.
+            if place.comm.rank() == 0 {
+                let options = DistillOptions {
+                    output,
+                    episodes: episodes as usize,
+                    seed,
+                    hidden: hidden.0,
+                    rounds: rounds as usize,
+                    epochs: epochs as usize,
+                    from,
+                    json,
+                };
+                print(&commands::distill(&path, &options)?);
+            }
+            Ok(Ended::Finished)
+        }),
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
         Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),
         Command::Plot {

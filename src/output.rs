@@ -141,7 +141,6 @@ impl Progress {
     }
 
     pub fn show(&mut self, s: &Shown) {
-        self.next = Instant::now() + self.every;
         let rate = (s.evaluations - self.from) as f64 / self.start.elapsed().as_secs_f64().max(1e-9);
         let text = format!(
             "generation {}  {} evaluations ({}/s)  QD score {}  coverage {:.2} %  best {}",
@@ -152,14 +151,38 @@ impl Progress {
             100.0 * s.coverage,
             significant(s.max_fitness),
         );
+        self.put(s.done, text);
+    }
+
+    /// Shows `text` if it is time to; `done` is the share that is done, 0 to 1.
+    pub fn update(&mut self, done: f64, text: &str) {
+        if self.due() {
+            self.put(done, text.into());
+        }
+    }
+
+    /// Shows `text` now, and on a terminal leaves it standing above the bar.
+    pub fn say(&mut self, done: f64, text: &str) {
         match &self.bar {
             Some(bar) => {
-                bar.set_position((s.done * TICKS as f64) as u64);
+                bar.set_position((done * TICKS as f64) as u64);
+                bar.println(text);
+            }
+            None if self.lines => self.put(done, text.into()),
+            None => {}
+        }
+    }
+
+    fn put(&mut self, done: f64, text: String) {
+        self.next = Instant::now() + self.every;
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position((done * TICKS as f64) as u64);
                 bar.set_message(text);
             }
             None => {
                 // A closed stderr (mpirun stopping) must not panic.
-                let _ = writeln!(std::io::stderr(), "{:5.1} %  {text}", 100.0 * s.done);
+                let _ = writeln!(std::io::stderr(), "{:5.1} %  {text}", 100.0 * done);
             }
         }
     }

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Archive, Error, Result, Task};
 
+use crate::policy::PolicyFile;
 use crate::{Config, registry};
+
+pub(crate) use measure::{elites, normalization};
 
 /// Written beside the archive.
 const FILE: &str = "eval.h5";
@@ -19,6 +22,8 @@ pub struct EvalOptions {
     pub episodes: usize,
     /// File to write, instead of `eval.h5` beside the archive.
     pub output: Option<PathBuf>,
+    /// The descriptor that a policy is asked for, as typed.
+    pub descriptor: Option<String>,
     pub json: bool,
 }
 
@@ -30,6 +35,27 @@ pub struct EvalOptions {
 /// # Errors
 /// No archive, an empty one, one of a task that cannot be built here, or a file that cannot be written.
 pub fn eval(path: &Path, options: &EvalOptions) -> Result<String> {
+    if PolicyFile::is_at(path) {
+        if options.output.is_some() {
+            return Err(Error::input(
+                "--output is for what the evaluation of an archive finds; that of a policy is printed",
+            ));
+        }
+        return super::eval_policy(
+            path,
+            &super::PolicyOptions {
+                episodes: options.episodes,
+                descriptor: options.descriptor.as_deref(),
+                json: options.json,
+            },
+        );
+    }
+    if options.descriptor.is_some() {
+        return Err(Error::input(format!(
+            "--descriptor is for a policy, and {} is none: expected a folder that `illume distill` wrote",
+            path.display()
+        )));
+    }
     let path = super::archive_path(path)?;
     let subject = Subject::open(&path)?;
     let target = options.output.clone().unwrap_or_else(|| path.with_file_name(FILE));
@@ -44,19 +70,21 @@ pub fn eval(path: &Path, options: &EvalOptions) -> Result<String> {
 }
 
 /// An archive with the task that it is of, and an empty archive of the same kind.
-struct Subject {
-    file: ArchiveFile,
-    config: Config,
-    task: Box<dyn Task>,
-    archive: Box<dyn Archive>,
+pub struct Subject {
+    pub file: ArchiveFile,
+    pub config: Config,
+    pub task: Box<dyn Task>,
+    pub archive: Box<dyn Archive>,
 }
 
 impl Subject {
-    fn open(path: &Path) -> Result<Subject> {
+    /// # Errors
+    /// No archive, an empty one, or one of a task that cannot be built here.
+    pub fn open(path: &Path) -> Result<Subject> {
         let file = file::open(path)?;
         if file.rows() == 0 {
             return Err(Error::input(format!(
-                "{}: the archive is empty, so there is nothing to evaluate again",
+                "{}: the archive is empty: there is no elite to evaluate again",
                 path.display()
             )));
         }

@@ -8,12 +8,16 @@ use serde_json::{Value, json};
 
 use super::eval::report;
 use crate::output::{significant, thousands};
+use crate::policy::PolicyFile;
 
 /// The text that `illume info PATH [--json]` prints.
 ///
 /// # Errors
 /// No archive there, or one that cannot be read.
 pub fn info(path: &Path, as_json: bool) -> Result<String> {
+    if PolicyFile::is_at(path) {
+        return super::info_policy(path, as_json);
+    }
     let path = super::archive_path(path)?;
     if file::is_evaluation(&path) {
         return evaluation(&path, as_json);

@@ -1,12 +1,16 @@
 //! What each subcommand of the binary does.
 
-mod eval;
+mod distill;
+pub(crate) mod eval;
+mod eval_policy;
 mod info;
 mod list;
 mod plot;
 mod run;
 
+pub use distill::{DistillOptions, From, distill};
 pub use eval::{EvalOptions, eval};
+pub use eval_policy::{PolicyOptions, eval_policy, info_policy};
 pub use info::info;
 pub use list::list;
 pub use plot::{PlotOptions, plot};

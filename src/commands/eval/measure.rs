@@ -193,7 +193,7 @@ fn replay(
 }
 
 /// Statistics by which the run normalized observations at its end.
-fn normalization(file: &ArchiveFile) -> Result<Option<Arc<Normalization>>> {
+pub(crate) fn normalization(file: &ArchiveFile) -> Result<Option<Arc<Normalization>>> {
     let Some(solution) = file.solution()? else {
         return Ok(None);
     };
@@ -215,7 +215,12 @@ fn normalization(file: &ArchiveFile) -> Result<Option<Arc<Normalization>>> {
     })))
 }
 
-fn elites(subject: &Subject, rows: Range<usize>, normalization: Option<Arc<Normalization>>) -> Result<Candidates> {
+/// Elites as candidates of one process.
+pub(crate) fn elites(
+    subject: &Subject,
+    rows: Range<usize>,
+    normalization: Option<Arc<Normalization>>,
+) -> Result<Candidates> {
     let (file, spec, n) = (&subject.file, subject.task.spec(), rows.len());
     let mut genomes = file.genomes(rows)?;
     if let Genomes::Lineage(lineages) = &mut genomes {

@@ -1,0 +1,187 @@
+//! `illume distill`: an archive becomes one policy, and a report says how much of it that keeps.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use illume_core::{Error, Result};
+use serde_json::{Value, json};
+
+use super::eval::{Subject, normalization};
+use crate::Evaluator;
+use crate::distill::{Comparison, Experts, Imitation, Schedule, Student, Training, compare, imitate, scaled};
+use crate::output::{Progress, write_atomically};
+use crate::policy::PolicyFile;
+
+/// Written beside the policy.
+const REPORT: &str = "report.json";
+const TABLE: &str = "report.h5";
+
+/// Seconds between lines of progress where there is no terminal.
+const LINE_SECONDS: f64 = 10.0;
+
+/// Where the policy comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum From {
+    /// The run's own conditioned actor if it has one, else its elites
+    Auto,
+    /// The run's own conditioned actor (dcg_me, dcrl_me)
+    Actor,
+    /// The elites, by imitation
+    Archive,
+}
+
+/// What `illume distill` was asked.
+pub struct DistillOptions {
+    pub output: Option<PathBuf>,
+    /// Fresh episodes of each elite and of the policy in its place, for the report.
+    pub episodes: usize,
+    pub seed: u64,
+    pub hidden: Vec<usize>,
+    pub rounds: usize,
+    pub epochs: usize,
+    pub from: From,
+    pub json: bool,
+}
+
+/// The text that `illume distill PATH` prints; the policy and the report are written to a folder.
+///
+/// # Errors
+/// No archive, an empty one, or one of a task without a policy; a folder that holds something else or cannot be written.
+pub fn distill(path: &Path, options: &DistillOptions) -> Result<String> {
+    let path = super::archive_path(path)?;
+    let subject = Subject::open(&path)?;
+    let actor = source(&subject, options.from)?;
+    let folder = match &options.output {
+        Some(folder) => folder.clone(),
+        None => path.with_file_name("distilled"),
+    };
+    prepare(&folder)?;
+
+    let experts = experts(&subject, options.seed)?;
+    let mut evaluator = Evaluator::new(subject.task.as_ref())?;
+    let mut progress = Progress::new(true, LINE_SECONDS, 0);
+    let (student, training) = match actor {
+        Some(actor) => (actor, None),
+        None => {
+            let how = Imitation {
+                hidden: options.hidden.clone(),
+                rounds: options.rounds,
+                schedule: Schedule {
+                    epochs: options.epochs,
+                    ..Schedule::default()
+                },
+                seed: options.seed,
+                ..Imitation::default()
+            };
+            let (student, training) = imitate(&experts, &mut evaluator, &how, &mut progress)?;
+            (student, Some(training))
+        }
+    };
+    let comparison = compare(&experts, &mut evaluator, &student, options.episodes)?;
+    let report = report(&subject, &comparison, training.as_ref(), options);
+    let notes = student
+        .file(&subject.file, provenance(&subject, &report))
+        .write(&folder)?;
+    comparison.write(&folder.join(TABLE), &subject.file)?;
+    let text = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
+    write_atomically(&folder.join(REPORT), text.as_bytes())?;
+    if options.json {
+        return Ok(text);
+    }
+    let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
+    Ok(comparison.text() + &notes + &format!("written      {}\n", folder.display()))
+}
+
+/// An archive's elites as experts.
+pub(super) fn experts(subject: &Subject, seed: u64) -> Result<Experts<'_>> {
+    Ok(Experts {
+        subject,
+        normalization: normalization(&subject.file)?,
+        conditions: scaled(&subject.file.spec.axes, subject.file.elites.get("descriptor")?),
+        seed,
+    })
+}
+
+/// The actor to take as it is, or none where elites are to be imitated.
+fn source(subject: &Subject, from: From) -> Result<Option<Student>> {
+    let (spec, shown) = (subject.task.spec(), subject.file.path().display());
+    if spec.network.is_none() {
+        return Err(Error::input(format!(
+            "{shown}: task \"{}\" acts through no network, so there is no policy to distill; hard_maze and the robots have one",
+            spec.name
+        )));
+    }
+    if spec.descriptor.is_empty() {
+        return Err(Error::input(format!(
+            "{shown}: task \"{}\" has no descriptor, so its one elite is the whole range of behaviours",
+            spec.name
+        )));
+    }
+    let actor = match from {
+        From::Archive => None,
+        From::Auto | From::Actor => Student::of_run(&subject.file, spec)?,
+    };
+    if from == From::Actor && actor.is_none() {
+        return Err(Error::input(format!(
+            "--from actor: {shown} is of strategy \"{}\", which trains no conditioned actor (dcg_me and dcrl_me do); --from archive \
+             imitates its elites",
+            subject.file.attributes.strategy
+        )));
+    }
+    Ok(actor)
+}
+
+/// Makes the folder, or takes one that is empty or holds a policy: asked before the work of hours.
+fn prepare(folder: &Path) -> Result<()> {
+    let shown = folder.display();
+    let cannot = |e: std::io::Error| Error::input(format!("cannot write the policy directory {shown}: {e}"));
+    fs::create_dir_all(folder).map_err(cannot)?;
+    let full = fs::read_dir(folder).map_err(cannot)?.next().is_some();
+    if full && !PolicyFile::is_at(folder) {
+        return Err(Error::input(format!(
+            "{shown} exists, is not empty and holds no policy: choose another folder with --output"
+        )));
+    }
+    let probe = folder.join(format!(".probe.tmp-{}", std::process::id()));
+    fs::File::create(&probe).map_err(cannot)?;
+    fs::remove_file(&probe).map_err(cannot)
+}
+
+/// The documented fields of `report.json`.
+fn report(subject: &Subject, comparison: &Comparison, training: Option<&Training>, options: &DistillOptions) -> Value {
+    let a = &subject.file.attributes;
+    let mut report = json!({
+        "software_version": env!("CARGO_PKG_VERSION"),
+        "source": subject.file.path().display().to_string(),
+        "task": a.task,
+        "strategy": a.strategy,
+        "from": if training.is_some() { "archive" } else { "actor" },
+        "seed": options.seed,
+        "training": training.map(Training::json),
+    });
+    if let (Value::Object(report), Value::Object(compared)) = (&mut report, comparison.json()) {
+        report.extend(compared);
+    }
+    report
+}
+
+/// What `policy.json` says of where the policy comes from: enough to find the archive again, and what was kept of it.
+fn provenance(subject: &Subject, report: &Value) -> Value {
+    let (a, path) = (&subject.file.attributes, subject.file.path());
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let kept = |name: &str| report[name].clone();
+    json!({
+        "archive": path.display().to_string(),
+        "strategy": a.strategy,
+        "run_seed": a.seed,
+        "generation": a.generation,
+        "evaluations": a.evaluations,
+        "from": kept("from"),
+        "seed": kept("seed"),
+        "requests": kept("requests"),
+        "episodes": kept("episodes"),
+        "qd_score_kept_percent": kept("qd_score_kept_percent"),
+        "coverage_kept_percent": kept("coverage_kept_percent"),
+        "max_fitness_kept_percent": kept("max_fitness_kept_percent"),
+    })
+}

@@ -1,0 +1,253 @@
+//! `illume eval` and `illume info` of a policy directory.
+
+use std::path::{Path, PathBuf};
+
+use illume_core::{Batch, Error, Result, Status, Task};
+use serde_json::{Value, json};
+
+use super::distill::experts;
+use super::eval::Subject;
+use crate::distill::{Student, compare, scaled};
+use crate::output::significant;
+use crate::policy::PolicyFile;
+use crate::reevaluate::fresh_seed;
+use crate::{Config, Evaluator, registry};
+
+/// What `illume eval POLICY_DIR` was asked.
+pub struct PolicyOptions<'a> {
+    pub episodes: usize,
+    /// The descriptor to ask for, as it was typed; none for all of the archive that the policy comes from.
+    pub descriptor: Option<&'a str>,
+    pub json: bool,
+}
+
+/// The text that `illume eval POLICY_DIR` prints.
+///
+/// # Errors
+/// A damaged policy, a task that cannot be built here, a descriptor that the task has not, an archive that is not found.
+pub fn eval_policy(dir: &Path, options: &PolicyOptions<'_>) -> Result<String> {
+    let policy = PolicyFile::read(dir)?;
+    let task = task(dir, &policy)?;
+    match options.descriptor {
+        Some(text) => {
+            let descriptor = parse(text, &policy)?;
+            one(&policy, task.as_ref(), &descriptor, options)
+        }
+        None => whole(dir, &policy, options),
+    }
+}
+
+/// The task that the policy is for.
+fn task(dir: &Path, policy: &PolicyFile) -> Result<Box<dyn Task>> {
+    let config = Config::parse(&policy.config, &format!("{} (its configuration)", dir.display()), &[])?;
+    let task = registry::task(&config)?;
+    let spec = task.spec();
+    let action = policy.layers.last().copied().unwrap_or(0);
+    let fits =
+        [policy.observation, action] == [spec.observation_dim, spec.action_dim] && policy.axes == spec.descriptor;
+    match fits && spec.name == policy.task {
+        true => Ok(task),
+        false => Err(Error::input(format!(
+            "{}: the policy takes {} numbers to {} for task \"{}\", and its configuration makes task \"{}\" with {} and {}",
+            dir.display(),
+            policy.observation,
+            action,
+            policy.task,
+            spec.name,
+            spec.observation_dim,
+            spec.action_dim
+        ))),
+    }
+}
+
+/// A descriptor as typed: a number for each axis, within its bounds.
+fn parse(text: &str, policy: &PolicyFile) -> Result<Vec<f64>> {
+    let names: Vec<&str> = policy.axes.iter().map(|a| a.name.as_str()).collect();
+    let numbers: Option<Vec<f64>> = text.split(',').map(|p| p.trim().parse().ok()).collect();
+    let Some(numbers) = numbers.filter(|n| n.len() == names.len()) else {
+        return Err(Error::input(format!(
+            "--descriptor {text}: expected {} (for {}), separated by commas",
+            if names.len() == 1 {
+                "one number".into()
+            } else {
+                format!("{} numbers", names.len())
+            },
+            names.join(", ")
+        )));
+    };
+    for (x, a) in numbers.iter().zip(&policy.axes) {
+        if !(a.lower..=a.upper).contains(x) {
+            return Err(Error::input(format!(
+                "--descriptor {text}: '{}' goes from {} to {}, got {x}",
+                a.name, a.lower, a.upper
+            )));
+        }
+    }
+    Ok(numbers)
+}
+
+/// Episodes for one descriptor.
+fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], options: &PolicyOptions<'_>) -> Result<String> {
+    let (k, n) = (requested.len(), options.episodes);
+    let config = Config::parse(&policy.config, "the policy's configuration", &[])?;
+    let archive = registry::archive(&config, task.spec(), false)?;
+    let conditions = scaled(&policy.axes, &requested.repeat(n));
+    let mut candidates = Student::of_file(policy).candidates(&conditions, k, 0..n);
+    for (episode, seed) in candidates.seeds.iter_mut().enumerate() {
+        *seed = fresh_seed(0, episode);
+    }
+    let (mut rows, mut unused) = (Batch::new(), Vec::new());
+    Evaluator::new(task)?.evaluate(&candidates, archive.as_ref(), &mut rows, &mut unused)?;
+    let status = rows.get::<u8>("status")?;
+    let good: Vec<usize> = (0..n).filter(|&i| status[i] == Status::Ok as u8).collect();
+    let mean = |of: &dyn Fn(usize) -> f64| good.iter().map(|&i| of(i)).sum::<f64>() / good.len() as f64;
+    let (fitness, descriptor) = (rows.get::<f64>("fitness")?, rows.get::<f64>("descriptor")?);
+    let average = mean(&|i| fitness[i]);
+    let sd = mean(&|i| (fitness[i] - average).powi(2)).sqrt();
+    let achieved: Vec<f64> = (0..k).map(|axis| mean(&|i| descriptor[i * k + axis])).collect();
+    let distance = mean(&|i| {
+        let squares = (0..k).map(|axis| (descriptor[i * k + axis] - requested[axis]).powi(2));
+        squares.sum::<f64>().sqrt()
+    });
+    let failed = n - good.len();
+    if options.json {
+        let number = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
+        let fields = json!({
+            "task": policy.task,
+            "episodes": n,
+            "failed": failed,
+            "requested_descriptor": requested,
+            "descriptor": achieved.iter().map(|x| number(*x)).collect::<Vec<_>>(),
+            "descriptor_distance": number(distance),
+            "fitness": number(average),
+            "fitness_sd": number(sd),
+        });
+        return Ok(serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n");
+    }
+    let list = |numbers: &[f64]| numbers.iter().map(|x| significant(*x)).collect::<Vec<_>>().join(", ");
+    let mut text = format!(
+        "requested    {}\nachieved     {} on average over {n} {}, distance {}\nfitness      {}, spread {}\n",
+        list(requested),
+        list(&achieved),
+        if n == 1 { "episode" } else { "episodes" },
+        significant(distance),
+        significant(average),
+        significant(sd)
+    );
+    if failed > 0 {
+        text += &format!("failed       {failed} episodes did not end well\n");
+    }
+    Ok(text)
+}
+
+/// Every filled cell of the archive that the policy comes from, beside that archive.
+fn whole(dir: &Path, policy: &PolicyFile, options: &PolicyOptions<'_>) -> Result<String> {
+    let subject = Subject::open(&origin(dir, policy)?)?;
+    let (spec, shown) = (subject.task.spec(), subject.file.path().display());
+    if spec.name != policy.task || spec.descriptor != policy.axes || spec.observation_dim != policy.observation {
+        return Err(Error::input(format!(
+            "{shown} is an archive of task \"{}\", the policy in {} is for another (\"{}\"); --descriptor asks it for one behaviour",
+            spec.name,
+            dir.display(),
+            policy.task
+        )));
+    }
+    let mut evaluator = Evaluator::new(subject.task.as_ref())?;
+    let experts = experts(&subject, 0)?;
+    let comparison = compare(&experts, &mut evaluator, &Student::of_file(policy), options.episodes)?;
+    Ok(match options.json {
+        true => serde_json::to_string_pretty(&comparison.json()).unwrap_or_default() + "\n",
+        false => comparison.text(),
+    })
+}
+
+/// The archive that the policy comes from: where it was, else in the run directory around the policy's.
+fn origin(dir: &Path, policy: &PolicyFile) -> Result<PathBuf> {
+    let named = policy.provenance["archive"].as_str().map(PathBuf::from);
+    let around = dir.join("..").join("archive.h5");
+    let found = named.iter().chain([&around]).find(|path| path.is_file());
+    found.cloned().ok_or_else(|| {
+        Error::input(format!(
+            "{}: the archive that the policy comes from{} is not there any more: say with --descriptor which behaviour to evaluate",
+            dir.display(),
+            named.map_or(String::new(), |path| format!(" ({})", path.display()))
+        ))
+    })
+}
+
+/// The text that `illume info POLICY_DIR [--json]` prints.
+///
+/// # Errors
+/// A damaged policy.
+pub fn info_policy(dir: &Path, as_json: bool) -> Result<String> {
+    let policy = PolicyFile::read(dir)?;
+    if as_json {
+        let fields = json!({
+            "task": policy.task,
+            "layers": policy.layers,
+            "activation": format!("{:?}", policy.activation).to_lowercase(),
+            "params": policy.params.len(),
+            "observation": policy.observation,
+            "normalized": policy.normalization.is_some(),
+            "descriptor": policy.axes.iter()
+                .map(|x| json!({"name": x.name, "unit": x.unit, "lower": x.lower, "upper": x.upper})).collect::<Vec<_>>(),
+            "provenance": policy.provenance,
+        });
+        return Ok(serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n");
+    }
+    let axes: Vec<String> = policy
+        .axes
+        .iter()
+        .map(|x| format!("{} [{}, {}]", x.name, x.lower, x.upper))
+        .collect();
+    let layers: Vec<String> = policy.layers.iter().map(ToString::to_string).collect();
+    let from = &policy.provenance;
+    let word = |name: &str| match &from[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".into(),
+        other => other.to_string(),
+    };
+    let percent = |name: &str| from[name].as_f64().map_or("-".into(), |x| format!("{x:.1} %"));
+    let rows = [
+        ("policy", dir.display().to_string()),
+        ("task", policy.task.clone()),
+        (
+            "network",
+            format!(
+                "{} ({:?} hidden units), observation then descriptor; {} weights",
+                layers.join(" x "),
+                policy.activation,
+                policy.params.len()
+            ),
+        ),
+        (
+            "observation",
+            format!(
+                "{} numbers, {}",
+                policy.observation,
+                if policy.normalization.is_some() {
+                    "normalized"
+                } else {
+                    "as they are"
+                }
+            ),
+        ),
+        ("descriptor", axes.join(", ")),
+        (
+            "from",
+            format!("{} of {} ({})", word("from"), word("archive"), word("strategy")),
+        ),
+        (
+            "kept",
+            format!(
+                "QD score {}, coverage {}, best fitness {} ({} descriptors, {} episodes each)",
+                percent("qd_score_kept_percent"),
+                percent("coverage_kept_percent"),
+                percent("max_fitness_kept_percent"),
+                word("requests"),
+                word("episodes")
+            ),
+        ),
+    ];
+    Ok(rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect())
+}

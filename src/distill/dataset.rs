@@ -1,0 +1,132 @@
+//! What there is to imitate: states, and what the elite in charge does there. Bounded in memory.
+
+use illume_core::{Normalization, Purpose, Stream, Trajectory};
+
+/// Rows of (observation, elite, action), and the descriptors that the elites stand for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dataset {
+    /// Numbers of an observation, of a descriptor, of an action.
+    pub dims: [usize; 3],
+    /// `[rows, observation]`, as the student sees them.
+    pub observations: Vec<f32>,
+    /// Which elite is in charge, `[rows]`.
+    pub elites: Vec<u32>,
+    /// `[rows, action]`
+    pub actions: Vec<f32>,
+}
+
+/// Share of the steps that are held out for validation.
+const HELD_OUT: f64 = 0.1;
+
+/// Below this standard deviation a number of an observation counts as constant.
+const CONSTANT: f64 = 1e-6;
+
+/// Standard deviations beyond which the student's observations are clipped.
+const CLIP: f32 = 10.0;
+
+impl Dataset {
+    pub fn new(observation: usize, descriptor: usize, action: usize) -> Dataset {
+        Dataset {
+            dims: [observation, descriptor, action],
+            ..Dataset::default()
+        }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.elites.len()
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(observation: usize, action: usize) -> usize {
+        size_of::<f32>() * (observation + action + 1)
+    }
+
+    /// Adds the state of a step, and the action that is right there.
+    pub fn push(&mut self, observation: &[f32], elite: u32, action: &[f32]) {
+        self.observations.extend_from_slice(observation);
+        self.elites.push(elite);
+        self.actions.extend_from_slice(action);
+    }
+
+    /// Inputs `[rows, observation + descriptor]` and targets `[rows, action]` of the given rows; `conditions` are the elites' descriptors
+    /// as networks see them, `[elites, descriptor]`.
+    pub fn gather(&self, rows: &[u32], conditions: &[f32], inputs: &mut Vec<f32>, targets: &mut Vec<f32>) {
+        let [o, k, a] = self.dims;
+        inputs.clear();
+        targets.clear();
+        for &row in rows {
+            let (row, elite) = (row as usize, self.elites[row as usize] as usize);
+            inputs.extend_from_slice(&self.observations[row * o..(row + 1) * o]);
+            inputs.extend_from_slice(&conditions[elite * k..(elite + 1) * k]);
+            targets.extend_from_slice(&self.actions[row * a..(row + 1) * a]);
+        }
+    }
+
+    /// Mean and standard deviation of each number of the observations; a constant one gets deviation 1.
+    pub fn statistics(&self) -> Normalization {
+        let o = self.dims[0];
+        let n = self.rows().max(1) as f64;
+        let mut mean = vec![0.0; o];
+        let mut squares = vec![0.0; o];
+        for row in self.observations.chunks_exact(o) {
+            mean.iter_mut().zip(row).for_each(|(m, x)| *m += f64::from(*x));
+        }
+        mean.iter_mut().for_each(|m| *m /= n);
+        for row in self.observations.chunks_exact(o) {
+            for ((s, m), x) in squares.iter_mut().zip(&mean).zip(row) {
+                *s += (f64::from(*x) - m).powi(2);
+            }
+        }
+        let sd = |s: &f64| Some((s / n).sqrt()).filter(|sd| *sd > CONSTANT).unwrap_or(1.0) as f32;
+        Normalization {
+            mean: mean.iter().map(|m| *m as f32).collect(),
+            sd: squares.iter().map(sd).collect(),
+            clip: CLIP,
+        }
+    }
+
+    /// Replaces observations by what a policy with this normalization sees of them.
+    pub fn normalize(&mut self, n: &Normalization) {
+        for row in self.observations.chunks_exact_mut(self.dims[0]) {
+            for ((x, mean), sd) in row.iter_mut().zip(&n.mean).zip(&n.sd) {
+                *x = ((*x - mean) / sd).clamp(-n.clip, n.clip);
+            }
+        }
+    }
+}
+
+/// Which steps of episodes are taken, and which of these are held out.
+pub struct Sampling {
+    pub seed: u64,
+    /// Addresses randomness: one for each collection.
+    pub round: u64,
+    /// Steps of an episode that are taken at most, spread evenly.
+    pub quota: usize,
+    /// Hold out whole episodes (where an elite has several that differ), not stretches of each.
+    pub whole: bool,
+}
+
+impl Sampling {
+    /// The steps to take of episode number `number`: (step, held out), rising.
+    pub fn steps(&self, number: u64, trajectory: &Trajectory) -> Vec<(usize, bool)> {
+        let steps = trajectory.steps();
+        let stream = Stream::new(self.seed, Purpose::Replay, self.round, number);
+        let draw = stream.uniform(0);
+        let held = |step: usize| match self.whole {
+            true => draw < HELD_OUT,
+            // A stretch of a tenth, somewhere.
+            false => {
+                let start = draw * (1.0 - HELD_OUT) * steps as f64;
+                (start..start + HELD_OUT * steps as f64).contains(&(step as f64))
+            }
+        };
+        let all = steps <= self.quota;
+        let count = steps.min(self.quota);
+        let pick = |j: usize| match all {
+            true => j,
+            // One from each of `quota` equal stretches.
+            false => ((j as f64 + stream.uniform(1 + j as u64)) * steps as f64 / count as f64) as usize,
+        };
+        (0..count).map(pick).map(|step| (step, held(step))).collect()
+    }
+}
