@@ -48,8 +48,8 @@ struct Critic {
 struct Lesson<'a> {
     batches: &'a Minibatches,
     steps: Range<usize>,
-    /// Hold the targets of these steps, from the start of the tape on.
-    targets: &'a Targets,
+    /// Targets of these steps.
+    wanted: &'a [f32],
     /// Steps taken before.
     before: u64,
     /// A soft update follows.
@@ -58,40 +58,26 @@ struct Lesson<'a> {
     threads: usize,
 }
 
-/// Where the targets of the coming steps are computed.
+/// The targets of the coming steps, and where they are computed; ten numbers for each strip of each step.
 struct Targets {
+    /// Of the actor's target, for all steps.
     tape: Buffer,
-    actor: Path,
-    /// The two critics' differ in where their outputs go.
-    critics: [Path; 2],
-    wanted: Slot,
+    path: Path,
+    /// What the target critics say.
+    values: [Vec<f32>; 2],
+    wanted: Vec<f32>,
 }
 
 impl Targets {
-    fn new(actor: &Plan, critic: &Plan, tape_strips: usize) -> Targets {
+    fn new(actor: &Plan, strips: usize) -> Targets {
         let mut slots = Slots::default();
-        let mut path = |plan: &Plan| {
-            let mut values: Vec<Slot> = plan.net.layers.iter().map(|&width| slots.rows(width)).collect();
-            values.truncate(plan.layers.len() + 1);
-            Path {
-                strip: 0,
-                values,
-                deltas: Vec::new(),
-                number: slots.numbers(),
-            }
-        };
-        let (mut actor, mut first) = (path(actor), path(critic));
-        let mut second = first.clone();
-        second.number = slots.numbers();
-        let wanted = slots.numbers();
-        for path in [&mut actor, &mut first, &mut second] {
-            path.strip = slots.strip();
-        }
+        let mut path = Path::in_place(actor, &mut slots);
+        path.strip = slots.strip();
         Targets {
-            tape: Buffer::new(tape_strips * slots.strip()),
-            actor,
-            critics: [first, second],
-            wanted,
+            tape: Buffer::new(strips * path.strip),
+            path,
+            values: [0; 2].map(|_| vec![0.0; strips * STRIP]),
+            wanted: vec![0.0; strips * STRIP],
         }
     }
 }
@@ -113,11 +99,50 @@ impl Critic {
         }
     }
 
+    /// What the target says of the next states of the steps `steps`, with the actions on the targets' tape.
+    fn look_ahead(
+        &mut self,
+        config: &Td3Config,
+        (batches, steps): (&Minibatches, Range<usize>),
+        (actions, from): (&[f32], &Path),
+        values: &mut [f32],
+        threads: usize,
+    ) {
+        let (rows, count) = (config.minibatch, strips(config.minibatch));
+        let [o, a, d] = [config.observation, config.action, config.condition];
+        let Critic {
+            net,
+            target,
+            tape,
+            path,
+            ..
+        } = self;
+        let (strip, input, action) = (path.strip, path.values[0], from.last());
+        for (k, step) in steps.enumerate() {
+            by_strips(tape, strip, threads, &|first, tape| {
+                let place = |s: usize| rows_of(step, first + s, rows);
+                gather(tape, strip, (input, 0), (&batches.next_observation, o), place);
+                gather(tape, strip, (input, o + a), (&batches.condition, d), place);
+                for (s, strip) in tape.chunks_exact_mut(strip).enumerate() {
+                    let actions = &actions[(k * count + first + s) * from.strip + action.at..];
+                    for r in 0..STRIP {
+                        strip[input.at + r * input.ld + o..][..a].copy_from_slice(&actions[r * action.ld..][..a]);
+                    }
+                }
+                net.plan.forward(target, tape, path);
+            });
+            let numbers = tape.chunks_exact(strip).map(|strip| &strip[path.number.at..][..STRIP]);
+            for (to, from) in values[k * count * STRIP..].chunks_exact_mut(STRIP).zip(numbers) {
+                to.copy_from_slice(from);
+            }
+        }
+    }
+
     /// Takes the steps of a lesson.
     fn learn(&mut self, config: &Td3Config, lesson: &Lesson) {
         let &Lesson {
             batches,
-            targets,
+            wanted,
             threads,
             ..
         } = lesson;
@@ -131,14 +156,10 @@ impl Critic {
             loss,
         } = self;
         let strip = path.strip;
-        let wanted_strip = targets.actor.strip;
         for (k, step) in lesson.steps.clone().enumerate() {
-            let wanted = &targets.tape[k * count * wanted_strip..(k + 1) * count * wanted_strip];
+            let wanted = &wanted[k * count * STRIP..(k + 1) * count * STRIP];
             by_strips(tape, strip, threads, &|first, tape| {
-                let place = |s: usize| {
-                    let start = (first + s) * STRIP;
-                    step * rows + start..step * rows + rows.min(start + STRIP)
-                };
+                let place = |s: usize| rows_of(step, first + s, rows);
                 let [a, o, d] = [config.action, config.observation, config.condition];
                 gather(tape, strip, (path.values[0], 0), (&batches.observation, o), place);
                 gather(tape, strip, (path.values[0], o), (&batches.action, a), place);
@@ -147,8 +168,7 @@ impl Critic {
                 let scale = 2.0 / rows as f32;
                 for (s, strip) in tape.chunks_exact_mut(strip).enumerate() {
                     for r in 0..STRIP {
-                        let y = wanted[(first + s) * wanted_strip + targets.wanted.at + r];
-                        let e = strip[path.number.at + r] - y;
+                        let e = strip[path.number.at + r] - wanted[(first + s) * STRIP + r];
                         strip[error.at + r] = e;
                         strip[path.number.at + r] = scale * e;
                     }
@@ -167,6 +187,21 @@ impl Critic {
                 .then_some((&mut target[..net.plan.len()], config.tau as f32));
             net.step(&pass, target, threads);
         }
+    }
+}
+
+/// Rows of a strip of a step's minibatch.
+fn rows_of(step: usize, strip: usize, rows: usize) -> Range<usize> {
+    step * rows + strip * STRIP..step * rows + rows.min((strip + 1) * STRIP)
+}
+
+/// Runs `f` for each critic, on threads of its own if there are two.
+fn both<T: Send>([first, second]: &mut [T; 2], threads: usize, f: impl Fn(&mut T) + Sync) {
+    if threads > 1 {
+        rayon::join(|| f(first), || f(second));
+    } else {
+        f(first);
+        f(second);
     }
 }
 
@@ -191,7 +226,7 @@ impl Native {
         let mut native = Native {
             config: config.clone(),
             level,
-            targets: Targets::new(&actor.plan, critic, ahead * count),
+            targets: Targets::new(&actor.plan, ahead * count),
             climb_tape: Buffer::new(count * climb.strip()),
             climb,
             actor_target: Buffer::new(actor.plan.len()),
@@ -237,20 +272,12 @@ impl Native {
             let lesson = Lesson {
                 batches,
                 steps: steps.clone(),
-                targets: &self.targets,
+                wanted: &self.targets.wanted,
                 before: self.critic_steps,
                 soften,
                 threads: threads.div_ceil(2),
             };
-            let config = &self.config;
-            let [first, second] = &mut self.critics;
-            let learn = |critic: &mut Critic| critic.learn(config, &lesson);
-            if threads > 1 {
-                rayon::join(|| learn(first), || learn(second));
-            } else {
-                learn(first);
-                learn(second);
-            }
+            both(&mut self.critics, threads, |critic| critic.learn(&self.config, &lesson));
             self.critic_steps += steps.len() as u64;
             if soften {
                 losses.actor += self.actor_step(batches, steps.end - 1, threads);
@@ -263,7 +290,7 @@ impl Native {
         losses
     }
 
-    /// Targets of the steps `steps`, from the start of the tape on.
+    /// Targets of the steps `steps`.
     fn look_ahead(&mut self, batches: &Minibatches, steps: Range<usize>, threads: usize) {
         let Native {
             config,
@@ -276,50 +303,42 @@ impl Native {
         let (rows, count) = (config.minibatch, strips(config.minibatch));
         let Targets {
             tape,
-            actor: path,
-            critics: paths,
+            path,
+            values,
             wanted,
         } = targets;
         let strip = path.strip;
         let [o, a, d] = [config.observation, config.action, config.condition];
-        by_strips(
-            &mut tape[..steps.len() * count * strip],
-            strip,
-            threads,
-            &|first, tape| {
-                let place = |s: usize| {
-                    let (step, s) = (steps.start + (first + s) / count, (first + s) % count);
-                    step * rows + s * STRIP..step * rows + rows.min((s + 1) * STRIP)
-                };
-                let (input, outputs) = (paths[0].values[0], path.last());
-                gather(tape, strip, (path.values[0], 0), (&batches.next_observation, o), place);
-                gather(tape, strip, (path.values[0], o), (&batches.condition, d), place);
-                gather(tape, strip, (input, 0), (&batches.next_observation, o), place);
-                gather(tape, strip, (input, o), (&batches.noise, a), place);
-                gather(tape, strip, (input, o + a), (&batches.condition, d), place);
-                actor.plan.forward(actor_target, tape, path);
-                for strip in tape.chunks_exact_mut(strip) {
-                    for r in 0..STRIP {
-                        for k in 0..a {
-                            let action = strip[outputs.at + r * outputs.ld + k];
-                            let noisy = &mut strip[input.at + r * input.ld + o + k];
-                            *noisy = (action + *noisy).clamp(-1.0, 1.0);
-                        }
+        let all = steps.len() * count;
+        by_strips(&mut tape[..all * strip], strip, threads, &|first, tape| {
+            let place = |s: usize| rows_of(steps.start + (first + s) / count, (first + s) % count, rows);
+            gather(tape, strip, (path.values[0], 0), (&batches.next_observation, o), place);
+            gather(tape, strip, (path.values[0], o), (&batches.condition, d), place);
+            actor.plan.forward(actor_target, tape, path);
+            let outputs = path.last();
+            for (s, strip) in tape.chunks_exact_mut(strip).enumerate() {
+                for (r, row) in place(s).enumerate() {
+                    let noise = &batches.noise[row * a..(row + 1) * a];
+                    for (x, noise) in strip[outputs.at + r * outputs.ld..].iter_mut().zip(noise) {
+                        *x = (*x + noise).clamp(-1.0, 1.0);
                     }
                 }
-                for (critic, path) in critics.iter().zip(&*paths) {
-                    critic.net.plan.forward(&critic.target, tape, path);
-                }
-                let discount = config.discount as f32;
-                for (s, strip) in tape.chunks_exact_mut(strip).enumerate() {
-                    for (r, row) in place(s).enumerate() {
-                        let [q0, q1] = [0, 1].map(|j| strip[paths[j].number.at + r]);
-                        let least = if q1 < q0 { q1 } else { q0 };
-                        strip[wanted.at + r] = (discount * batches.continues[row]).mul_add(least, batches.reward[row]);
-                    }
-                }
-            },
-        );
+            }
+        });
+        let mut seats = critics.iter_mut().zip(values.iter_mut());
+        let mut seats = [0; 2].map(|_| seats.next().expect("there are two critics"));
+        both(&mut seats, threads, |(critic, values)| {
+            let threads = threads.div_ceil(2);
+            critic.look_ahead(config, (batches, steps.clone()), (tape, path), values, threads);
+        });
+        let discount = config.discount as f32;
+        for (s, wanted) in wanted.chunks_exact_mut(STRIP).take(all).enumerate() {
+            for (r, row) in rows_of(steps.start + s / count, s % count, rows).enumerate() {
+                let [q0, q1] = [0, 1].map(|j| values[j][s * STRIP + r]);
+                let least = if q1 < q0 { q1 } else { q0 };
+                wanted[r] = (discount * batches.continues[row]).mul_add(least, batches.reward[row]);
+            }
+        }
     }
 
     /// The actor's step on the minibatch of step `step`; returns its loss.
@@ -340,10 +359,7 @@ impl Native {
         let climb = &*climb;
         let strip = climb.strip();
         by_strips(climb_tape, strip, threads, &|first, tape| {
-            let place = |s: usize| {
-                let start = (first + s) * STRIP;
-                step * rows + start..step * rows + rows.min(start + STRIP)
-            };
+            let place = |s: usize| rows_of(step, first + s, rows);
             let [input, other] = [climb.policy.values[0], climb.critic.values[0]];
             gather(tape, strip, (input, 0), (&batches.observation, o), place);
             gather(tape, strip, (input, o), (&batches.condition, d), place);
