@@ -20,6 +20,7 @@ mod native;
 mod net;
 mod packed;
 mod regression;
+mod team;
 #[cfg(feature = "torch")]
 mod torch;
 mod trained;

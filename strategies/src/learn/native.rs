@@ -10,6 +10,7 @@ use super::buffer::Buffer;
 use super::climb::Climb;
 use super::level::Level;
 use super::packed::{Plan, STRIP, Slot, Slots};
+use super::team::{awake, join};
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
 use super::{Ascent, Learner, Losses, Minibatches, Networks, Td3Config};
 
@@ -198,7 +199,7 @@ fn rows_of(step: usize, strip: usize, rows: usize) -> Range<usize> {
 /// Runs `f` for each critic, on threads of its own if there are two.
 fn both<T: Send>([first, second]: &mut [T; 2], threads: usize, f: impl Fn(&mut T) + Sync) {
     if threads > 1 {
-        rayon::join(|| f(first), || f(second));
+        join(|| f(first), || f(second));
     } else {
         f(first);
         f(second);
@@ -395,7 +396,9 @@ impl Learner for Native {
     fn train(&mut self, batches: &Minibatches) -> Result<Losses> {
         batches.assert(&self.config);
         // Inside the pool, where the work is divided many thousand times.
-        Ok(rayon::scope(|_| self.run(batches)))
+        let mut losses = Losses::default();
+        awake(|| losses = self.run(batches));
+        Ok(losses)
     }
 
     fn networks(&self) -> Result<Networks> {

@@ -5,6 +5,7 @@ use super::adam::Adam;
 use super::buffer::Buffer;
 use super::level::Level;
 use super::packed::{Act, STRIP, Slot, Slots};
+use super::team::awake;
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
 
 /// Trains a network on inputs and the outputs wanted for them, by Adam (0.9, 0.999, 1e-8) on the mean squared error.
@@ -60,11 +61,8 @@ impl Regression {
         if self.tape.len() != len {
             self.tape = Buffer::new(len);
         }
-        let sum = rayon::scope(|_| {
-            (0..steps)
-                .map(|step| self.step(minibatch, step, inputs, targets))
-                .sum::<f64>()
-        });
+        let mut sum = 0.0;
+        awake(|| sum = (0..steps).map(|step| self.step(minibatch, step, inputs, targets)).sum());
         sum / steps.max(1) as f64
     }
 

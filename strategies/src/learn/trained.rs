@@ -7,6 +7,7 @@ use super::head::{Head, head_backward, head_forward, head_update};
 use super::kernel::{Backward, Forward, Update, backward, forward, update};
 use super::level::Level;
 use super::packed::{Act, Piece, Plan, STRIP, Slot, Slots};
+use super::team::join;
 
 /// Which slots of a strip a network's passes use.
 #[derive(Debug, Clone)]
@@ -239,7 +240,7 @@ fn spread(plan: &Plan, work: Work, pass: &Pass, threads: usize) {
         match work.divide() {
             Ok((a, b)) => {
                 let half = threads / 2;
-                rayon::join(|| spread(plan, a, pass, threads - half), || spread(plan, b, pass, half));
+                join(|| spread(plan, a, pass, threads - half), || spread(plan, b, pass, half));
             }
             Err(work) => update_pieces(plan, work, pass),
         }
@@ -307,7 +308,7 @@ fn by_strips_from(
     let right = threads / 2;
     let cut = (count * (threads - right)).div_ceil(threads).min(count - 1);
     let (a, b) = tape.split_at_mut(cut * strip);
-    rayon::join(
+    join(
         || by_strips_from(first, a, strip, threads - right, f),
         || by_strips_from(first + cut, b, strip, right, f),
     );
