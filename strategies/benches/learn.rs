@@ -1,4 +1,4 @@
-//! One iteration's learning of DCRL- and PGA-MAP-Elites on Ant: TD3 and policy-gradient variation with the `native` learner,
+//! Parts of an iteration's learning of DCRL- and PGA-MAP-Elites on Ant: TD3 and policy-gradient variation with the `native` learner,
 //! beside what the machine's multiply-adds and the passes over one layer of the critic's size can do.
 //!
 //! `cargo bench -p illume-strategies --bench learn`; behind `--`, part of a row's name selects rows, and a number the threads.
@@ -10,9 +10,13 @@ use illume_core::{Activation, Purpose, Stream};
 use illume_strategies::learn::measure::Product;
 use illume_strategies::learn::{Ascent, Learner, Minibatches, Native, Net, Networks, Output, Td3Config};
 
-const CRITIC_STEPS: usize = 3000;
+/// A tenth of an iteration's: short calls, so that their median leaves out what else the machine did.
+const CRITIC_STEPS: usize = 300;
 const ASCENT_STEPS: usize = 150;
-const POLICIES: usize = 64;
+/// An eighth of an iteration's.
+const POLICIES: usize = 8;
+
+const REPEATS: usize = 11;
 
 /// Independent sums that keep the multiply-adders busy.
 const CHAINS: usize = 10;
@@ -27,7 +31,7 @@ fn main() {
     if counts.is_empty() {
         counts = (1..=std::thread::available_parallelism().map_or(1, usize::from).min(2)).collect();
     }
-    println!("| work | threads | seconds, median of n | GFLOP/s | of the multiply-adds' rate |");
+    println!("| work | threads | seconds, median of 11 | GFLOP/s | of the multiply-adds' rate |");
     println!("| --- | --- | --- | --- | --- |");
     for threads in counts {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -36,16 +40,15 @@ fn main() {
             .expect("threads can be made");
         pool.install(|| {
             let mut table = Table::new(&wanted, threads);
-            let once = if threads == 1 { 1 } else { 3 };
             if threads == 1 {
                 products(&mut table);
             }
             let dcrl = config(2);
-            train("train, conditioned", &dcrl, once, &mut table);
-            improve("improve, conditioned", &dcrl, POLICIES, once, &mut table);
+            train("train, conditioned, 300 steps", &dcrl, &mut table);
+            improve("improve, conditioned, 8 policies", &dcrl, POLICIES, &mut table);
             let pga = config(0);
-            train("train, PGA", &pga, 1, &mut table);
-            improve("improve, PGA", &pga, 2 * POLICIES, 1, &mut table);
+            train("train, PGA, 300 steps", &pga, &mut table);
+            improve("improve, PGA, 16 policies", &pga, 2 * POLICIES, &mut table);
         });
     }
 }
@@ -63,7 +66,7 @@ impl Table<'_> {
         let peak = f64::NAN;
         let mut table = Table { wanted, threads, peak };
         let operations = (2 * CHAINS * 16 * ROUNDS * threads) as f64;
-        let time = table.row("multiply-adds in registers", 5, operations, multiply_adds);
+        let time = table.row("multiply-adds in registers", operations, multiply_adds);
         table.peak = operations / time;
         table
     }
@@ -72,9 +75,9 @@ impl Table<'_> {
         self.wanted.is_empty() || self.wanted.iter().any(|part| work.contains(part.as_str()))
     }
 
-    /// Times `f` so often and prints a row about its operations; returns the median.
-    fn row(&self, work: &str, repeats: usize, operations: f64, mut f: impl FnMut()) -> f64 {
-        let mut times: Vec<f64> = (0..repeats)
+    /// Times `f` and prints a row about its operations; returns the median.
+    fn row(&self, work: &str, operations: f64, mut f: impl FnMut()) -> f64 {
+        let mut times: Vec<f64> = (0..REPEATS)
             .map(|_| {
                 let start = Instant::now();
                 f();
@@ -82,12 +85,12 @@ impl Table<'_> {
             })
             .collect();
         times.sort_by(f64::total_cmp);
-        let time = times[repeats / 2];
+        let time = times[REPEATS / 2];
         let rate = operations / time;
         // The first row is the measure itself.
         let peak = if self.peak.is_nan() { rate } else { self.peak };
         println!(
-            "| {work} | {} | {time:.4} ({repeats}) | {:.1} | {:.0} % |",
+            "| {work} | {} | {time:.4} | {:.1} | {:.0} % |",
             self.threads,
             rate / 1e9,
             100.0 * rate / peak
@@ -106,7 +109,7 @@ fn products(table: &mut Table) {
     let mut pass = |name: &str, f: fn(&mut Product)| {
         let name = format!("product 100x256x256, {name}, 1000 times");
         if table.wants(&name) {
-            table.row(&name, 5, operations, || (0..TIMES).for_each(|_| f(&mut product)));
+            table.row(&name, operations, || (0..TIMES).for_each(|_| f(&mut product)));
         }
     };
     pass("forward", Product::forward);
@@ -147,7 +150,7 @@ fn climb(policy: &Net, critic: &Net, action: usize) -> f64 {
     2.0 * weights(policy) + inner(policy) + weights(critic) + back
 }
 
-fn train(work: &str, config: &Td3Config, repeats: usize, table: &mut Table) {
+fn train(work: &str, config: &Td3Config, table: &mut Table) {
     if !table.wants(work) {
         return;
     }
@@ -174,12 +177,12 @@ fn train(work: &str, config: &Td3Config, repeats: usize, table: &mut Table) {
     let (actor, critic) = (config.actor(), config.critic());
     let critic_step = weights(&actor) + 6.0 * weights(&critic) + 2.0 * inner(&critic);
     let row = critic_step + climb(&actor, &critic, config.action) / config.delay as f64;
-    table.row(work, repeats, 2.0 * row * rows as f64, || {
+    table.row(work, 2.0 * row * rows as f64, || {
         black_box(learner.train(&batches).expect("the processor does not fail"));
     });
 }
 
-fn improve(work: &str, config: &Td3Config, policies: usize, repeats: usize, table: &mut Table) {
+fn improve(work: &str, config: &Td3Config, policies: usize, table: &mut Table) {
     if !table.wants(work) {
         return;
     }
@@ -205,7 +208,7 @@ fn improve(work: &str, config: &Td3Config, policies: usize, repeats: usize, tabl
     let row = climb(&ascent.policy, &config.critic(), config.action);
     let rows = (policies * ASCENT_STEPS * config.minibatch) as f64;
     let mut climbed = genes.clone();
-    table.row(work, repeats, 2.0 * row * rows, || {
+    table.row(work, 2.0 * row * rows, || {
         climbed.copy_from_slice(&genes);
         let result = learner.improve(&ascent, &networks.critics[0], &mut climbed, &conditions, &states);
         result.expect("the processor does not fail");
