@@ -19,8 +19,8 @@ const AHEAD: usize = 8;
 
 /// TD3 and policy-gradient variation on the processor's own threads, bit-equal for any number of them.
 ///
-/// Two threads take a critic each, more share its rows and its panels of weights; they meet four times between two soft
-/// updates. Nothing is allocated while training.
+/// Two threads take a critic each, more share its rows and its panels of weights; README.md says who does what. Nothing is
+/// allocated for a step.
 pub struct Native {
     config: Td3Config,
     level: Level,
@@ -45,7 +45,7 @@ struct Critic {
     loss: f64,
 }
 
-/// Critic steps between two meetings of the critics.
+/// Critic steps that are taken without looking at the other critic.
 struct Lesson<'a> {
     batches: &'a Minibatches,
     steps: Range<usize>,
