@@ -57,7 +57,7 @@ fn one_policy_keeps_most_of_a_maze_archive_and_an_untrained_one_does_not() {
     );
     let kept = |report: &Value| ["/qd_score_kept_percent", "/coverage_kept_percent"].map(|name| number(report, name));
     assert!(kept(&untrained).iter().all(|share| *share < 15.0), "{untrained:#}");
-    assert!(kept(&trained).iter().all(|share| *share > 50.0), "{trained:#}");
+    assert!(kept(&trained).iter().all(|share| *share > 55.0), "{trained:#}");
     assert!(number(&trained, "/max_fitness_kept_percent") > 90.0, "{trained:#}");
     assert_eq!(
         number(&trained, "/archive/mean_descriptor_distance"),
@@ -97,7 +97,7 @@ fn one_policy_keeps_most_of_a_hopper_archive_and_an_untrained_one_does_not() {
     );
     let kept = |report: &Value| number(report, "/qd_score_kept_percent");
     assert!(
-        kept(&untrained) < 15.0 && kept(&trained) > 70.0,
+        kept(&untrained) < 25.0 && kept(&trained) > 70.0,
         "{untrained:#} {trained:#}"
     );
 }

@@ -130,3 +130,79 @@ impl Sampling {
         (0..count).map(pick).map(|step| (step, held(step))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn episode(steps: usize) -> Trajectory {
+        Trajectory {
+            rewards: vec![0.0; steps],
+            ..Trajectory::default()
+        }
+    }
+
+    fn sampling(quota: usize, whole: bool) -> Sampling {
+        Sampling {
+            seed: 1,
+            round: 2,
+            quota,
+            whole,
+        }
+    }
+
+    #[test]
+    fn of_a_long_episode_a_quota_of_steps_is_taken_one_from_each_stretch() {
+        for number in 0..100 {
+            let taken = sampling(10, false).steps(number, &episode(100));
+            let stretches: Vec<usize> = taken.iter().map(|(step, _)| step / 10).collect();
+            assert_eq!(stretches, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        }
+        let all: Vec<usize> = sampling(8, false)
+            .steps(3, &episode(5))
+            .iter()
+            .map(|(step, _)| *step)
+            .collect();
+        assert_eq!(all, [0, 1, 2, 3, 4]);
+        assert!(sampling(8, false).steps(3, &episode(0)).is_empty());
+    }
+
+    #[test]
+    fn about_a_tenth_is_held_out_as_stretches_or_as_whole_episodes() {
+        let held = |number, whole| {
+            let taken = sampling(1000, whole).steps(number, &episode(200));
+            taken.iter().filter(|(_, held)| *held).count()
+        };
+        assert!((0..50).all(|number| (19..=21).contains(&held(number, false))));
+        let whole: Vec<usize> = (0..1000).map(|number| held(number, true)).collect();
+        assert!(whole.iter().all(|&n| n == 0 || n == 200));
+        let episodes = whole.iter().filter(|&&n| n == 200).count();
+        assert!((70..130).contains(&episodes), "{episodes} of 1000");
+    }
+
+    #[test]
+    fn normalized_observations_have_mean_0_and_deviation_1_and_constants_are_0() {
+        let mut data = Dataset::new(2, 1, 1);
+        for x in [1.0, 3.0, 5.0, 7.0] {
+            data.push(&[x, 2.0], 0, &[0.0]);
+        }
+        let n = data.statistics();
+        assert_eq!((&n.mean, n.sd[1]), (&vec![4.0, 2.0], 1.0));
+        assert!((n.sd[0] - 5.0f32.sqrt()).abs() < 1e-6);
+        data.normalize(&n);
+        let [mean, square] = [1, 2].map(|p| data.observations.iter().step_by(2).map(|x| x.powi(p)).sum::<f32>() / 4.0);
+        assert!(mean.abs() < 1e-6 && (square - 1.0).abs() < 1e-6);
+        assert!(data.observations.iter().skip(1).step_by(2).all(|x| *x == 0.0));
+    }
+
+    #[test]
+    fn a_row_is_gathered_with_the_descriptor_of_its_elite() {
+        let mut data = Dataset::new(2, 1, 1);
+        data.push(&[1.0, 2.0], 1, &[0.1]);
+        data.push(&[3.0, 4.0], 0, &[0.2]);
+        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+        data.gather(&[1, 0, 1], &[-1.0, 0.5], &mut inputs, &mut targets);
+        assert_eq!(inputs, [3.0, 4.0, -1.0, 1.0, 2.0, 0.5, 3.0, 4.0, -1.0]);
+        assert_eq!(targets, [0.2, 0.1, 0.2]);
+    }
+}

@@ -103,7 +103,7 @@ impl Experts<'_> {
         let network = self.subject.task.spec().network.as_ref();
         let network = network.ok_or_else(|| Error::failed("a task without a network has no experts"))?;
         let expert = Mlp::from(network);
-        let picked: Vec<(Vec<(usize, bool)>, Vec<f32>)> = trajectories
+        let labelled: Vec<Labelled> = trajectories
             .par_iter()
             .enumerate()
             .map(|(i, trajectory)| {
@@ -123,11 +123,11 @@ impl Experts<'_> {
                     );
                     expert.forward(genes, &seen, &mut units, action);
                 }
-                (steps, actions)
+                Labelled { steps, actions }
             })
             .collect();
-        for ((elite, trajectory), (steps, actions)) in taken.rows.clone().zip(trajectories).zip(picked) {
-            for ((step, held), action) in steps.into_iter().zip(actions.chunks_exact(a)) {
+        for ((elite, trajectory), picked) in taken.rows.clone().zip(trajectories).zip(labelled) {
+            for ((step, held), action) in picked.steps.into_iter().zip(picked.actions.chunks_exact(a)) {
                 let observation = &trajectory.observations[step * o..(step + 1) * o];
                 if action.iter().all(|x| x.is_finite()) {
                     let into = if held { &mut *held_out } else { &mut *data };
@@ -158,6 +158,14 @@ struct Taken<'a> {
     first: u64,
     teachers: &'a Candidates,
     student: Option<&'a Student>,
+}
+
+/// Steps of an episode with what the elite does there.
+struct Labelled {
+    /// (step, held out), rising.
+    steps: Vec<(usize, bool)>,
+    /// `[steps, action]`
+    actions: Vec<f32>,
 }
 
 /// Running means of the episodes that ended well.

@@ -125,3 +125,41 @@ pub fn scaled(axes: &[Axis], descriptors: &[f64]) -> Vec<f32> {
     let scale = |(x, a): (&f64, &Axis)| ((2.0 * x - a.lower - a.upper) / (a.upper - a.lower)) as f32;
     descriptors.iter().zip(axes.iter().cycle()).map(scale).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use illume_core::{Purpose, Scratch, Stream};
+    use illume_envs::Mlp;
+
+    #[test]
+    fn a_student_for_a_fixed_descriptor_is_a_genome_that_acts_like_the_whole_network() {
+        let network = Network {
+            layers: vec![5, 7, 2],
+            activation: Activation::Tanh,
+        };
+        let mut params = vec![0.0; network.params()];
+        Stream::new(1, Purpose::Network, 0, 0).add_normals(0, 0.5, &mut params);
+        let student = Student::new(&network, params.clone(), None);
+        let conditions = [9.0, 9.0, 0.3, -0.8, -1.0, 1.0];
+        let candidates = student.candidates(&conditions, 2, 1..3);
+        assert_eq!(candidates.network.as_ref().unwrap().layers, [3, 7, 2]);
+        let (whole, folded) = (Mlp::from(&network), Mlp::from(&student.folded(2)));
+        for (row, condition) in conditions[2..].chunks_exact(2).enumerate() {
+            let (mut scratch, mut a, mut b) = (Scratch::default(), [0.0; 2], [0.0; 2]);
+            let observation = [0.4, -1.2, 2.0];
+            let genes = candidates.genomes.genes(row, &mut scratch);
+            folded.forward(genes, &observation, &mut folded.scratch(), &mut a);
+            let input = [&observation[..], condition].concat();
+            whole.forward(&params, &input, &mut whole.scratch(), &mut b);
+            assert!(a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-6), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn descriptors_are_scaled_by_the_bounds_and_not_clipped() {
+        let axes = [Axis::new("x", "m", -30.0, 30.0), Axis::new("share", "", 0.0, 1.0)];
+        let all = scaled(&axes, &[-30.0, 1.0, 0.0, 0.5, 60.0, 0.25]);
+        assert_eq!(all, [-1.0, 1.0, 0.0, 0.0, 2.0, -0.5]);
+    }
+}
