@@ -104,7 +104,8 @@ fn an_evaluation_that_is_cut_or_changed_is_refused_in_one_sentence() {
         std::fs::write(&path, &whole[..length]).unwrap();
         refused(&format!("{length} bytes"));
     }
-    let edits: [(&str, fn(&File), &str); 3] = [
+    type Edit = (&'static str, fn(&File), &'static str);
+    let edits: [Edit; 3] = [
         (
             "a total is missing",
             |f| f.delete_attr("mean_fitness_sd").unwrap(),
