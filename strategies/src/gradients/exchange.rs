@@ -17,17 +17,27 @@ pub fn gather_episodes(context: &Context<'_>, told: &Told<'_>, mut take: impl Fn
         observation: task.observation_dim,
         action: task.action_dim,
     };
+    let (status, steps) = (told.rows.get::<u8>("status")?, told.rows.get::<u32>("steps")?);
+    let steps_of = |row: usize| match status[row] {
+        s if s == Status::Ok as u8 => steps[row] as usize,
+        _ => 0,
+    };
+    for (row, episode) in block.clone().zip(told.trajectories) {
+        if episode.steps() != steps_of(row) {
+            return Err(Error::failed(format!(
+                "an episode of task \"{}\" took {} steps and {} are recorded: its workers must fill Scores::trajectories",
+                task.name,
+                steps_of(row),
+                episode.steps()
+            )));
+        }
+    }
     if comm.size() == 1 {
         for (row, episode) in told.trajectories.iter().enumerate() {
             take(row, episode);
         }
         return Ok(());
     }
-    let (status, steps) = (told.rows.get::<u8>("status")?, told.rows.get::<u32>("steps")?);
-    let steps_of = |row: usize| match status[row] {
-        s if s == Status::Ok as u8 => steps[row] as usize,
-        _ => 0,
-    };
     let mut episode = Trajectory::default();
     let mut start = 0;
     while start < total {
@@ -66,14 +76,6 @@ pub fn gather_episodes(context: &Context<'_>, told: &Told<'_>, mut take: impl Fn
 /// Every rank's message on rank 0, nothing elsewhere. `bytes(r)` is the length of rank r's.
 fn to_root(comm: &dyn Comm, message: Vec<u8>, bytes: impl Fn(usize) -> usize) -> Result<Vec<Vec<u8>>> {
     let (size, root) = (comm.size(), comm.rank() == 0);
-    if message.len() != bytes(comm.rank()) {
-        return Err(Error::failed(format!(
-            "rank {} has {} bytes of episodes where their steps say {}",
-            comm.rank(),
-            message.len(),
-            bytes(comm.rank())
-        )));
-    }
     let mut send = vec![Vec::new(); size];
     send[0] = message;
     let receive: Vec<usize> = (0..size).map(|rank| if root { bytes(rank) } else { 0 }).collect();
