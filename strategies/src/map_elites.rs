@@ -195,7 +195,7 @@ pub(crate) fn select(stream: &Stream, first: usize, filled: &[u32], parents: &mu
     }
 }
 
-fn missing(cell: u32) -> Error {
+pub(crate) fn missing(cell: u32) -> Error {
     Error::failed(format!("the genome of cell {cell} is not there"))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use illume_core::{
-    Archive, Axis, Batch, Candidates, Context, Error, Inbox, Network, Next, Purpose, Result, State, Status, Strategy,
+    Archive, Axis, Batch, Candidates, Context, Inbox, Network, Next, Purpose, Result, State, Status, Strategy,
     StrategySpec, Stream, Told,
 };
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use super::exchange::gather_episodes;
 use super::learning::{Learning, Published, Settings};
 use super::stock::{ACTOR, CLIMBER, HISTORY, ISO_LINE, OPERATORS, Row, scale};
 use crate::learn::{Learner, Net, Networks, fold_condition};
-use crate::map_elites::{draw_initial, prepare, select};
+use crate::map_elites::{draw_initial, missing, prepare, select};
 use crate::variation;
 
 /// What a strategy of this family does in a generation.
@@ -159,12 +159,7 @@ impl Gradients {
             }
         }
         let fetched = archive.fetch(&cells, &bounds, context.comm, &mut self.inbox)?;
-        let genes = |cell: u32| {
-            fetched
-                .genome(cell)
-                .ok_or_else(|| Error::failed(format!("the genome of cell {cell} is not there")))?
-                .dense()
-        };
+        let genes = |cell: u32| fetched.genome(cell).ok_or_else(|| missing(cell))?.dense();
 
         let climbers: Vec<usize> = block.clone().filter(|row| operators[*row] == CLIMBER).collect();
         let mut policies = Vec::with_capacity(climbers.len() * dim);
