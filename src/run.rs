@@ -291,10 +291,25 @@ impl<'t> Run<'t> {
     /// # Errors
     /// The file cannot be written; the same error on every rank.
     pub fn write(&mut self, path: &Path, checkpoint: bool) -> Result<()> {
+        let state = self.state()?;
+        self.write_with(path, checkpoint, &state)
+    }
+
+    /// Writes the checkpoint, then the archive, both of one state: a strategy's may weigh hundreds of megabytes. Collective.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn write_both(&mut self, checkpoint: &Path, archive: &Path) -> Result<()> {
+        let state = self.state()?;
+        self.write_with(checkpoint, true, &state)?;
+        self.write_with(archive, false, &state)
+    }
+
+    fn state(&self) -> Result<State> {
         let context = context(&self.config, &self.counters, self.task, self.comm);
         let mut state = self.strategy.save(&context)?;
         state.tables.push((ENGINE.into(), self.engine_table()));
-        self.write_with(path, checkpoint, &state)
+        Ok(state)
     }
 
     fn write_with(&mut self, path: &Path, checkpoint: bool, state: &State) -> Result<()> {

@@ -207,8 +207,7 @@ impl Clock {
 
 /// Writes checkpoint, archive and history. Collective; the same outcome on every rank.
 fn save(run: &mut Run<'_>, directory: &Directory, comm: &dyn Comm) -> Result<()> {
-    run.write(&directory.checkpoint(), true)?;
-    run.write(&directory.archive(), false)?;
+    run.write_both(&directory.checkpoint(), &directory.archive())?;
     let csv = run.history().csv();
     let written = if comm.rank() == 0 {
         write_atomically(&directory.history(), csv.as_bytes())
