@@ -3,6 +3,8 @@
 RANKS ?= 2
 MPIRUN ?= mpirun
 FULL := --features full
+# With Atari, which is under the GPL 2.0: for the tests, the games' demo and the benchmarks.
+GAMES := --features full,atari
 
 # What mpirun needs on a laptop, in a container and in CI. A cluster's own launcher and settings take precedence.
 # Open MPI 4 reads OMPI_MCA_*, Open MPI 5 reads PRTE_MCA_* for where processes go; MPICH needs none of it.
@@ -19,13 +21,16 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build demo test bench lint clean
+.PHONY: help setup setup-atari build demo demo-atari test bench lint clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
 setup:  ## get the native libraries and tell cargo where they are (tools/setup --help says more)
 	@tools/setup
+
+setup-atari:  ## the same, with the Arcade Learning Environment and its games (GPL 2.0)
+	@tools/setup system mujoco torch python atari
 
 build: setup  ## build target/release/illume with MPI, MuJoCo and libtorch
 	cargo build --release $(FULL)
@@ -41,17 +46,34 @@ demo: build  ## fill an archive on RANKS=2 processes and plot it, under a new fo
 	echo "          $(MPIRUN) -n $(RANKS) target/release/illume run my.toml --out runs/my"; \
 	echo "          target/release/illume list says what there is to choose from."
 
-test: setup  ## every test of every crate, and the smallest build
-	cargo check --profile ci --no-default-features
-	cargo test --profile ci --workspace $(FULL) --doc
-	cargo test --profile ci --workspace $(FULL) --tests
+demo-atari: setup-atari  ## evolve players of Frostbite from pixels on RANKS=2 processes and film the best, in runs/
+	cargo build --release $(GAMES)
+	@set -e; dir=runs/demo_atari; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_atari-$$n; done; \
+	$(MPIRUN) -n $(RANKS) target/release/illume run experiments/demo_atari.toml --out $$dir; \
+	awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$$i] = i } END { printf "%.0f frames in %.0f s: %.0f frames/s\n", \
+	  $$at["frames"], $$at["wall_seconds"], $$at["frames"] / $$at["wall_seconds"] }' $$dir/history.csv; \
+	target/release/illume replay $$dir -o $$dir/elite.gif; \
+	target/release/illume replay $$dir -o $$dir/elite.png; \
+	echo; \
+	echo "archive   $$dir/archive.h5    (lineages; target/release/illume info $$dir)"; \
+	echo "film      $$dir/elite.gif     (the elite's episode)"; \
+	echo "strip     $$dir/elite.png     (pictures of it side by side)"; \
+	echo "next      $(MPIRUN) -n $(RANKS) target/release/illume run experiments/atari_frostbite_deep_ga.toml    (the paper's settings)"; \
+	echo "          target/release/illume list atari names the other games."
 
-bench: setup  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, ranks and threads
+test: setup-atari  ## every test of every crate, and the smallest build
+	cargo check --profile ci --no-default-features
+	cargo check --profile ci $(FULL)
+	cargo test --profile ci --workspace $(GAMES) --doc
+	cargo test --profile ci --workspace $(GAMES) --tests
+
+bench: setup-atari  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, ranks and threads
 	cargo bench -p illume-archives --bench archive
-	cargo bench --bench engine
+	cargo bench -p illume-core --bench noise
+	cargo bench --bench engine --bench longest_first
 	cargo bench -p illume-strategies --bench learn
 	cargo bench --features mujoco --bench gradients
-	cargo bench -p illume-envs --features mujoco --bench envs --bench mujoco
+	cargo bench -p illume-envs --features mujoco,atari --bench envs --bench mujoco --bench pixels --bench atari
 	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm
 
 lint: setup  ## formatting, clippy and the documentation, warnings being errors

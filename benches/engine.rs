@@ -130,6 +130,8 @@ fn evolution_strategy(dim: usize) -> Result<()> {
         network: None,
         negative_rewards: None,
         max_steps: 1,
+        test_steps: 1,
+        frames_per_step: 1,
         chunk: 1,
     };
     let task = Nothing { spec };

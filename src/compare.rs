@@ -71,7 +71,12 @@ impl History {
             strategy: a.strategy.clone(),
             seed: a.seed,
             axes: [column(AXES[0])?, column(AXES[1])?],
-            measures: [column(MEASURES[0])?, column(MEASURES[1])?, column(MEASURES[2])?],
+            // Of strategies that look for novelty the archive keeps few, and not the best.
+            measures: [
+                column(MEASURES[0])?,
+                column(MEASURES[1])?,
+                column("best_fitness").or_else(|_| column(MEASURES[2]))?,
+            ],
             parameters: parameters(&a.config),
         })
     }

@@ -17,6 +17,8 @@ params! {
     pub struct Budget {
         /// Evaluations (episodes), 0 for no limit. Without any limit at all a run ends after 1,000,000.
         evaluations: u64 = 0, range(0, i64::MAX as u64);
+        /// Frames of the simulator, 0 for no limit: environment steps times the frames that the task plays in a step. Tests do not count.
+        frames: u64 = 0, range(0, i64::MAX as u64);
         /// Generations, 0 for no limit.
         generations: u64 = 0, range(0, (1 << 32) - 1);
         /// Minutes of wall-clock time, resumed runs counted together, 0 for no limit.

@@ -1,7 +1,10 @@
 //! Evaluation of a block of candidates on this rank's threads.
 
+use std::cmp::Reverse;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use illume_core::{Archive, Batch, Candidates, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker};
 use rayon::prelude::*;
@@ -12,6 +15,16 @@ pub struct Evaluator<'t> {
     workers: Vec<Mutex<Box<dyn Worker + 't>>>,
     observed: Vec<bool>,
     trajectories: Vec<Trajectory>,
+    busy: Busy,
+}
+
+/// What the threads of a rank have done since it was last asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Busy {
+    /// Time that they had work, summed over threads.
+    pub work: Duration,
+    /// Time from the first piece of work to the end of the last one.
+    pub wall: Duration,
 }
 
 /// One piece of work: rows of the block and where their results go.
@@ -34,7 +47,13 @@ impl<'t> Evaluator<'t> {
             workers,
             observed: Vec::new(),
             trajectories: Vec::new(),
+            busy: Busy::default(),
         })
+    }
+
+    /// How busy this rank's threads have been since the last call.
+    pub fn take_busy(&mut self) -> Busy {
+        std::mem::take(&mut self.busy)
     }
 
     /// The episodes of the rows evaluated last, if [`Candidates::record`] asked for them; else empty.
@@ -128,12 +147,14 @@ impl<'t> Evaluator<'t> {
             genomes: &candidates.genomes,
             seeds: &candidates.seeds,
             max_steps: candidates.max_steps.unwrap_or(u32::MAX),
+            tests: local(&candidates.tests, block),
             normalization: candidates.normalization.as_deref(),
             observed: &self.observed,
             network: candidates.network.as_deref(),
         };
-        let workers = &self.workers;
-        pieces.into_par_iter().with_max_len(1).for_each(|mut piece| {
+        let (workers, work, began) = (&self.workers, AtomicU64::new(0), Instant::now());
+        let evaluate = |mut piece: Piece<'_>| {
+            let began = Instant::now();
             // A thread of the pool works on one piece at a time, so its worker is free. A panic in a worker ends the run.
             let thread = rayon::current_thread_index().unwrap_or(0);
             let mut worker = workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +163,23 @@ impl<'t> Evaluator<'t> {
             // Locating may use the pool, and then this thread may take up another piece.
             drop(worker);
             archive.locate(piece.scores.descriptor, piece.cells);
-        });
+            work.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        };
+        if candidates.expected_steps.is_empty() {
+            pieces.into_par_iter().with_max_len(1).for_each(evaluate);
+        } else {
+            // Threads take pieces one after another, the longest first, so that what is left at the end is short.
+            let steps = |piece: &Piece<'_>| -> u64 {
+                candidates.expected_steps[piece.rows.clone()]
+                    .iter()
+                    .map(|s| u64::from(*s))
+                    .sum()
+            };
+            pieces.sort_by_key(|piece| Reverse(steps(piece)));
+            pieces.into_iter().par_bridge().for_each(evaluate);
+        }
+        self.busy.work += Duration::from_nanos(work.into_inner());
+        self.busy.wall += began.elapsed();
 
         let offered = &candidates.offered;
         let cells = rows.get_mut::<i64>("cell")?;
@@ -156,6 +193,12 @@ impl<'t> Evaluator<'t> {
             .for_each(|&row| moments.extend(&sums[row * width..(row + 1) * width]));
         Ok(())
     }
+}
+
+/// The global rows `rows` that lie in the block, counted from its start.
+fn local(rows: &Range<usize>, block: &Range<usize>) -> Range<usize> {
+    let within = |row: usize| row.clamp(block.start, block.end) - block.start;
+    within(rows.start)..within(rows.end)
 }
 
 /// The first `n` elements, which leave `rest`.

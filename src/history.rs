@@ -17,18 +17,28 @@ pub struct History {
     every: u64,
 }
 
-const COMMON: [(&str, &str, &str); 11] = [
+const COMMON: [(&str, &str, &str); 13] = [
     ("generation", "", "finished generations"),
-    ("evaluations", "", "evaluations so far, validation included"),
+    ("evaluations", "", "evaluations so far, validation included, tests not"),
     ("wall_seconds", "s", "time since the start, resumed parts added"),
-    ("qd_score", "", "sum over filled cells of fitness + offset"),
-    ("coverage", "", "share of cells that are filled"),
+    (
+        "qd_score",
+        "",
+        "sum over filled cells of fitness + offset; none without cells",
+    ),
+    ("coverage", "", "share of cells that are filled; none without cells"),
     ("max_fitness", "", "highest fitness in the archive"),
     ("mean_fitness", "", "mean fitness in the archive"),
-    ("filled", "", "filled cells"),
+    ("filled", "", "filled cells, or members of an unstructured archive"),
     ("env_steps", "steps", "environment steps so far"),
+    ("frames", "frames", "frames of the simulator so far"),
     ("invalid", "", "evaluations so far that failed or were not finite"),
     ("outside", "", "descriptors so far outside the archive's bounds"),
+    (
+        "idle_share",
+        "",
+        "share of rank 0's threads' time in this generation's evaluations in which they had no work",
+    ),
 ];
 
 impl History {
@@ -133,7 +143,7 @@ mod tests {
 
     fn fill(history: &mut History, generations: std::ops::RangeInclusive<u64>) {
         for g in generations {
-            let mut row = vec![0.5; 11];
+            let mut row = vec![0.5; 13];
             row[0] = g as f64;
             history.push(row);
         }

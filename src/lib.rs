@@ -19,8 +19,11 @@
 pub mod commands;
 pub mod compare;
 mod config;
+pub mod decoder;
 pub mod distill;
 mod evaluate;
+pub mod export;
+pub mod film;
 mod history;
 mod log;
 mod output;
@@ -38,6 +41,7 @@ pub use illume_envs as envs;
 pub use illume_strategies as strategies;
 
 pub use config::{Budget, Config, Output};
+pub use decoder::decoder;
 pub use evaluate::Evaluator;
 pub use history::History;
 pub use run::Run;

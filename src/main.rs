@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use clap::{Args, Parser, Subcommand};
 use illume::cluster::threads::Plan;
 use illume::cluster::{self, Cluster, signals, threads};
-use illume::commands::{self, DistillOptions, Ended, EvalOptions, From, Place, PlotOptions, RunOptions};
+use illume::commands::{
+    self, DistillOptions, Ended, EvalOptions, ExportOptions, From, Place, PlotOptions, ReplayOptions, RunOptions, Which,
+};
 use illume::core::Error;
 
 /// Evolutionary and quality-diversity optimization on clusters: MPI ranks, threads, HDF5 archives.
@@ -84,6 +86,61 @@ enum Command {
         #[command(flatten)]
         threads: Threads,
     },
+    /// Show one episode of an elite: a film (GIF) or a strip of pictures (PNG)
+    Replay {
+        /// Run directory, .h5 file, or folder of a policy
+        path: PathBuf,
+        /// best, solution (the strategy's own result), or the number of a cell [default: the solution if there is one, else the best]
+        #[arg(long, value_name = "ELITE")]
+        elite: Option<Which>,
+        /// Evaluation seed [default: the elite's own, which gives its stored fitness again]
+        #[arg(long)]
+        seed: Option<u64>,
+        /// File to write: .gif for a film, .png for a strip of pictures [default: replay.gif, beside the archive]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Steps from one picture to the next [default: as many as make 15 to 30 pictures a second]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        every: Option<u32>,
+        /// Pictures of a strip, spread evenly over the episode [default: 12]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        frames: Option<u32>,
+        /// Pixels for each of the task's own [default: 1, or more for small screens]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
+        scale: Option<u32>,
+        /// How many times as fast as the game, or the task's own pace, a film runs [default: 1]
+        #[arg(long, value_name = "X", value_parser = speed)]
+        speed: Option<f64>,
+        /// End the episode after this many steps at the latest
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        episode_steps: Option<u32>,
+        /// Of a policy: the behaviour to ask it for, a number for each axis of the descriptor
+        #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
+        descriptor: Option<String>,
+        /// Print JSON with documented fields (docs/format.md)
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write an archive, or one elite of it, for other programs: a table (.csv), arrays of numpy (.npz), or .h5 with decoded genomes
+    Export {
+        /// Run directory or .h5 file
+        path: PathBuf,
+        /// File to write; .csv, .npz or .h5
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Only one: best, solution (the strategy's own result), or the number of a cell [default: all elites]
+        #[arg(long, value_name = "ELITE")]
+        elite: Option<Which>,
+        /// With genomes, decoded (.npz; an .h5 always has them)
+        #[arg(long)]
+        genomes: bool,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+        /// Print JSON with documented fields (docs/format.md)
+        #[arg(long)]
+        json: bool,
+    },
     /// Turn an archive into one policy that executes its whole range of behaviours
     Distill {
         /// Run directory or .h5 file
@@ -153,6 +210,11 @@ fn hidden(text: &str) -> Result<Hidden, String> {
         Ok(layers) if layers.iter().all(|n| (1..=65_536).contains(n)) => Ok(Hidden(layers)),
         _ => Err("expected the units of each hidden layer, from 1 to 65536, such as 256,256".into()),
     }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|x| (0.01..=100.0).contains(x));
+    number.ok_or_else(|| "expected a number from 0.01 to 100".into())
 }
 
 fn version() -> &'static str {
@@ -241,6 +303,50 @@ fn main() -> ExitCode {
                 print(&commands::distill(&path, &options)?);
             }
             Ok(Ended::Finished)
+        }),
+        Command::Replay {
+            path,
+            elite,
+            seed,
+            output,
+            every,
+            frames,
+            scale,
+            speed,
+            episode_steps,
+            descriptor,
+            json,
+        } => alone(|| {
+            let options = ReplayOptions {
+                elite,
+                seed,
+                output,
+                every,
+                frames: frames.map(|n| n as usize),
+                scale: scale.map(|n| n as usize),
+                speed,
+                episode_steps,
+                descriptor,
+                json,
+            };
+            commands::replay(&path, &options)
+        }),
+        Command::Export {
+            path,
+            output,
+            elite,
+            genomes,
+            force,
+            json,
+        } => alone(|| {
+            let options = ExportOptions {
+                output,
+                elite,
+                genomes,
+                force,
+                json,
+            };
+            commands::export(&path, &options)
         }),
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
         Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),

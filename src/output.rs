@@ -1,7 +1,7 @@
 //! What a run leaves: its directory, checkpoints, the archive, history and log; and what it shows while it runs.
 
 use std::fs;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -69,20 +69,54 @@ impl Directory {
 /// # Errors
 /// Path and cause; the temporary file is removed and the old file untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_streamed(path, |file| Ok(file.write_all(bytes)?))
+}
+
+/// What stops the writing of a file: the disk, or what is to be written.
+#[derive(Debug)]
+pub enum Fault {
+    Disk(std::io::Error),
+    Source(Error),
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(e: std::io::Error) -> Fault {
+        Fault::Disk(e)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(e: Error) -> Fault {
+        Fault::Source(e)
+    }
+}
+
+/// The same for a file that is written piece by piece.
+///
+/// # Errors
+/// As [`write_atomically`], or what `write` fails with.
+pub fn write_streamed(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<fs::File>) -> std::result::Result<(), Fault>,
+) -> Result<()> {
     let name = path
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
     let temporary = path.with_file_name(format!("{name}.tmp-{}", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
+    let all = || -> std::result::Result<(), Fault> {
+        let mut file = BufWriter::with_capacity(1 << 16, fs::File::create(&temporary)?);
+        write(&mut file)?;
+        let file = file.into_inner().map_err(|e| e.into_error())?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        Ok(fs::rename(&temporary, path)?)
     };
-    write().map_err(|e| {
+    all().map_err(|fault| {
         let _ = fs::remove_file(&temporary);
-        Error::failed(format!("cannot write {}: {e}", path.display()))
+        match fault {
+            Fault::Disk(e) => Error::failed(format!("cannot write {}: {e}", path.display())),
+            Fault::Source(e) => e,
+        }
     })
 }
 
@@ -90,8 +124,11 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 pub struct Shown {
     pub generation: u64,
     pub evaluations: u64,
+    /// NaN, as the coverage, for an archive without cells.
     pub qd_score: f64,
     pub coverage: f64,
+    /// Filled cells, or members.
+    pub filled: usize,
     pub max_fitness: f64,
     /// Share of the budget that is used, 0 to 1.
     pub done: f64,
@@ -143,12 +180,15 @@ impl Progress {
     pub fn show(&mut self, s: &Shown) {
         let rate = (s.evaluations - self.from) as f64 / self.start.elapsed().as_secs_f64().max(1e-9);
         let text = format!(
-            "generation {}  {} evaluations ({}/s)  QD score {}  coverage {:.2} %  best {}",
+            "generation {}  {} evaluations ({}/s)  {}  best {}",
             s.generation,
             thousands(s.evaluations),
             thousands(rate as u64),
-            significant(s.qd_score),
-            100.0 * s.coverage,
+            if s.coverage.is_finite() {
+                format!("QD score {}  coverage {}", significant(s.qd_score), percent(s.coverage))
+            } else {
+                format!("{} members", thousands(s.filled as u64))
+            },
             significant(s.max_fitness),
         );
         self.put(s.done, text);
@@ -205,6 +245,25 @@ pub fn significant(x: f64) -> String {
         text.trim_end_matches('0').trim_end_matches('.').into()
     } else {
         text
+    }
+}
+
+/// A share in percent, a dash where there is none.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() {
+        format!("{:.2} %", 100.0 * share)
+    } else {
+        "-".into()
+    }
+}
+
+/// A number of bytes in words.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..10_000 => format!("{n} bytes"),
+        10_000..10_000_000 => format!("{} kB", n / 1000),
+        10_000_000..10_000_000_000 => format!("{} MB", n / 1_000_000),
+        _ => format!("{:.1} GB", n as f64 / 1e9),
     }
 }
 

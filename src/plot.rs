@@ -8,7 +8,7 @@ pub use heat_map::{HeatMap, Tiles, captions, heat_map};
 
 use illume_core::{Error, Result};
 
-const FONTS: &str = "Ubuntu, 'DejaVu Sans', Helvetica, Arial, sans-serif";
+pub(crate) const FONTS: &str = "Ubuntu, 'DejaVu Sans', Helvetica, Arial, sans-serif";
 
 /// The head of a drawing of this width and height: white, with title and subtitle.
 fn open([width, height]: [f64; 2], left: f64, title: &str, subtitle: &str) -> String {
@@ -35,8 +35,19 @@ fn named(name: &str, unit: &str) -> String {
 /// # Errors
 /// The drawing cannot be rendered (a defect).
 pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>> {
+    render(svg, scale)?.encode_png().map_err(|e| unrendered(&e))
+}
+
+fn unrendered(what: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("the picture cannot be rendered: {what}"))
+}
+
+/// A drawing as pixels, `scale` for a unit of the SVG; transparent where nothing is drawn.
+///
+/// # Errors
+/// The drawing cannot be rendered (a defect).
+pub(crate) fn render(svg: &str, scale: f32) -> Result<resvg::tiny_skia::Pixmap> {
     use resvg::{tiny_skia, usvg};
-    let failed = |what: &dyn std::fmt::Display| Error::failed(format!("the picture cannot be rendered: {what}"));
     let mut options = usvg::Options::default();
     let fonts = options.fontdb_mut();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
@@ -45,16 +56,16 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>> {
         .next()
         .and_then(|face| face.families.first().map(|(name, _)| name.clone()));
     options.fontdb_mut().set_sans_serif_family(family.unwrap_or_default());
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| failed(&e))?;
+    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| unrendered(&e))?;
     let size = tree.size();
     let (width, height) = ((size.width() * scale) as u32, (size.height() * scale) as u32);
-    let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| failed(&"no such size"))?;
+    let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| unrendered(&"no such size"))?;
     resvg::render(
         &tree,
         tiny_skia::Transform::from_scale(scale, scale),
         &mut pixels.as_mut(),
     );
-    pixels.encode_png().map_err(|e| failed(&e))
+    Ok(pixels)
 }
 
 /// Round numbers within an interval, about so many of them.

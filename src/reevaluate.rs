@@ -102,11 +102,16 @@ pub fn reevaluate(
     Ok(sums.finish())
 }
 
-/// Puts every row into the cell of its mean descriptor; of a cell's rows the best counts.
+/// Puts every row into the cell of its mean descriptor; of a cell's rows the best counts. In an unstructured archive, where a member's
+/// number is its cell, every row stays where it is.
 pub fn expected(archive: &dyn Archive, rows: &Reevaluated) -> Expected {
-    let mut cells = vec![-1; rows.fitness.len()];
-    archive.locate(&rows.descriptor, &mut cells);
-    let mut fitness = vec![f64::NAN; archive.spec().capacity];
+    let n = rows.fitness.len();
+    let mut cells: Vec<i64> = (0..n as i64).collect();
+    let mut fitness = vec![f64::NAN; n];
+    if archive.spec().has_cells() {
+        archive.locate(&rows.descriptor, &mut cells);
+        fitness = vec![f64::NAN; archive.spec().capacity];
+    }
     for (i, cell) in cells.iter_mut().enumerate() {
         if rows.episodes[i] == 0 {
             *cell = -1;

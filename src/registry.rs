@@ -1,12 +1,15 @@
 //! Names in a configuration become tasks, archives and strategies.
 
-use illume_core::params::{ParamInfo, Params, suggest};
+use illume_core::params::{ParamInfo, suggest};
 use illume_core::{
     Archive, ArchiveConfig, ArchiveEntry, Axis, Error, Init, Problem, Result, Strategy, StrategyConfig, StrategyEntry,
-    Task, TaskConfig, TaskSpec,
+    Task, TaskConfig, TaskSpec, both,
 };
 
 use crate::Config;
+
+/// The kind of archive that measures novelty.
+const UNSTRUCTURED: &str = "unstructured";
 
 /// The task that a configuration names.
 ///
@@ -25,6 +28,22 @@ pub fn task(config: &Config) -> Result<Box<dyn Task>> {
         }
         config.locate(Error::Config(problems))
     })
+}
+
+/// The task of a run that is to be looked at here, and whether its networks run on the CPU although the run's ran on a GPU: where there is
+/// none, or where `cpu` says that an episode alone is not worth one.
+///
+/// # Errors
+/// As [`task`].
+pub fn task_here(config: &Config, cpu: bool) -> Result<(Box<dyn Task>, bool)> {
+    let on_gpu = config.policy.get("device").and_then(toml::Value::as_str) == Some("cuda");
+    let found = task(config);
+    if !on_gpu || (found.is_ok() && !cpu) {
+        return Ok((found?, false));
+    }
+    let mut here = config.clone();
+    here.policy.insert("device".into(), "cpu".into());
+    Ok((task(&here)?, true))
 }
 
 /// A task that any strategy accepts.
@@ -46,6 +65,8 @@ fn placeholder() -> TaskSpec {
         }),
         negative_rewards: None,
         max_steps: 1,
+        test_steps: 1,
+        frames_per_step: 1,
         chunk: 1,
     }
 }
@@ -58,14 +79,7 @@ pub fn strategy_and_archive(config: &Config, task: &TaskSpec) -> Result<(Box<dyn
     let strategy = strategy(config, task);
     let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
     let archive = build_archive(config, task, lineage);
-    match (strategy, archive) {
-        (Ok(strategy), Ok(archive)) => Ok((strategy, archive)),
-        (Err(Error::Config(mut a)), Err(Error::Config(b))) => {
-            a.extend(b);
-            Err(config.locate(Error::Config(a)))
-        }
-        (Err(e), _) | (_, Err(e)) => Err(config.locate(e)),
-    }
+    both(strategy, archive).map_err(|e| config.locate(e))
 }
 
 fn strategy(config: &Config, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
@@ -85,7 +99,7 @@ pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dy
 }
 
 fn build_archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
-    let entry = archive_entry(&config.archive, task)?;
+    let entry = archive_entry(config, task)?;
     (entry.build)(&ArchiveConfig {
         archive: &config.archive,
         seed: config.seed,
@@ -105,11 +119,16 @@ fn strategy_entry(name: &str) -> Result<&'static StrategyEntry> {
         .ok_or_else(|| unknown("strategy", "name", name, &names))
 }
 
-/// Without a kind: the one whose parameter is given, else a grid for up to two axes and a CVT beyond.
-fn archive_entry(table: &toml::Table, task: &TaskSpec) -> Result<&'static ArchiveEntry> {
+/// Without a kind: what a strategy that lives on novelty needs, the one whose parameter is given, else a grid for up to two axes and a CVT
+/// beyond.
+fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEntry> {
     let entries = illume_archives::registry();
     let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
+    let table = &config.archive;
+    let strategy = strategy_entry(config.name("strategy")).ok();
+    let (novelty, cells) = strategy.map_or((false, false), |s| (s.novelty, s.cells));
     let kind = match table.get("kind") {
+        None if novelty => UNSTRUCTURED,
         None if table.contains_key("shape") => "grid",
         None if table.contains_key("cells") || task.descriptor_dim() > 2 => "cvt",
         None => "grid",
@@ -122,10 +141,31 @@ fn archive_entry(table: &toml::Table, task: &TaskSpec) -> Result<&'static Archiv
             ));
         }
     };
-    entries
-        .iter()
-        .find(|e| e.kind == kind)
-        .ok_or_else(|| unknown("archive", "kind", kind, &names))
+    let found = entries.iter().find(|e| e.kind == kind);
+    let found = found.ok_or_else(|| unknown("archive", "kind", kind, &names))?;
+    let name = config.name("strategy");
+    if novelty && task.descriptor.is_empty() {
+        let why = (config.task.get("descriptor")).map_or_else(String::new, |v| format!(" (task.descriptor = {v})"));
+        let message = format!(
+            "\"{name}\" searches for new descriptors and task \"{}\" has none{why}; hard_maze, arm and the robots have one",
+            task.name
+        );
+        return Err(Error::config("strategy", "name", message));
+    }
+    if novelty && found.kind != UNSTRUCTURED {
+        let message = format!(
+            "\"{name}\" lives on novelty, which only an archive of kind \"{UNSTRUCTURED}\" measures, got \"{kind}\": leave it out"
+        );
+        return Err(Error::config("archive", "kind", message));
+    }
+    if cells && found.kind == UNSTRUCTURED {
+        let message = format!(
+            "\"{name}\" breeds from the elites of cells and an archive of kind \"{UNSTRUCTURED}\" has none: take \"grid\" or \"cvt\", or a \
+             strategy that lives on novelty"
+        );
+        return Err(Error::config("archive", "kind", message));
+    }
+    Ok(found)
 }
 
 fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
@@ -143,17 +183,14 @@ fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
 /// Unknown names.
 pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(&'static str, Vec<ParamInfo>)>> {
     let mut parts = Vec::new();
-    if let Some(entry) = illume_envs::registry()
-        .into_iter()
-        .find(|e| e.name == config.name("task"))
-    {
+    if let Ok(entry) = illume_envs::find(config.name("task")) {
         parts.push(("task", (entry.params)()));
-        if entry.network {
-            parts.push(("policy", illume_envs::PolicyParams::describe()));
+        if let Some(policy) = entry.policy {
+            parts.push(("policy", policy()));
         }
     }
     parts.push(("strategy", (strategy_entry(config.name("strategy"))?.params)()));
-    let archive = archive_entry(&config.archive, task)?;
+    let archive = archive_entry(config, task)?;
     let mut infos = (archive.params)();
     infos.push(ParamInfo {
         name: "kind",

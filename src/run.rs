@@ -1,14 +1,15 @@
 //! The generation loop: ask, evaluate, exchange scalars, insert, tell. The one place where the order of things is defined.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use illume_archives::file::{self, Attributes, Checkpoint, Contents};
-use illume_archives::metrics::{Metrics, measure};
+use illume_archives::metrics::{Metrics, measure_archive};
 use illume_cluster::threads::stay_awake;
+use illume_cluster::{Counted, Traffic};
 use illume_core::{
-    Archive, Batch, Candidates, Comm, Context, Element, Error, InsertReport, Next, Result, State, Status, Strategy,
-    Task, Told, block,
+    Archive, Batch, Candidates, Comm, Context, Element, Error, InsertReport, Next, Offer, Result, State, Status,
+    Strategy, StrategySpec, Task, Told, block,
 };
 
 use crate::history::History;
@@ -19,7 +20,7 @@ pub struct Run<'t> {
     config: Config,
     config_text: String,
     task: &'t dyn Task,
-    comm: &'t dyn Comm,
+    comm: Counted<'t>,
     strategy: Box<dyn Strategy>,
     archive: Box<dyn Archive>,
     evaluator: Evaluator<'t>,
@@ -35,6 +36,25 @@ pub struct Run<'t> {
     moments: Vec<f64>,
     report: InsertReport,
     keep_awake: bool,
+    /// Evaluations since this process began.
+    evaluated: u64,
+    /// Share of the time of this rank's threads in the last generation's evaluations in which they had no work.
+    idle_share: f64,
+}
+
+/// Refuses a budget that the first generation alone would exceed.
+fn check_budget(config: &Config, strategy: &StrategySpec) -> Result<()> {
+    let (budget, needed) = (config.budget.evaluations, strategy.first_generation);
+    if budget == 0 || budget >= needed as u64 {
+        return Ok(());
+    }
+    let keys: Vec<String> = strategy.sized_by.iter().map(|key| format!("strategy.{key}")).collect();
+    let message = format!(
+        "expected at least the {needed} evaluations of the first generation, which {} set{}, got {budget}",
+        keys.join(" and "),
+        if keys.len() == 1 { "s" } else { "" },
+    );
+    Err(config.locate(Error::config("budget", "evaluations", message)))
 }
 
 /// What has been counted since the run began, over all ranks.
@@ -57,13 +77,14 @@ impl<'t> Run<'t> {
     /// The configuration's strategy or archive, with file and line; a worker that cannot be made.
     pub fn new(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm) -> Result<Run<'t>> {
         let (strategy, archive) = registry::strategy_and_archive(config, task.spec())?;
+        check_budget(config, strategy.spec())?;
         let config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
         let history = History::new(&strategy.spec().history, config.output.history_rows);
         Ok(Run {
             config: config.clone(),
             config_text,
             task,
-            comm,
+            comm: Counted::new(comm),
             strategy,
             archive,
             evaluator: Evaluator::new(task)?,
@@ -78,6 +99,8 @@ impl<'t> Run<'t> {
             moments: Vec::new(),
             report: InsertReport::default(),
             keep_awake: false,
+            evaluated: 0,
+            idle_share: f64::NAN,
         })
     }
 
@@ -105,7 +128,8 @@ impl<'t> Run<'t> {
                 self.task.spec().genome_dim
             )));
         }
-        self.archive.restore(&checkpoint.rows, &checkpoint.genomes, self.comm)?;
+        self.archive
+            .restore(&checkpoint.rows, &checkpoint.genomes, self.comm.inner())?;
         let engine = checkpoint.state.table(ENGINE)?;
         let count = |name: &str| {
             engine
@@ -124,7 +148,7 @@ impl<'t> Run<'t> {
         self.earlier_seconds = seconds.first().copied().ok_or_else(|| empty("wall_seconds"))?;
         self.start = Instant::now();
         self.created.clone_from(&checkpoint.attributes.created);
-        let context = context(&self.config, &self.counters, self.task, self.comm);
+        let context = context(&self.config, &self.counters, self.task, &self.comm);
         self.strategy.load(&context, &checkpoint.state)
     }
 
@@ -136,8 +160,9 @@ impl<'t> Run<'t> {
         if self.done() >= 1.0 {
             return Ok(false);
         }
+        let mut waited = Duration::ZERO;
         loop {
-            let context = context(&self.config, &self.counters, self.task, self.comm);
+            let context = context(&self.config, &self.counters, self.task, &self.comm);
             let parallel_section_over = || {
                 if self.keep_awake {
                     stay_awake()
@@ -150,17 +175,27 @@ impl<'t> Run<'t> {
             self.evaluator
                 .evaluate(c, self.archive.as_ref(), &mut self.local, &mut self.moments)?;
             parallel_section_over();
+            self.evaluated += c.total as u64;
             if self.comm.size() > 1 {
-                gather_rows(self.comm, c.total, &self.local, &mut self.rows)?;
-                gather_moments(self.comm, c, 2 * self.task.spec().observation_dim, &mut self.moments)?;
+                let began = Instant::now();
+                gather_rows(&self.comm, c.total, &self.local, &mut self.rows)?;
+                waited += began.elapsed();
+                let width = 2 * self.task.spec().observation_dim;
+                gather_moments(&self.comm, c, width, &mut self.moments)?;
             } else {
                 std::mem::swap(&mut self.local, &mut self.rows);
             }
-            let offered = !c.offered.is_empty();
+            // An unstructured archive says how novel rows are that are not offered to it.
+            let offered = !c.offered.is_empty() || !self.archive.spec().has_cells();
             if offered {
-                let (block, generation) = (c.block.clone(), self.counters.generation);
+                let offer = Offer {
+                    generation: self.counters.generation,
+                    crowd: c.crowd,
+                    admitted: c.admitted.clone(),
+                };
+                let block = c.block.clone();
                 self.archive
-                    .insert(&self.rows, block, &c.genomes, generation, self.comm, &mut self.report)?;
+                    .insert(&self.rows, block, &c.genomes, &offer, &self.comm, &mut self.report)?;
                 self.counters.outside += self.report.outside as u64;
             }
             let failed = self
@@ -170,12 +205,12 @@ impl<'t> Run<'t> {
                 .filter(|s| **s != Status::Ok as u8)
                 .count();
             self.counters.invalid += failed as u64;
-            self.counters.evaluations += self.candidates.total as u64;
-            self.counters.env_steps += self
-                .rows
-                .get::<u32>("steps")?
-                .iter()
-                .map(|s| u64::from(*s))
+            let tests = &self.candidates.tests;
+            self.counters.evaluations += (self.candidates.total - tests.len()) as u64;
+            let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
+            self.counters.env_steps += steps
+                .filter(|(row, _)| !tests.contains(row))
+                .map(|(_, s)| u64::from(*s))
                 .sum::<u64>();
             let report = offered.then_some(&self.report);
             let told = Told {
@@ -184,12 +219,16 @@ impl<'t> Run<'t> {
                 moments: &self.moments,
                 trajectories: self.evaluator.trajectories(),
                 report,
+                last: self.done_after(self.counters.generation + 1) >= 1.0,
             };
             if self.strategy.tell(&context, &told)? == Next::Generation {
                 break;
             }
         }
         self.counters.generation += 1;
+        let busy = self.evaluator.take_busy();
+        let available = rayon::current_num_threads() as f64 * (busy.wall + waited).as_secs_f64();
+        self.idle_share = (1.0 - busy.work.as_secs_f64() / available).max(0.0);
         if self.history.keeps(self.counters.generation) || self.done() >= 1.0 {
             self.record();
         }
@@ -213,8 +252,10 @@ impl<'t> Run<'t> {
             m.mean_fitness,
             m.filled as f64,
             c.env_steps as f64,
+            self.frames() as f64,
             c.invalid as f64,
             c.outside as f64,
+            self.idle_share,
         ];
         self.strategy.history(&mut row);
         self.history.push(row);
@@ -222,11 +263,22 @@ impl<'t> Run<'t> {
 
     /// Share of the budget that is used, 1 or more when the run is over.
     pub fn done(&self) -> f64 {
+        self.done_after(self.counters.generation)
+    }
+
+    /// Frames of the simulator so far.
+    pub fn frames(&self) -> u64 {
+        self.counters.env_steps * u64::from(self.task.spec().frames_per_step)
+    }
+
+    /// The same if so many generations were finished.
+    fn done_after(&self, generations: u64) -> f64 {
         let b = &self.config.budget;
         let share = |used: f64, limit: f64| if limit > 0.0 { used / limit } else { 0.0 };
         // Time is left out here: ranks would not agree on it. Rank 0's clock stops all through the stop word.
         share(self.counters.evaluations as f64, b.evaluations as f64)
-            .max(share(self.counters.generation as f64, b.generations as f64))
+            .max(share(self.frames() as f64, b.frames as f64))
+            .max(share(generations as f64, b.generations as f64))
     }
 
     /// Share of the time budget that is used, by this rank's clock.
@@ -244,12 +296,24 @@ impl<'t> Run<'t> {
         self.earlier_seconds + self.start.elapsed().as_secs_f64()
     }
 
+    /// Bytes that this rank has exchanged with others to make generations since this process began (checkpoints and archives not counted),
+    /// and the evaluations that they were for.
+    pub fn traffic(&self) -> (Traffic, u64) {
+        (self.comm.traffic(), self.evaluated)
+    }
+
+    /// Share of the time of this rank's threads in the last generation's evaluations in which they had no work, waiting for other
+    /// ranks included.
+    pub fn idle_share(&self) -> f64 {
+        self.idle_share
+    }
+
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
     pub fn metrics(&self) -> Metrics {
-        measure(&self.archive.elites().fitness, self.archive.spec().qd_offset)
+        measure_archive(self.archive.spec(), &self.archive.elites().fitness)
     }
 
     pub fn archive(&self) -> &dyn Archive {
@@ -306,7 +370,7 @@ impl<'t> Run<'t> {
     }
 
     fn state(&self) -> Result<State> {
-        let context = context(&self.config, &self.counters, self.task, self.comm);
+        let context = context(&self.config, &self.counters, self.task, &self.comm);
         let mut state = self.strategy.save(&context)?;
         state.tables.push((ENGINE.into(), self.engine_table()));
         Ok(state)
@@ -338,7 +402,7 @@ impl<'t> Run<'t> {
             checkpoint,
             compress: self.config.output.compress as u8,
         };
-        file::write(path, &contents, self.comm)
+        file::write(path, &contents, self.comm.inner())
     }
 
     fn engine_table(&self) -> Batch {

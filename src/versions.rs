@@ -8,6 +8,8 @@ pub fn libraries() -> Vec<(&'static str, String)> {
     found.push(("MPI", illume_cluster::mpi_version()));
     #[cfg(feature = "mujoco")]
     found.push(("MuJoCo", illume_envs::mujoco_version()));
+    #[cfg(feature = "atari")]
+    found.push(("ALE (GPL 2.0)", illume_envs::atari::version()));
     #[cfg(feature = "torch")]
     found.push(("libtorch", torch::version()));
     found
@@ -19,6 +21,7 @@ pub fn long() -> String {
         ("mpi", cfg!(feature = "mpi")),
         ("torch", cfg!(feature = "torch")),
         ("mujoco", cfg!(feature = "mujoco")),
+        ("atari", cfg!(feature = "atari")),
     ]
     .into_iter()
     .filter_map(|(name, on)| on.then_some(name))

@@ -5,23 +5,11 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Ended, arg, edit_h5, folder, run, write_config};
+use common::refused::{assert_refused, finished};
+use common::{Ended, arg, edit_h5, run};
 
 const MAZE: &str = "seed = 1\n[task]\nname = \"hard_maze\"\nepisode_length = 40\n[policy]\nhidden = [4]\n[strategy]\n\
                     name = \"map_elites\"\nbatch = 40\niso_sigma = 0.3\n[archive]\nshape = [20, 20]\n[budget]\ngenerations = 3\n";
-
-#[track_caller]
-fn assert_refused(ended: &Ended, parts: &[&str]) {
-    assert_eq!(ended.code(), Some(2), "{ended}");
-    assert_eq!(ended.stderr.lines().count(), 1, "one line: {ended}");
-    assert!(
-        ended.stderr.starts_with("illume: ") && ended.stdout.is_empty(),
-        "{ended}"
-    );
-    for part in parts {
-        assert!(ended.stderr.contains(part), "expected '{part}' in: {ended}");
-    }
-}
 
 /// What the command line itself refuses says how to go on in further lines.
 #[track_caller]
@@ -30,13 +18,6 @@ fn assert_usage(ended: &Ended, parts: &[&str]) {
     for part in parts {
         assert!(ended.stderr.contains(part), "expected '{part}' in: {ended}");
     }
-}
-
-fn finished(text: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = folder();
-    let dir = folder.path().join("run");
-    run(1, &["run", arg(&write_config(folder.path(), text)), "--out", arg(&dir)]).succeeded();
-    (folder, dir)
 }
 
 /// A policy of the least effort.
@@ -86,7 +67,7 @@ fn archives_without_anything_to_distill_are_refused() {
         .replace("hard_maze", "arm")
         .replace("episode_length = 40\n[policy]\nhidden = [4]\n", "");
     let (_other, arm) = finished(&other);
-    assert_refused(&run(1, &["distill", arg(&arm)]), &["arm", "through no network"]);
+    assert_refused(&run(1, &["distill", arg(&arm)]), &["arm", "through no perceptron"]);
     assert!(
         !dir.join("distilled").exists() && !arm.join("distilled").exists(),
         "nothing is written"

@@ -105,7 +105,7 @@ fn a_task_without_a_network_is_refused() {
     for strategy in ["pga_me", "dcg_me", "dcrl_me"] {
         refused(
             &format!("[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n[budget]\ngenerations = 1\n"),
-            &["strategy.name", strategy, "task \"arm\" acts through no network"],
+            &["strategy.name", strategy, "task \"arm\" acts through no perceptron"],
         );
     }
 }

@@ -40,21 +40,19 @@ fn number(report: &Value, path: &str) -> f64 {
         .unwrap_or_else(|| panic!("{path}: {report}"))
 }
 
+/// Reports of a policy that was not trained, and of one that was, with so many rounds of correction.
+fn without_and_with_training(dir: &Path, options: &[&str], rounds: &str) -> [Value; 2] {
+    [("untrained", "0", "0"), ("trained", "10", rounds)].map(|(name, epochs, rounds)| {
+        let training = ["--epochs", epochs, "--rounds", rounds];
+        distill(dir, name, &[options, &training[..]].concat()).1
+    })
+}
+
 #[test]
 fn one_policy_keeps_most_of_a_maze_archive_and_an_untrained_one_does_not() {
     let folder = folder();
     let dir = finished(folder.path(), MAZE);
-    let options = ["--hidden", "128,128", "--episodes", "1"];
-    let (_, untrained) = distill(
-        &dir,
-        "untrained",
-        &[&options[..], &["--epochs", "0", "--rounds", "0"]].concat(),
-    );
-    let (_, trained) = distill(
-        &dir,
-        "trained",
-        &[&options[..], &["--epochs", "10", "--rounds", "4"]].concat(),
-    );
+    let [untrained, trained] = without_and_with_training(&dir, &["--hidden", "128,128", "--episodes", "1"], "4");
     let kept = |report: &Value| ["/qd_score_kept_percent", "/coverage_kept_percent"].map(|name| number(report, name));
     assert!(kept(&untrained).iter().all(|share| *share < 15.0), "{untrained:#}");
     assert!(kept(&trained).iter().all(|share| *share > 55.0), "{trained:#}");
@@ -84,17 +82,7 @@ fn one_policy_keeps_most_of_a_hopper_archive_and_an_untrained_one_does_not() {
                 [strategy]\nname = \"map_elites\"\nbatch = 100\niso_sigma = 0.1\n[archive]\nshape = [20]\n\
                 [budget]\ngenerations = 30\n";
     let dir = finished(folder.path(), text);
-    let options = ["--hidden", "64,64", "--episodes", "5"];
-    let (_, untrained) = distill(
-        &dir,
-        "untrained",
-        &[&options[..], &["--epochs", "0", "--rounds", "0"]].concat(),
-    );
-    let (_, trained) = distill(
-        &dir,
-        "trained",
-        &[&options[..], &["--epochs", "10", "--rounds", "3"]].concat(),
-    );
+    let [untrained, trained] = without_and_with_training(&dir, &["--hidden", "64,64", "--episodes", "5"], "3");
     let kept = |report: &Value| number(report, "/qd_score_kept_percent");
     assert!(
         kept(&untrained) < 25.0 && kept(&trained) > 70.0,

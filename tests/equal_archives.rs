@@ -98,6 +98,14 @@ fn deep_ga_on_the_hard_maze() {
     assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 8));
 }
 
+/// With the original's kind of noise, and with no room for decoded parents.
+#[test]
+fn deep_ga_on_the_hard_maze_with_a_noise_table_and_no_cache() {
+    let strategy = "name = \"deep_ga\"\npopulation = 47\nparents = 5\nsigma = 0.1\nnoise = \"table\"\n\
+                    noise_table = 20_000\ncache_mb = 0";
+    assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 8));
+}
+
 #[test]
 fn openai_es_on_a_sphere_that_is_longer_than_a_slice() {
     let strategy = "name = \"openai_es\"\npopulation = 14\ncenter_episodes = 3\noptimizer = \"sgd\"";
@@ -127,6 +135,42 @@ fn openai_es_on_the_hard_maze_with_normalized_observations() {
     let strategy = "name = \"openai_es\"\npopulation = 30\nnormalize_observations = true\nobservation_share = 0.3\n\
                     common_random_numbers = true";
     assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 6));
+}
+
+/// Novelty is measured in shares of the rows; beyond 256 members through a tree.
+#[test]
+fn ga_ns_on_the_hard_maze() {
+    let strategy = "name = \"ga_ns\"\npopulation = 121\nparents = 5\nsigma = 0.1\nelites = 2";
+    for archive in [
+        "probability = 0.5",
+        "admission = \"novelty\"\nthreshold = 3.0\nneighbours = 4\nnormalize = false",
+    ] {
+        assert_equal_archives(&config(
+            "name = \"hard_maze\"\nepisode_length = 100",
+            "",
+            strategy,
+            archive,
+            8,
+        ));
+    }
+}
+
+#[test]
+fn strategies_of_several_centers_on_the_hard_maze() {
+    for name in ["ns_es", "nsr_es", "nsra_es"] {
+        let strategy = format!(
+            "name = \"{name}\"\npopulation = 30\nsigma = 0.1\nlearning_rate = 0.05\ncenters = 3\ncenter_episodes = 2"
+        );
+        assert_equal_archives(&config("name = \"hard_maze\"", "", &strategy, "neighbours = 10", 7));
+    }
+}
+
+/// Other strategies may have an archive without cells, too.
+#[test]
+fn deep_ga_in_an_unstructured_archive() {
+    let strategy = "name = \"deep_ga\"\npopulation = 100\nparents = 7\nsigma = 0.05";
+    let archive = "kind = \"unstructured\"\nnormalize = true\nprobability = 0.7\ncapacity = 500";
+    assert_equal_archives(&config("name = \"arm\"", "", strategy, archive, 10));
 }
 
 /// The learner is on one rank, and policies climb on all of them.
@@ -179,6 +223,21 @@ fn policy_gradients_on_a_robot_that_falls() {
     ));
 }
 
+/// Frostbite from pixels: lineages of a million genes, validation and tests, and memory as what novelty is measured by.
+#[test]
+#[cfg(feature = "atari")]
+fn deep_ga_and_novelty_search_on_frostbite_from_pixels() {
+    let task = "name = \"atari/frostbite\"\nmax_steps = 25\ntest_steps = 30\nsticky_actions = 0.25";
+    let deep_ga = "name = \"deep_ga\"\npopulation = 8\nparents = 3\nsigma = 0.01\nvalidation_candidates = 2\n\
+                   validation_episodes = 2\ntest_episodes = 3";
+    let ga_ns = "name = \"ga_ns\"\npopulation = 7\nparents = 3\nsigma = 0.01";
+    let ram = "descriptor = \"ram\"\nram_samples = 2\nram_interval = 10";
+    let small = "network = \"small\"";
+    let unstructured = "kind = \"unstructured\"\nneighbours = 3\nprobability = 0.3";
+    assert_equal_archives(&config(task, small, deep_ga, "shape = [6, 6]", 3));
+    assert_equal_archives(&config(&format!("{task}\n{ram}"), small, ga_ns, unstructured, 3));
+}
+
 #[test]
 fn ranks_without_any_candidate_take_part() {
     for strategy in [
@@ -186,6 +245,8 @@ fn ranks_without_any_candidate_take_part() {
         "name = \"deep_ga\"\npopulation = 2\nparents = 1\nsigma = 0.1",
         "name = \"openai_es\"\npopulation = 2\nsigma = 0.1",
         "name = \"dcrl_me\"\nbatch = 2\npg_steps = 2\ncritic_steps = 3\npg_share = 0.5\nactor_share = 0.5",
+        "name = \"ga_ns\"\npopulation = 2\nparents = 1\nsigma = 0.1",
+        "name = \"nsr_es\"\npopulation = 2\nsigma = 0.1\ncenters = 1",
     ] {
         let maze = strategy.contains("dcrl");
         assert_equal_archives(&config(
@@ -196,7 +257,11 @@ fn ranks_without_any_candidate_take_part() {
             },
             if maze { "hidden = [3]" } else { "" },
             strategy,
-            "shape = [10, 10]",
+            if strategy.contains("ns") && !strategy.contains("openai") {
+                "probability = 0.5"
+            } else {
+                "shape = [10, 10]"
+            },
             9,
         ));
     }
@@ -217,9 +282,9 @@ fn map_elites_on_a_robot_with_random_starts() {
 
 #[test]
 #[cfg(feature = "mujoco")]
-fn deep_ga_on_a_robot_with_validation_episodes() {
+fn deep_ga_on_a_robot_with_validation_and_test_episodes() {
     let strategy = "name = \"deep_ga\"\npopulation = 30\nparents = 4\nsigma = 0.05\nvalidation_candidates = 3\n\
-                    validation_episodes = 5";
+                    validation_episodes = 5\ntest_episodes = 7\nsigma_schedule = \"linear\"\nsigma_generations = 4";
     assert_equal_archives(&config(HOPPER, SMALL, strategy, "shape = [64]", 5));
 }
 

@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{arg, folder, open, run};
+use illume::core::StrategyEntry;
 use illume::{Config, envs, registry, strategies};
 
 fn experiments() -> Vec<PathBuf> {
@@ -17,18 +18,26 @@ fn experiments() -> Vec<PathBuf> {
 
 /// Whether this build has the task of a configuration.
 fn built(config: &Config) -> bool {
-    envs::registry().iter().any(|e| e.name == config.name("task"))
+    envs::find(config.name("task")).is_ok()
 }
 
+/// The task on which strategies that live on novelty are shown; the others are not searched for a descriptor's sake.
+const DECEPTIVE: &str = "hard_maze";
+
 #[test]
-fn there_is_one_for_every_strategy_on_every_task() {
+fn there_is_one_for_every_strategy_on_every_task_and_on_the_maze_alone_for_novelty() {
     let names: Vec<String> = experiments()
         .iter()
         .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     assert!(names.contains(&"demo".to_string()), "the one that `make demo` runs");
+    assert!(
+        names.contains(&"demo_atari".to_string()),
+        "the one that `make demo-atari` runs"
+    );
     for task in envs::registry() {
-        for strategy in strategies::registry().iter().filter(|s| task.network || !s.network) {
+        let wanted = |s: &&StrategyEntry| (task.network || !s.network) && (!s.novelty || task.name == DECEPTIVE);
+        for strategy in strategies::registry().iter().filter(wanted) {
             let name = format!("{}_{}", task.name.replace('/', "_"), strategy.name);
             assert!(names.contains(&name), "experiments/{name}.toml is missing");
         }
@@ -43,7 +52,10 @@ fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         let name = format!("{}_{}", config.name("task").replace('/', "_"), config.name("strategy"));
         let short = name.strip_suffix("_me").is_some_and(|short| stem == short);
-        assert!(stem == name || short || stem == "demo", "{shown} is about {name}");
+        assert!(
+            stem == name || short || stem.starts_with("demo"),
+            "{shown} is about {name}"
+        );
         if !built(&config) {
             let message = registry::task(&config).err().unwrap().to_string();
             assert!(message.contains("needs a build with feature"), "{message}");
@@ -75,8 +87,11 @@ fn each_runs() {
                 "strategy.population=6",
                 "strategy.parents=2",
                 "strategy.validation_episodes=2",
+                "strategy.test_episodes=3",
             ],
             "openai_es" => vec!["strategy.population=4"],
+            "ga_ns" => vec!["strategy.population=6", "strategy.parents=2", "archive.probability=0.5"],
+            "ns_es" | "nsr_es" | "nsra_es" => vec!["strategy.population=4"],
             "pga_me" | "dcg_me" | "dcrl_me" => vec![
                 "strategy.batch=8",
                 "strategy.critic_steps=4",
@@ -86,8 +101,14 @@ fn each_runs() {
             other => panic!("{other}: say here how to make it small"),
         };
         set.extend(["budget.generations=2", "output.dir=nowhere"]);
-        if envs::find(config.name("task")).unwrap().network {
+        let task = envs::find(config.name("task")).unwrap();
+        if task.network {
             set.extend(["task.episode_length=8", "policy.hidden=[8]"]);
+        } else if task.policy.is_some() {
+            set.extend(["task.max_steps=8", "task.test_steps=10", "policy.network=\"small\""]);
+            if config.name("strategy") == "deep_ga" {
+                set.push("strategy.test_episodes=2");
+            }
         }
         if config.archive.get("kind").and_then(|k| k.as_str()) == Some("cvt") {
             set.extend(["archive.cells=100", "archive.samples=500"]);

@@ -15,6 +15,10 @@ const MAP_ELITES: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname 
                           [archive]\nkind = \"cvt\"\ncells = 200\nsamples = 2000\n";
 const DEEP_GA: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname = \"deep_ga\"\npopulation = 40\nparents = 5\n\
                        sigma = 0.02\n[archive]\nshape = [20, 20]\n";
+/// With a noise table and no room for decoded parents.
+const DEEP_GA_MAZE: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\n[policy]\nhidden = [6]\n[strategy]\n\
+                            name = \"deep_ga\"\npopulation = 30\nparents = 5\nsigma = 0.1\nnoise = \"table\"\n\
+                            noise_table = 5000\ncache_mb = 0\n[archive]\nshape = [20, 20]\n";
 const OPENAI_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"openai_es\"\npopulation = 20\n\
                          sigma = 0.1\n[archive]\nshape = [20, 20]\n";
 /// Networks, targets, moments and the replay buffer: all that learns.
@@ -27,15 +31,34 @@ const DCG_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward 
 const PGA_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\n[policy]\nhidden = [6]\n\
                       [strategy]\nname = \"pga_me\"\nbatch = 12\npg_steps = 3\ncritic_steps = 12\nminibatch = 10\n\
                       critic_hidden = [10]\noverlap = true\n[archive]\nshape = [20, 20]\n";
+/// Members and novelty of the archive, and the most novel individuals.
+const GA_NS: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n\
+                     [strategy]\nname = \"ga_ns\"\npopulation = 40\nparents = 5\nsigma = 0.1\n[archive]\nprobability = 0.3\n";
+/// Several centers with their moments, and which of them the archive does not know yet.
+const NSR_ES: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n\
+                      [strategy]\nname = \"nsr_es\"\npopulation = 20\nsigma = 0.1\nlearning_rate = 0.05\ncenters = 3\n\
+                      [archive]\nneighbours = 5\n";
+const NSRA_ES: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n\
+                       [strategy]\nname = \"nsra_es\"\npopulation = 10\nsigma = 0.1\ncenters = 2\npatience = 2\n";
 /// With validation episodes, or with normalized observations and a cap: more state to be lost.
 #[cfg(feature = "mujoco")]
 const DEEP_GA_VALIDATED: &str = "[task]\nname = \"hopper_uni\"\nepisode_length = 20\nreset_noise_scale = 0.05\n\
     [policy]\nhidden = [4]\n[strategy]\nname = \"deep_ga\"\npopulation = 20\nparents = 4\nsigma = 0.05\n\
-    validation_candidates = 3\nvalidation_episodes = 3\n[archive]\nshape = [20]\n";
+    validation_candidates = 3\nvalidation_episodes = 3\ntest_episodes = 4\n[archive]\nshape = [20]\n";
 #[cfg(feature = "mujoco")]
 const OPENAI_ES_NORMALIZED: &str = "[task]\nname = \"hopper_uni\"\nepisode_length = 20\nreset_noise_scale = 0.05\n\
     [policy]\nhidden = [4]\n[strategy]\nname = \"openai_es\"\npopulation = 20\nnormalize_observations = true\n\
     observation_share = 0.2\nepisode_cap = \"adaptive\"\ncap_factor = 1.5\n[archive]\nshape = [20]\n";
+
+/// Lineages of a million genes on a game, and novelty of its memory.
+#[cfg(feature = "atari")]
+const DEEP_GA_PIXELS: &str = "[task]\nname = \"atari/frostbite\"\nmax_steps = 6\nnoops = 3\ntest_steps = 10\n[policy]\nnetwork = \"small\"\n\
+    [strategy]\nname = \"deep_ga\"\npopulation = 4\nparents = 3\nsigma = 0.01\nvalidation_candidates = 2\n\
+    validation_episodes = 2\ntest_episodes = 1\n[archive]\nshape = [6, 6]\n";
+#[cfg(feature = "atari")]
+const GA_NS_PIXELS: &str = "[task]\nname = \"atari/frostbite\"\nmax_steps = 6\nnoops = 3\ndescriptor = \"ram\"\nram_samples = 2\n\
+    ram_interval = 3\n[policy]\nnetwork = \"small\"\n[strategy]\nname = \"ga_ns\"\npopulation = 4\nparents = 3\n\
+    sigma = 0.01\n[archive]\nkind = \"unstructured\"\nneighbours = 3\nprobability = 0.3\n";
 
 /// Where a run was disturbed, and where its results are.
 struct Disturbed {
@@ -158,7 +181,7 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
 
 #[test]
 fn a_killed_process_goes_on_from_its_last_checkpoint() {
-    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES, DCRL_ME, DCG_ME] {
+    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES, DCRL_ME, DCG_ME, GA_NS, NSR_ES, NSRA_ES] {
         let disturbed = Disturbed::new(parts);
         let running = disturbed.start(1);
         assert!(signal("KILL", running.pid()));
@@ -167,6 +190,19 @@ fn a_killed_process_goes_on_from_its_last_checkpoint() {
         // What a kill in the middle of a write leaves does not matter.
         std::fs::write(disturbed.dir.join("checkpoint.h5.tmp-123"), b"half a file").unwrap();
         disturbed.resume_and_compare(1, "1");
+    }
+}
+
+#[test]
+#[cfg(feature = "atari")]
+fn games_stopped_or_killed_go_on_as_if_nothing_had_happened() {
+    for (name, parts) in [("TERM", GA_NS_PIXELS), ("KILL", DEEP_GA_PIXELS)] {
+        let disturbed = Disturbed::new(parts);
+        let running = disturbed.start(1);
+        assert!(signal(name, running.pid()));
+        let ended = running.wait();
+        assert!(was_killed(&ended, 9) || ended.code() == Some(75), "{ended}");
+        disturbed.resume_and_compare(1, "2");
     }
 }
 
@@ -184,9 +220,15 @@ fn stopped_resumed_stopped_and_resumed_again_equals_the_undisturbed_run() {
     }
 }
 
+/// The last elite of a budget is tested at its end, and not again when the run goes on.
+#[cfg(feature = "mujoco")]
+const TESTED: &[&str] = &[DEEP_GA_VALIDATED];
+#[cfg(not(feature = "mujoco"))]
+const TESTED: &[&str] = &[];
+
 #[test]
 fn a_larger_budget_given_to_resume_equals_that_budget_from_the_start() {
-    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES] {
+    for parts in [&[MAP_ELITES, DEEP_GA, DEEP_GA_MAZE, OPENAI_ES][..], TESTED].concat() {
         let folder = folder();
         let config = write_config(folder.path(), &format!("{parts}[output]\nhistory_rows = 8\n"));
         let (once, twice) = (folder.path().join("once"), folder.path().join("twice"));
@@ -266,13 +308,16 @@ mod ranks {
         disturb_rank("KILL", OPENAI_ES, [2, 1], 1);
         disturb_rank("KILL", DCRL_ME, [2, 3], 1);
         disturb_rank("KILL", DCG_ME, [3, 1], 0);
+        disturb_rank("KILL", GA_NS, [2, 3], 1);
+        disturb_rank("KILL", NSR_ES, [3, 2], 0);
     }
 
     #[test]
     fn a_signal_to_any_rank_stops_all_of_them_in_order() {
         disturb_rank("TERM", MAP_ELITES, [3, 1], 2);
-        disturb_rank("USR1", DEEP_GA, [2, 3], 1);
+        disturb_rank("USR1", DEEP_GA_MAZE, [2, 3], 1);
         disturb_rank("INT", OPENAI_ES, [2, 3], 0);
+        disturb_rank("USR1", GA_NS, [3, 2], 1);
     }
 
     #[test]
@@ -280,6 +325,13 @@ mod ranks {
     fn validation_statistics_and_caps_survive_a_killed_rank() {
         disturb_rank("KILL", DEEP_GA_VALIDATED, [2, 1], 1);
         disturb_rank("KILL", OPENAI_ES_NORMALIZED, [2, 3], 0);
+    }
+
+    #[test]
+    #[cfg(feature = "atari")]
+    fn games_survive_a_killed_rank() {
+        disturb_rank("KILL", DEEP_GA_PIXELS, [2, 3], 1);
+        disturb_rank("TERM", GA_NS_PIXELS, [3, 1], 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{arg, folder, open, python, run, run_command, write_config};
-use illume::core::{Decoder, Genomes, Init};
+use illume::core::Genomes;
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name)
@@ -139,26 +139,30 @@ fn the_documented_reader_runs() {
 #[test]
 fn the_documented_decoder_gives_our_genes_bit_for_bit() {
     let folder = folder();
-    let dir = finished(folder.path(), &config("name = \"arm\"\njoints = 70", DEEP_GA, GRID, ""));
-    let (archive, genes) = (dir.join("archive.h5"), folder.path().join("genes.f32"));
-    let file = open(&archive);
-    let Genomes::Lineage(lineages) = file.genomes(0..file.rows()).unwrap() else {
-        panic!("lineages")
-    };
-    let decoder = Decoder {
-        seed: file.attributes.seed,
-        dim: file.genome_dim,
-        init: Init::Uniform { lower: 0.0, upper: 1.0 },
-        bounds: Some([0.0, 1.0]),
-        parents: Default::default(),
-    };
-    let (mut bytes, mut row) = (Vec::new(), Vec::new());
-    for i in 0..lineages.rows() {
-        let (streams, scales) = lineages.row(i);
-        decoder.decode(streams, scales, &mut row);
-        bytes.extend(row.iter().flat_map(|x| x.to_le_bytes()));
+    for noise in ["", "\nnoise = \"table\"\nnoise_table = 10000"] {
+        let _ = std::fs::remove_dir_all(folder.path().join("run"));
+        let strategy = format!("{DEEP_GA}{noise}");
+        let dir = finished(
+            folder.path(),
+            &config("name = \"arm\"\njoints = 70", &strategy, GRID, ""),
+        );
+        let (archive, genes) = (dir.join("archive.h5"), folder.path().join("genes.f32"));
+        let file = open(&archive);
+        let Genomes::Lineage(lineages) = file.genomes(0..file.rows()).unwrap() else {
+            panic!("lineages")
+        };
+        let said = illume::Config::parse(&file.attributes.config, "test", &[]).unwrap();
+        let task = illume::registry::task(&said).unwrap();
+        let decoder = illume::decoder(&said, task.spec()).unwrap();
+        assert_eq!(decoder.table.is_some(), !noise.is_empty());
+        let (mut bytes, mut row) = (Vec::new(), Vec::new());
+        for i in 0..lineages.rows() {
+            let (streams, scales) = lineages.row(i);
+            decoder.decode(streams, scales, &mut row);
+            bytes.extend(row.iter().flat_map(|x| x.to_le_bytes()));
+        }
+        std::fs::write(&genes, bytes).unwrap();
+        let said = check("decode_documented.py", &[&format_page(), &archive, &genes]);
+        assert!(said.contains("equal bit for bit"), "{said}");
     }
-    std::fs::write(&genes, bytes).unwrap();
-    let said = check("decode_documented.py", &[&format_page(), &archive, &genes]);
-    assert!(said.contains("equal bit for bit"), "{said}");
 }

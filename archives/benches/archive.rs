@@ -9,7 +9,7 @@ use std::time::Instant;
 use illume_archives::metrics::measure;
 use illume_archives::registry;
 use illume_core::{
-    Archive, ArchiveConfig, Axis, Batch, Comm, Dense, Genomes, InsertReport, Purpose, Result, Stream, toml,
+    Archive, ArchiveConfig, Axis, Batch, Comm, Dense, Genomes, InsertReport, Offer, Purpose, Result, Stream, toml,
 };
 
 const TOTAL: usize = 200_000;
@@ -129,7 +129,14 @@ fn insertion(what: &str, config: &str, dim: usize, batch: usize, aim: &str, limi
             located += before.elapsed().as_secs_f64();
             let genomes = &pool[generation % 4];
             archive
-                .insert(rows, 0..batch, genomes, generation as u64, &Alone, &mut report)
+                .insert(
+                    rows,
+                    0..batch,
+                    genomes,
+                    &Offer::new(generation as u64),
+                    &Alone,
+                    &mut report,
+                )
                 .expect("insertion");
         }
         if repeat > 0 {
@@ -155,6 +162,68 @@ fn centroids(k: usize, aim: &str, limit: &str, peer: &str) {
         start.elapsed().as_secs_f64()
     });
     line(&what, format!("{:.2} s", median(seconds.collect())), aim, limit, peer);
+}
+
+/// Rows at uniform places, as a generation brings them.
+fn crowd(k: usize, rows: usize, generation: u64) -> Batch {
+    let stream = Stream::new(9, Purpose::Variation, generation, 0);
+    let mut batch = Batch::new();
+    batch.push("status", 1, "", "", vec![0u8; rows]);
+    batch.push("fitness", 1, "", "", vec![0.0; rows]);
+    let places = (0..(k * rows) as u64).map(|i| stream.uniform(i)).collect();
+    batch.push("descriptor", k, "", "", places);
+    batch.push("cell", 1, "", "", vec![0i64; rows]);
+    batch.push("seed", 1, "", "", vec![0u64; rows]);
+    batch.push("operator", 1, "", "", vec![0i32; rows]);
+    batch.push("parents", 2, "", "", vec![-1i64; 2 * rows]);
+    batch
+}
+
+/// Candidates a second of which an archive of so many members says how novel they are, by 25 neighbours; with `among` also among them.
+fn novelty(members: usize, k: usize, rows: usize, among: bool, peer: &str) {
+    let (with, axes) = (
+        if among { " and each other" } else { "" },
+        if k < 100 { 2 } else { 1024 },
+    );
+    let what = format!("novelty of {rows} among {members} members{with}, {axes}-D");
+    if !wanted(&what) {
+        return;
+    }
+    // Full after its first batch, so that what is timed is novelty alone.
+    let config = format!("kind = \"unstructured\"\nprobability = 1.0\ncapacity = {members}");
+    let mut archive = build(&config, k, 1);
+    let mut report = InsertReport::default();
+    let genomes = |rows| {
+        Genomes::Dense(Dense {
+            dim: 1,
+            data: vec![0.0; rows],
+        })
+    };
+    let first = crowd(k, members, 0);
+    archive
+        .insert(
+            &first,
+            0..members,
+            &genomes(members),
+            &Offer::new(0),
+            &Alone,
+            &mut report,
+        )
+        .expect("insertion");
+    let (batch, genomes) = (crowd(k, rows, 1), genomes(rows));
+    let offer = Offer {
+        crowd: among,
+        ..Offer::new(1)
+    };
+    let seconds = (0..5).map(|_| {
+        let start = Instant::now();
+        archive
+            .insert(&batch, 0..rows, &genomes, &offer, &Alone, &mut report)
+            .expect("insertion");
+        start.elapsed().as_secs_f64()
+    });
+    let rate = rows as f64 / median(seconds.collect());
+    line(&what, format!("{:.1} k/s", rate / 1e3), "", "", peer);
 }
 
 fn metrics() {
@@ -227,6 +296,10 @@ fn main() {
     );
     centroids(2, "<= 1 s", "0.08 s", "pyribs 17.7 s");
     centroids(6, "<= 3 s", "1.2 s", "pyribs 25 s");
+    novelty(10_000, 2, 10_000, false, "");
+    novelty(100_000, 2, 10_000, false, "");
+    novelty(10_000, 2, 20_000, true, "");
+    novelty(10_000, 1024, 500, false, "");
     metrics();
     let _ = std::fs::remove_file(nowhere);
 }

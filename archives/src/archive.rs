@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use illume_core::{
     Archive, ArchiveSpec, Axis, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, NOT_OFFERED,
-    Outcome, Result, Status, block,
+    Offer, Outcome, Result, Status, block,
 };
 use rayon::prelude::*;
 
@@ -61,6 +61,7 @@ impl CellArchive {
     pub(crate) fn new(spec: ArchiveSpec, outside: Outside, genome_dim: usize, lineage: bool) -> Result<CellArchive> {
         registry::check_spec(&spec)?;
         let division = match &spec.cells {
+            Cells::Unstructured(_) => return Err(Error::failed("an unstructured archive has no cells")),
             _ if spec.axes.is_empty() => Division::Single,
             Cells::Grid { shape } => Division::Grid(Grid::new(&spec.axes, shape)),
             Cells::Cvt { centroids } => {
@@ -79,6 +80,7 @@ impl CellArchive {
             operator: vec![0; cells],
             parents: vec![-1; 2 * cells],
             owner: vec![0; cells],
+            novelty: Vec::new(),
         };
         let shard = Shard::new(cells, genome_dim, lineage);
         Ok(CellArchive {
@@ -90,10 +92,6 @@ impl CellArchive {
             winner: vec![NONE; cells],
             touched: Vec::new(),
         })
-    }
-
-    pub(crate) fn shard(&self) -> &Shard {
-        &self.shard
     }
 
     fn locate_rows(&self, descriptors: &[f64], cells: &mut [i64]) {
@@ -213,23 +211,38 @@ fn locate_nearest(nearest: &Nearest, descriptors: &[f64], cells: &mut [i64]) {
     }
 }
 
+/// Whether a rank brings the genomes of its own block of `total` rows.
+///
+/// # Errors
+/// It does not.
+pub(crate) fn check_block(total: usize, own: &Range<usize>, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
+    let (expected, given) = (block(total, comm.rank(), comm.size()), genomes.rows());
+    if *own != expected || given != own.len() {
+        return Err(Error::failed(format!(
+            "rank {} has {given} genomes for rows {own:?}, its block of {total} is {expected:?}",
+            comm.rank()
+        )));
+    }
+    Ok(())
+}
+
 /// The rank whose block holds `row` of `total`: the inverse of [`block`].
-fn owner(total: usize, row: usize, size: usize) -> u32 {
+pub(crate) fn owner(total: usize, row: usize, size: usize) -> u32 {
     (((row as u128 + 1) * size as u128 - 1) / total as u128) as u32
 }
 
 /// The columns of a batch that an archive keeps, checked for their lengths.
-struct Columns<'a> {
-    fitness: &'a [f64],
-    cell: &'a [i64],
-    descriptor: &'a [f64],
-    seed: &'a [u64],
-    operator: &'a [i32],
-    parents: &'a [i64],
+pub(crate) struct Columns<'a> {
+    pub(crate) fitness: &'a [f64],
+    pub(crate) cell: &'a [i64],
+    pub(crate) descriptor: &'a [f64],
+    pub(crate) seed: &'a [u64],
+    pub(crate) operator: &'a [i32],
+    pub(crate) parents: &'a [i64],
 }
 
 impl<'a> Columns<'a> {
-    fn of(rows: &'a Batch, k: usize) -> Result<Columns<'a>> {
+    pub(crate) fn of(rows: &'a Batch, k: usize) -> Result<Columns<'a>> {
         let columns = Columns {
             fitness: rows.get("fitness")?,
             cell: rows.get("cell")?,
@@ -250,7 +263,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Copies all of a row to its cell, whole.
-    fn copy(&self, row: usize, cell: usize, k: usize, elites: &mut Elites) {
+    pub(crate) fn copy(&self, row: usize, cell: usize, k: usize, elites: &mut Elites) {
         elites.fitness[cell] = self.fitness[row];
         elites.descriptor[cell * k..(cell + 1) * k].copy_from_slice(&self.descriptor[row * k..(row + 1) * k]);
         elites.seed[cell] = self.seed[row];
@@ -280,26 +293,20 @@ impl Archive for CellArchive {
         rows: &Batch,
         own: Range<usize>,
         genomes: &Genomes,
-        generation: u64,
+        offer: &Offer,
         comm: &dyn Comm,
         report: &mut InsertReport,
     ) -> Result<()> {
         let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
         let columns = Columns::of(rows, k)?;
         let status: &[u8] = rows.get("status")?;
-        if own != block(total, comm.rank(), size) || genomes.rows() != own.len() {
-            let expected = block(total, comm.rank(), size);
-            let given = genomes.rows();
-            return Err(Error::failed(format!(
-                "rank {} has {given} genomes for rows {own:?}, its block of {total} is {expected:?}",
-                comm.rank()
-            )));
-        }
+        check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
 
         self.contest(status, columns.cell, columns.fitness, report);
         report.outside = count_outside(&self.spec.axes, columns.descriptor, status, columns.cell);
         report.kept.clear();
+        report.novelty.clear();
         for &cell in &self.touched {
             let cell = cell as usize;
             let row = std::mem::replace(&mut self.winner[cell], NONE) as usize;
@@ -308,7 +315,7 @@ impl Archive for CellArchive {
                 self.elites.filled.push(cell as u32);
             }
             columns.copy(row, cell, k, &mut self.elites);
-            self.elites.generation[cell] = generation as i64;
+            self.elites.generation[cell] = offer.generation as i64;
             if own.contains(&row) {
                 self.elites.owner[cell] = comm.rank() as u32;
                 self.shard.put(cell, row - own.start);
@@ -333,7 +340,7 @@ impl Archive for CellArchive {
         comm: &dyn Comm,
         inbox: &'a mut Inbox,
     ) -> Result<Fetched<'a>> {
-        exchange::fetch(self, cells, bounds, comm, inbox)
+        exchange::fetch(&self.elites, &self.shard, cells, bounds, comm, inbox)
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {

@@ -50,7 +50,7 @@ fn insert(archive: &mut CellArchive, rows: &Batch, generation: u64) -> InsertRep
             rows,
             0..rows.rows(),
             &genomes(rows.rows()),
-            generation,
+            &Offer::new(generation),
             comm,
             &mut report,
         )
@@ -203,7 +203,7 @@ fn misfitting_columns_blocks_and_genomes_are_errors() {
             "3 genes",
         ),
     ] {
-        let result = solo(|comm| archive.insert(rows, block, &genomes, 0, comm, &mut report));
+        let result = solo(|comm| archive.insert(rows, block, &genomes, &Offer::new(0), comm, &mut report));
         let message = result.unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     }
@@ -253,7 +253,9 @@ fn summary(archive: &CellArchive, comm: &dyn Comm) -> Summary {
 }
 
 fn evolve(comm: &dyn Comm, lineage: bool) -> CellArchive {
-    crate::testing::evolve(comm, &spec(&[6, 7]), 3, lineage, 6)
+    let mut archive = CellArchive::from_spec(&spec(&[6, 7]), 3, lineage).unwrap();
+    crate::testing::fill(&mut archive, comm, 3, lineage, 6);
+    archive
 }
 
 #[test]
@@ -408,7 +410,7 @@ fn random_batches_with_ties_end_as_in_a_naive_archive() {
         let genomes = random_genomes(generation, 0..n, 2, false);
         let (status, fitness) = (rows.get::<u8>("status").unwrap(), rows.get::<f64>("fitness").unwrap());
         let mut report = InsertReport::default();
-        solo(|comm| archive.insert(&rows, 0..n, &genomes, generation, comm, &mut report)).unwrap();
+        solo(|comm| archive.insert(&rows, 0..n, &genomes, &Offer::new(generation), comm, &mut report)).unwrap();
         // The naive archive fills cells in the order of rows; within a batch that is the order of first touch.
         for row in 0..n {
             let better = naive.elites.get(&cells[row]).is_none_or(|e| fitness[row] > e.0);

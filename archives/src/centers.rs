@@ -2,7 +2,8 @@
 
 use illume_core::{ArchiveSpec, Cells};
 
-/// Centers of these cells, `[cells, k]`: the middle of a grid's box, the centroid of a CVT's cell. NaN for a number that is no cell.
+/// Centers of these cells, `[cells, k]`: the middle of a grid's box, the centroid of a CVT's cell. NaN for a number that is no cell, and in
+/// an unstructured archive, which has none.
 pub fn centers(spec: &ArchiveSpec, cells: &[i64]) -> Vec<f64> {
     let k = spec.axes.len();
     let mut centers = vec![f64::NAN; cells.len() * k];
@@ -12,6 +13,7 @@ pub fn centers(spec: &ArchiveSpec, cells: &[i64]) -> Vec<f64> {
         };
         match &spec.cells {
             Cells::Cvt { centroids } => center.copy_from_slice(&centroids[cell * k..(cell + 1) * k]),
+            Cells::Unstructured(_) => {}
             Cells::Grid { shape } => {
                 // The last axis varies fastest.
                 for ((x, axis), &n) in center.iter_mut().zip(&spec.axes).zip(shape).rev() {

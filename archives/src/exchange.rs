@@ -3,23 +3,23 @@
 //! Every rank knows who wants and who stores what, so nothing is asked for: one all-to-all carries the genomes (two for
 //! lineages, whose lengths only their owner knows). A genome wanted twice by a rank is sent to it once.
 
-use illume_core::{Archive, Comm, Dense, Error, Fetched, GenomeRef, Genomes, Inbox, Lineages, Result};
+use illume_core::{Comm, Dense, Elites, Error, Fetched, GenomeRef, Genomes, Inbox, Lineages, Result};
 
-use crate::archive::CellArchive;
+use crate::store::Shard;
 
-/// See [`Archive::fetch`].
+/// See `Archive::fetch`: genomes of `elites`, of which this rank stores `shard`.
 pub(crate) fn fetch<'a>(
-    archive: &'a CellArchive,
+    elites: &Elites,
+    shard: &'a Shard,
     cells: &[u32],
     bounds: &[usize],
     comm: &dyn Comm,
     inbox: &'a mut Inbox,
 ) -> Result<Fetched<'a>> {
-    let (rank, size, shard) = (comm.rank(), comm.size(), archive.shard());
+    let (rank, size) = (comm.rank(), comm.size());
     if size == 1 {
         return Ok(Fetched::new(|cell| shard.get(cell as usize)));
     }
-    let elites = archive.elites();
     let ascending = bounds.windows(2).all(|w| w[0] <= w[1]);
     if bounds.len() != size + 1 || !ascending || bounds.last().is_some_and(|&end| end > cells.len()) {
         return Err(Error::failed(format!(

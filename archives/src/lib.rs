@@ -1,4 +1,4 @@
-//! Where elites are kept: grid and CVT archives, their metrics, and the HDF5 file format.
+//! Where elites are kept: grid, CVT and unstructured archives, their metrics, and the HDF5 file format.
 
 mod archive;
 mod centers;
@@ -9,16 +9,19 @@ mod grid;
 mod kmeans;
 pub mod metrics;
 mod nearest;
+mod neighbours;
 mod pages;
 mod registry;
 mod store;
 #[cfg(test)]
 mod testing;
+mod unstructured;
 
 pub use archive::{CellArchive, Outside};
 pub use centers::centers;
 pub use cvt::CACHE_VARIABLE;
-pub use registry::{CvtParams, GridParams, registry};
+pub use registry::{CvtParams, GridParams, UnstructuredParams, registry};
+pub use unstructured::UnstructuredArchive;
 
 /// The version of the HDF5 library in use, as it says itself.
 pub fn hdf5_version() -> String {

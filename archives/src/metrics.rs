@@ -1,13 +1,15 @@
 //! What an archive is worth, in four numbers.
 
+use illume_core::ArchiveSpec;
+
 /// The usual summary of an archive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metrics {
     /// Filled cells.
     pub filled: usize,
-    /// Filled cells over all cells, in [0, 1].
+    /// Filled cells over all cells, in [0, 1]; NaN for an archive without cells.
     pub coverage: f64,
-    /// Sum over filled cells of fitness plus offset.
+    /// Sum over filled cells of fitness plus offset; NaN for an archive without cells.
     pub qd_score: f64,
     /// Best fitness; NaN if nothing is filled.
     pub max_fitness: f64,
@@ -17,6 +19,19 @@ pub struct Metrics {
 
 /// Partial sums; cell c belongs to lane c modulo this.
 const LANES: usize = 16;
+
+/// Measures an archive from `Elites::fitness`. Coverage and QD score are of cells, so an unstructured archive has neither.
+pub fn measure_archive(spec: &ArchiveSpec, fitness: &[f64]) -> Metrics {
+    let metrics = measure(fitness, spec.qd_offset);
+    if spec.has_cells() {
+        return metrics;
+    }
+    Metrics {
+        coverage: f64::NAN,
+        qd_score: f64::NAN,
+        ..metrics
+    }
+}
 
 /// Measures an archive from the fitness of each cell's elite, NaN for an empty cell (`Elites::fitness`).
 ///

@@ -8,7 +8,7 @@ mod table;
 mod tree;
 
 use table::Table;
-use tree::Tree;
+pub(crate) use tree::Tree;
 
 /// Boxes of the table for each centroid: more boxes have fewer candidates each but take longer to build.
 const BOXES_PER_CENTROID: usize = 4;

@@ -1,10 +1,13 @@
 //! The archives that a configuration can name.
 
 use illume_core::params::{self, Params};
-use illume_core::{Archive, ArchiveConfig, ArchiveEntry, ArchiveSpec, Axis, Cells, Error, Result};
+use illume_core::{
+    Admission, Archive, ArchiveConfig, ArchiveEntry, ArchiveSpec, Axis, Cells, Error, Result, Unstructured,
+};
 
 use crate::archive::{CellArchive, Outside};
 use crate::cvt;
+use crate::unstructured::UnstructuredArchive;
 
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
@@ -38,6 +41,24 @@ illume_core::params! {
     }
 }
 
+illume_core::params! {
+    /// Parameters of `archive.kind = "unstructured"`.
+    pub struct UnstructuredParams {
+        /// Nearest neighbours whose mean distance is a candidate's novelty.
+        neighbours: usize = 25, range(1, 1 << 16);
+        /// Who is admitted: "random" for each candidate with `probability`, "novelty" for those of at least `threshold`.
+        admission: String = "random".into(), one_of(&["random", "novelty"]);
+        /// Probability with which a candidate is admitted at random.
+        probability: f64 = 0.01, range(0.0, 1.0);
+        /// Novelty from which a candidate is admitted by its novelty, in the units of distances.
+        threshold: f64 = 0.0, at_least(0.0);
+        /// Most members: when it is full, none is admitted any more.
+        capacity: usize = 1_000_000, range(1, 1 << 31);
+        /// Whether distances are taken in units of each axis' extent instead of the axes' own.
+        normalize: bool = false, any();
+    }
+}
+
 /// All archives, by kind.
 pub fn registry() -> &'static [ArchiveEntry] {
     &[
@@ -52,6 +73,12 @@ pub fn registry() -> &'static [ArchiveEntry] {
             summary: "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
             params: CvtParams::describe,
             build: cvt,
+        },
+        ArchiveEntry {
+            kind: "unstructured",
+            summary: "members without cells, for novelty by nearest neighbours (novelty search, Lehman and Stanley 2011)",
+            params: UnstructuredParams::describe,
+            build: unstructured,
         },
     ]
 }
@@ -128,6 +155,36 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     )
 }
 
+fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+    let params: UnstructuredParams = params::read(config.archive, "archive", &["kind"])?;
+    if config.axes.is_empty() {
+        let message = "an unstructured archive measures distances between descriptors, and the task has none";
+        return Err(Error::config("archive", "kind", message));
+    }
+    check_axes(config.axes)?;
+    let admission = match params.admission.as_str() {
+        "random" => Admission::Random(params.probability),
+        _ if params.threshold > 0.0 => Admission::Novelty(params.threshold),
+        _ => {
+            let message = "admission = \"novelty\" needs a threshold above 0, a distance between descriptors";
+            return Err(Error::config("archive", "threshold", message));
+        }
+    };
+    let spec = ArchiveSpec {
+        kind: "unstructured".into(),
+        axes: config.axes.to_vec(),
+        cells: Cells::Unstructured(Unstructured {
+            neighbours: params.neighbours,
+            admission,
+            normalize: params.normalize,
+        }),
+        capacity: params.capacity,
+        qd_offset: config.qd_offset,
+    };
+    let archive = UnstructuredArchive::new(spec, config.seed, config.genome_dim, config.lineage)?;
+    Ok(Box::new(archive))
+}
+
 fn build(
     kind: &str,
     cells: Cells,
@@ -178,6 +235,13 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
     check_axes(&spec.axes)?;
     let k = spec.axes.len();
     let capacity = match &spec.cells {
+        Cells::Unstructured(rules) => {
+            let sound = match rules.admission {
+                Admission::Random(probability) => (0.0..=1.0).contains(&probability),
+                Admission::Novelty(threshold) => threshold > 0.0 && threshold.is_finite(),
+            };
+            Some(spec.capacity).filter(|c| k > 0 && rules.neighbours > 0 && sound && (1..=MOST_CELLS).contains(c))
+        }
         _ if k == 0 => Some(1),
         Cells::Grid { shape } => capacity(shape).filter(|_| shape.len() == k),
         Cells::Cvt { centroids } => {

@@ -51,6 +51,13 @@ pub(crate) struct Shard {
 impl Shard {
     /// An empty shard for `cells` cells and genomes of `dim` genes, or lineages of any length.
     pub(crate) fn new(cells: usize, dim: usize, lineage: bool) -> Shard {
+        let mut shard = Shard::growing(cells, dim, lineage);
+        shard.grow(cells);
+        shard
+    }
+
+    /// An empty shard without cells, which will not get more than `cells` of them.
+    pub(crate) fn growing(cells: usize, dim: usize, lineage: bool) -> Shard {
         let form = if lineage {
             Form::Lineage { rows: Vec::new() }
         } else {
@@ -62,13 +69,18 @@ impl Shard {
         };
         Shard {
             form,
-            slot_of: vec![NONE; cells],
+            slot_of: Vec::new(),
             free: Vec::new(),
             used: 0,
             jobs: Vec::new(),
             by_page: Vec::new(),
             page_ends: Vec::new(),
         }
+    }
+
+    /// Makes room for cells up to this number.
+    pub(crate) fn grow(&mut self, cells: usize) {
+        self.slot_of.resize(self.slot_of.len().max(cells), NONE);
     }
 
     /// Forgets every genome; memory is kept for those to come.

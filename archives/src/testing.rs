@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::{Arc, Barrier, Mutex};
 
 use illume_core::{
-    Archive, ArchiveSpec, Batch, Comm, Dense, Genomes, InsertReport, Lineages, Purpose, Result, Stream, block,
+    Archive, ArchiveSpec, Batch, Comm, Dense, Genomes, InsertReport, Lineages, Offer, Purpose, Result, Stream, block,
 };
 
-use crate::CellArchive;
+use crate::{CellArchive, UnstructuredArchive};
 
 /// One rank's end of a communicator between threads.
 pub(crate) struct Threads {
@@ -162,30 +162,51 @@ pub(crate) fn random_genomes(generation: u64, block: Range<usize>, dim: usize, l
     }
     let mut lineages = Lineages::new();
     for row in block {
-        let length = 1 + (row + generation as usize) % 5;
+        // A step for each of the last generations, as many as there have been.
+        let length = (1 + (row + generation as usize) % 5).min(generation as usize + 1);
         let streams: Vec<u64> = (0..length)
-            .map(|s| (generation << 32) + (row * 10 + s) as u64)
+            .map(|s| ((generation + 1 + s as u64 - length as u64) << 32) + (row * 10 + s) as u64)
             .collect();
-        let scales: Vec<f32> = (0..length).map(|s| gene(row, s)).collect();
+        let scales: Vec<f32> = (0..length).map(|s| if s == 0 { 1.0 } else { gene(row, s) }).collect();
         lineages.push(&streams, &scales);
     }
     Genomes::Lineage(lineages)
 }
 
+/// An empty archive of this spec.
+pub(crate) fn empty(spec: &ArchiveSpec, dim: usize, lineage: bool) -> Box<dyn Archive> {
+    if spec.has_cells() {
+        Box::new(CellArchive::from_spec(spec, dim, lineage).unwrap())
+    } else {
+        Box::new(UnstructuredArchive::new(spec.clone(), 5, dim, lineage).unwrap())
+    }
+}
+
+/// An archive after some generations on any number of ranks.
+pub(crate) fn evolve(
+    comm: &dyn Comm,
+    spec: &ArchiveSpec,
+    dim: usize,
+    lineage: bool,
+    generations: u64,
+) -> Box<dyn Archive> {
+    let mut archive = empty(spec, dim, lineage);
+    fill(archive.as_mut(), comm, dim, lineage, generations);
+    archive
+}
+
 /// Some generations on any number of ranks; each rank's genomes are of its own block.
-pub(crate) fn evolve(comm: &dyn Comm, spec: &ArchiveSpec, dim: usize, lineage: bool, generations: u64) -> CellArchive {
-    let mut archive = CellArchive::from_spec(spec, dim, lineage).unwrap();
+pub(crate) fn fill(archive: &mut dyn Archive, comm: &dyn Comm, dim: usize, lineage: bool, generations: u64) {
+    let k = archive.spec().axes.len();
     let mut report = InsertReport::default();
     for generation in 0..generations {
-        let mut rows = random_rows(generation, 101, spec.axes.len());
+        let mut rows = random_rows(generation, 101, k);
         let mut cells = vec![0; 101];
         archive.locate(rows.get("descriptor").unwrap(), &mut cells);
         rows.get_mut("cell").unwrap().copy_from_slice(&cells);
         let own = block(101, comm.rank(), comm.size());
         let genomes = random_genomes(generation, own.clone(), dim, lineage);
-        archive
-            .insert(&rows, own, &genomes, generation, comm, &mut report)
-            .unwrap();
+        let offer = Offer::new(generation);
+        archive.insert(&rows, own, &genomes, &offer, comm, &mut report).unwrap();
     }
-    archive
 }

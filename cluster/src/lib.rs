@@ -18,6 +18,7 @@ mod agree;
 mod arguments;
 mod awake;
 mod connect;
+mod counted;
 mod launch;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -34,6 +35,7 @@ pub mod threads;
 
 pub use agree::agree;
 pub use connect::{CHUNK_BYTES, Cluster, connect};
+pub use counted::{Counted, Traffic};
 pub use illume_core::Comm;
 pub use launch::launched_rank;
 #[cfg(feature = "mpi")]

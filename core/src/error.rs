@@ -54,3 +54,18 @@ impl Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Both values, or the configuration problems of both at once; of other errors the first.
+///
+/// # Errors
+/// Either's.
+pub fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(Error::Config(mut a)), Err(Error::Config(b))) => {
+            a.extend(b);
+            Err(Error::Config(a))
+        }
+        (Err(e), _) | (_, Err(e)) => Err(e),
+    }
+}

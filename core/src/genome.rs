@@ -2,10 +2,11 @@
 //!
 //! What can be regenerated is never stored or sent: a lineage is a list of (stream, scale), a perturbation a pair number.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::{Error, Purpose, Result, Stream};
+use crate::decode::Noise;
+pub use crate::decode::{lineage_stream, stream_id};
+use crate::{Decoder, Error, Purpose, Result, Stream};
 
 /// How genomes are drawn before there is anything to vary.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,8 @@ pub enum Init {
     Normal { mean: f32, sd: f32 },
     /// Layers of a network, input to output; biases are zero.
     Network { layers: Vec<usize>, weights: Weights },
+    /// Runs of genes, (length, standard deviation), normal around 0; zeros where the deviation is 0 (biases).
+    Runs(Vec<(usize, f32)>),
 }
 
 /// The law of a network's first weights.
@@ -32,6 +35,11 @@ pub enum Weights {
 impl Init {
     /// Genome of the given stream, written over `out`.
     pub fn draw(&self, stream: &Stream, out: &mut [f32]) {
+        self.draw_from(stream, &Noise::Stream(*stream), out);
+    }
+
+    /// As [`Init::draw`], with normal numbers from another source than the stream; uniform ones always come from it.
+    pub(crate) fn draw_from(&self, stream: &Stream, noise: &Noise<'_>, out: &mut [f32]) {
         match self {
             Init::Uniform { lower, upper } => {
                 stream.uniforms(0, out);
@@ -39,14 +47,26 @@ impl Init {
             }
             Init::Normal { mean, sd } => {
                 out.fill(*mean);
-                stream.add_normals(0, *sd, out);
+                noise.add(0, *sd, out);
             }
-            Init::Network { layers, weights } => draw_network(layers, *weights, stream, out),
+            Init::Network { layers, weights } => draw_network(layers, *weights, stream, noise, out),
+            Init::Runs(runs) => {
+                let mut at = 0;
+                for &(len, sd) in runs {
+                    let genes = &mut out[at..at + len];
+                    genes.fill(0.0);
+                    if sd > 0.0 {
+                        noise.add(at, sd, genes);
+                    }
+                    at += len;
+                }
+                debug_assert_eq!(at, out.len());
+            }
         }
     }
 }
 
-fn draw_network(layers: &[usize], weights: Weights, stream: &Stream, out: &mut [f32]) {
+fn draw_network(layers: &[usize], weights: Weights, stream: &Stream, noise: &Noise<'_>, out: &mut [f32]) {
     let mut at = 0;
     for (l, pair) in layers.windows(2).enumerate() {
         let [fan_in, fan_out] = [pair[0], pair[1]];
@@ -61,11 +81,11 @@ fn draw_network(layers: &[usize], weights: Weights, stream: &Stream, out: &mut [
             Weights::FanIn => {
                 let sd = if last { 0.1 } else { 1.0 } / (fan_in as f32).sqrt();
                 w.fill(0.0);
-                stream.add_normals(at as u64, sd, w);
+                noise.add(at, sd, w);
             }
             Weights::NormColumn => {
                 let sd = if last { 0.01 } else { 1.0 };
-                stream.normals(at as u64, w);
+                noise.normals(at, w);
                 for j in 0..fan_out {
                     let norm = (0..fan_in).map(|i| w[i * fan_out + j].powi(2)).sum::<f32>().sqrt();
                     (0..fan_in).for_each(|i| w[i * fan_out + j] *= sd / norm);
@@ -99,23 +119,12 @@ pub struct Dense {
 pub struct Lineages {
     /// Steps of row i: `offsets[i]..offsets[i + 1]`; one entry more than rows.
     pub offsets: Vec<u64>,
-    /// Stream ids, made by [`stream_id`]; the last one of a row names the individual.
+    /// Stream ids, made by [`stream_id`], ascending; the last one of a row names the individual.
     pub streams: Vec<u64>,
     /// Scale of each step (mutation power); 1 for step 0.
     pub scales: Vec<f32>,
     /// What decoding needs besides the steps; absent where lineages are only stored.
     pub decoder: Option<Arc<Decoder>>,
-}
-
-/// Turns lineages into genes; holds the decoded parents of the present generation.
-#[derive(Debug, Clone)]
-pub struct Decoder {
-    pub seed: u64,
-    pub dim: usize,
-    pub init: Init,
-    pub bounds: Option<[f32; 2]>,
-    /// Unclipped genes of parents by their stream id.
-    pub parents: HashMap<u64, Arc<Vec<f32>>>,
 }
 
 /// Mirrored perturbations of a center: row i is `center ± sigma * normals(pair)`, plus for even members.
@@ -132,17 +141,6 @@ pub struct Perturbation {
     pub members: usize,
     /// Genes of members are clipped to this interval.
     pub bounds: Option<[f32; 2]>,
-}
-
-/// The id of the noise stream of candidate `index` of `generation`.
-pub fn stream_id(generation: u64, index: u64) -> u64 {
-    debug_assert!(generation < 1 << 32 && index < 1 << 32);
-    generation << 32 | index
-}
-
-/// The noise stream of an id.
-pub fn lineage_stream(seed: u64, id: u64) -> Stream {
-    Stream::new(seed, Purpose::Lineage, id >> 32, id & 0xffff_ffff)
 }
 
 /// One genome, borrowed.
@@ -258,33 +256,49 @@ impl Lineages {
         (&self.streams[range.clone()], &self.scales[range])
     }
 
+    /// What is wrong with the lineages of a run with so many finished generations, if anything: each begins with scale 1, all scales are
+    /// finite, and every step is of a later generation than the one before. `first` is the number of the first row in messages.
+    pub fn check(&self, generations: u64, first: usize) -> std::result::Result<(), String> {
+        for row in 0..self.rows() {
+            let (streams, scales) = self.row(row);
+            let row = first + row;
+            if streams.is_empty() {
+                return Err(format!("the lineage of elite {row} has no step"));
+            }
+            if scales[0] != 1.0 {
+                return Err(format!(
+                    "the lineage of elite {row} begins with scale {}, expected 1",
+                    scales[0]
+                ));
+            }
+            if let Some(step) = scales.iter().position(|scale| !scale.is_finite()) {
+                return Err(format!(
+                    "step {step} of the lineage of elite {row} has scale {}",
+                    scales[step]
+                ));
+            }
+            let generation = |step: usize| streams[step] >> 32;
+            if let Some(step) = (1..streams.len()).find(|&step| generation(step) <= generation(step - 1)) {
+                return Err(format!(
+                    "step {step} of the lineage of elite {row} is of generation {}, the one before of {}",
+                    generation(step),
+                    generation(step - 1)
+                ));
+            }
+            let last = generation(streams.len() - 1);
+            if last >= generations {
+                return Err(format!(
+                    "the lineage of elite {row} reaches generation {last}, the file has {generations}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     pub fn push(&mut self, streams: &[u64], scales: &[f32]) {
         self.streams.extend_from_slice(streams);
         self.scales.extend_from_slice(scales);
         self.offsets.push(self.streams.len() as u64);
-    }
-}
-
-impl Decoder {
-    /// Unclipped genes of a lineage; continues from its cached parent if there is one.
-    pub fn decode(&self, streams: &[u64], scales: &[f32], out: &mut Vec<f32>) {
-        out.resize(self.dim, 0.0);
-        let known = (0..streams.len())
-            .rev()
-            .find_map(|n| self.parents.get(&streams[n]).map(|genes| (n, genes)));
-        let from = match known {
-            Some((n, genes)) => {
-                out.copy_from_slice(genes);
-                n + 1
-            }
-            None => {
-                self.init.draw(&lineage_stream(self.seed, streams[0]), out);
-                1
-            }
-        };
-        for (id, scale) in streams[from..].iter().zip(&scales[from..]) {
-            lineage_stream(self.seed, *id).add_normals(0, *scale, out);
-        }
     }
 }
 
@@ -325,33 +339,6 @@ impl Perturbation {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn decoder() -> Decoder {
-        let init = Init::Network {
-            layers: vec![3, 4, 2],
-            weights: Weights::FanIn,
-        };
-        Decoder {
-            seed: 5,
-            dim: 26,
-            init,
-            bounds: None,
-            parents: HashMap::new(),
-        }
-    }
-
-    #[test]
-    fn a_lineage_decodes_the_same_with_and_without_its_parent() {
-        let mut d = decoder();
-        let streams = [stream_id(0, 3), stream_id(1, 7), stream_id(2, 0)];
-        let scales = [1.0, 0.1, 0.2];
-        let (mut whole, mut parent, mut child) = (Vec::new(), Vec::new(), Vec::new());
-        d.decode(&streams, &scales, &mut whole);
-        d.decode(&streams[..2], &scales[..2], &mut parent);
-        d.parents.insert(streams[1], Arc::new(parent));
-        d.decode(&streams, &scales, &mut child);
-        assert_eq!(whole, child);
-    }
 
     #[test]
     fn initial_networks_have_the_stated_scale_and_zero_biases() {

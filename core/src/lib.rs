@@ -1,8 +1,15 @@
-//! The vocabulary of illume: genome forms, batches of named columns, specs, the four traits, keyed randomness, errors.
+//! The vocabulary of illume: genome forms, batches of named columns, specs, the four traits, keyed randomness, errors; vectors for kernels.
 
 mod batch;
+#[cfg(feature = "torch")]
+pub mod cuda;
+mod decode;
 mod error;
+mod film;
 pub mod genome;
+pub mod lanes;
+#[doc(hidden)]
+pub mod level;
 pub mod math;
 pub mod noise;
 pub mod params;
@@ -16,13 +23,16 @@ extern crate self as illume_core;
 pub use {serde, toml};
 
 pub use batch::{Batch, Column, Data, Element};
-pub use error::{Error, Problem, Result};
-pub use genome::{Decoder, Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
+pub use decode::Decoder;
+pub use error::{Error, Problem, Result, both};
+pub use film::Camera;
+pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
+pub use level::Level;
 pub use noise::{Purpose, Stream, mix64};
 pub use params::Params;
 pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
-pub use spec::{Activation, ArchiveSpec, Axis, Cells, Network, StrategySpec, TaskSpec};
+pub use spec::{Activation, Admission, ArchiveSpec, Axis, Cells, Network, StrategySpec, TaskSpec, Unstructured};
 pub use traits::{
-    Archive, Candidates, Comm, Context, Elites, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
+    Archive, Candidates, Comm, Context, Elites, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization, Offer,
     Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
 };

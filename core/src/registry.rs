@@ -3,14 +3,18 @@
 use crate::params::ParamInfo;
 use crate::{Archive, Axis, Result, Strategy, Task, TaskSpec};
 
-/// A task that can be named in `[task]`.
+/// A task that can be named in `[task]`, or a family of tasks that differ in their name alone.
 pub struct TaskEntry {
     pub name: &'static str,
+    /// Names of a family's tasks, `name` among them as the one that stands for all; empty for a single task.
+    pub family: &'static [&'static str],
     /// One line: what it is, fitness, descriptor.
     pub summary: &'static str,
     pub params: fn() -> Vec<ParamInfo>,
-    /// Whether it acts through a network, so that `[policy]` means something.
+    /// Whether it acts through a perceptron, so that strategies that learn from episodes can take it.
     pub network: bool,
+    /// Parameters of `[policy]`, if that means something.
+    pub policy: Option<fn() -> Vec<ParamInfo>>,
     pub build: fn(&TaskConfig<'_>) -> Result<Box<dyn Task>>,
 }
 
@@ -51,6 +55,10 @@ pub struct StrategyEntry {
     pub params: fn() -> Vec<ParamInfo>,
     /// Whether it learns from episodes, so that its task must act through a network.
     pub network: bool,
+    /// Whether it lives on novelty, so that its archive must be unstructured.
+    pub novelty: bool,
+    /// Whether it breeds from the elites of cells, so that its archive must have cells.
+    pub cells: bool,
     pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 }
 

@@ -64,16 +64,20 @@ pub struct TaskSpec {
     pub qd_offset: f64,
     /// Whether the evaluation ignores its seed.
     pub deterministic: bool,
-    /// Numbers in an observation; 0 for a task that is not an episode.
+    /// Numbers in an observation vector; 0 for a task without one (no episode, or pixels).
     pub observation_dim: usize,
-    /// Numbers in an action; 0 for a task that is not an episode.
+    /// Numbers in an action; 0 for a task that is not an episode, or chooses one of several actions.
     pub action_dim: usize,
-    /// The policy that genomes are the weights of; none for a task without one.
+    /// The perceptron that genomes are the weights of; none for a task without one.
     pub network: Option<Network>,
     /// If a step's reward can be below zero: which option prevents it, as the end of a sentence.
     pub negative_rewards: Option<String>,
     /// Steps of the longest episode; 1 for a task that is not an episode.
     pub max_steps: u32,
+    /// Steps of the longest episode that is only a test (`Candidates::tests`): more than `max_steps` where episodes are cut short to save time.
+    pub test_steps: u32,
+    /// Frames of the simulator that a step takes, by which budgets are stated: 1, or an Atari task's frame skip.
+    pub frames_per_step: u32,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us.
     pub chunk: usize,
 }
@@ -92,21 +96,47 @@ pub enum Cells {
     Grid { shape: Vec<usize> },
     /// Voronoi cells of `centroids`, `[cells, k]`.
     Cvt { centroids: Vec<f64> },
+    /// None: members in the order of their admission, each a cell of its own.
+    Unstructured(Unstructured),
+}
+
+/// How an unstructured archive measures novelty and whom it admits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unstructured {
+    /// Nearest neighbours whose mean distance is the novelty.
+    pub neighbours: usize,
+    pub admission: Admission,
+    /// Distances are taken in units of each axis' extent, not in the axes' own.
+    pub normalize: bool,
+}
+
+/// Which of the rows offered to it an unstructured archive admits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Admission {
+    /// Each with this probability.
+    Random(f64),
+    /// Those of at least this novelty.
+    Novelty(f64),
 }
 
 /// What an archive is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArchiveSpec {
-    /// `grid` or `cvt`.
+    /// `grid`, `cvt` or `unstructured`.
     pub kind: String,
     pub axes: Vec<Axis>,
     pub cells: Cells,
-    /// Number of cells.
+    /// Number of cells; of an unstructured archive the most members it takes.
     pub capacity: usize,
     pub qd_offset: f64,
 }
 
 impl ArchiveSpec {
+    /// Whether it divides the descriptor space into cells; coverage and QD score are of cells.
+    pub fn has_cells(&self) -> bool {
+        !matches!(self.cells, Cells::Unstructured(_))
+    }
+
     /// The unit of a distance between descriptors: that of all axes, or none where they differ.
     pub fn unit(&self) -> &str {
         let unit = self.axes.first().map_or("", |axis| &axis.unit);
@@ -128,6 +158,10 @@ pub struct StrategySpec {
     pub history: Vec<(String, String, String)>,
     /// Whether the archive will hold lineages instead of dense genomes.
     pub lineage: bool,
+    /// Evaluations of the first generation: a smaller budget is refused.
+    pub first_generation: usize,
+    /// The parameters that set it.
+    pub sized_by: &'static [&'static str],
     /// What the log says of it at the start: (name, value).
     pub facts: Vec<(String, String)>,
 }

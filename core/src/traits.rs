@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::genome::{GenomeRef, Genomes};
-use crate::{ArchiveSpec, Batch, Network, Result, StrategySpec, TaskSpec};
+use crate::{ArchiveSpec, Batch, Camera, Network, Result, StrategySpec, TaskSpec};
 
 /// How an evaluation ended, as the column `status` stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,14 @@ pub trait Task: Send + Sync {
     /// # Errors
     /// The worker's data (a simulator's, say) cannot be made.
     fn worker(&self) -> Result<Box<dyn Worker + '_>>;
+
+    /// A worker that scores as any other and shows its episodes to a camera; none for a task without pictures.
+    ///
+    /// # Errors
+    /// As [`Task::worker`].
+    fn filming<'a>(&'a self, _camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
+        Ok(None)
+    }
 }
 
 /// Evaluates genomes on one thread. A result is a pure function of (genes, seed, request).
@@ -43,6 +51,8 @@ pub struct Request<'a> {
     pub seeds: &'a [u64],
     /// Episodes end after this many steps at the latest (`u32::MAX`: the task's own limit alone).
     pub max_steps: u32,
+    /// Rows that only test: their limit is the task's `test_steps` alone.
+    pub tests: Range<usize>,
     /// Applied to observations before the policy sees them.
     pub normalization: Option<&'a Normalization>,
     /// Rows of which the observations' moments are wanted; empty for none.
@@ -136,6 +146,14 @@ pub struct Candidates {
     pub tags: Batch,
     /// The global rows that are offered to the archive.
     pub offered: Range<usize>,
+    /// The global rows that only test, behind all others: not charged to the budget, and as long as [`TaskSpec::test_steps`] allows.
+    pub tests: Range<usize>,
+    /// Whether a row's novelty counts the other rows as neighbours, not the archive's members alone ([`InsertReport::novelty`]).
+    pub crowd: bool,
+    /// The global rows, of those offered, that an unstructured archive admits whatever its rule.
+    pub admitted: Range<usize>,
+    /// Steps that each of this rank's episodes is expected to take, empty if nothing is: the longest are begun first. Results do not depend on it.
+    pub expected_steps: Vec<u32>,
     /// See [`Request::max_steps`].
     pub max_steps: Option<u32>,
     pub normalization: Option<Arc<Normalization>>,
@@ -179,6 +197,8 @@ pub struct Told<'a> {
     pub trajectories: &'a [Trajectory],
     /// What the archive made of them, if they were offered to it.
     pub report: Option<&'a InsertReport>,
+    /// Whether the budget is used up, so that no generation follows this one. A run may also end otherwise: by a signal, by its time.
+    pub last: bool,
 }
 
 /// Whether a generation is over.
@@ -268,9 +288,13 @@ pub struct InsertReport {
     pub kept: Vec<u32>,
     /// Rows whose descriptor lay outside the archive's bounds.
     pub outside: usize,
+    /// Of an unstructured archive: mean distance of each row's descriptor to its nearest neighbours before the batch was admitted, 0 where
+    /// there is none, NaN for rows that are not ok. Empty for archives of cells.
+    pub novelty: Vec<f64>,
 }
 
-/// The replicated part of an archive: the columns that every rank holds, by cell.
+/// The replicated part of an archive: the columns that every rank holds, by cell. An unstructured archive's members are its cells, and
+/// its columns grow with it.
 #[derive(Debug, Clone, Default)]
 pub struct Elites {
     /// Filled cells in the order in which they were first filled.
@@ -289,6 +313,8 @@ pub struct Elites {
     pub parents: Vec<i64>,
     /// Rank that stores the genome; `[cells]`.
     pub owner: Vec<u32>,
+    /// Of an unstructured archive: novelty of each member when it was admitted; empty for archives of cells.
+    pub novelty: Vec<f64>,
 }
 
 /// Genomes received from other ranks; owned by the caller of [`Archive::fetch`].
@@ -324,15 +350,36 @@ impl<'a> Fetched<'a> {
     }
 }
 
+/// How a batch of rows is offered to an archive.
+#[derive(Debug, Clone, Default)]
+pub struct Offer {
+    pub generation: u64,
+    /// See [`Candidates::crowd`].
+    pub crowd: bool,
+    /// See [`Candidates::admitted`].
+    pub admitted: Range<usize>,
+}
+
+impl Offer {
+    /// An ordinary batch of this generation.
+    pub fn new(generation: u64) -> Offer {
+        Offer {
+            generation,
+            ..Offer::default()
+        }
+    }
+}
+
 /// Keeps elites: a replicated index and a shard of the genomes.
 pub trait Archive: Send + Sync {
     fn spec(&self) -> &ArchiveSpec;
 
-    /// Cell of each descriptor (`[rows, k]`): -1 where the descriptor is refused as outside.
+    /// Cell of each descriptor (`[rows, k]`): -1 where the descriptor is refused as outside. An unstructured archive has no cells: 0.
     fn locate(&self, descriptors: &[f64], cells: &mut [i64]);
 
     /// Offers rows (`status`, `fitness`, `descriptor`, `cell` (which may be [`NOT_OFFERED`]), `seed`, `operator`, `parents`; all ranks' rows in order); `genomes`
-    /// holds those of `block`. A row replaces an elite only if strictly better; within a batch the best wins, then the first.
+    /// holds those of `block`. A row replaces an elite only if strictly better; within a batch the best wins, then the first. An unstructured
+    /// archive replaces none: it admits rows as its rule says, and measures the novelty of all rows that are ok, offered or not.
     ///
     /// # Errors
     /// A column is missing.
@@ -341,7 +388,7 @@ pub trait Archive: Send + Sync {
         rows: &Batch,
         block: Range<usize>,
         genomes: &Genomes,
-        generation: u64,
+        offer: &Offer,
         comm: &dyn Comm,
         report: &mut InsertReport,
     ) -> Result<()>;

@@ -28,9 +28,11 @@ params! {
 /// The registry's entry.
 pub const ENTRY: TaskEntry = TaskEntry {
     name: "arm",
+    family: &[],
     summary: "planar arm: fitness -sd of the joint angles, descriptor the position of its end",
     params: <ArmParams as params::Params>::describe,
     network: false,
+    policy: None,
     build,
 };
 
@@ -52,6 +54,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             network: None,
             negative_rewards: None,
             max_steps: 1,
+            test_steps: 1,
+            frames_per_step: 1,
             chunk: 4 * LANES,
         },
     }))

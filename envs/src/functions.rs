@@ -23,16 +23,20 @@ params! {
 /// The registry's entries.
 pub const SPHERE: TaskEntry = TaskEntry {
     name: "sphere",
+    family: &[],
     summary: "sphere function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
     params: <FunctionParams as params::Params>::describe,
     network: false,
+    policy: None,
     build: |config| build(config, "sphere", Raw::Sphere),
 };
 pub const RASTRIGIN: TaskEntry = TaskEntry {
     name: "rastrigin",
+    family: &[],
     summary: "Rastrigin function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
     params: <FunctionParams as params::Params>::describe,
     network: false,
+    policy: None,
     build: |config| build(config, "rastrigin", Raw::Rastrigin),
 };
 
@@ -68,6 +72,8 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
             network: None,
             negative_rewards: None,
             max_steps: 1,
+            test_steps: 1,
+            frames_per_step: 1,
             chunk: 64,
         },
     }))

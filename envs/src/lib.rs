@@ -1,10 +1,14 @@
 //! What a genome is scored on: one file per family of tasks, policy networks, rollouts.
 
 mod arm;
+pub mod atari;
+mod canvas;
+mod film;
 mod functions;
 mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
+pub mod pixels;
 mod policy;
 mod registry;
 mod rollout;
@@ -12,6 +16,8 @@ mod rollout;
 mod testing;
 mod transpose;
 
+pub use atari::ATARI_TASKS;
+pub use film::{FILMED, Filmed, Screen};
 pub use policy::{Mlp, MlpScratch, PolicyParams};
 pub use registry::{MUJOCO_TASKS, build, find, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};

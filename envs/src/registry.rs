@@ -3,6 +3,8 @@
 use illume_core::params::suggest;
 use illume_core::{Error, Result, Task, TaskConfig, TaskEntry};
 
+use crate::atari::{ATARI_TASKS, PREFIX};
+
 /// Names of the MuJoCo tasks, known even where they are not built in.
 pub const MUJOCO_TASKS: [&str; 8] = [
     "halfcheetah_uni",
@@ -26,32 +28,36 @@ pub fn registry() -> Vec<&'static TaskEntry> {
     ];
     #[cfg(feature = "mujoco")]
     entries.extend(crate::mujoco::registry());
+    #[cfg(feature = "atari")]
+    entries.push(&crate::atari::ENTRY);
     entries
 }
 
-/// The entry of a name.
+/// The entry of a name, that of its family included.
 ///
 /// # Errors
 /// An unknown name (the nearest known one is suggested), or one that this build lacks the feature for.
 pub fn find(name: &str) -> Result<&'static TaskEntry> {
     let entries = registry();
-    if let Some(entry) = entries.iter().find(|e| e.name == name) {
+    if let Some(entry) = entries.iter().find(|e| e.name == name || e.family.contains(&name)) {
         return Ok(entry);
     }
-    if MUJOCO_TASKS.contains(&name) {
-        return Err(Error::config(
-            "task",
-            "name",
-            format!("task \"{name}\" needs a build with feature \"mujoco\""),
-        ));
+    let wrong = |message: String| Err(Error::config("task", "name", message));
+    for (feature, names) in [("mujoco", &MUJOCO_TASKS[..]), ("atari", ATARI_TASKS)] {
+        if names.contains(&name) {
+            return wrong(format!("task \"{name}\" needs a build with feature \"{feature}\""));
+        }
     }
-    let mut known: Vec<&str> = entries.iter().map(|e| e.name).collect();
-    known.extend(MUJOCO_TASKS.iter().filter(|m| !entries.iter().any(|e| e.name == **m)));
-    Err(Error::config(
-        "task",
-        "name",
-        format!("unknown task \"{name}\"{}", suggest(name, &known)),
-    ))
+    if let Some(game) = ATARI_TASKS.iter().find(|game| game[PREFIX.len()..] == *name) {
+        return wrong(format!("unknown task \"{name}\"; did you mean \"{game}\"?"));
+    }
+    if name.starts_with(PREFIX) {
+        return wrong(format!("unknown task \"{name}\"{}", suggest(name, ATARI_TASKS)));
+    }
+    // The games are too many to be shown with the others.
+    let single = entries.iter().map(|e| e.name).filter(|e| !ATARI_TASKS.contains(e));
+    let known: Vec<&str> = single.chain(MUJOCO_TASKS).chain(["atari/<game>"]).collect();
+    wrong(format!("unknown task \"{name}\"{}", suggest(name, &known)))
 }
 
 /// The task that a configuration names.
@@ -72,7 +78,7 @@ pub fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         }
     };
     let entry = find(name)?;
-    if let (false, Some(key)) = (entry.network, config.policy.keys().next()) {
+    if let (None, Some(key)) = (entry.policy, config.policy.keys().next()) {
         let message = format!("task \"{name}\" acts through no network; remove the table [policy]");
         return Err(Error::config("policy", key, message));
     }

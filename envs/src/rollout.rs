@@ -56,6 +56,7 @@ pub struct RolloutWorker<'a, E> {
     /// The last other network that a request brought, with its buffers.
     guest: Option<(Mlp, MlpScratch)>,
     max_steps: u32,
+    test_steps: u32,
     genes: Scratch,
     units: MlpScratch,
     observation: Vec<f32>,
@@ -78,6 +79,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             policy,
             guest: None,
             max_steps: spec.max_steps,
+            test_steps: spec.test_steps,
             genes: Scratch::default(),
             units: policy.scratch(),
             observation: vec![0.0; observation],
@@ -99,7 +101,11 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             (Some((guest, units)), Some(_)) => (&*guest, units),
             _ => (self.policy, &mut self.units),
         };
-        let limit = self.max_steps.min(request.max_steps);
+        let limit = if request.tests.contains(&row) {
+            self.test_steps
+        } else {
+            self.max_steps.min(request.max_steps)
+        };
         let (mut fitness, mut steps) = (0.0, 0);
         self.env.reset(request.seeds[row], &mut self.observation);
         while steps < limit {
@@ -282,6 +288,8 @@ mod tests {
             network: None,
             negative_rewards: None,
             max_steps: 10,
+            test_steps: 10,
+            frames_per_step: 1,
             chunk: 1,
         };
         let mut worker = RolloutWorker::new(Counter { steps: 0, last: 4, end }, &policy, &spec);
@@ -294,6 +302,7 @@ mod tests {
             genomes: &genomes,
             seeds: &[3],
             max_steps,
+            tests: 0..0,
             normalization,
             observed: &[true],
             network,

@@ -36,12 +36,18 @@ fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<
     })
 }
 
+/// The `[policy]` of a small network, where there is one.
+fn small(entry: &TaskEntry) -> &'static str {
+    match (entry.network, entry.policy) {
+        (true, _) => "hidden = [8]",
+        (false, Some(_)) => "network = \"small\"",
+        (false, None) => "",
+    }
+}
+
 /// Each task with its defaults and a small network.
 fn tasks() -> Vec<Box<dyn Task>> {
-    registry()
-        .iter()
-        .map(|e| made(e, "", if e.network { "hidden = [8]" } else { "" }).unwrap())
-        .collect()
+    registry().iter().map(|e| made(e, "", small(e)).unwrap()).collect()
 }
 
 fn genomes(task: &dyn Task, rows: usize) -> Genomes {
@@ -151,6 +157,7 @@ fn request<'a>(genomes: &'a Genomes, seeds: &'a [u64]) -> Request<'a> {
         genomes,
         seeds,
         max_steps: STEPS,
+        tests: 0..0,
         normalization: None,
         observed: &[],
         network: None,
@@ -277,7 +284,8 @@ fn every_genome_form_scores_as_its_genes_do() {
             dim: spec.genome_dim,
             init,
             bounds,
-            parents: Default::default(),
+            table: None,
+            cache: Default::default(),
         };
         lineages.decoder = Some(decoder.into());
         let Genomes::Dense(center) = genomes(&*task, 1) else {
@@ -408,12 +416,13 @@ fn observations_are_normalized_and_counted_as_the_environment_gave_them() {
 
 #[test]
 fn an_episode_may_be_cut_short() {
-    for task in tasks().iter().filter(|t| t.spec().observation_dim > 0) {
+    for task in tasks().iter().filter(|t| t.spec().max_steps > 1) {
         let genomes = genomes(&**task, 1);
         let r = evaluate(
             &**task,
             &Request {
                 max_steps: 2,
+                tests: 0..0,
                 ..request(&genomes, &[1])
             },
             &[0..1],
@@ -433,10 +442,10 @@ fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
             "{error}"
         );
         let error = message(made(entry, "", "hiden = [3]"));
-        let says = if entry.network {
-            "did you mean \"hidden\""
-        } else {
-            "acts through no network"
+        let says = match (entry.network, entry.policy) {
+            (true, _) => "did you mean \"hidden\"",
+            (false, Some(_)) => "unknown key; accepted: ",
+            (false, None) => "acts through no network",
         };
         assert!(error.contains("policy.hiden") && error.contains(says), "{error}");
         for p in (entry.params)() {
@@ -461,4 +470,9 @@ fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
     if !cfg!(feature = "mujoco") {
         assert!(named("name = \"ant_uni\"").contains("task \"ant_uni\" needs a build with feature \"mujoco\""));
     }
+    if !cfg!(feature = "atari") {
+        assert!(named("name = \"atari/pong\"").contains("task \"atari/pong\" needs a build with feature \"atari\""));
+    }
+    assert!(named("name = \"atari/pomg\"").contains("unknown task \"atari/pomg\"; did you mean \"atari/pong\"?"));
+    assert!(named("name = \"pong\"").contains("unknown task \"pong\"; did you mean \"atari/pong\"?"));
 }

@@ -36,6 +36,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
         genomes: &genomes,
         seeds,
         max_steps: u32::MAX,
+        tests: 0..0,
         normalization: None,
         observed: &[],
         network: None,

@@ -107,8 +107,13 @@ fn source(subject: &Subject, from: From) -> Result<Option<Student>> {
     let (spec, shown) = (subject.task.spec(), subject.file.path().display());
     if spec.network.is_none() {
         return Err(Error::input(format!(
-            "{shown}: task \"{}\" acts through no network, so there is no policy to distill; hard_maze and the robots have one",
+            "{shown}: task \"{}\" acts through no perceptron, so there is no policy to distill; hard_maze and the robots have one",
             spec.name
+        )));
+    }
+    if !subject.file.spec.has_cells() {
+        return Err(Error::input(format!(
+            "{shown}: the archive is unstructured, and what a policy keeps of an archive is measured by cells: expected one of kind grid or cvt"
         )));
     }
     if spec.descriptor.is_empty() {

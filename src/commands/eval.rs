@@ -69,18 +69,35 @@ pub fn eval(path: &Path, options: &EvalOptions) -> Result<String> {
     })
 }
 
+/// What is said where networks run on another device than the run's.
+pub(super) const MOVED: &str = "the run's networks ran on a GPU, here they run on the CPU, which rounds otherwise";
+
 /// An archive with the task that it is of, and an empty archive of the same kind.
 pub struct Subject {
     pub file: ArchiveFile,
     pub config: Config,
     pub task: Box<dyn Task>,
     pub archive: Box<dyn Archive>,
+    /// Whether networks run on the CPU here that ran on a GPU in the run.
+    pub moved: bool,
 }
 
 impl Subject {
     /// # Errors
     /// No archive, an empty one, or one of a task that cannot be built here.
     pub fn open(path: &Path) -> Result<Subject> {
+        Subject::open_with(path, false)
+    }
+
+    /// The same with networks on the CPU.
+    ///
+    /// # Errors
+    /// As [`Subject::open`].
+    pub fn open_on_cpu(path: &Path) -> Result<Subject> {
+        Subject::open_with(path, true)
+    }
+
+    fn open_with(path: &Path, cpu: bool) -> Result<Subject> {
         let file = file::open(path)?;
         if file.rows() == 0 {
             return Err(Error::input(format!(
@@ -93,7 +110,7 @@ impl Subject {
             &format!("{} (its configuration)", path.display()),
             &[],
         )?;
-        let task = registry::task(&config)?;
+        let (task, moved) = registry::task_here(&config, cpu)?;
         if task.spec().genome_dim != file.genome_dim {
             return Err(Error::input(format!(
                 "{} holds genomes of {} genes, those of task \"{}\" have {}",
@@ -116,6 +133,7 @@ impl Subject {
             config,
             task,
             archive,
+            moved,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! `illume eval` and `illume info` of a policy directory.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use illume_core::{Batch, Error, Result, Status, Task};
+use illume_core::{Batch, Candidates, Dense, Error, Genomes, Result, Status, Task};
 use serde_json::{Value, json};
 
 use super::distill::experts;
@@ -10,7 +11,7 @@ use super::eval::Subject;
 use crate::distill::{Student, compare, scaled};
 use crate::output::significant;
 use crate::policy::PolicyFile;
-use crate::reevaluate::fresh_seed;
+use crate::reevaluate::{candidates, fresh_seed};
 use crate::{Config, Evaluator, registry};
 
 /// What `illume eval POLICY_DIR` was asked.
@@ -26,8 +27,7 @@ pub struct PolicyOptions<'a> {
 /// # Errors
 /// A damaged policy, a task that cannot be built here, a descriptor that the task has not, an archive that is not found.
 pub fn eval_policy(dir: &Path, options: &PolicyOptions<'_>) -> Result<String> {
-    let policy = PolicyFile::read(dir)?;
-    let task = task(dir, &policy)?;
+    let (policy, task) = open(dir)?;
     match options.descriptor {
         Some(text) => {
             let descriptor = parse(text, &policy)?;
@@ -35,6 +35,53 @@ pub fn eval_policy(dir: &Path, options: &PolicyOptions<'_>) -> Result<String> {
         }
         None => whole(dir, &policy, options),
     }
+}
+
+/// A policy with the task that it is for.
+///
+/// # Errors
+/// A damaged policy, or a task that cannot be built here.
+pub(super) fn open(dir: &Path) -> Result<(PolicyFile, Box<dyn Task>)> {
+    let policy = PolicyFile::read(dir)?;
+    let task = task(dir, &policy)?;
+    Ok((policy, task))
+}
+
+/// The policy as a candidate that acts for a descriptor, as it was typed.
+///
+/// # Errors
+/// A descriptor that the task has not, or none where one is needed.
+pub(super) fn asked(policy: &PolicyFile, descriptor: Option<&str>, dir: &Path) -> Result<Candidates> {
+    let names = || {
+        policy
+            .axes
+            .iter()
+            .map(|a| a.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let requested = match descriptor {
+        Some(text) => parse(text, policy)?,
+        None if policy.axes.is_empty() => {
+            let genomes = Genomes::Dense(Dense {
+                dim: policy.params.len(),
+                data: policy.params.clone(),
+            });
+            return Ok(Candidates {
+                network: Some(Arc::new(policy.network())),
+                ..candidates(genomes, 1, policy.normalization.clone().map(Arc::new))
+            });
+        }
+        None => {
+            return Err(Error::input(format!(
+                "{} is a policy, which acts as it is asked to: --descriptor with a number for each of {}",
+                dir.display(),
+                names()
+            )));
+        }
+    };
+    let conditions = scaled(&policy.axes, &requested);
+    Ok(Student::of_file(policy).candidates(&conditions, requested.len(), 0..1))
 }
 
 /// The task that the policy is for.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Cells, Result};
+use illume_core::{Admission, Cells, Result};
 use serde_json::{Value, json};
 
 use super::eval::report;
-use crate::output::{significant, thousands};
+use crate::output::{percent, significant, thousands};
 use crate::policy::PolicyFile;
 
 /// The text that `illume info PATH [--json]` prints.
@@ -62,8 +62,8 @@ pub fn fields(file: &ArchiveFile) -> Value {
         "evaluations": a.evaluations,
         "cells": file.spec.capacity,
         "filled": m.filled,
-        "coverage": m.coverage,
-        "qd_score": m.qd_score,
+        "coverage": number(m.coverage),
+        "qd_score": number(m.qd_score),
         "qd_offset": file.spec.qd_offset,
         "max_fitness": number(m.max_fitness),
         "mean_fitness": number(m.mean_fitness),
@@ -89,7 +89,24 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             )
         }
         Cells::Cvt { .. } => format!("CVT, {} cells", thousands(file.spec.capacity as u64)),
+        Cells::Unstructured(rules) => format!(
+            "unstructured, novelty by the {} nearest{}, admission {}",
+            rules.neighbours,
+            if rules.normalize { " (axes normalized)" } else { "" },
+            match rules.admission {
+                Admission::Random(probability) => format!("at random with probability {probability}"),
+                Admission::Novelty(threshold) => format!("from a novelty of {threshold}"),
+            }
+        ),
     };
+    let (capacity, unit) = (
+        thousands(file.spec.capacity as u64),
+        if file.spec.has_cells() {
+            "cells"
+        } else {
+            "members at most"
+        },
+    );
     let axes: Vec<String> = file
         .spec
         .axes
@@ -132,15 +149,8 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         ("seed", a.seed.to_string()),
         ("generation", thousands(a.generation)),
         ("evaluations", thousands(a.evaluations)),
-        (
-            "filled",
-            format!(
-                "{} of {} cells",
-                thousands(m.filled as u64),
-                thousands(file.spec.capacity as u64)
-            ),
-        ),
-        ("coverage", format!("{:.2} %", 100.0 * m.coverage)),
+        ("filled", format!("{} of {capacity} {unit}", thousands(m.filled as u64))),
+        ("coverage", percent(m.coverage)),
         (
             "QD score",
             format!("{} (offset {})", significant(m.qd_score), file.spec.qd_offset),
@@ -155,5 +165,9 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             ),
         ),
     ];
-    rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect()
+    let of_cells = ["coverage", "QD score"];
+    let rows = rows
+        .iter()
+        .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name));
+    rows.map(|(name, value)| format!("{name:13}{value}\n")).collect()
 }

@@ -12,6 +12,19 @@ struct Item {
     name: String,
     summary: String,
     params: Vec<ParamInfo>,
+    /// Names of a family's tasks.
+    family: &'static [&'static str],
+}
+
+impl Item {
+    /// Whether a name is its own, one of its family's, or what those begin with (`atari` for `atari/frostbite`).
+    fn is_called(&self, name: &str) -> bool {
+        let first = self.family.first().and_then(|first| first.split('/').next());
+        self.name == name
+            || self.name.starts_with(&format!("[{name}]"))
+            || self.family.contains(&name)
+            || first == Some(name)
+    }
 }
 
 const KINDS: [&str; 4] = ["tasks", "strategies", "archives", "general"];
@@ -22,13 +35,22 @@ fn items() -> Vec<Item> {
         name: name.into(),
         summary: summary.into(),
         params,
+        family: &[],
     };
-    let mut items: Vec<Item> = illume_envs::registry()
-        .into_iter()
-        .map(|e| item("tasks", e.name, e.summary, (e.params)()))
+    let tasks = illume_envs::registry();
+    let mut items: Vec<Item> = tasks
+        .iter()
+        .map(|e| Item {
+            family: e.family,
+            ..item("tasks", e.name, e.summary, (e.params)())
+        })
         .collect();
     let policy = "network of every task that acts in episodes";
     items.push(item("tasks", "[policy]", policy, illume_envs::PolicyParams::describe()));
+    for (e, policy) in tasks.iter().filter(|e| !e.network).filter_map(|e| Some((e, e.policy?))) {
+        let summary = format!("network of {} and its like", e.name);
+        items.push(item("tasks", "[policy] (pixels)", &summary, policy()));
+    }
     items.extend(
         illume_strategies::registry()
             .iter()
@@ -69,10 +91,7 @@ pub fn list(what: Option<&str>, as_json: bool) -> Result<String> {
         Some("task") => all.iter().filter(|i| i.kind == "tasks").collect(),
         Some("strategy") => all.iter().filter(|i| i.kind == "strategies").collect(),
         Some("archive") => all.iter().filter(|i| i.kind == "archives").collect(),
-        Some(name) => all
-            .iter()
-            .filter(|i| i.name == name || i.name == format!("[{name}]"))
-            .collect(),
+        Some(name) => all.iter().filter(|i| i.is_called(name)).collect(),
     };
     if wanted.is_empty() {
         let known: Vec<&str> = KINDS.iter().copied().chain(names.iter().map(String::as_str)).collect();
@@ -106,11 +125,35 @@ pub fn list(what: Option<&str>, as_json: bool) -> Result<String> {
                 );
             }
         }
+        text += &members(item.family, what);
     }
     if !full {
         text += "\n`illume list NAME` shows the parameters of one, `illume list tasks` those of all tasks.\n";
     }
     Ok(text)
+}
+
+/// The names of a family, if it was asked for by one of them; else how to see them.
+fn members(family: &[&str], what: Option<&str>) -> String {
+    const WIDTH: usize = 120;
+    let Some((first, _)) = family.first().and_then(|name| name.split_once('/')) else {
+        return String::new();
+    };
+    if what.is_none_or(|what| KINDS.iter().any(|kind| kind.starts_with(what))) {
+        return format!(
+            "      one of {} of a kind: `illume list {first}` names them\n",
+            family.len()
+        );
+    }
+    let mut lines = vec![String::from("      names:")];
+    for name in family {
+        if lines[lines.len() - 1].len() + name.len() >= WIDTH {
+            lines.push(String::from("     "));
+        }
+        let last = lines.len() - 1;
+        lines[last] += &format!(" {name}");
+    }
+    lines.join("\n") + "\n"
 }
 
 fn as_value(item: &Item) -> Value {
@@ -119,5 +162,9 @@ fn as_value(item: &Item) -> Value {
         .iter()
         .map(|p| json!({"name": p.name, "accepts": p.accepts, "default": p.default, "meaning": p.meaning}))
         .collect();
-    json!({"kind": item.kind, "name": item.name, "summary": item.summary, "parameters": params})
+    let mut value = json!({"kind": item.kind, "name": item.name, "summary": item.summary, "parameters": params});
+    if !item.family.is_empty() {
+        value["family"] = json!(item.family);
+    }
+    value
 }

@@ -1,19 +1,25 @@
 //! What each subcommand of the binary does.
 
 mod distill;
+mod elite;
 pub(crate) mod eval;
 mod eval_policy;
+mod export;
 mod info;
 mod list;
 mod plot;
+mod replay;
 mod run;
 
 pub use distill::{DistillOptions, From, distill};
+pub use elite::Which;
 pub use eval::{EvalOptions, eval};
 pub use eval_policy::{PolicyOptions, eval_policy, info_policy};
+pub use export::{ExportOptions, export};
 pub use info::info;
 pub use list::list;
 pub use plot::{PlotOptions, plot};
+pub use replay::{ReplayOptions, replay};
 pub use run::{Ended, Place, RunOptions, resume, run};
 
 use std::path::{Path, PathBuf};

@@ -224,9 +224,19 @@ fn shown(run: &Run<'_>) -> Shown {
         evaluations: c.evaluations,
         qd_score: m.qd_score,
         coverage: m.coverage,
-        max_fitness: m.max_fitness,
+        filled: m.filled,
+        max_fitness: best(run, m.max_fitness),
         done: run.done().max(run.time_used()).min(1.0),
     }
+}
+
+/// The best fitness that a strategy has seen, if it keeps account of it, else the archive's.
+fn best(run: &Run<'_>, of_archive: f64) -> f64 {
+    let values = run.strategy_values();
+    values
+        .iter()
+        .find(|(name, _)| name == "best_fitness")
+        .map_or(of_archive, |(_, best)| *best)
 }
 
 fn start_fields(run: &Run<'_>, config: &Config, place: &Place<'_>) -> Value {
@@ -253,18 +263,24 @@ fn start_fields(run: &Run<'_>, config: &Config, place: &Place<'_>) -> Value {
 
 fn progress_fields(run: &Run<'_>) -> Value {
     let (c, m) = (run.counters(), run.metrics());
+    let (traffic, candidates) = run.traffic();
     let mut fields = json!({
         "generation": c.generation,
         "evaluations": c.evaluations,
         "env_steps": c.env_steps,
+        "frames": run.frames(),
         "invalid": c.invalid,
         "outside": c.outside,
         "wall_seconds": run.seconds(),
         "filled": m.filled,
-        "coverage": m.coverage,
-        "qd_score": m.qd_score,
+        "coverage": finite(m.coverage),
+        "qd_score": finite(m.qd_score),
         "max_fitness": finite(m.max_fitness),
         "mean_fitness": finite(m.mean_fitness),
+        "idle_share": finite(run.idle_share()),
+        "bytes_sent": traffic.sent,
+        "bytes_received": traffic.received,
+        "bytes_per_candidate": finite(traffic.received as f64 / candidates as f64),
     });
     if let Value::Object(map) = &mut fields {
         map.extend(
@@ -284,22 +300,39 @@ fn finite(x: f64) -> Value {
 /// Says where things are. `write!`, not `println!`: under a stopping `mpirun` the output may be closed.
 fn conclude(run: &Run<'_>, directory: &Directory, ended: Ended) {
     let (c, m, dir) = (run.counters(), run.metrics(), directory.path.display());
+    let filled = thousands(m.filled as u64);
+    let archive = if run.archive().spec().has_cells() {
+        format!(
+            "QD score {}, coverage {} ({filled} of {} cells)",
+            crate::output::significant(m.qd_score),
+            crate::output::percent(m.coverage),
+            thousands(run.archive().spec().capacity as u64),
+        )
+    } else {
+        format!("{filled} members")
+    };
     let mut out = std::io::stdout();
     let _ = writeln!(
         out,
-        "{} after {} generations, {} evaluations, {:.1} s: QD score {}, coverage {:.2} % ({} of {} cells), best fitness {}",
+        "{} after {} generations, {} evaluations, {:.1} s: {archive}, best fitness {}",
         if ended == Ended::Stopped { "Stopped" } else { "Finished" },
         thousands(c.generation),
         thousands(c.evaluations),
         run.seconds(),
-        crate::output::significant(m.qd_score),
-        100.0 * m.coverage,
-        thousands(m.filled as u64),
-        thousands(run.archive().spec().capacity as u64),
-        crate::output::significant(m.max_fitness),
+        crate::output::significant(best(run, m.max_fitness)),
     );
     if c.evaluations > 0 && c.invalid > 0 {
         let _ = writeln!(out, "{} evaluations failed or were not finite", thousands(c.invalid));
+    }
+    let (traffic, candidates) = run.traffic();
+    if traffic.received > 0 && candidates > 0 {
+        let _ = writeln!(
+            out,
+            "Traffic: {:.1} bytes received by rank 0 per candidate ({} for {})",
+            traffic.received as f64 / candidates as f64,
+            thousands(traffic.received),
+            thousands(candidates),
+        );
     }
     let next = if ended == Ended::Stopped {
         format!("go on with: illume resume {dir}")

@@ -25,6 +25,8 @@ pub enum Tiles<'a> {
         rows: usize,
         fitness: Vec<f64>,
     },
+    /// Elites where they lie, `[elites, 2]`, instead of cells.
+    Points { places: Vec<f64>, fitness: &'a [f64] },
     /// Voronoi cells of `centroids`, `[cells, 2]`.
     Voronoi { centroids: &'a [f64], fitness: &'a [f64] },
 }
@@ -34,11 +36,13 @@ const LEFT: f64 = 92.0;
 const TOP: f64 = 78.0;
 const WIDTH: f64 = LEFT + MAP + 150.0;
 const HEIGHT: f64 = TOP + MAP + 74.0;
+/// Radius of an elite without a cell.
+const DOT: f64 = 3.0;
 /// Colours between lowest and highest fitness.
 const LEVELS: usize = 128;
 
 /// The archive of a file as a heat map over two of its axes. A grid shown over all of its axes shows its own cells; where there
-/// are more axes, elites are projected and the best of each tile is shown.
+/// are more axes, elites are projected and the best of each tile is shown. The members of an unstructured archive are dots.
 ///
 /// # Errors
 /// An axis that does not exist, or an archive with fewer than two.
@@ -79,6 +83,13 @@ pub fn heat_map<'a>(
         },
         Cells::Grid { shape } => project(spec, elites, [x, y], [shape[x], shape[y]])?,
         Cells::Cvt { .. } => project(spec, elites, [x, y], [40, 40])?,
+        Cells::Unstructured(_) => {
+            let rows = elites.get::<f64>("descriptor")?.chunks_exact(k);
+            Tiles::Points {
+                places: rows.flat_map(|d| [d[x], d[y]]).collect(),
+                fitness: fitness_by_cell,
+            }
+        }
     };
     Ok(HeatMap {
         title,
@@ -113,7 +124,7 @@ impl HeatMap<'_> {
     pub fn svg(&self) -> String {
         let fitness = match &self.tiles {
             Tiles::Grid { fitness, .. } => fitness.as_slice(),
-            Tiles::Voronoi { fitness, .. } => fitness,
+            Tiles::Voronoi { fitness, .. } | Tiles::Points { fitness, .. } => fitness,
         };
         let known = || fitness.iter().copied().filter(|f| f.is_finite());
         let (low, high) = (
@@ -158,6 +169,20 @@ impl HeatMap<'_> {
                         TOP + MAP - (i / columns + 1) as f64 * h,
                     );
                     let _ = write!(paths[level(*f)], "M{x:.2} {y:.2}h{w:.3}v{h:.3}h-{w:.3}z");
+                }
+            }
+            Tiles::Points { places, fitness } => {
+                let r = DOT;
+                for (place, f) in places.chunks_exact(2).zip(*fitness).filter(|(_, f)| f.is_finite()) {
+                    // Descriptors outside the bounds, which are kept as they are, lie on the edge.
+                    let [x, y] = self.place(place[0], place[1]);
+                    let (x, y) = (x.clamp(LEFT, LEFT + MAP), y.clamp(TOP, TOP + MAP));
+                    let _ = write!(
+                        paths[level(*f)],
+                        "M{:.2} {y:.2}a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0z",
+                        x - r,
+                        d = 2.0 * r
+                    );
                 }
             }
             Tiles::Voronoi { centroids, fitness } => {
@@ -340,12 +365,16 @@ pub fn captions(
     attributes: &illume_archives::file::Attributes,
     metrics: &illume_archives::metrics::Metrics,
 ) -> (String, String) {
+    let archive = if metrics.coverage.is_finite() {
+        let score = significant(metrics.qd_score);
+        format!("QD score {score} · coverage {:.1} %", 100.0 * metrics.coverage)
+    } else {
+        format!("{} members", thousands(metrics.filled as u64))
+    };
     (
         format!("{}, {}", attributes.task, attributes.strategy),
         format!(
-            "QD score {} · coverage {:.1} % · best {} · {} evaluations · seed {}",
-            significant(metrics.qd_score),
-            100.0 * metrics.coverage,
+            "{archive} · best {} · {} evaluations · seed {}",
             significant(metrics.max_fitness),
             thousands(attributes.evaluations),
             attributes.seed

@@ -28,6 +28,8 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     summary: "DCG-MAP-Elites (Faldor et al. 2023): descriptor-conditioned critic and actor",
     params: DcgMeParams::describe,
     network: true,
+    novelty: false,
+    cells: true,
     build,
 };
 

@@ -25,6 +25,8 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     summary: "DCRL-MAP-Elites (Faldor et al. 2024): conditioned critic, and the conditioned actor injected as genomes",
     params: DcrlMeParams::describe,
     network: true,
+    novelty: false,
+    cells: true,
     build,
 };
 

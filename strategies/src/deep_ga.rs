@@ -4,80 +4,57 @@
 //!
 //! With `parents = 0` the same program is random search, the paper's baseline.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod params;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
 
 use illume_core::genome::stream_id;
 use illume_core::{
-    Archive, Batch, Candidates, Context, Decoder, Error, Genomes, Lineages, Next, Params, Purpose, Result, State,
-    Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
+    Archive, Candidates, Context, Error, Next, Purpose, Result, State, Status, Strategy, StrategySpec, Stream,
+    TaskSpec, Told,
 };
-use rayon::prelude::*;
 
-use crate::best_first;
+use crate::lineages::{Individual, LineageParams, Nursery};
 use crate::map_elites::prepare;
+use crate::{best_first, evaluation_seeds};
 
-params! {
-    /// Parameters of `deep_ga`.
-    pub struct DeepGaParams {
-        /// Children per generation.
-        population: usize = 1000, range(1, 1 << 31);
-        /// Best children that become parents (truncation size T); 0 for random search.
-        parents: usize = 20, range(0, 1 << 20);
-        /// Mutation power: standard deviation of the noise added to every gene.
-        sigma: f64 = 0.002, positive();
-        /// Best candidates (the last elite among them) that are validated each generation; 0 for none.
-        validation_candidates: usize = 10, range(0, 1 << 20);
-        /// Further episodes of each validated candidate; counted in the budget; a deterministic task needs none and gets none.
-        validation_episodes: usize = 30, range(0, 1 << 20);
-    }
-}
-
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "deep_ga",
-    summary: "Deep GA (Such et al. 2017): truncation selection over lineages of noise streams; random search with parents = 0",
-    params: DeepGaParams::describe,
-    network: false,
-    build: |config: &StrategyConfig<'_>| {
-        let params: DeepGaParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        if params.parents > params.population {
-            let message = format!(
-                "expected at most strategy.population ({}), got {}",
-                params.population, params.parents
-            );
-            return Err(Error::config("strategy", "parents", message));
-        }
-        Ok(Box::new(DeepGa::new(params, config.task.deterministic)))
-    },
-};
+pub use params::DeepGaParams;
+pub(crate) use params::ENTRY;
 
 const RANDOM: i32 = 0;
 const MUTATION: i32 = 1;
 
-/// One individual that may have children.
-#[derive(Debug, Clone, PartialEq)]
-struct Individual {
-    streams: Vec<u64>,
-    scales: Vec<f32>,
-    /// Its validated mean, or its single episode's score.
-    score: f64,
-}
-
-impl Individual {
-    /// The stream that names it.
-    fn id(&self) -> u64 {
-        self.streams[self.streams.len() - 1]
-    }
-}
+/// Which seeds an episode gets: those of children, of validation, of tests ([`evaluation_seeds`]). A test's are of its elite's generation.
+const CHILDREN_SEEDS: u64 = 0;
+const VALIDATION_SEEDS: u64 = 1;
+const TEST_SEEDS: u64 = 3;
 
 /// Where a generation stands.
 enum Phase {
+    /// Children, the last elite's validation, and its tests.
     Children,
-    /// Candidates whose validation episodes are being evaluated, and the parents to be if the first of them wins.
+    /// The other candidates of the validation, behind the last elite (as it is now validated), if it is one of them; and the parents to be.
     Validation {
-        validated: Vec<Individual>,
+        elite: Option<Individual>,
+        others: Vec<Individual>,
         parents: Vec<Individual>,
     },
+    /// The tests of the last elite of the run.
+    Test,
+}
+
+/// The elite of the generation whose validated candidates had the highest mean: what the paper reports.
+#[derive(Clone)]
+struct Reported {
+    individual: Individual,
+    /// That mean.
+    mark: f64,
+    generation: u64,
+    /// Mean of its test episodes; NaN before they are done.
+    test: f64,
 }
 
 /// A genetic algorithm over lineages.
@@ -88,14 +65,26 @@ pub struct DeepGa {
     phase: Phase,
     parents: Vec<Individual>,
     elite: Option<Individual>,
-    /// The elite of the generation whose validated candidates had the highest mean, and that mean: what the paper reports.
-    reported: Option<(Individual, f64)>,
-    decoder: Option<Arc<Decoder>>,
-    row: [f64; 4],
+    /// The generation of which `elite` is, if its tests are still to be done.
+    untested: Option<u64>,
+    /// Mean of its tests if they were done at the end of a budget, before the generation that they are told in; else NaN.
+    known_test: f64,
+    reported: Option<Reported>,
+    nursery: Nursery,
+    row: [f64; 6],
+}
+
+/// The rows of a phase of children.
+struct Layout {
+    children: Range<usize>,
+    /// Validation episodes of the last elite.
+    validation: Range<usize>,
+    /// Its test episodes.
+    tests: Range<usize>,
 }
 
 impl DeepGa {
-    pub fn new(params: DeepGaParams, deterministic: bool) -> DeepGa {
+    pub fn new(params: DeepGaParams, lineages: LineageParams, task: &TaskSpec) -> DeepGa {
         let history = [
             (
                 "elite_fitness",
@@ -104,7 +93,18 @@ impl DeepGa {
             ("validated_mean", "mean over all validated candidates"),
             ("population_max", "highest fitness of a child"),
             ("population_median", "median fitness of the children"),
+            (
+                "last_elite_test",
+                "mean fitness of the test episodes of the elite of the generation before",
+            ),
+            ("sigma", "mutation power"),
         ];
+        let validates = params.validation_candidates > 0 && params.validation_episodes > 0 && !task.deterministic;
+        let validation = if validates {
+            params.validation_candidates.min(params.population) * params.validation_episodes
+        } else {
+            0
+        };
         let spec = StrategySpec {
             name: "deep_ga".into(),
             operators: ["random", "mutation"].map(String::from).to_vec(),
@@ -112,9 +112,10 @@ impl DeepGa {
                 .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
                 .to_vec(),
             lineage: true,
-            facts: Vec::new(),
+            first_generation: params.population + validation,
+            sized_by: &["population", "validation_candidates", "validation_episodes"],
+            facts: lineages.facts(task, params.parents.max(1)),
         };
-        let validates = params.validation_candidates > 0 && params.validation_episodes > 0 && !deterministic;
         DeepGa {
             params,
             spec,
@@ -122,244 +123,285 @@ impl DeepGa {
             phase: Phase::Children,
             parents: Vec::new(),
             elite: None,
+            untested: None,
+            known_test: f64::NAN,
             reported: None,
-            decoder: None,
-            row: [f64::NAN; 4],
+            nursery: Nursery::new(lineages),
+            row: [f64::NAN; 6],
         }
     }
 
-    /// The parent (a number) of child `index`.
-    fn parent_of(&self, context: &Context<'_>, index: usize) -> usize {
-        let stream = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
-        stream.below(index as u64, self.parents.len() as u64) as usize
-    }
-
-    /// Child `index` of this generation; a fresh genome if there are no parents.
-    fn child(&self, context: &Context<'_>, index: usize) -> (Vec<u64>, Vec<f32>) {
-        let own = stream_id(context.generation, index as u64);
-        if self.parents.is_empty() {
-            return (vec![own], vec![1.0]);
-        }
-        let parent = &self.parents[self.parent_of(context, index)];
-        let mut streams = parent.streams.clone();
-        let mut scales = parent.scales.clone();
-        streams.push(own);
-        scales.push(self.params.sigma as f32);
-        (streams, scales)
-    }
-
-    /// Decodes the individuals that will be built upon; each is one step away from one decoded a generation ago.
-    fn remember(&mut self, context: &Context<'_>, needed: &[&Individual]) {
-        let task = context.task;
-        let empty = || Decoder {
-            seed: context.seed,
-            dim: task.genome_dim,
-            init: task.init.clone(),
-            bounds: task.bounds,
-            parents: HashMap::new(),
+    fn layout(&self) -> Layout {
+        let children = self.params.population;
+        let validation = if self.validates && self.elite.is_some() {
+            self.params.validation_episodes
+        } else {
+            0
         };
-        let old = self.decoder.take().unwrap_or_else(|| Arc::new(empty()));
-        let decoded = needed.par_iter().map(|individual| {
-            let known = old.parents.get(&individual.id()).cloned();
-            let genes = known.unwrap_or_else(|| {
-                let mut genes = Vec::new();
-                old.decode(&individual.streams, &individual.scales, &mut genes);
-                Arc::new(genes)
-            });
-            (individual.id(), genes)
-        });
-        self.decoder = Some(Arc::new(Decoder {
-            parents: decoded.collect(),
-            ..empty()
-        }));
+        let tests = self.untested.map_or(0, |_| self.params.test_episodes);
+        Layout {
+            children: 0..children,
+            validation: children..children + validation,
+            tests: children + validation..children + validation + tests,
+        }
+    }
+
+    /// The parent of child `index`, none for a fresh genome.
+    fn parent_of(&self, context: &Context<'_>, index: usize) -> Option<&Individual> {
+        let stream = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
+        let parents = self.parents.len();
+        (parents > 0).then(|| &self.parents[stream.below(index as u64, parents as u64) as usize])
+    }
+
+    /// Child `index` of this generation.
+    fn child(&self, context: &Context<'_>, index: usize) -> Individual {
+        let own = stream_id(context.generation, index as u64);
+        let sigma = self.params.sigma(context.generation) as f32;
+        Individual::child(self.parent_of(context, index), own, sigma)
     }
 
     fn ask_children(&mut self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
-        let parents = self.parents.clone();
-        self.remember(context, &parents.iter().collect::<Vec<_>>());
-        prepare(context, self.params.population, 0, candidates);
-        let mut lineages = Lineages {
-            decoder: self.decoder.clone(),
-            ..Lineages::new()
+        let built_upon: Vec<&Individual> = self.elite.iter().chain(&self.parents).collect();
+        self.nursery.remember(context, candidates, &built_upon);
+        let layout = self.layout();
+        prepare(context, layout.tests.end, CHILDREN_SEEDS, candidates);
+        candidates.offered = layout.children.clone();
+        candidates.tests = layout.tests.clone();
+        let block = candidates.block.clone();
+        overwrite_seeds(
+            context,
+            candidates,
+            &layout.validation,
+            context.generation,
+            VALIDATION_SEEDS,
+        );
+        let tested = self.untested.unwrap_or_default();
+        overwrite_seeds(context, candidates, &layout.tests, tested, TEST_SEEDS);
+        let elite = || self.elite.clone().expect("an elite is validated and tested");
+        self.nursery.fill(candidates, |i| {
+            if layout.children.contains(&i) {
+                self.child(context, i)
+            } else {
+                elite()
+            }
+        });
+        let steps = |i| {
+            let known = if layout.children.contains(&i) {
+                self.parent_of(context, i)
+            } else {
+                self.elite.as_ref()
+            };
+            known.map_or(0, |individual| individual.steps)
         };
-        for i in candidates.block.clone() {
-            let (streams, scales) = self.child(context, i);
-            lineages.push(&streams, &scales);
-        }
-        candidates.genomes = Genomes::Lineage(lineages);
+        candidates.expected_steps.extend(block.map(steps));
         let operator = if self.parents.is_empty() { RANDOM } else { MUTATION };
         candidates.tags.get_mut::<i32>("operator")?.fill(operator);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         Ok(())
     }
 
-    fn ask_validation(&mut self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
-        let Phase::Validation { validated, .. } = &self.phase else {
-            return Err(Error::failed("validation was asked for before children were evaluated"));
-        };
-        let validated = validated.clone();
-        let parents = self.parents.clone();
-        self.remember(context, &validated.iter().chain(&parents).collect::<Vec<_>>());
-        let episodes = self.params.validation_episodes;
-        prepare(context, validated.len() * episodes, 1, candidates);
+    /// `episodes` episodes of each individual, none of them offered.
+    fn ask_again(
+        &self,
+        context: &Context<'_>,
+        individuals: &[Individual],
+        episodes: usize,
+        candidates: &mut Candidates,
+    ) -> Result<()> {
+        prepare(context, individuals.len() * episodes, CHILDREN_SEEDS, candidates);
         candidates.offered = 0..0;
-        let mut lineages = Lineages {
-            decoder: self.decoder.clone(),
-            ..Lineages::new()
-        };
-        for i in candidates.block.clone() {
-            lineages.push(&validated[i / episodes].streams, &validated[i / episodes].scales);
-        }
-        candidates.genomes = Genomes::Lineage(lineages);
+        self.nursery.fill(candidates, |i| &individuals[i / episodes]);
+        let steps = candidates.block.clone().map(|i| individuals[i / episodes].steps);
+        candidates.expected_steps.extend(steps);
         candidates.tags.get_mut::<i32>("operator")?.fill(MUTATION);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         Ok(())
     }
 
+    fn ask_validation(&self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
+        let Phase::Validation { elite, others, .. } = &self.phase else {
+            return Err(Error::failed("validation was asked for before children were evaluated"));
+        };
+        let episodes = self.params.validation_episodes;
+        self.ask_again(context, others, episodes, candidates)?;
+        // The elite has had the first seeds already.
+        let first = if elite.is_some() { episodes } else { 0 };
+        seeds(context, context.generation, VALIDATION_SEEDS, first, candidates);
+        Ok(())
+    }
+
+    fn ask_test(&self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
+        let (Some(elite), Some(generation)) = (&self.elite, self.untested) else {
+            return Err(Error::failed("a test was asked for before there was an elite"));
+        };
+        self.ask_again(
+            context,
+            std::slice::from_ref(elite),
+            self.params.test_episodes,
+            candidates,
+        )?;
+        candidates.tests = 0..candidates.total;
+        seeds(context, generation, TEST_SEEDS, 0, candidates);
+        Ok(())
+    }
+
     fn tell_children(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        let layout = self.layout();
+        self.row[4] = if self.untested.is_some() {
+            self.tested(mean(told, layout.tests)?)
+        } else {
+            std::mem::replace(&mut self.known_test, f64::NAN)
+        };
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let (status, fitness) = (&status[layout.children.clone()], &fitness[layout.children.clone()]);
+        let steps = told.rows.get::<u32>("steps")?;
         let order: Vec<usize> = best_first(status, fitness)
             .into_iter()
             .filter(|&i| status[i] == Status::Ok as u8)
             .collect();
-        let individual = |&i: &usize| {
-            let (streams, scales) = self.child(context, i);
-            Individual {
-                streams,
-                scales,
-                score: fitness[i],
-            }
-        };
-        let parents: Vec<Individual> = order.iter().take(self.params.parents).map(individual).collect();
-        let validated: Vec<Individual> = self
-            .elite
-            .iter()
-            .cloned()
-            .chain(order.iter().map(individual))
-            .take(if self.validates {
-                self.params.validation_candidates
-            } else {
-                2
-            })
-            .collect();
         self.row[2] = order.first().map_or(f64::NAN, |&i| fitness[i]);
         self.row[3] = order.get(order.len() / 2).map_or(f64::NAN, |&i| fitness[i]);
-        if self.validates && !validated.is_empty() {
-            self.phase = Phase::Validation { validated, parents };
-            return Ok(Next::SameGeneration);
+        self.row[5] = self.params.sigma(context.generation);
+        let individual = |&i: &usize| Individual {
+            score: fitness[i],
+            steps: steps[i],
+            ..self.child(context, i)
+        };
+        let parents: Vec<Individual> = order.iter().take(self.params.parents).map(individual).collect();
+        if !self.validates {
+            let best = order.first().map(individual);
+            let better = |best: &Individual| self.elite.as_ref().is_none_or(|elite| best.score > elite.score);
+            let elite = best.filter(better).or_else(|| self.elite.clone());
+            return Ok(self.finish(context, told, elite, f64::NAN, parents));
         }
-        // The first of equals wins: the old elite.
-        let best = validated
-            .iter()
-            .rev()
-            .max_by(|a, b| a.score.total_cmp(&b.score))
-            .cloned();
-        self.finish(best, f64::NAN, parents);
-        Ok(Next::Generation)
+        let places = self.params.validation_candidates - usize::from(self.elite.is_some());
+        let others: Vec<Individual> = order.iter().take(places).map(individual).collect();
+        let elite = match self.elite.clone() {
+            Some(elite) => Some(Individual {
+                score: mean(told, layout.validation)?,
+                ..elite
+            }),
+            None => None,
+        };
+        if others.is_empty() {
+            return Ok(self.choose(context, told, elite.into_iter().collect(), parents));
+        }
+        self.phase = Phase::Validation { elite, others, parents };
+        Ok(Next::SameGeneration)
     }
 
-    fn tell_validation(&mut self, told: &Told<'_>) -> Result<Next> {
-        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
-        let Phase::Validation { validated, parents } = std::mem::replace(&mut self.phase, Phase::Children) else {
+    fn tell_validation(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        let Phase::Validation { elite, others, parents } = std::mem::replace(&mut self.phase, Phase::Children) else {
             return Err(Error::failed("validation came back that was not asked for"));
         };
         let episodes = self.params.validation_episodes;
-        let mut scored = Vec::new();
-        for (i, mut individual) in validated.into_iter().enumerate() {
-            let rows = i * episodes..(i + 1) * episodes;
-            if status[rows.clone()].iter().all(|s| *s == Status::Ok as u8) {
-                individual.score = fitness[rows].iter().sum::<f64>() / episodes as f64;
-                scored.push(individual);
-            }
+        let mut validated: Vec<Individual> = elite.into_iter().collect();
+        for (i, individual) in others.into_iter().enumerate() {
+            let score = mean(told, i * episodes..(i + 1) * episodes)?;
+            validated.push(Individual { score, ..individual });
         }
-        let mean = scored.iter().map(|s| s.score).sum::<f64>() / scored.len() as f64;
-        // The first of equals wins: the old elite, then the better child.
-        let best = scored.iter().rev().max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
-        self.finish(best, mean, parents);
-        Ok(Next::Generation)
+        Ok(self.choose(context, told, validated, parents))
     }
 
-    /// Closes a generation: the elite is forced in among the parents.
-    fn finish(&mut self, elite: Option<Individual>, validated_mean: f64, mut parents: Vec<Individual>) {
+    /// The elite is the best of the validated candidates; of equals the first: the last elite, then the better child. One of which an
+    /// episode failed is none of them.
+    fn choose(
+        &mut self,
+        context: &Context<'_>,
+        told: &Told<'_>,
+        mut validated: Vec<Individual>,
+        parents: Vec<Individual>,
+    ) -> Next {
+        validated.retain(|v| !v.score.is_nan());
+        let mean = validated.iter().map(|v| v.score).sum::<f64>() / validated.len() as f64;
+        let best = validated.iter().rev().max_by(|a, b| a.score.total_cmp(&b.score));
+        self.finish(context, told, best.cloned(), mean, parents)
+    }
+
+    /// Closes a generation: the elite is forced in among the parents. At the end of the run it is tested at once.
+    fn finish(
+        &mut self,
+        context: &Context<'_>,
+        told: &Told<'_>,
+        elite: Option<Individual>,
+        validated_mean: f64,
+        mut parents: Vec<Individual>,
+    ) -> Next {
         self.row[0] = elite.as_ref().map_or(f64::NAN, |e| e.score);
         self.row[1] = validated_mean;
         if let Some(elite) = elite {
-            let mark = if validated_mean.is_nan() {
-                elite.score
-            } else {
-                validated_mean
-            };
-            if self.reported.as_ref().is_none_or(|(_, best)| mark > *best) {
-                self.reported = Some((elite.clone(), mark));
+            let mark = if self.validates { validated_mean } else { elite.score };
+            if self.reported.as_ref().is_none_or(|best| mark > best.mark) {
+                self.reported = Some(Reported {
+                    individual: elite.clone(),
+                    mark,
+                    generation: context.generation,
+                    test: f64::NAN,
+                });
             }
             if self.params.parents > 0 && !parents.iter().any(|p| p.id() == elite.id()) {
                 parents.truncate(self.params.parents - 1);
                 parents.push(elite.clone());
             }
+            self.untested = (self.validates && self.params.test_episodes > 0).then_some(context.generation);
             self.elite = Some(elite);
         }
         // A generation in which every child failed leaves the parents as they were.
         if !parents.is_empty() || self.params.parents == 0 {
             self.parents = parents;
         }
-    }
-}
-
-/// Individuals as a table; steps are concatenated in the table of the same name with `_steps`.
-fn tables(name: &str, individuals: &[&Individual]) -> [(String, Batch); 2] {
-    let mut rows = Batch::new();
-    rows.push(
-        "score",
-        1,
-        "",
-        "validated mean or single episode",
-        individuals.iter().map(|i| i.score).collect(),
-    );
-    let lengths = individuals.iter().map(|i| i.streams.len() as u64).collect();
-    rows.push("length", 1, "", "steps of the lineage", lengths);
-    let mut steps = Batch::new();
-    steps.push(
-        "stream",
-        1,
-        "",
-        "noise stream ids",
-        individuals.iter().flat_map(|i| i.streams.clone()).collect(),
-    );
-    steps.push(
-        "scale",
-        1,
-        "",
-        "scale of each step",
-        individuals.iter().flat_map(|i| i.scales.clone()).collect(),
-    );
-    [(name.to_string(), rows), (format!("{name}_steps"), steps)]
-}
-
-fn individuals(state: &State, name: &str) -> Result<Vec<Individual>> {
-    let rows = state.table(name)?;
-    let (scores, lengths) = (rows.get::<f64>("score")?, rows.get::<u64>("length")?);
-    if scores.is_empty() {
-        return Ok(Vec::new());
-    }
-    let steps = state.table(&format!("{name}_steps"))?;
-    let (mut streams, mut scales) = (steps.get::<u64>("stream")?, steps.get::<f32>("scale")?);
-    let mut found = Vec::new();
-    for (&score, &n) in scores.iter().zip(lengths) {
-        let n = n as usize;
-        if n == 0 || n > streams.len() || n > scales.len() {
-            return Err(Error::failed(format!(
-                "state table '{name}' is damaged: a lineage is longer than its steps"
-            )));
+        if told.last && self.untested.is_some() {
+            self.phase = Phase::Test;
+            return Next::SameGeneration;
         }
-        let ((mine, rest), (mine_scales, rest_scales)) = (streams.split_at(n), scales.split_at(n));
-        found.push(Individual {
-            streams: mine.to_vec(),
-            scales: mine_scales.to_vec(),
-            score,
-        });
-        (streams, scales) = (rest, rest_scales);
+        Next::Generation
     }
-    Ok(found)
+
+    /// Notes the mean of the elite's tests.
+    fn tested(&mut self, mean: f64) -> f64 {
+        let generation = self.untested.take();
+        if let Some(reported) = self.reported.as_mut().filter(|r| Some(r.generation) == generation) {
+            reported.test = mean;
+        }
+        mean
+    }
+}
+
+/// Mean fitness of some rows; NaN if one of them failed.
+fn mean(told: &Told<'_>, rows: Range<usize>) -> Result<f64> {
+    let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+    let ok = status[rows.clone()].iter().all(|s| *s == Status::Ok as u8);
+    let n = rows.len() as f64;
+    Ok(if ok {
+        fitness[rows].iter().sum::<f64>() / n
+    } else {
+        f64::NAN
+    })
+}
+
+/// Gives the rows of a prepared block the seeds from `first` on of a kind and generation.
+fn seeds(context: &Context<'_>, generation: u64, kind: u64, first: usize, candidates: &mut Candidates) {
+    let rows = candidates.block.start + first..candidates.block.end + first;
+    evaluation_seeds(context.seed, generation, kind, rows, &mut candidates.seeds);
+}
+
+/// Gives the rows `rows`, as far as they lie in the block, the first seeds of a kind and generation.
+fn overwrite_seeds(
+    context: &Context<'_>,
+    candidates: &mut Candidates,
+    rows: &Range<usize>,
+    generation: u64,
+    kind: u64,
+) {
+    let block = &candidates.block;
+    let here = rows.start.clamp(block.start, block.end)..rows.end.clamp(block.start, block.end);
+    if here.is_empty() {
+        return;
+    }
+    let mut seeds = Vec::new();
+    let numbers = here.start - rows.start..here.end - rows.start;
+    evaluation_seeds(context.seed, generation, kind, numbers, &mut seeds);
+    candidates.seeds[here.start - block.start..here.end - block.start].copy_from_slice(&seeds);
 }
 
 impl Strategy for DeepGa {
@@ -371,13 +413,19 @@ impl Strategy for DeepGa {
         match self.phase {
             Phase::Children => self.ask_children(context, candidates),
             Phase::Validation { .. } => self.ask_validation(context, candidates),
+            Phase::Test => self.ask_test(context, candidates),
         }
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
         match self.phase {
             Phase::Children => self.tell_children(context, told),
-            Phase::Validation { .. } => self.tell_validation(told),
+            Phase::Validation { .. } => self.tell_validation(context, told),
+            Phase::Test => {
+                self.phase = Phase::Children;
+                self.known_test = self.tested(mean(told, 0..told.rows.rows())?);
+                Ok(Next::Generation)
+            }
         }
     }
 
@@ -385,75 +433,11 @@ impl Strategy for DeepGa {
         row.extend(self.row);
     }
 
-    /// Saved between generations only, so a validation is never under way.
     fn save(&self, _context: &Context<'_>) -> Result<State> {
-        let mut state = State::default();
-        state
-            .tables
-            .extend(tables("parents", &self.parents.iter().collect::<Vec<_>>()));
-        state
-            .tables
-            .extend(tables("elite", &self.elite.iter().collect::<Vec<_>>()));
-        state.tables.extend(tables(
-            "reported",
-            &self.reported.iter().map(|(i, _)| i).collect::<Vec<_>>(),
-        ));
-        let mut scalars = Batch::new();
-        let mark = self.reported.as_ref().map_or(f64::NAN, |(_, m)| *m);
-        scalars.push(
-            "reported_mean",
-            1,
-            "",
-            "validated mean of the reported elite's generation",
-            vec![mark],
-        );
-        scalars.push(
-            "row",
-            4,
-            "",
-            "last values of the strategy's history columns",
-            self.row.to_vec(),
-        );
-        state.tables.push(("scalars".into(), scalars));
-        if let Some((best, mark)) = &self.reported {
-            let mut solution = Batch::new();
-            solution.push(
-                "fitness",
-                1,
-                "",
-                "validated mean of the reported elite",
-                vec![best.score],
-            );
-            solution.push(
-                "validated_mean",
-                1,
-                "",
-                "mean of all validated candidates of its generation",
-                vec![*mark],
-            );
-            let n = best.streams.len();
-            solution.push(
-                "lineage_streams",
-                n,
-                "",
-                "noise stream ids of the reported elite",
-                best.streams.clone(),
-            );
-            solution.push("lineage_scales", n, "", "scale of each step", best.scales.clone());
-            state.solution = Some(solution);
-        }
-        Ok(state)
+        Ok(self.state())
     }
 
-    fn load(&mut self, _context: &Context<'_>, state: &State) -> Result<()> {
-        self.parents = individuals(state, "parents")?;
-        self.elite = individuals(state, "elite")?.pop();
-        let scalars = state.table("scalars")?;
-        let mark = scalars.get::<f64>("reported_mean")?[0];
-        self.reported = individuals(state, "reported")?.pop().map(|i| (i, mark));
-        self.row.copy_from_slice(&scalars.get::<f64>("row")?[..4]);
-        self.phase = Phase::Children;
-        self.decoder = None;
-        Ok(())
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        self.restore(state, context.generation)
     }
 }

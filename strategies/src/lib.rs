@@ -1,21 +1,30 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod center;
 mod dcg_me;
 mod dcrl_me;
 mod deep_ga;
+mod ga_ns;
 mod gradients;
 pub mod learn;
+mod lineages;
 mod map_elites;
+mod ns_es;
 mod openai_es;
 mod optimizer;
 mod pga_me;
 mod ranks;
+#[cfg(test)]
+mod testing;
 mod variation;
 
 pub use dcg_me::DcgMeParams;
 pub use dcrl_me::DcrlMeParams;
 pub use deep_ga::{DeepGa, DeepGaParams};
+pub use ga_ns::{GaNs, GaNsParams};
+pub use lineages::LineageParams;
 pub use map_elites::{MapElites, MapElitesParams};
+pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use pga_me::PgaMeParams;
@@ -32,6 +41,10 @@ pub fn registry() -> &'static [StrategyEntry] {
         dcrl_me::ENTRY,
         deep_ga::ENTRY,
         openai_es::ENTRY,
+        ga_ns::ENTRY,
+        ns_es::NS_ES,
+        ns_es::NSR_ES,
+        ns_es::NSRA_ES,
     ]
 }
 

@@ -36,6 +36,8 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     summary: "MAP-Elites (Mouret and Clune 2015) with iso+line-dd and polynomial mutation",
     params: MapElitesParams::describe,
     network: false,
+    novelty: false,
+    cells: true,
     build,
 };
 
@@ -87,6 +89,12 @@ impl MapElites {
             operators: ["random", "iso_line", "polynomial"].map(String::from).to_vec(),
             history: Vec::new(),
             lineage: false,
+            first_generation: if params.initial == 0 {
+                params.batch
+            } else {
+                params.initial
+            },
+            sized_by: &["batch", "initial"],
             facts: Vec::new(),
         };
         MapElites {
@@ -204,6 +212,10 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
     candidates.total = total;
     candidates.block = context.block(total);
     candidates.offered = 0..total;
+    candidates.tests = total..total;
+    candidates.crowd = false;
+    candidates.admitted = total..total;
+    candidates.expected_steps.clear();
     let block = candidates.block.clone();
     evaluation_seeds(
         context.seed,

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use illume_core::{
     Archive, Batch, Candidates, Context, Error, Genomes, Next, Normalization, Params, Perturbation, Purpose, Result,
-    State, Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, block, params,
+    State, Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
 };
-use rayon::prelude::*;
 
+use crate::center::{Center, Law};
 use crate::map_elites::prepare;
-use crate::{Adam, Optimizer, Sgd, centred_ranks};
+use crate::{Adam, centred_ranks};
 
 params! {
     /// Parameters of `openai_es`.
@@ -58,6 +58,8 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     summary: "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
     params: OpenAiEsParams::describe,
     network: false,
+    novelty: false,
+    cells: false,
     build: |config: &StrategyConfig<'_>| {
         let params: OpenAiEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
         if !params.population.is_multiple_of(2) {
@@ -72,8 +74,6 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     },
 };
 
-/// Parameters that one parallel task updates: their gradient stays in the first-level cache.
-const SLICE: usize = 4096;
 /// Standard deviations of observations are not taken below this (evolution-strategies-starter).
 const SD_FLOOR: f64 = 1e-2;
 
@@ -105,13 +105,8 @@ impl Moments {
 pub struct OpenAiEs {
     params: OpenAiEsParams,
     spec: StrategySpec,
-    optimizer: Box<dyn Optimizer + Send>,
-    center: Arc<Vec<f32>>,
-    spare: Arc<Vec<f32>>,
-    /// Moments of this rank's slice of the parameters.
-    first: Vec<f32>,
-    second: Vec<f32>,
-    steps_taken: u64,
+    law: Law,
+    center: Center,
     moments: Moments,
     normalization: Option<Arc<Normalization>>,
     cap: Option<u32>,
@@ -121,18 +116,13 @@ pub struct OpenAiEs {
 
 impl OpenAiEs {
     pub fn new(params: OpenAiEsParams) -> OpenAiEs {
-        let optimizer: Box<dyn Optimizer + Send> = match params.optimizer.as_str() {
-            "sgd" => Box::new(Sgd {
-                learning_rate: params.learning_rate,
-                momentum: params.momentum,
-            }),
-            _ => Box::new(Adam {
-                learning_rate: params.learning_rate,
-                beta1: params.beta1,
-                beta2: params.beta2,
-                epsilon: params.epsilon,
-            }),
+        let adam = Adam {
+            learning_rate: params.learning_rate,
+            beta1: params.beta1,
+            beta2: params.beta2,
+            epsilon: params.epsilon,
         };
+        let law = Law::new(&params.optimizer, adam, params.momentum, params.l2);
         let history = [
             (
                 "center_fitness",
@@ -153,17 +143,15 @@ impl OpenAiEs {
             operators: vec!["center".into()],
             history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
             lineage: false,
+            first_generation: params.population + params.center_episodes,
+            sized_by: &["population", "center_episodes"],
             facts: Vec::new(),
         };
         OpenAiEs {
             params,
             spec,
-            optimizer,
-            center: Arc::default(),
-            spare: Arc::default(),
-            first: Vec::new(),
-            second: Vec::new(),
-            steps_taken: 0,
+            law,
+            center: Center::default(),
             moments: Moments::default(),
             normalization: None,
             cap: None,
@@ -172,72 +160,11 @@ impl OpenAiEs {
     }
 
     fn start(&mut self, context: &Context<'_>) {
-        let mut center = vec![0.0; context.task.genome_dim];
-        context
-            .task
-            .init
-            .draw(&Stream::new(context.seed, Purpose::Init, 0, 0), &mut center);
-        let mine = context.block(center.len());
-        self.center = Arc::new(center);
-        self.first = vec![0.0; mine.len()];
-        self.second = vec![0.0; mine.len()];
+        self.center = Center::draw(context, 0);
         self.moments = Moments {
             count: 0.0,
             sums: vec![0.0; 2 * context.task.observation_dim],
         };
-    }
-
-    /// Moves the center: this rank's slice over all members in member order, then all slices are gathered.
-    fn update(&mut self, context: &Context<'_>, ranks: &[f32]) -> Result<()> {
-        let n = ranks.len();
-        let pairs: Vec<(Stream, f32)> = ranks
-            .chunks_exact(2)
-            .enumerate()
-            .map(|(i, r)| {
-                let stream = Stream::new(context.seed, Purpose::Perturbation, context.generation, i as u64);
-                (stream, (r[0] - r[1]) / n as f32)
-            })
-            .collect();
-        let dim = self.center.len();
-        let mine = context.block(dim);
-        let l2 = self.params.l2 as f32;
-        let bounds = context.task.bounds;
-        self.steps_taken += 1;
-        let (t, optimizer) = (self.steps_taken, &self.optimizer);
-        let old = &self.center;
-        let mut moved = match Arc::get_mut(&mut self.spare) {
-            Some(v) => std::mem::take(v),
-            None => Vec::new(),
-        };
-        moved.resize(dim, 0.0);
-        let slice = moved
-            .get_mut(mine.clone())
-            .ok_or_else(|| Error::failed("this rank's slice is outside the center"))?;
-        slice
-            .par_chunks_mut(SLICE)
-            .zip(self.first.par_chunks_mut(SLICE))
-            .zip(self.second.par_chunks_mut(SLICE))
-            .enumerate()
-            .for_each(|(k, ((theta, first), second))| {
-                let start = mine.start + k * SLICE;
-                theta.copy_from_slice(&old[start..start + theta.len()]);
-                let mut ascent = [0.0; SLICE];
-                let ascent = &mut ascent[..theta.len()];
-                for (stream, weight) in pairs.iter().filter(|(_, w)| *w != 0.0) {
-                    stream.add_normals(start as u64, *weight, ascent);
-                }
-                // The optimizer descends: gradient = l2 * theta - ascent.
-                ascent.iter_mut().zip(&*theta).for_each(|(g, x)| *g = l2 * x - *g);
-                optimizer.step(t, ascent, theta, first, second);
-                if let Some([low, high]) = bounds {
-                    theta.iter_mut().for_each(|x| *x = x.clamp(low, high));
-                }
-            });
-        if context.comm.size() > 1 {
-            gather_slices(context, &mut moved)?;
-        }
-        self.spare = std::mem::replace(&mut self.center, Arc::new(moved));
-        Ok(())
     }
 
     fn observe(&mut self, context: &Context<'_>, told: &Told<'_>, steps: &[u32]) {
@@ -257,29 +184,13 @@ impl OpenAiEs {
     }
 }
 
-/// Makes `values` whole on every rank; each rank has filled in its own block.
-fn gather_slices(context: &Context<'_>, values: &mut [f32]) -> Result<()> {
-    let (dim, size) = (values.len(), context.comm.size());
-    let mine: Vec<u8> = values[context.block(dim)]
-        .iter()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
-    let counts: Vec<usize> = (0..size).map(|r| 4 * block(dim, r, size).len()).collect();
-    let mut all = Vec::new();
-    context.comm.all_gather(&mine, &counts, &mut all)?;
-    for (x, raw) in values.iter_mut().zip(all.chunks_exact(4)) {
-        *x = f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]);
-    }
-    Ok(())
-}
-
 impl Strategy for OpenAiEs {
     fn spec(&self) -> &StrategySpec {
         &self.spec
     }
 
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
-        if self.center.is_empty() {
+        if self.center.genes.is_empty() {
             self.start(context);
         }
         let members = self.params.population;
@@ -294,7 +205,7 @@ impl Strategy for OpenAiEs {
             }
         }
         candidates.genomes = Genomes::Perturbation(Perturbation {
-            center: self.center.clone(),
+            center: self.center.genes.clone(),
             sigma: self.params.sigma as f32,
             seed: context.seed,
             generation: context.generation,
@@ -350,7 +261,8 @@ impl Strategy for OpenAiEs {
         if self.params.episode_cap == "adaptive" {
             self.cap = Some((self.params.cap_factor * mean_steps).ceil().max(1.0) as u32);
         }
-        self.update(context, &centred_ranks(&status[..members], &fitness[..members]))?;
+        let ranks = centred_ranks(&status[..members], &fitness[..members]);
+        self.center.climb(context, &self.law, &ranks)?;
         if self.params.normalize_observations {
             self.observe(context, told, steps);
         }
@@ -362,22 +274,9 @@ impl Strategy for OpenAiEs {
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
-        let dim = context.task.genome_dim;
-        let mine = context.block(dim);
-        let whole = |slice: &[f32]| -> Result<Vec<f32>> {
-            let mut all = vec![0.0; dim];
-            all[mine.clone()].copy_from_slice(slice);
-            if context.comm.size() > 1 {
-                gather_slices(context, &mut all)?;
-            }
-            Ok(all)
-        };
-        let mut parameters = Batch::new();
-        parameters.push("center", 1, "", "the center", self.center.to_vec());
-        parameters.push("first", 1, "", "the optimizer's first moment", whole(&self.first)?);
-        parameters.push("second", 1, "", "the optimizer's second moment", whole(&self.second)?);
+        let parameters = self.center.table(context)?;
         let mut scalars = Batch::new();
-        scalars.push("steps_taken", 1, "", "updates made", vec![self.steps_taken]);
+        scalars.push("steps_taken", 1, "", "updates made", vec![self.center.steps_taken]);
         scalars.push(
             "cap",
             1,
@@ -411,10 +310,10 @@ impl Strategy for OpenAiEs {
         let mut solution = Batch::new();
         solution.push(
             "genome",
-            dim,
+            self.center.genes.len(),
             "",
             "the center after the last update",
-            self.center.to_vec(),
+            self.center.genes.to_vec(),
         );
         solution.push(
             "fitness",
@@ -458,21 +357,9 @@ impl Strategy for OpenAiEs {
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        let parameters = state.table("parameters")?;
-        let center = parameters.get::<f32>("center")?;
-        if center.len() != context.task.genome_dim {
-            return Err(Error::failed(format!(
-                "the checkpoint's center has {} parameters, the task's genomes have {}",
-                center.len(),
-                context.task.genome_dim
-            )));
-        }
-        let mine = context.block(center.len());
-        self.center = Arc::new(center.to_vec());
-        self.first = parameters.get::<f32>("first")?[mine.clone()].to_vec();
-        self.second = parameters.get::<f32>("second")?[mine].to_vec();
         let scalars = state.table("scalars")?;
-        self.steps_taken = scalars.get::<u64>("steps_taken")?[0];
+        let steps_taken = scalars.get::<u64>("steps_taken")?[0];
+        self.center = Center::of(context, state.table("parameters")?, steps_taken)?;
         self.cap = Some(scalars.get::<u32>("cap")?[0]).filter(|c| *c > 0);
         self.row.copy_from_slice(&scalars.get::<f64>("row")?[..5]);
         self.moments.count = scalars.get::<f64>("count")?[0];

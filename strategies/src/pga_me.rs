@@ -18,6 +18,8 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     summary: "PGA-MAP-Elites (Nilsson and Cully 2021): iso+line-dd, and gradient steps on a TD3 critic",
     params: PgaMeParams::describe,
     network: true,
+    novelty: false,
+    cells: true,
     build,
 };
 

@@ -16,6 +16,7 @@ use illume::core::{Batch, Genomes, State};
 use illume::{Config, Run};
 
 pub mod own;
+pub mod refused;
 
 pub const ILLUME: &str = env!("CARGO_BIN_EXE_illume");
 

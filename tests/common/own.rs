@@ -36,6 +36,8 @@ impl OwnTask {
             network: None,
             negative_rewards: None,
             max_steps: 1,
+            test_steps: 1,
+            frames_per_step: 1,
             chunk: 16,
         };
         OwnTask {

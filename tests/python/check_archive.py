@@ -26,11 +26,11 @@ LINEAGE = {
 }
 HISTORY = [
     "generation", "evaluations", "wall_seconds", "qd_score", "coverage", "max_fitness", "mean_fitness",
-    "filled", "env_steps", "invalid", "outside",
+    "filled", "env_steps", "frames", "invalid", "outside", "idle_share",
 ]  # fmt: skip
 OWN_HISTORY = {
     "map_elites": [],
-    "deep_ga": ["elite_fitness", "validated_mean", "population_max", "population_median"],
+    "deep_ga": ["elite_fitness", "validated_mean", "population_max", "population_median", "last_elite_test", "sigma"],
     "openai_es": ["center_fitness", "population_mean", "population_max", "mean_steps", "episode_cap"],
 }
 OPERATORS = {

@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{File, Group};
-use illume_core::{ArchiveSpec, Axis, Batch, Cells, Dense, Error, Genomes, Lineages, Result, State};
+use illume_core::{
+    Admission, ArchiveSpec, Axis, Batch, Cells, Dense, Error, Genomes, Lineages, Result, State, Unstructured,
+};
 
 use super::h5;
 use super::{Attributes, EVALUATION_FORMAT, FORMAT, FORMAT_VERSION, OWN_TABLE};
-use crate::metrics::{Metrics, measure};
+use crate::metrics::{Metrics, measure_archive};
 use crate::registry;
 
 /// The first bytes of every HDF5 file (one that has no user block, as ours).
@@ -24,7 +26,8 @@ pub struct ArchiveFile {
     pub genome_dim: usize,
     /// Whether genomes are stored as lineages.
     pub lineage: bool,
-    /// In cell order: `cell` i64, `fitness` f64, `descriptor` f64 `[k]`, `generation` i64, `operator` i32, `parents` i64 `[2]`, `seed` u64.
+    /// In cell order: `cell` i64, `fitness` f64, `descriptor` f64 `[k]`, `generation` i64, `operator` i32, `parents` i64 `[2]`, `seed` u64;
+    /// of an unstructured archive also `novelty` f64.
     pub elites: Batch,
     pub history: Batch,
     path: PathBuf,
@@ -197,9 +200,10 @@ fn read_spec(cells: &Group, bytes: u64) -> std::result::Result<ArchiveSpec, Stri
                 centroids: h5::values(cells, "centroids", &[rows, k], bytes)?,
             }
         }
+        "unstructured" => Cells::Unstructured(read_rules(cells)?),
         other => {
             return Err(format!(
-                "has an archive of the unknown kind '{other}'; known are grid, cvt"
+                "has an archive of the unknown kind '{other}'; known are grid, cvt, unstructured"
             ));
         }
     };
@@ -212,6 +216,27 @@ fn read_spec(cells: &Group, bytes: u64) -> std::result::Result<ArchiveSpec, Stri
     };
     registry::check_spec(&spec).map_err(|e| format!("/cells is damaged: {e}"))?;
     Ok(spec)
+}
+
+/// How an unstructured archive measures and admits.
+fn read_rules(cells: &Group) -> std::result::Result<Unstructured, String> {
+    let missing = |name: &str, e: hdf5::Error| format!("/cells has no usable attribute '{name}' ({})", h5::cause(&e));
+    let count = |name: &str| h5::get_number::<u64>(cells, name).map_err(|e| missing(name, e));
+    let value = |name: &str| h5::get_number::<f64>(cells, name).map_err(|e| missing(name, e));
+    let admission = h5::get_text(cells, "admission").map_err(|e| missing("admission", e))?;
+    Ok(Unstructured {
+        neighbours: count("neighbours")? as usize,
+        admission: match admission.as_str() {
+            "random" => Admission::Random(value("probability")?),
+            "novelty" => Admission::Novelty(value("threshold")?),
+            other => {
+                return Err(format!(
+                    "/cells admits by the unknown rule '{other}'; known are random, novelty"
+                ));
+            }
+        },
+        normalize: count("normalize")? != 0,
+    })
 }
 
 fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Result<Batch, String> {
@@ -245,6 +270,9 @@ fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Re
             spec.capacity
         ));
     }
+    if !spec.has_cells() && !cell.iter().copied().eq(0..n as i64) {
+        return Err("/elites/cell does not number the members from 0".into());
+    }
     let mut elites = Batch::new();
     elites.push("cell", 1, "", "number of the cell", cell);
     elites.push("fitness", 1, "", "fitness, to be maximized", fitness);
@@ -271,6 +299,10 @@ fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Re
         "evaluation seed",
         h5::values::<u64>(group, "seed", &[n], bytes)?,
     );
+    if !spec.has_cells() {
+        let novelty: Vec<f64> = h5::values(group, "novelty", &[n], bytes)?;
+        elites.push("novelty", 1, "", "novelty when it was admitted", novelty);
+    }
     Ok(elites)
 }
 
@@ -296,9 +328,14 @@ impl ArchiveFile {
         self.elites.rows()
     }
 
-    /// Fitness of each cell's elite, NaN for an empty cell; `[cells]`.
+    /// Fitness of each cell's elite, NaN for an empty cell; `[cells]`. Of an unstructured archive that of each member.
     pub fn fitness_by_cell(&self) -> Vec<f64> {
-        let mut by_cell = vec![f64::NAN; self.spec.capacity];
+        let cells = if self.spec.has_cells() {
+            self.spec.capacity
+        } else {
+            self.rows()
+        };
+        let mut by_cell = vec![f64::NAN; cells];
         if let (Ok(cells), Ok(fitness)) = (self.elites.get::<i64>("cell"), self.elites.get::<f64>("fitness")) {
             cells
                 .iter()
@@ -309,7 +346,7 @@ impl ArchiveFile {
     }
 
     pub fn metrics(&self) -> Metrics {
-        measure(&self.fitness_by_cell(), self.spec.qd_offset)
+        measure_archive(&self.spec, &self.fitness_by_cell())
     }
 
     /// Genomes of these rows of `elites`; lineages come without a decoder.
@@ -349,6 +386,8 @@ impl ArchiveFile {
             lineages.scales = scales.map_err(failed)?.into_raw_vec_and_offset().0;
         }
         lineages.offsets = offsets.iter().map(|o| o - first as u64).collect();
+        let checked = lineages.check(self.attributes.generation, rows.start);
+        checked.map_err(|what| self.refuse(&format!("/elites is damaged: {what}")))?;
         Ok(Genomes::Lineage(lineages))
     }
 

@@ -1,8 +1,13 @@
 //! Tables as bytes, for handing a checkpoint from rank 0 to the others.
 
-use illume_core::{ArchiveSpec, Axis, Batch, Cells, Column, Data, Element, Error, Result};
+use illume_core::{Admission, ArchiveSpec, Axis, Batch, Cells, Column, Data, Element, Error, Result, Unstructured};
 
 use super::Attributes;
+
+/// Forms of cells.
+const CVT: u64 = 0;
+const GRID: u64 = 1;
+const UNSTRUCTURED: u64 = 2;
 
 /// Appends values; [`Source`] reads them back in the same order.
 #[derive(Debug, Default)]
@@ -63,11 +68,24 @@ impl Sink {
             self.number(axis.lower.to_bits());
             self.number(axis.upper.to_bits());
         }
-        let (grid, numbers): (bool, Vec<u64>) = match &spec.cells {
-            Cells::Grid { shape } => (true, shape.iter().map(|&n| n as u64).collect()),
-            Cells::Cvt { centroids } => (false, centroids.iter().map(|x| x.to_bits()).collect()),
+        let (form, numbers): (u64, Vec<u64>) = match &spec.cells {
+            Cells::Cvt { centroids } => (CVT, centroids.iter().map(|x| x.to_bits()).collect()),
+            Cells::Grid { shape } => (GRID, shape.iter().map(|&n| n as u64).collect()),
+            Cells::Unstructured(rules) => {
+                let (rule, value) = match rules.admission {
+                    Admission::Random(probability) => (0, probability),
+                    Admission::Novelty(threshold) => (1, threshold),
+                };
+                let numbers = [
+                    rules.neighbours as u64,
+                    rule,
+                    value.to_bits(),
+                    u64::from(rules.normalize),
+                ];
+                (UNSTRUCTURED, numbers.to_vec())
+            }
         };
-        self.number(u64::from(grid));
+        self.number(form);
         self.number(numbers.len() as u64);
         numbers.into_iter().for_each(|n| self.number(n));
     }
@@ -167,17 +185,24 @@ impl<'a> Source<'a> {
             Ok(Axis::new(&name, &unit, s.float()?, s.float()?))
         };
         let axes = (0..k).map(|_| axis(self)).collect::<Result<_>>()?;
-        let grid = self.number()? != 0;
+        let form = self.number()?;
         let n = self.size()?;
         let numbers = (0..n).map(|_| self.number()).collect::<Result<Vec<u64>>>()?;
-        let cells = if grid {
-            Cells::Grid {
-                shape: numbers.iter().map(|&n| n as usize).collect(),
-            }
-        } else {
-            Cells::Cvt {
-                centroids: numbers.iter().map(|&n| f64::from_bits(n)).collect(),
-            }
+        let cells = match (form, numbers.as_slice()) {
+            (UNSTRUCTURED, &[neighbours, rule, value, normalize]) => Cells::Unstructured(Unstructured {
+                neighbours: neighbours as usize,
+                admission: match rule {
+                    0 => Admission::Random(f64::from_bits(value)),
+                    _ => Admission::Novelty(f64::from_bits(value)),
+                },
+                normalize: normalize != 0,
+            }),
+            (GRID, shape) => Cells::Grid {
+                shape: shape.iter().map(|&n| n as usize).collect(),
+            },
+            (_, centroids) => Cells::Cvt {
+                centroids: centroids.iter().map(|&n| f64::from_bits(n)).collect(),
+            },
         };
         Ok(ArchiveSpec {
             kind,

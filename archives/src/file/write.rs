@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hdf5::{Dataset, File};
 use illume_core::{
-    Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, State,
+    Admission, Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, State,
 };
 
 use super::atomic::Unfinished;
@@ -235,6 +235,16 @@ fn write_cells(file: &File, contents: &Contents<'_>, compress: u8) -> hdf5::Resu
             let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
             h5::put_numbers(&maker.group, "shape", &shape)
         }
+        Cells::Unstructured(rules) => {
+            h5::put_number(&maker.group, "neighbours", rules.neighbours as u64)?;
+            h5::put_number(&maker.group, "normalize", u64::from(rules.normalize))?;
+            let (admission, name, value) = match rules.admission {
+                Admission::Random(probability) => ("random", "probability", probability),
+                Admission::Novelty(threshold) => ("novelty", "threshold", threshold),
+            };
+            h5::put_text(&maker.group, "admission", admission)?;
+            h5::put_number(&maker.group, name, value)
+        }
         Cells::Cvt { centroids } => {
             maker.named_dimension("axis", "axes of the descriptor", &names)?;
             let column = column(
@@ -344,6 +354,11 @@ fn write_elites(file: &File, contents: &Contents<'_>, cells: &[u32], compress: u
         by_cell(cells, 2, &e.parents),
     );
     maker.column(&parents, &[n, 2], &[elite, ("parent", "first and second parent")])?;
+    if !spec.has_cells() {
+        let meaning = "novelty when it was admitted: mean distance to its nearest neighbours";
+        let novelty = column("novelty", 1, "", meaning, by_cell(cells, 1, &e.novelty));
+        maker.column(&novelty, &[n], &[elite])?;
+    }
     if contents.lineage {
         return Ok(GenomeSink::Lineage {
             lineages: Lineages::new(),

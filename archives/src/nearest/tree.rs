@@ -1,5 +1,7 @@
 //! A k-d tree with bounding boxes and leaves of eight points, which are compared at once.
 
+mod several;
+
 /// Points of a leaf: one vector of f64 on AVX-512.
 const LEAF: usize = 8;
 
@@ -8,7 +10,7 @@ const DEPTH: usize = 40;
 
 /// A balanced tree over points; nodes lie in preorder.
 #[derive(Debug, Clone)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     k: usize,
     nodes: Vec<Node>,
     /// Bounding box of node n: its lower then its upper corner, at `2 * k * n`.
@@ -29,7 +31,7 @@ enum Node {
 
 impl Tree {
     /// The tree of `centroids`, `[cells, k]`, at least one.
-    pub(super) fn new(centroids: &[f64], k: usize) -> Tree {
+    pub(crate) fn new(centroids: &[f64], k: usize) -> Tree {
         let mut tree = Tree {
             k,
             nodes: Vec::new(),

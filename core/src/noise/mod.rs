@@ -3,10 +3,14 @@
 //! No generator is carried along. A [`Stream`] is an address; any slice of it can be produced by any rank or thread,
 //! bit for bit the same on every machine (the transforms use fused multiply-add and no library functions).
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod normal;
 mod philox;
+mod table;
 
 pub use philox::philox4x32_10;
+pub use table::{NoiseTable, TABLE_SEED};
 
 /// What a random number is for: two purposes never share a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,12 @@ pub enum Purpose {
     Replay = 12,
     /// Noise on actions and descriptors that learning or a conditioned actor uses.
     Exploration = 13,
+    /// Which candidates an unstructured archive admits.
+    Admission = 14,
+    /// Frames by which virtual batch normalization is set.
+    Reference = 15,
+    /// Which slice of a shared noise table a step of a lineage is.
+    TableSlice = 16,
 }
 
 /// One addressable sequence of random numbers.
@@ -121,12 +131,17 @@ impl Stream {
 
     /// Standard normal numbers at positions `start..start + out.len()` (Box-Muller; up to 6.6 standard deviations).
     pub fn normals(&self, start: u64, out: &mut [f32]) {
-        normal::run(self, start, out, normal::Kernel::Normals);
+        normal::normals(self, start, out, normal::Use::Normals);
     }
 
     /// `out[i] += scale * n[start + i]` with standard normal `n`, rounded once (fused).
     pub fn add_normals(&self, start: u64, scale: f32, out: &mut [f32]) {
-        normal::run(self, start, out, normal::Kernel::AddNormals(scale));
+        normal::normals(self, start, out, normal::Use::Add(scale));
+    }
+
+    /// `out[i] = base[i] + scale * n[start + i]` with standard normal `n`, rounded once (fused): a copy and [`Stream::add_normals`] in one pass.
+    pub fn moved(&self, start: u64, base: &[f32], scale: f32, out: &mut [f32]) {
+        normal::normals(self, start, out, normal::Use::Move(base, scale));
     }
 
     /// `plus[i] = center[i] + scale * n[i]` and `minus[i] = center[i] - scale * n[i]`: a mirrored pair in one pass.

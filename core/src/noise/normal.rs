@@ -8,13 +8,11 @@ use super::{GROUP, Stream};
 
 const LANES: usize = 16;
 
-/// What becomes of a group of words.
+/// What becomes of a group of words, other than normals.
 #[derive(Clone, Copy)]
 pub(super) enum Kernel {
     Words,
     Uniforms,
-    Normals,
-    AddNormals(f32),
 }
 
 /// Natural logarithm of x in (0, 1], within 1e-7 relative (the polynomial of Cephes' `logf`).
@@ -55,7 +53,7 @@ fn sin_turn(x: f32) -> f32 {
 
 /// Box-Muller: two words to two independent standard normals.
 #[inline(always)]
-fn box_muller(a: u32, b: u32) -> (f32, f32) {
+pub(super) fn box_muller(a: u32, b: u32) -> (f32, f32) {
     const TWO_M31: f32 = 1.0 / 2_147_483_648.0;
     const TWO_M32: f32 = 1.0 / 4_294_967_296.0;
     let u = (((a >> 1) as i32) as f32 + 0.5) * TWO_M31;
@@ -163,22 +161,39 @@ impl Out for u32 {
 
 impl Out for f32 {
     #[inline(always)]
-    fn fill(stream: &Stream, start: u64, out: &mut [f32], kernel: Kernel) {
+    fn fill(stream: &Stream, start: u64, out: &mut [f32], _kernel: Kernel) {
         for (at, first, n, group) in groups(start, out.len()) {
             let slice = &mut out[at..at + n];
             let mut values = [0.0; GROUP];
-            if let Kernel::Uniforms = kernel {
-                group_uniforms(stream, group, &mut values);
-            } else {
-                group_normals(stream, group, &mut values);
-            }
-            let values = &values[first..first + n];
-            if let Kernel::AddNormals(scale) = kernel {
-                for (x, v) in slice.iter_mut().zip(values) {
-                    *x = v.mul_add(scale, *x);
-                }
-            } else {
-                slice.copy_from_slice(values);
+            group_uniforms(stream, group, &mut values);
+            slice.copy_from_slice(&values[first..first + n]);
+        }
+    }
+}
+
+/// What becomes of normal numbers n.
+#[derive(Clone, Copy)]
+pub(super) enum Use<'a> {
+    /// `out = n`
+    Normals,
+    /// `out += scale * n`
+    Add(f32),
+    /// `out = base + scale * n`
+    Move(&'a [f32], f32),
+}
+
+#[inline(always)]
+fn normals_body(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
+    for (at, first, n, group) in groups(start, out.len()) {
+        let mut values = [0.0; GROUP];
+        group_normals(stream, group, &mut values);
+        let (values, out) = (&values[first..first + n], &mut out[at..at + n]);
+        match what {
+            Use::Normals => out.copy_from_slice(values),
+            Use::Add(scale) => (0..n).for_each(|i| out[i] = values[i].mul_add(scale, out[i])),
+            Use::Move(base, scale) => {
+                let base = &base[at..at + n];
+                (0..n).for_each(|i| out[i] = values[i].mul_add(scale, base[i]));
             }
         }
     }
@@ -203,6 +218,40 @@ pub(super) fn run<T: Out>(stream: &Stream, start: u64, out: &mut [T], kernel: Ke
     )
 }
 
+/// Normal numbers at positions `start..start + out.len()`.
+pub(super) fn normals(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
+    if let Use::Move(base, _) = what {
+        assert_eq!(base.len(), out.len());
+    }
+    #[cfg(target_arch = "x86_64")]
+    if super::avx512::available() {
+        // Whole groups by their own kernel, what is left at either end by the portable one.
+        let head = (start.next_multiple_of(GROUP as u64) - start).min(out.len() as u64) as usize;
+        let tail = head + (out.len() - head) / GROUP * GROUP;
+        let part = |range: std::ops::Range<usize>| match what {
+            Use::Move(base, scale) => Use::Move(&base[range], scale),
+            other => other,
+        };
+        let n = out.len();
+        portable(stream, start, &mut out[..head], part(0..head));
+        super::avx512::fill(
+            stream,
+            (start + head as u64) / GROUP as u64,
+            &mut out[head..tail],
+            part(head..tail),
+        );
+        portable(stream, start + tail as u64, &mut out[tail..], part(tail..n));
+        return;
+    }
+    portable(stream, start, out, what);
+}
+
+fn portable(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
+    crate::simd_dispatch!(
+        fn [](stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) { normals_body(stream, start, out, what) }
+    )
+}
+
 pub(super) fn mirrored(stream: &Stream, center: &[f32], scale: f32, plus: &mut [f32], minus: &mut [f32]) {
     assert!(plus.len() == center.len() && minus.len() == center.len());
     crate::simd_dispatch!(
@@ -215,6 +264,7 @@ pub(super) fn mirrored(stream: &Stream, center: &[f32], scale: f32, plus: &mut [
 #[cfg(test)]
 mod tests {
     use super::super::{Purpose, Stream};
+    use super::Use;
 
     fn stream() -> Stream {
         Stream::new(7, Purpose::Variation, 3, 11)
@@ -238,6 +288,22 @@ mod tests {
         stream().words(5, &mut words);
         for (i, w) in words.iter().enumerate() {
             assert_eq!(*w, stream().word(5 + i as u64));
+        }
+    }
+
+    /// Nothing to compare with on a processor without AVX-512.
+    #[test]
+    fn every_kernel_gives_the_same_bits() {
+        let n = 3_000_017;
+        let base: Vec<f32> = (0..n).map(|i| (i as f32).sin()).collect();
+        let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+        for start in [0, 5, (1 << 34) - 1_000_000, (1 << 36) + 77] {
+            for what in [Use::Normals, Use::Add(0.3), Use::Move(&base, 0.002)] {
+                let (mut chosen, mut plain) = (base.clone(), base.clone());
+                super::normals(&stream(), start, &mut chosen, what);
+                super::normals_body(&stream(), start, &mut plain, what);
+                assert!(bits(&chosen) == bits(&plain), "from {start}");
+            }
         }
     }
 

@@ -6,13 +6,17 @@
 //! Lengths are in map units, angles in degrees, y points down on the usual pictures.
 
 use illume_core::math::{fraction, sin_cos_turns};
-use illume_core::{Axis, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, simd_dispatch};
+use illume_core::{
+    Axis, Camera, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params, simd_dispatch,
+};
 
+use crate::film::Filmed;
 use crate::policy::{Mlp, PolicyParams};
 use crate::rollout::{End, Env, RolloutWorker, Step};
 
 use map::{EXTENT, REACH, free_path, nearest_wall_squared};
 
+mod film;
 mod map;
 
 params! {
@@ -29,9 +33,11 @@ params! {
 /// The registry's entry.
 pub const ENTRY: TaskEntry = TaskEntry {
     name: "hard_maze",
+    family: &[],
     summary: "deceptive maze with range and goal sensors: fitness -distance to the goal, descriptor the final position",
     params: <MazeParams as params::Params>::describe,
     network: true,
+    policy: Some(PolicyParams::describe),
     build,
 };
 
@@ -78,6 +84,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         network: Some(mlp.network().clone()),
         negative_rewards: (pay == Some(0.0)).then(|| "set task.reward = \"closeness\"".into()),
         max_steps: params.episode_length,
+        test_steps: params.episode_length,
+        frames_per_step: 1,
         chunk: 1,
     };
     Ok(Box::new(HardMaze { spec, mlp, pay }))
@@ -90,17 +98,27 @@ struct HardMaze {
     pay: Option<f64>,
 }
 
+impl HardMaze {
+    fn maze(&self) -> Maze {
+        Maze {
+            agent: Agent::START,
+            pay: self.pay,
+        }
+    }
+}
+
 impl Task for HardMaze {
     fn spec(&self) -> &TaskSpec {
         &self.spec
     }
 
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
-        let env = Maze {
-            agent: Agent::START,
-            pay: self.pay,
-        };
-        Ok(Box::new(RolloutWorker::new(env, &self.mlp, &self.spec)))
+        Ok(Box::new(RolloutWorker::new(self.maze(), &self.mlp, &self.spec)))
+    }
+
+    fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
+        let env = Filmed::new(film::Drawn::new(self.maze()), camera, film::STEPS_PER_SECOND);
+        Ok(Some(Box::new(RolloutWorker::new(env, &self.mlp, &self.spec))))
     }
 }
 

@@ -30,9 +30,11 @@ macro_rules! entries {
     ($($name:literal, $params:ty, $plan:path, $summary:literal;)*) => {
         static REGISTRY: &[TaskEntry] = &[$(TaskEntry {
             name: $name,
+            family: &[],
             summary: $summary,
             params: <$params as Params>::describe,
             network: true,
+            policy: Some(PolicyParams::describe),
             build: |config| build($name, config),
         }),*];
 
@@ -106,6 +108,8 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             .pays_below_zero()
             .then(|| "set task.positive_reward = true".into()),
         max_steps: episode_length,
+        test_steps: episode_length,
+        frames_per_step: 1,
         chunk: 1,
     };
     Ok(Box::new(RobotTask { robot, policy, spec }))

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use illume_archives::centers;
 use illume_archives::file::{ArchiveFile, Evaluation, Totals};
-use illume_archives::metrics::measure as of_cells;
-use illume_core::{Batch, Candidates, Decoder, Genomes, Normalization, Result};
+use illume_archives::metrics::measure_archive;
+use illume_core::{Batch, Candidates, Normalization, Result};
 
-use super::Subject;
+use super::{MOVED, Subject};
 use crate::Evaluator;
+use crate::commands::elite::with_decoder;
+use crate::decoder::decoder;
 use crate::reevaluate::{Expected, Reevaluated, Trial, candidates, expected, pieces, reevaluate};
 
 /// Evaluates an archive's elites; with what a reader of the result should know.
@@ -30,7 +32,7 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
     let rows = reevaluate(&mut evaluator, archive, &trial, file.genome_dim, source)?;
     let expected = expected(archive, &rows);
 
-    let mut notes = Vec::new();
+    let mut notes: Vec<_> = subject.moved.then_some(MOVED).into_iter().collect();
     if normalization.is_some() {
         notes.push("observations were normalized by the run's last statistics, not by those of the day");
     }
@@ -58,7 +60,7 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
 }
 
 fn totals(file: &ArchiveFile, identical: &[u8], rows: &Reevaluated, expected: &Expected) -> Result<Totals> {
-    let (before, after) = (file.metrics(), of_cells(&expected.fitness, file.spec.qd_offset));
+    let (before, after) = (file.metrics(), measure_archive(&file.spec, &expected.fitness));
     let stored = file.elites.get::<f64>("fitness")?;
     let change: Vec<f64> = rows.fitness.iter().zip(stored).map(|(new, old)| new - old).collect();
     Ok(Totals {
@@ -221,16 +223,7 @@ pub(crate) fn elites(
     rows: Range<usize>,
     normalization: Option<Arc<Normalization>>,
 ) -> Result<Candidates> {
-    let (file, spec, n) = (&subject.file, subject.task.spec(), rows.len());
-    let mut genomes = file.genomes(rows)?;
-    if let Genomes::Lineage(lineages) = &mut genomes {
-        lineages.decoder = Some(Arc::new(Decoder {
-            seed: file.attributes.seed,
-            dim: file.genome_dim,
-            init: spec.init.clone(),
-            bounds: spec.bounds,
-            parents: Default::default(),
-        }));
-    }
+    let (file, n) = (&subject.file, rows.len());
+    let genomes = with_decoder(file.genomes(rows)?, || decoder(&subject.config, subject.task.spec()))?;
     Ok(candidates(genomes, n, normalization))
 }

@@ -24,11 +24,11 @@ pub(crate) fn json(file: &Path, e: &Evaluation) -> String {
         "elites": t.elites,
         "identical": t.identical,
         "failed": t.failed,
-        "qd_score": t.qd_score,
-        "expected_qd_score": t.expected_qd_score,
+        "qd_score": number(t.qd_score),
+        "expected_qd_score": number(t.expected_qd_score),
         "qd_score_kept_percent": kept(t.expected_qd_score, t.qd_score),
-        "coverage": t.coverage,
-        "expected_coverage": t.expected_coverage,
+        "coverage": number(t.coverage),
+        "expected_coverage": number(t.expected_coverage),
         "coverage_kept_percent": kept(t.expected_coverage, t.coverage),
         "max_fitness": number(t.max_fitness),
         "expected_max_fitness": number(t.expected_max_fitness),
@@ -67,9 +67,13 @@ pub(crate) fn text(e: &Evaluation, notes: &[&str]) -> String {
         significant(m.mean_fitness_sd),
     );
     text += &format!(
-        "descriptor   {} from the stored one on average, {} from the center of its cell, spread {}\n",
+        "descriptor   {} from the stored one on average{}, spread {}\n",
         significant(m.mean_descriptor_distance),
-        significant(m.mean_center_distance),
+        if m.mean_center_distance.is_nan() {
+            String::new()
+        } else {
+            format!(", {} from the center of its cell", significant(m.mean_center_distance))
+        },
         significant(m.mean_descriptor_sd),
     );
     if m.failed > 0 {
@@ -78,20 +82,23 @@ pub(crate) fn text(e: &Evaluation, notes: &[&str]) -> String {
             thousands(m.failed)
         );
     }
-    let (old, new) = (m.qd_score, m.expected_qd_score);
-    text += &format!(
-        "QD score     {} stored, {} expected{}\n",
-        significant(old),
-        significant(new),
-        kept(new, old)
-    );
-    let (old, new) = (m.coverage, m.expected_coverage);
-    text += &format!(
-        "coverage     {:.2} % stored, {:.2} % expected{}\n",
-        100.0 * old,
-        100.0 * new,
-        kept(new, old)
-    );
+    // An unstructured archive has no cells, so neither.
+    if m.coverage.is_finite() {
+        let (old, new) = (m.qd_score, m.expected_qd_score);
+        text += &format!(
+            "QD score     {} stored, {} expected{}\n",
+            significant(old),
+            significant(new),
+            kept(new, old)
+        );
+        let (old, new) = (m.coverage, m.expected_coverage);
+        text += &format!(
+            "coverage     {:.2} % stored, {:.2} % expected{}\n",
+            100.0 * old,
+            100.0 * new,
+            kept(new, old)
+        );
+    }
     text += &format!(
         "best fitness {} stored, {} expected\n",
         significant(m.max_fitness),

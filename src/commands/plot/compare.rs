@@ -103,7 +103,7 @@ fn shown(name: &str, r: Range) -> String {
         "coverage" => format!("{:.2}", 100.0 * x),
         _ => significant(x),
     };
-    if r.low == r.high {
+    if r.low == r.high || r.low.is_nan() {
         one(r.median)
     } else {
         format!("{} [{}, {}]", one(r.median), one(r.low), one(r.high))

@@ -88,6 +88,8 @@ impl Gradients {
             operators: OPERATORS.map(String::from).to_vec(),
             history: HISTORY.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
             lineage: false,
+            first_generation: plan.initial,
+            sized_by: &["batch", "initial"],
             facts,
         };
         Gradients {

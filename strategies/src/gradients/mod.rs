@@ -23,7 +23,7 @@ pub(crate) fn check_task<'t>(strategy: &str, task: &'t TaskSpec, conditioned: bo
             "strategy",
             "name",
             format!(
-                "{strategy} learns from episodes, and task \"{}\" acts through no network; use map_elites, or a task that does",
+                "{strategy} learns from episodes, and task \"{}\" acts through no perceptron; use map_elites, or a task that does",
                 task.name
             ),
         ));

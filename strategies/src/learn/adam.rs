@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::lanes::Lanes;
-use super::level::{Level, versions};
 use super::packed::Slot;
+use illume_core::lanes::Lanes;
+use illume_core::versions;
 
 /// One step of Adam.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +105,7 @@ fn power(mut b: f64, mut t: u64) -> f64 {
     y
 }
 
+#[allow(clippy::extra_unused_type_parameters)]
 #[inline(always)]
 unsafe fn soften_body<V: Lanes, const R: usize, const C: usize>((params, target, tau): (&[f32], &mut [f32], f32)) {
     for (t, p) in target.iter_mut().zip(params) {

@@ -12,10 +12,10 @@ use rayon::prelude::*;
 use super::adam::Adam;
 use super::buffer::Buffer;
 use super::climb::Climb;
-use super::level::Level;
 use super::packed::{Plan, STRIP};
 use super::trained::{Pass, Trained, gather, strips};
 use super::{Ascent, Net, Td3Config, fold_condition};
+use illume_core::Level;
 
 /// What a thread needs; made once for each.
 struct Seat {

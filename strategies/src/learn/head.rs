@@ -3,10 +3,9 @@
 //! Its weights are one row followed by a line that begins with the bias; each of its passes reads the activations once.
 
 use super::adam::{Gradient, Learned};
-use super::kernel::tile;
-use super::lanes::{LANES, Lanes};
-use super::level::{Level, versions};
 use super::packed::{STRIP, Slot, within};
+use illume_core::lanes::{LANES, Lanes, tile};
+use illume_core::versions;
 
 /// Arguments of [`head_forward`] and [`head_backward`].
 pub(crate) struct Head<'a> {

@@ -10,56 +10,9 @@
 use illume_core::math::tanh_in_place;
 
 use super::adam::{Gradient, Learned};
-use super::lanes::{LANES, Lanes};
-use super::level::{Level, versions};
 use super::packed::{Act, Layer, PANEL, STRIP, Slot, within};
-
-/// Adds `n` products to each sum: `acc[r][c] += a[r * a_row + k * a_next] * b[k * b_next + 16 c..]`.
-#[inline(always)]
-pub(crate) unsafe fn tile<V: Lanes, const R: usize, const C: usize, const U: usize>(
-    acc: &mut [[V; C]; R],
-    n: usize,
-    a: (*const f32, usize, usize),
-    b: (*const f32, usize),
-) {
-    // U terms at a time, so that the addresses of rows are computed once for U products: integer additions would take turns
-    // from the multiply-adds.
-    let whole = n - n % U;
-    unsafe {
-        for k in (0..whole).step_by(U) {
-            let a = (a.0.add(k * a.2), a.1, a.2);
-            let b = (b.0.add(k * b.1), b.1);
-            for k in 0..U {
-                products(acc, k, a, b);
-            }
-        }
-        for k in whole..n {
-            products(acc, k, a, b);
-        }
-    }
-}
-
-/// The products of one term.
-#[inline(always)]
-unsafe fn products<V: Lanes, const R: usize, const C: usize>(
-    acc: &mut [[V; C]; R],
-    k: usize,
-    (a, a_row, a_next): (*const f32, usize, usize),
-    (b, b_next): (*const f32, usize),
-) {
-    unsafe {
-        let mut line = [V::splat(0.0); C];
-        for (c, v) in line.iter_mut().enumerate() {
-            *v = V::load(b.add(k * b_next + c * LANES));
-        }
-        for (r, sums) in acc.iter_mut().enumerate() {
-            let x = V::splat(*a.add(r * a_row + k * a_next));
-            for (sum, v) in sums.iter_mut().zip(line) {
-                *sum = x.mul_add(v, *sum);
-            }
-        }
-    }
-}
+use illume_core::lanes::{LANES, Lanes, tile};
+use illume_core::versions;
 
 /// Arguments of [`forward`].
 pub(crate) struct Forward<'a> {

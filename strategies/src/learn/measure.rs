@@ -5,10 +5,10 @@ use illume_core::{Activation, Purpose, Stream};
 use super::adam::Adam;
 use super::buffer::Buffer;
 use super::kernel::{Backward, Forward, backward, forward};
-use super::level::Level;
 use super::packed::{Act, Slots};
 use super::trained::{Pass, Path, Trained, strips};
 use super::{Net, Output};
+use illume_core::Level;
 
 /// A rectified layer, and the tape on which it works.
 pub struct Product {

@@ -12,8 +12,6 @@ mod buffer;
 mod climb;
 mod head;
 mod kernel;
-mod lanes;
-mod level;
 #[doc(hidden)]
 pub mod measure;
 mod native;

@@ -8,11 +8,11 @@ use super::adam::Adam;
 use super::ascent;
 use super::buffer::Buffer;
 use super::climb::Climb;
-use super::level::Level;
 use super::packed::{Plan, STRIP, Slot, Slots};
 use super::team::{awake, join};
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
 use super::{Ascent, Learner, Losses, Minibatches, Networks, Td3Config};
+use illume_core::Level;
 
 /// Most critic steps whose targets are computed in one go: between two soft updates the target networks stand still.
 const AHEAD: usize = 8;

@@ -4,9 +4,9 @@ use illume_core::{Activation, Init, Stream, Weights};
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
-use super::level::Level;
 use super::packed::{Plan, STRIP, Slots};
 use super::trained::{Path, gather};
+use illume_core::Level;
 
 /// Strips that a thread takes at a time in [`forward`].
 const CHUNK: usize = 16;

@@ -10,10 +10,10 @@ use std::ops::Range;
 use illume_core::Activation;
 
 use super::kernel::{Turn, turn};
-use super::lanes::LANES;
-use super::level::Level;
 use super::trained::by_strips;
 use super::{Net, Output};
+use illume_core::Level;
+use illume_core::lanes::LANES;
 
 /// Outputs of a panel.
 pub(crate) const PANEL: usize = 32;

@@ -3,10 +3,10 @@
 use super::Net;
 use super::adam::Adam;
 use super::buffer::Buffer;
-use super::level::Level;
 use super::packed::{Act, STRIP, Slot, Slots};
 use super::team::awake;
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
+use illume_core::Level;
 
 /// Trains a network on inputs and the outputs wanted for them, by Adam (0.9, 0.999, 1e-8) on the mean squared error.
 pub struct Regression {

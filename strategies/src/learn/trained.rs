@@ -5,9 +5,9 @@ use super::adam::{Adam, Gradient, Learned, soften};
 use super::buffer::Buffer;
 use super::head::{Head, head_backward, head_forward, head_update};
 use super::kernel::{Backward, Forward, Update, backward, forward, update};
-use super::level::Level;
 use super::packed::{Act, Piece, Plan, STRIP, Slot, Slots};
 use super::team::join;
+use illume_core::Level;
 
 /// Which slots of a strip a network's passes use.
 #[derive(Debug, Clone)]

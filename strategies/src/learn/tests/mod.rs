@@ -8,8 +8,8 @@ mod twin;
 
 use illume_core::{Activation, Purpose, Stream};
 
-use super::level::Level;
 use super::*;
+use illume_core::Level;
 use twin::{Twin, batches, config, double, normals};
 
 /// On a pool of so many threads.

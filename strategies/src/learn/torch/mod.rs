@@ -1,10 +1,11 @@
 //! The learner on libtorch, by automatic differentiation (TD3: Fujimoto et al. 2018, <https://arxiv.org/abs/1802.09477>): for
 //! CUDA, and as the twin that checks the native one. Its losses are those that [`Learner`] states.
 
-mod cuda;
 mod stack;
 
-pub use cuda::{available as cuda_available, library as cuda_library};
+pub use illume_core::cuda::{available as cuda_available, library as cuda_library, missing as cuda_missing};
+
+use illume_core::cuda;
 
 use illume_core::{Error, Result};
 use stack::{Moments, Stack, Tried, upload};
@@ -276,21 +277,6 @@ fn both(pair: &[Vec<f32>; 2]) -> [&[f32]; 2] {
 fn halves(mut both: Vec<f32>) -> [Vec<f32>; 2] {
     let second = both.split_off(both.len() / 2);
     [both, second]
-}
-
-/// Why there is no such CUDA device to learn on, and what to do, as the part of a sentence; none if it is there.
-pub fn cuda_missing(index: usize) -> Option<String> {
-    match (cuda::loaded(), cuda::available()) {
-        (Err(fault), _) => Some(fault.to_string()),
-        (Ok(path), false) => Some(format!(
-            "{} finds no NVIDIA GPU with a driver for it: see what `nvidia-smi` says on this node",
-            path.display()
-        )),
-        (Ok(_), true) => {
-            let devices = tch::Cuda::device_count();
-            (index as i64 >= devices).then(|| format!("there are {devices}, counted from 0"))
-        }
-    }
 }
 
 /// What libtorch says, without its trace of calls.

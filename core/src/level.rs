@@ -1,8 +1,13 @@
 //! The vector instructions that kernels are compiled for, and the choice at run time.
 
-/// The instructions that kernels are compiled for.
+/// The instructions that kernels are compiled for: one that this processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
+pub struct Level(Kind);
+
+/// The levels there are, for [`versions!`](macro@crate::versions).
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
     Base,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -13,49 +18,57 @@ pub(crate) enum Level {
 impl Level {
     /// All that this processor has, worst first.
     pub fn available() -> Vec<Level> {
-        let mut levels = vec![Level::Base];
+        let mut levels = vec![Level(Kind::Base)];
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                levels.push(Level::Avx2);
+                levels.push(Level(Kind::Avx2));
             }
             if is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512bw")
             {
-                levels.push(Level::Avx512);
+                levels.push(Level(Kind::Avx512));
             }
         }
         levels
     }
 
     pub fn best() -> Level {
-        Level::available().pop().unwrap_or(Level::Base)
+        Level::available().pop().unwrap_or(Level(Kind::Base))
+    }
+
+    #[doc(hidden)]
+    pub fn kind(self) -> Kind {
+        self.0
     }
 }
 
-/// A function that runs a body compiled for the level given. The functions are safe: they check that what the body reads and
-/// writes lies inside the slices.
+/// A function that runs a body compiled for the level given: `name(level, job)`. The body is generic over the vector type
+/// ([`Lanes`](crate::lanes::Lanes)) and two numbers, by which it may shape its blocks: the first pair is for AVX-512, the second for AVX2.
+///
+/// The functions are safe: `$check` must assert that what the body reads and writes lies inside the job's slices.
+#[macro_export]
 macro_rules! versions {
     ($(#[$doc:meta])* fn $name:ident($job:ty) = $body:ident, [$r:literal, $c:literal], [$r2:literal, $c2:literal], |$j:ident| $check:block) => {
         $(#[$doc])*
-        pub(crate) fn $name(level: Level, job: $job) {
+        pub(crate) fn $name(level: $crate::Level, job: $job) {
             let $j = &job;
             $check
-            match level {
+            match level.kind() {
                 // SAFETY: ranges have just been checked; a level beyond the base is only made where the processor has it.
-                Level::Base => unsafe { $body::<$crate::learn::lanes::Plain, 2, 1>(job) },
+                $crate::level::Kind::Base => unsafe { $body::<$crate::lanes::Plain, 2, 1>(job) },
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => {
+                $crate::level::Kind::Avx2 => {
                     #[target_feature(enable = "avx2,fma")]
                     unsafe fn medium(job: $job) {
-                        unsafe { $body::<$crate::learn::lanes::Pair, $r2, $c2>(job) }
+                        unsafe { $body::<$crate::lanes::Pair, $r2, $c2>(job) }
                     }
                     // SAFETY: as above.
                     unsafe { medium(job) }
                 }
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => {
+                $crate::level::Kind::Avx512 => {
                     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
                     unsafe fn wide(job: $job) {
                         unsafe { $body::<std::arch::x86_64::__m512, $r, $c>(job) }
@@ -67,5 +80,3 @@ macro_rules! versions {
         }
     };
 }
-
-pub(crate) use versions;

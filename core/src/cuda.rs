@@ -13,8 +13,32 @@ pub fn available() -> bool {
     loaded().is_ok() && tch::Cuda::is_available()
 }
 
+/// Why there is no such CUDA device to compute on, and what to do, as the part of a sentence; none if it is there.
+pub fn missing(index: usize) -> Option<String> {
+    match (loaded(), available()) {
+        (Err(fault), _) => Some(fault.to_string()),
+        (Ok(path), false) => Some(format!(
+            "{} finds no NVIDIA GPU with a driver for it: see what `nvidia-smi` says on this node",
+            path.display()
+        )),
+        (Ok(_), true) => {
+            let devices = tch::Cuda::device_count();
+            (index as i64 >= devices).then(|| format!("there are {devices}, counted from 0"))
+        }
+    }
+}
+
+/// The CUDA device for this process: ranks of a node, as the launcher counts them, take the node's devices in turn.
+pub fn device_of_rank() -> usize {
+    let local = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
+    let rank = local
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    rank.unwrap_or(0) % tch::Cuda::device_count().max(1) as usize
+}
+
 /// The CUDA library that is loaded, at the latest now; otherwise why there is none, as the part of a sentence.
-pub(super) fn loaded() -> Result<&'static Path, &'static str> {
+pub fn loaded() -> Result<&'static Path, &'static str> {
     static LOADED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let loaded = LOADED.get_or_init(|| {
         let path = library().ok_or(
@@ -69,7 +93,7 @@ fn load(path: &Path) -> Result<(), String> {
 }
 
 /// The name of a CUDA device as its driver says it: `NVIDIA H200`.
-pub(super) fn device_name(index: usize) -> Option<String> {
+pub fn device_name(index: usize) -> Option<String> {
     type GetDevice = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
     type GetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
     let driver = |name: &CStr| -> Option<*mut c_void> {

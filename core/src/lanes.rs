@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 /// Numbers in a vector.
-pub(crate) const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// Magnitudes below this become zero in the first moments: those of units that are never active would otherwise fall for ever
 /// through the subnormal numbers, which slow processors down a hundredfold.
@@ -16,7 +16,8 @@ const TINY: f32 = 1e-30;
 ///
 /// # Safety
 /// Methods may be called only where the processor has the instructions of the type; pointers are to `LANES` valid numbers.
-pub(crate) trait Lanes: Copy {
+#[allow(clippy::missing_safety_doc)]
+pub trait Lanes: Copy {
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
     unsafe fn splat(x: f32) -> Self;
@@ -34,7 +35,7 @@ pub(crate) trait Lanes: Copy {
     unsafe fn relu(self) -> Self;
     /// Itself where `by` is positive, else 0.
     unsafe fn gate(self, by: Self) -> Self;
-    /// 0 where the magnitude is below [`TINY`], else itself (NaN stays).
+    /// 0 where the magnitude is below `TINY`, else itself (NaN stays).
     unsafe fn settle(self) -> Self;
     /// A first guess at 1 / sqrt, within 3.5 % (the well-known integer trick).
     unsafe fn root_guess(self) -> Self;
@@ -57,6 +58,56 @@ pub(crate) trait Lanes: Copy {
                 unsafe {
                     *to.add(o * to_ld + i) = if i < rows { *from.add(i * from_ld + o) } else { 0.0 };
                 }
+            }
+        }
+    }
+}
+
+/// Adds `n` products to each sum: `acc[r][c] += a[r * a_row + k * a_next] * b[k * b_next + 16 c..]`.
+///
+/// # Safety
+/// All that is read is valid; the processor has the instructions of `V`.
+#[inline(always)]
+pub unsafe fn tile<V: Lanes, const R: usize, const C: usize, const U: usize>(
+    acc: &mut [[V; C]; R],
+    n: usize,
+    a: (*const f32, usize, usize),
+    b: (*const f32, usize),
+) {
+    // U terms at a time, so that the addresses of rows are computed once for U products: integer additions would take turns
+    // from the multiply-adds.
+    let whole = n - n % U;
+    unsafe {
+        for k in (0..whole).step_by(U) {
+            let a = (a.0.add(k * a.2), a.1, a.2);
+            let b = (b.0.add(k * b.1), b.1);
+            for k in 0..U {
+                products(acc, k, a, b);
+            }
+        }
+        for k in whole..n {
+            products(acc, k, a, b);
+        }
+    }
+}
+
+/// The products of one term.
+#[inline(always)]
+unsafe fn products<V: Lanes, const R: usize, const C: usize>(
+    acc: &mut [[V; C]; R],
+    k: usize,
+    (a, a_row, a_next): (*const f32, usize, usize),
+    (b, b_next): (*const f32, usize),
+) {
+    unsafe {
+        let mut line = [V::splat(0.0); C];
+        for (c, v) in line.iter_mut().enumerate() {
+            *v = V::load(b.add(k * b_next + c * LANES));
+        }
+        for (r, sums) in acc.iter_mut().enumerate() {
+            let x = V::splat(*a.add(r * a_row + k * a_next));
+            for (sum, v) in sums.iter_mut().zip(line) {
+                *sum = x.mul_add(v, *sum);
             }
         }
     }
@@ -189,7 +240,7 @@ unsafe fn sum8(x: __m256) -> f32 {
 /// Two registers of AVX2.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(crate) struct Pair(__m256, __m256);
+pub struct Pair(__m256, __m256);
 
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Pair {
@@ -278,7 +329,7 @@ impl Lanes for Pair {
 
 /// What any processor can do.
 #[derive(Clone, Copy)]
-pub(crate) struct Plain([f32; LANES]);
+pub struct Plain([f32; LANES]);
 
 impl Plain {
     #[inline(always)]

@@ -1,0 +1,61 @@
+//! Several nearest points instead of one.
+
+use super::{DEPTH, LEAF, Node, Tree};
+use crate::neighbours::Smallest;
+
+impl Tree {
+    /// Takes the squared distances from `point` to all points but number `except` that are among the smallest.
+    #[inline(always)]
+    pub(crate) fn nearest(&self, point: &[f64], except: u32, best: &mut Smallest) {
+        let mut open = [(0.0, 0u32); DEPTH];
+        let mut depth = 1;
+        while depth > 0 {
+            depth -= 1;
+            let (bound, mut node) = open[depth];
+            if bound >= best.limit() {
+                continue;
+            }
+            loop {
+                match self.nodes[node as usize] {
+                    Node::Inner { right } => {
+                        let (a, b) = (self.bound(node + 1, point), self.bound(right, point));
+                        let (near, far) = if b < a {
+                            ((b, right), (a, node + 1))
+                        } else {
+                            ((a, node + 1), (b, right))
+                        };
+                        if far.0 < best.limit() {
+                            open[depth] = far;
+                            depth += 1;
+                        }
+                        if near.0 >= best.limit() {
+                            break;
+                        }
+                        node = near.1;
+                    }
+                    Node::Leaf { leaf } => {
+                        self.take(leaf as usize, point, except, best);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take(&self, leaf: usize, point: &[f64], except: u32, best: &mut Smallest) {
+        let k = point.len();
+        let block = &self.leaves[LEAF * k * leaf..LEAF * k * (leaf + 1)];
+        let mut distances = [0.0; LEAF];
+        for (axis, x) in block.chunks_exact(LEAF).zip(point) {
+            for l in 0..LEAF {
+                distances[l] += (axis[l] - x) * (axis[l] - x);
+            }
+        }
+        for (d, &number) in distances.into_iter().zip(&self.numbers[LEAF * leaf..LEAF * (leaf + 1)]) {
+            if number != except {
+                best.offer(d);
+            }
+        }
+    }
+}

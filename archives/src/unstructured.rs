@@ -1,0 +1,262 @@
+//! The archive without cells of novelty search (Lehman and Stanley, 'Abandoning objectives', 2011): members stay, in the order in which
+//! they were admitted. It says how novel each candidate is, and admits some: at random (Such et al. 2017) or by their novelty.
+
+use std::ops::Range;
+
+use illume_core::{
+    Admission, Archive, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport,
+    NOT_OFFERED, Offer, Outcome, Purpose, Result, Status, Stream, Unstructured, block,
+};
+
+use crate::archive::{Columns, check_block, owner};
+use crate::neighbours::{Index, Surroundings};
+use crate::store::Shard;
+use crate::{exchange, registry};
+
+/// A replicated list of members, and a shard of their genomes. A member's number is its cell.
+#[derive(Debug)]
+pub struct UnstructuredArchive {
+    spec: ArchiveSpec,
+    rules: Unstructured,
+    /// The run's seed: admission at random is drawn from it.
+    seed: u64,
+    elites: Elites,
+    shard: Shard,
+    index: Index,
+    /// Factor of each axis in distances; empty where descriptors count in their own units.
+    factors: Vec<f64>,
+    /// Members' descriptors times these factors.
+    scaled: Vec<f64>,
+}
+
+impl UnstructuredArchive {
+    /// An empty archive of this spec for genomes of `genome_dim` genes, or lineages, in a run of this seed.
+    ///
+    /// # Errors
+    /// A spec that does not hang together, or one with cells.
+    pub fn new(spec: ArchiveSpec, seed: u64, genome_dim: usize, lineage: bool) -> Result<UnstructuredArchive> {
+        registry::check_spec(&spec)?;
+        let Cells::Unstructured(rules) = spec.cells else {
+            return Err(Error::failed("an unstructured archive has no cells"));
+        };
+        let factors = if rules.normalize {
+            spec.axes.iter().map(|axis| 1.0 / (axis.upper - axis.lower)).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(UnstructuredArchive {
+            shard: Shard::growing(spec.capacity, genome_dim, lineage),
+            spec,
+            rules,
+            seed,
+            elites: Elites::default(),
+            index: Index::default(),
+            factors,
+            scaled: Vec::new(),
+        })
+    }
+
+    /// Descriptors as distances see them.
+    fn scale(&self, descriptors: impl Iterator<Item = f64>) -> Vec<f64> {
+        if self.factors.is_empty() {
+            return descriptors.collect();
+        }
+        descriptors
+            .zip(self.factors.iter().cycle())
+            .map(|(x, f)| x * f)
+            .collect()
+    }
+
+    fn members(&self) -> &[f64] {
+        if self.factors.is_empty() {
+            &self.elites.descriptor
+        } else {
+            &self.scaled
+        }
+    }
+
+    /// Novelty of all rows; each rank finds that of its own, and all hear of it. NaN for rows that are not ok.
+    fn measure(&self, status: &[u8], descriptors: &[f64], crowd: bool, comm: &dyn Comm) -> Result<Vec<f64>> {
+        let (k, total, size) = (self.spec.axes.len(), status.len(), comm.size());
+        let ok = |row: &usize| status[*row] == Status::Ok as u8;
+        let rows: Vec<usize> = (0..total).filter(ok).collect();
+        let points = self.scale(
+            rows.iter()
+                .flat_map(|&row| descriptors[row * k..(row + 1) * k].iter().copied()),
+        );
+        let surroundings = Surroundings {
+            axes: k,
+            neighbours: self.rules.neighbours,
+            members: self.members(),
+            index: &self.index,
+            rows: &points,
+            crowd,
+        };
+        let share = |rank: usize| {
+            let own = block(total, rank, size);
+            let before = |row: usize| rows.partition_point(|&r| r < row);
+            before(own.start)..before(own.end)
+        };
+        let mut found = surroundings.novelty(share(comm.rank()));
+        if size > 1 {
+            let mine: Vec<u8> = found.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let counts: Vec<usize> = (0..size).map(|rank| 8 * share(rank).len()).collect();
+            let mut all = Vec::new();
+            comm.all_gather(&mine, &counts, &mut all)?;
+            found = all.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        }
+        let mut novelty = vec![f64::NAN; total];
+        rows.iter().zip(found).for_each(|(&row, x)| novelty[row] = x);
+        Ok(novelty)
+    }
+
+    /// Adds a row as the next member.
+    fn admit(&mut self, columns: &Columns<'_>, row: usize, generation: i64, owner: u32, novelty: f64) -> usize {
+        let (k, cell) = (self.spec.axes.len(), self.elites.filled.len());
+        let e = &mut self.elites;
+        e.filled.push(cell as u32);
+        e.fitness.push(f64::NAN);
+        e.descriptor.resize((cell + 1) * k, 0.0);
+        e.generation.push(generation);
+        e.seed.push(0);
+        e.operator.push(0);
+        e.parents.extend([-1; 2]);
+        e.owner.push(owner);
+        e.novelty.push(novelty);
+        columns.copy(row, cell, k, e);
+        self.shard.grow(cell + 1);
+        cell
+    }
+
+    /// Takes notice of the members from number `first` on.
+    fn index_from(&mut self, first: usize) {
+        let k = self.spec.axes.len();
+        if !self.factors.is_empty() {
+            let new = self.scale(self.elites.descriptor[first * k..].iter().copied());
+            self.scaled.extend(new);
+        }
+        let points = if self.factors.is_empty() {
+            &self.elites.descriptor
+        } else {
+            &self.scaled
+        };
+        self.index.refresh(points, k);
+    }
+}
+
+impl Archive for UnstructuredArchive {
+    fn spec(&self) -> &ArchiveSpec {
+        &self.spec
+    }
+
+    fn locate(&self, _descriptors: &[f64], cells: &mut [i64]) {
+        cells.fill(0);
+    }
+
+    fn insert(
+        &mut self,
+        rows: &Batch,
+        own: Range<usize>,
+        genomes: &Genomes,
+        offer: &Offer,
+        comm: &dyn Comm,
+        report: &mut InsertReport,
+    ) -> Result<()> {
+        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
+        let columns = Columns::of(rows, k)?;
+        let status: &[u8] = rows.get("status")?;
+        check_block(total, &own, genomes, comm)?;
+        self.shard.accepts(genomes)?;
+
+        report.novelty = self.measure(status, columns.descriptor, offer.crowd, comm)?;
+        report.outcome.clear();
+        report.outcome.resize(total, Outcome::Invalid as u8);
+        report.gain.clear();
+        report.gain.resize(total, 0.0);
+        report.kept.clear();
+        report.outside = 0;
+        let (before, draws) = (
+            self.elites.filled.len(),
+            Stream::new(self.seed, Purpose::Admission, offer.generation, 0),
+        );
+        for (row, &status) in status.iter().enumerate() {
+            if status != Status::Ok as u8 || columns.cell[row] == NOT_OFFERED || !columns.fitness[row].is_finite() {
+                continue;
+            }
+            let novelty = report.novelty[row];
+            let admitted = match self.rules.admission {
+                _ if self.elites.filled.len() == self.spec.capacity => false,
+                _ if offer.admitted.contains(&row) => true,
+                Admission::Random(probability) => draws.uniform(row as u64) < probability,
+                // Nothing is near to the first ones.
+                Admission::Novelty(threshold) => before == 0 || novelty >= threshold,
+            };
+            if !admitted {
+                report.outcome[row] = Outcome::Rejected as u8;
+                continue;
+            }
+            report.outcome[row] = Outcome::New as u8;
+            report.gain[row] = columns.fitness[row] + self.spec.qd_offset;
+            report.kept.push(row as u32);
+            let cell = self.admit(&columns, row, offer.generation as i64, owner(total, row, size), novelty);
+            if own.contains(&row) {
+                self.shard.put(cell, row - own.start);
+            }
+        }
+        self.shard.copy(genomes);
+        self.index_from(before);
+        Ok(())
+    }
+
+    fn elites(&self) -> &Elites {
+        &self.elites
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        cells: &[u32],
+        bounds: &[usize],
+        comm: &dyn Comm,
+        inbox: &'a mut Inbox,
+    ) -> Result<Fetched<'a>> {
+        exchange::fetch(&self.elites, &self.shard, cells, bounds, comm, inbox)
+    }
+
+    fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
+        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
+        let columns = Columns::of(rows, k)?;
+        let (generation, novelty) = (rows.get::<i64>("generation")?, rows.get::<f64>("novelty")?);
+        let own = block(total, comm.rank(), size);
+        check_block(total, &own, genomes, comm)?;
+        self.shard.accepts(genomes)?;
+        if total > self.spec.capacity || !columns.cell.iter().copied().eq(0..total as i64) {
+            return Err(Error::failed(format!(
+                "the {total} members of an unstructured archive of at most {} are not numbered from 0 in the order of their admission",
+                self.spec.capacity
+            )));
+        }
+        if let Some(row) = columns.fitness.iter().position(|f| !f.is_finite()) {
+            return Err(Error::failed(format!(
+                "member {row} has the fitness {}",
+                columns.fitness[row]
+            )));
+        }
+        self.shard.clear();
+        self.index.clear();
+        self.scaled.clear();
+        self.elites = Elites::default();
+        for row in 0..total {
+            let cell = self.admit(&columns, row, generation[row], owner(total, row, size), novelty[row]);
+            if own.contains(&row) {
+                self.shard.put(cell, row - own.start);
+            }
+        }
+        self.shard.copy(genomes);
+        self.index_from(0);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "unstructured_tests.rs"]
+mod tests;

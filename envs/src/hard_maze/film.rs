@@ -1,0 +1,124 @@
+//! The maze as a picture: walls, start and goal, the agent and the way it came.
+
+use super::map::{EXTENT, WALLS};
+use super::{Agent, GOAL, Maze, RADIUS, START};
+use crate::canvas::{Canvas, Colour};
+use crate::film::Screen;
+use crate::rollout::{Env, Step};
+
+/// Steps shown in a second: an episode takes 16 s.
+pub(super) const STEPS_PER_SECOND: f64 = 25.0;
+
+/// Pixels for a map unit, and units around the map.
+const SCALE: f32 = 2.0;
+const MARGIN: f32 = 5.0;
+
+const BACKGROUND: Colour = [250, 250, 247];
+const WALL: Colour = [44, 48, 56];
+const PATH: Colour = [106, 158, 218];
+const AGENT: Colour = [208, 64, 48];
+const NOSE: Colour = [255, 255, 255];
+const GOAL_COLOUR: Colour = [56, 142, 82];
+const START_COLOUR: Colour = [172, 176, 184];
+
+/// A maze that remembers the way of its agent.
+pub(super) struct Drawn {
+    maze: Maze,
+    /// All but the agent.
+    map: Canvas,
+}
+
+impl Drawn {
+    pub(super) fn new(maze: Maze) -> Drawn {
+        Drawn { maze, map: map() }
+    }
+}
+
+/// The map without an agent.
+fn map() -> Canvas {
+    let corner = |end: usize, margin: f32| [0, 1].map(|axis| EXTENT[axis][end] as f32 + margin);
+    let mut canvas = Canvas::new(corner(0, -MARGIN), corner(1, MARGIN), SCALE, BACKGROUND);
+    // Rings: the goal filled, the start open.
+    canvas.disc(START, RADIUS, START_COLOUR);
+    canvas.disc(START, RADIUS - 1.5, BACKGROUND);
+    canvas.disc(GOAL, RADIUS, GOAL_COLOUR);
+    canvas.disc(GOAL, RADIUS - 1.5, BACKGROUND);
+    canvas.disc(GOAL, RADIUS - 3.5, GOAL_COLOUR);
+    for [x, y, to_x, to_y] in WALLS {
+        canvas.line([x, y], [to_x, to_y], 2.0, WALL);
+    }
+    canvas
+}
+
+impl Env for Drawn {
+    fn reset(&mut self, seed: u64, observation: &mut [f32]) {
+        self.maze.reset(seed, observation);
+        self.map = map();
+    }
+
+    fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
+        let from = self.maze.agent.at;
+        let step = self.maze.step(action, observation);
+        self.map.path(from, self.maze.agent.at, 1.5, PATH, BACKGROUND);
+        step
+    }
+
+    fn descriptor(&mut self, out: &mut [f64]) {
+        self.maze.descriptor(out);
+    }
+
+    fn final_reward(&mut self) -> f64 {
+        self.maze.final_reward()
+    }
+}
+
+impl Screen for Drawn {
+    fn screen(&self, rgb: &mut Vec<u8>) -> [usize; 2] {
+        let mut canvas = self.map.clone();
+        let Agent { at, .. } = self.maze.agent;
+        let (sine, cosine) = self.maze.agent.direction();
+        canvas.disc(at, RADIUS, AGENT);
+        let ahead = |far: f32| [at[0] + far * cosine, at[1] + far * sine];
+        canvas.line(ahead(1.0), ahead(RADIUS - 2.0), 2.0, NOSE);
+        rgb.clear();
+        rgb.extend_from_slice(&canvas.rgb);
+        [canvas.width, canvas.height]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_is_drawn_where_it_is_and_its_way_behind_it() {
+        let mut drawn = Drawn::new(Maze {
+            agent: Agent::START,
+            pay: None,
+        });
+        let (mut observation, mut rgb) = (vec![0.0; super::super::OBSERVATION], Vec::new());
+        drawn.reset(0, &mut observation);
+        for _ in 0..12 {
+            drawn.step(&[0.0, 1.0], &mut observation);
+        }
+        let [width, height] = drawn.screen(&mut rgb);
+        assert_eq!((width, height, rgb.len()), (404, 414, 3 * 404 * 414));
+        let colour = |x: f32, y: f32| {
+            let [left, top] = [0, 1].map(|axis| EXTENT[axis][0] as f32 - MARGIN);
+            let (column, row) = (((x - left) * SCALE) as usize, ((y - top) * SCALE) as usize);
+            let at = 3 * (row * width + column);
+            [rgb[at], rgb[at + 1], rgb[at + 2]]
+        };
+        let [x, y] = drawn.maze.agent.at;
+        assert!(x > START[0] + 12.0 && y == START[1], "{x}, {y}");
+        assert_eq!(colour(x - 3.0, y), AGENT);
+        assert_eq!(colour(x, y + RADIUS - 1.0), AGENT);
+        assert_eq!(colour(x + 3.0, y), NOSE, "it heads to the right");
+        assert_eq!(colour(START[0], START[1]), PATH);
+        assert_eq!(colour(GOAL[0], GOAL[1]), GOAL_COLOUR);
+        for [x, y, to_x, to_y] in WALLS {
+            assert_eq!(colour((x + to_x) / 2.0, (y + to_y) / 2.0), WALL);
+        }
+        assert_eq!(colour(150.0, 70.0), BACKGROUND);
+    }
+}

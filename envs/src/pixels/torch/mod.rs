@@ -1,0 +1,25 @@
+//! Many individuals at once on a device of libtorch: networks with different weights, batched, while the rank's threads step their games.
+//!
+//! Deep GA's program does so on GPUs (convolutions as products of patches, each individual with its own weights; slots that take the next
+//! individual when an episode ends); this is written anew. It is tested on libtorch's CPU device against the own kernel. It has never run on
+//! CUDA: no such device was at hand.
+
+mod stack;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use worker::SlotWorker;
+
+use illume_core::cuda;
+
+/// The CUDA device that belongs to this rank.
+///
+/// # Errors
+/// There is none; the text is the part of a sentence.
+pub fn device() -> Result<tch::Device, String> {
+    match cuda::missing(0) {
+        Some(fault) => Err(fault),
+        None => Ok(tch::Device::Cuda(cuda::device_of_rank())),
+    }
+}

@@ -1,0 +1,254 @@
+//! `illume export`: an archive, or one elite of it, in a form that other programs read.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use illume_archives::file::{self, ArchiveFile};
+use illume_core::{Batch, Error, Result};
+use serde_json::json;
+
+use super::elite::{self, Solution, Which};
+use crate::export::{self, Genes};
+use crate::output::{Progress, thousands, write_streamed};
+use crate::policy::PolicyFile;
+
+/// Seconds between lines on how far a large export is, off a terminal.
+const SAY_EVERY: f64 = 10.0;
+
+/// What `illume export` was asked.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// File to write; its ending says which form.
+    pub output: PathBuf,
+    /// One elite, not all of them.
+    pub elite: Option<Which>,
+    /// With genomes where the form may be without.
+    pub genomes: bool,
+    /// Replace a file that is there.
+    pub force: bool,
+    pub json: bool,
+}
+
+/// The forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Csv,
+    Npz,
+    H5,
+}
+
+/// What is exported: rows of a table with what is known of them, and their genes.
+struct Chosen<'a> {
+    table: Batch,
+    genes: Option<Genes<'a>>,
+    /// By which the run normalized observations, where that is not in the table.
+    statistics: Option<Batch>,
+    /// Rows of the archive; none for the solution.
+    rows: Option<std::ops::Range<usize>>,
+    name: String,
+}
+
+/// The text that `illume export PATH -o FILE` prints; a file is written.
+///
+/// # Errors
+/// No archive, an empty one, no such elite, a form that is not known or cannot hold what is asked for, a file that is there already,
+/// lineages of a task that cannot be built here, or a file that cannot be written.
+pub fn export(path: &Path, options: &ExportOptions) -> Result<String> {
+    let target = &options.output;
+    let form = form(target)?;
+    if options.genomes && form == Form::Csv {
+        return Err(Error::input(format!(
+            "--genomes: {} would hold no genomes, as text would be too large; .npz and .h5 do",
+            target.display()
+        )));
+    }
+    if PolicyFile::is_at(path) {
+        return Err(Error::input(format!(
+            "{} is a policy, which other programs read as it is (docs/format.md); expected a run directory or an .h5 file",
+            path.display()
+        )));
+    }
+    let path = super::archive_path(path)?;
+    let file = file::open(&path)?;
+    check_target(target, &path, options.force)?;
+    let with_genomes = form == Form::H5 || options.genomes;
+    let chosen = choose(&file, options.elite, with_genomes)?;
+    write(&file, form, target, &chosen)?;
+    let bytes = target.metadata().map_or(0, |m| m.len());
+    Ok(if options.json {
+        json(&file, target, &chosen, bytes)
+    } else {
+        text(&file, form, target, &chosen, bytes)
+    })
+}
+
+fn form(target: &Path) -> Result<Form> {
+    let ending = target.extension().map(|e| e.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        Some("csv") => Ok(Form::Csv),
+        Some("npz") => Ok(Form::Npz),
+        Some("h5") => Ok(Form::H5),
+        _ => Err(Error::input(format!(
+            "-o {}: expected a name that ends in .csv (a table without genomes), .npz (arrays of numpy) or .h5 (an archive with decoded genomes)",
+            target.display()
+        ))),
+    }
+}
+
+/// Whether the file may be written: nothing is lost that was not meant.
+fn check_target(target: &Path, source: &Path, force: bool) -> Result<()> {
+    let shown = target.display();
+    let refuse = |what: &str| Err(Error::input(format!("{shown} {what}")));
+    if !target.exists() {
+        return Ok(());
+    }
+    if target.is_dir() {
+        return refuse("is a folder: expected the name of a file");
+    }
+    let same = match (target.canonicalize(), source.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    match (same, force) {
+        (true, _) => refuse("is the archive that is to be exported: choose another name"),
+        (false, false) => refuse("is there already and is left as it is; --force replaces it"),
+        (false, true) => Ok(()),
+    }
+}
+
+fn choose<'a>(file: &'a ArchiveFile, which: Option<Which>, with_genomes: bool) -> Result<Chosen<'a>> {
+    if which == Some(Which::Solution) {
+        let solution = Solution::of(file)?.ok_or_else(|| elite::no_solution(file))?;
+        let table = file.solution()?.unwrap_or_default();
+        return Ok(Chosen {
+            table: table.select(&[0]),
+            statistics: None,
+            genes: with_genomes
+                .then(|| Genes::of_genome(file, solution.genomes))
+                .transpose()?,
+            rows: None,
+            name: "solution".into(),
+        });
+    }
+    if file.rows() == 0 {
+        return Err(Error::input(format!(
+            "{}: the archive is empty: there is nothing to export",
+            file.path().display()
+        )));
+    }
+    let (rows, name) = match which {
+        None => (0..file.rows(), "all".into()),
+        Some(which) => {
+            let row = elite::row(file, which)?;
+            (row..row + 1, format!("cell {}", file.elites.get::<i64>("cell")?[row]))
+        }
+    };
+    Ok(Chosen {
+        table: file.elites.select(&rows.clone().collect::<Vec<_>>()),
+        genes: with_genomes.then(|| Genes::of_elites(file, rows.clone())).transpose()?,
+        statistics: statistics(file)?,
+        rows: Some(rows),
+        name,
+    })
+}
+
+/// The observations' statistics among the columns of a solution.
+fn statistics(file: &ArchiveFile) -> Result<Option<Batch>> {
+    let mut found = Batch::new();
+    for column in file.solution()?.iter().flat_map(Batch::columns) {
+        if column.name.starts_with("observation_") {
+            found.push_column(column.clone());
+        }
+    }
+    Ok((!found.columns().is_empty()).then_some(found))
+}
+
+fn write(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>) -> Result<()> {
+    let total = chosen.table.rows();
+    let progress = Mutex::new(Progress::new(true, SAY_EVERY, 0));
+    let written = |rows: usize| {
+        let text = format!("{} of {} genomes", thousands(rows as u64), thousands(total as u64));
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.update(rows as f64 / total as f64, &text);
+    };
+    let axes: Vec<String> = file.spec.axes.iter().map(|a| a.name.clone()).collect();
+    let operators = &file.attributes.operators;
+    match form {
+        Form::Csv => write_streamed(target, |to| {
+            Ok(export::csv(to, &chosen.table, &file.spec.axes, operators)?)
+        }),
+        Form::Npz => write_streamed(target, |to| {
+            let further = chosen.statistics.as_ref();
+            export::npz(
+                to,
+                [Some(&chosen.table), further],
+                [&axes, operators],
+                chosen.genes.as_ref(),
+                written,
+            )
+        }),
+        Form::H5 => {
+            let Some(rows) = chosen.rows.clone() else {
+                return Err(Error::input(format!(
+                    "-o {}: an .h5 export holds elites of cells, and the solution lies in none; .npz holds it, and the export of all \
+                     elites has it in /solution",
+                    target.display()
+                )));
+            };
+            let solution = match (file.solution()?, Solution::of(file)?) {
+                (Some(table), Some(solution)) => {
+                    let genes = Genes::of_genome(file, solution.genomes)?.read(0..1)?;
+                    Some(export::dense_solution(&table, genes))
+                }
+                (table, _) => table,
+            };
+            export::h5(target, file, rows, solution, written)
+        }
+    }?;
+    progress.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    Ok(())
+}
+
+/// The documented fields of `--json`.
+fn json(file: &ArchiveFile, target: &Path, chosen: &Chosen<'_>, bytes: u64) -> String {
+    let fields = json!({
+        "file": target.display().to_string(),
+        "archive": file.path().display().to_string(),
+        "task": file.attributes.task,
+        "strategy": file.attributes.strategy,
+        "elite": chosen.name.split(' ').next(),
+        "rows": chosen.table.rows(),
+        "genome_dim": file.genome_dim,
+        "genomes": chosen.genes.is_some(),
+        "bytes": bytes,
+    });
+    serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n"
+}
+
+/// The same in a few lines.
+fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, bytes: u64) -> String {
+    let genes = thousands(file.genome_dim as u64);
+    let room = chosen.table.rows() as u64 * file.genome_dim as u64 * 4;
+    let genomes = match (chosen.genes.is_some(), form) {
+        (true, _) if file.lineage => format!("{genes} genes each, decoded from lineages"),
+        (true, _) => format!("{genes} genes each"),
+        (false, Form::Csv) => "none: .npz and .h5 hold them".into(),
+        (false, _) => format!("none: --genomes adds them ({})", crate::output::bytes(room)),
+    };
+    let elites = match &chosen.rows {
+        Some(rows) if rows.len() == file.rows() => thousands(rows.len() as u64),
+        Some(_) => format!("{} alone", chosen.name),
+        None => "the solution alone".into(),
+    };
+    let rows = [
+        ("task", file.attributes.task.clone()),
+        ("strategy", file.attributes.strategy.clone()),
+        ("elites", elites),
+        ("genomes", genomes),
+        (
+            "written",
+            format!("{} ({})", target.display(), crate::output::bytes(bytes)),
+        ),
+    ];
+    rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect()
+}

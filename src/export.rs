@@ -1,0 +1,114 @@
+//! Archives for use elsewhere: elites as text, as numpy's arrays, or as an archive file without lineages. Genomes are decoded and written
+//! piece by piece, so that memory is bounded however many and large they are.
+
+mod csv;
+mod h5;
+mod npz;
+
+pub use csv::csv;
+pub use h5::{dense_solution, h5};
+pub use npz::npz;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use illume_archives::file::ArchiveFile;
+use illume_core::{Batch, Column, Dense, Error, Genomes, Result, Scratch};
+use rayon::prelude::*;
+
+use crate::{Config, registry};
+
+/// Columns that hold a genome in one form or another.
+const GENOME: [&str; 3] = ["genome", "lineage_streams", "lineage_scales"];
+
+/// The genes of some rows, as their task evaluated them: lineages are decoded, and genes clipped to the task's bounds.
+pub struct Genes<'a> {
+    from: From<'a>,
+    /// Genes of a genome.
+    pub dim: usize,
+    /// What decodes lineages.
+    decoder: Option<Arc<illume_core::Decoder>>,
+}
+
+enum From<'a> {
+    /// Rows of an archive.
+    File(&'a ArchiveFile, Range<usize>),
+    Here(Genomes),
+}
+
+impl<'a> Genes<'a> {
+    /// Those of rows of an archive. The task is built only if there are lineages.
+    ///
+    /// # Errors
+    /// Lineages of a task that cannot be built here, or that has genomes of another length.
+    pub fn of_elites(file: &'a ArchiveFile, rows: Range<usize>) -> Result<Genes<'a>> {
+        Ok(Genes {
+            decoder: file.lineage.then(|| decoder(file)).transpose()?,
+            dim: file.genome_dim,
+            from: From::File(file, rows),
+        })
+    }
+
+    /// Those of a genome of an archive's run.
+    ///
+    /// # Errors
+    /// As [`Genes::of_elites`].
+    pub fn of_genome(file: &'a ArchiveFile, genome: Genomes) -> Result<Genes<'a>> {
+        let lineage = matches!(genome, Genomes::Lineage(_));
+        Ok(Genes {
+            decoder: lineage.then(|| decoder(file)).transpose()?,
+            dim: file.genome_dim,
+            from: From::Here(genome),
+        })
+    }
+
+    pub fn rows(&self) -> usize {
+        match &self.from {
+            From::File(_, rows) => rows.len(),
+            From::Here(genomes) => genomes.rows(),
+        }
+    }
+
+    /// The genes of rows of these, `[rows, dim]`.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn read(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        let mut genomes = match &self.from {
+            From::File(file, all) => file.genomes(all.start + rows.start..all.start + rows.end)?,
+            From::Here(genomes) => genomes.clone(),
+        };
+        match &mut genomes {
+            Genomes::Dense(Dense { data, .. }) => return Ok(std::mem::take(data)),
+            Genomes::Lineage(lineages) => lineages.decoder.clone_from(&self.decoder),
+            Genomes::Perturbation(_) => {}
+        }
+        let mut data = vec![0.0; rows.len() * self.dim];
+        data.par_chunks_mut(self.dim.max(1))
+            .enumerate()
+            .for_each_init(Scratch::default, |scratch, (i, genes)| {
+                genes.copy_from_slice(genomes.genes(i, scratch));
+            });
+        Ok(data)
+    }
+}
+
+fn decoder(file: &ArchiveFile) -> Result<Arc<illume_core::Decoder>> {
+    let shown = file.path().display();
+    let config = Config::parse(&file.attributes.config, &format!("{shown} (its configuration)"), &[])?;
+    let (task, _) = registry::task_here(&config, true)?;
+    if task.spec().genome_dim != file.genome_dim {
+        return Err(Error::input(format!(
+            "{shown} holds genomes of {} genes, those of task \"{}\" have {}",
+            file.genome_dim,
+            task.spec().name,
+            task.spec().genome_dim
+        )));
+    }
+    Ok(Arc::new(crate::decoder(&config, task.spec())?))
+}
+
+/// The columns of a table that are no genomes.
+pub fn scalars(table: &Batch) -> impl Iterator<Item = &Column> {
+    table.columns().iter().filter(|c| !GENOME.contains(&c.name.as_str()))
+}

@@ -1,0 +1,169 @@
+//! The archive file with its genomes as genes.
+
+use std::ops::Range;
+use std::path::Path;
+
+use illume_archives::file::{self, ArchiveFile, Attributes, Contents};
+use illume_cluster::Solo;
+use illume_core::{
+    Archive, ArchiveSpec, Batch, Comm, Dense, Elites, Error, Fetched, GenomeRef, Genomes, Inbox, InsertReport, Offer,
+    Result, State,
+};
+
+use super::{Genes, scalars};
+
+/// Writes an archive file of these rows with dense genomes: all else is as in the file that they come from, but that the genome of the
+/// solution is dense as well.
+///
+/// # Errors
+/// The folder or disk, or genes that cannot be read.
+pub fn h5(
+    path: &Path,
+    file: &ArchiveFile,
+    rows: Range<usize>,
+    solution: Option<Batch>,
+    written: impl Fn(usize) + Send + Sync,
+) -> Result<()> {
+    let archive = Decoded::new(file, rows, written)?;
+    let state = State {
+        tables: Vec::new(),
+        solution,
+    };
+    let attributes = Attributes {
+        software_version: env!("CARGO_PKG_VERSION").into(),
+        ..file.attributes.clone()
+    };
+    let contents = Contents {
+        attributes: &attributes,
+        archive: &archive,
+        genome_dim: file.genome_dim,
+        lineage: false,
+        history: &file.history,
+        state: Some(&state),
+        checkpoint: false,
+        compress: 0,
+    };
+    file::write(path, &contents, &Solo)
+}
+
+/// A solution with its genes in place of a lineage.
+pub fn dense_solution(solution: &Batch, genes: Vec<f32>) -> Batch {
+    let mut dense = Batch::new();
+    dense.push("genome", genes.len(), "", "genes", genes);
+    scalars(solution).for_each(|column| dense.push_column(column.clone()));
+    dense
+}
+
+/// Rows of a file as an archive to be written: its genomes are read and decoded when they are asked for.
+struct Decoded<'a, F> {
+    file: &'a ArchiveFile,
+    genes: Genes<'a>,
+    elites: Elites,
+    /// Ascending.
+    cells: Vec<u32>,
+    written: F,
+}
+
+impl<'a, F: Fn(usize) + Send + Sync> Decoded<'a, F> {
+    fn new(file: &'a ArchiveFile, rows: Range<usize>, written: F) -> Result<Decoded<'a, F>> {
+        let (table, k, spec) = (&file.elites, file.spec.axes.len(), &file.spec);
+        let own: &[i64] = &table.get::<i64>("cell")?[rows.clone()];
+        // Members of an unstructured archive are numbered from 0.
+        let cells: Vec<u32> = match spec.has_cells() {
+            true => own.iter().map(|&cell| cell as u32).collect(),
+            false => (0..rows.len() as u32).collect(),
+        };
+        let n = if spec.has_cells() { spec.capacity } else { rows.len() };
+        fn by_cell<T: Copy>(n: usize, cells: &[u32], width: usize, empty: T, values: &[T]) -> Vec<T> {
+            let mut by_cell = vec![empty; n * width];
+            for (&cell, row) in cells.iter().zip(values.chunks_exact(width.max(1))) {
+                by_cell[cell as usize * width..][..width].copy_from_slice(row);
+            }
+            by_cell
+        }
+        let range = |width: usize| rows.start * width..rows.end * width;
+        let elites = Elites {
+            filled: cells.clone(),
+            fitness: by_cell(n, &cells, 1, f64::NAN, &table.get("fitness")?[range(1)]),
+            descriptor: by_cell(n, &cells, k, 0.0, &table.get("descriptor")?[range(k)]),
+            generation: by_cell(n, &cells, 1, 0, &table.get("generation")?[range(1)]),
+            seed: by_cell(n, &cells, 1, 0, &table.get("seed")?[range(1)]),
+            operator: by_cell(n, &cells, 1, 0, &table.get("operator")?[range(1)]),
+            parents: by_cell(n, &cells, 2, -1, &table.get("parents")?[range(2)]),
+            owner: vec![0; n],
+            novelty: match spec.has_cells() {
+                true => Vec::new(),
+                false => table.get::<f64>("novelty")?[range(1)].to_vec(),
+            },
+        };
+        Ok(Decoded {
+            genes: Genes::of_elites(file, rows)?,
+            file,
+            elites,
+            cells,
+            written,
+        })
+    }
+}
+
+impl<F: Fn(usize) + Send + Sync> Archive for Decoded<'_, F> {
+    fn spec(&self) -> &ArchiveSpec {
+        &self.file.spec
+    }
+
+    fn elites(&self) -> &Elites {
+        &self.elites
+    }
+
+    /// Neighbouring cells, ascending, as the writer asks for them.
+    fn fetch<'a>(
+        &'a self,
+        cells: &[u32],
+        _bounds: &[usize],
+        _comm: &dyn Comm,
+        inbox: &'a mut Inbox,
+    ) -> Result<Fetched<'a>> {
+        let row = |cell: &u32| {
+            let found = self.cells.binary_search(cell);
+            found.map_err(|_| Error::failed(format!("cell {cell} is not to be exported")))
+        };
+        let first = cells.first().map_or(Ok(0), row)?;
+        let rows = first..cells.last().map_or(Ok(first), |cell| row(cell).map(|last| last + 1))?;
+        let data = self.genes.read(rows.clone())?;
+        (self.written)(rows.end);
+        let dim = self.genes.dim;
+        inbox.genomes = Genomes::Dense(Dense { dim, data });
+        let inbox = &*inbox;
+        Ok(Fetched::new(move |cell| {
+            let at = self.cells[rows.clone()].binary_search(&cell).ok()?;
+            match &inbox.genomes {
+                Genomes::Dense(dense) => Some(GenomeRef::Dense(&dense.data[at * dim..(at + 1) * dim])),
+                _ => None,
+            }
+        }))
+    }
+
+    fn locate(&self, _descriptors: &[f64], cells: &mut [i64]) {
+        cells.fill(-1);
+    }
+
+    fn insert(
+        &mut self,
+        _rows: &Batch,
+        _block: Range<usize>,
+        _genomes: &Genomes,
+        _offer: &Offer,
+        _comm: &dyn Comm,
+        _report: &mut InsertReport,
+    ) -> Result<()> {
+        Err(read_only())
+    }
+
+    fn restore(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
+        Err(read_only())
+    }
+}
+
+fn read_only() -> Error {
+    Error::failed("an archive that is exported takes no elites")
+}

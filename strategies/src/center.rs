@@ -1,0 +1,183 @@
+//! The center of an evolution strategy: a dense genome that moves along a weighted sum of its perturbations.
+//!
+//! Every rank holds the whole center, and the optimizer's moments of its own slice of the parameters. It regenerates any slice of any
+//! member's noise, updates its slice over all members in member order, and then all slices are gathered as exact bytes.
+
+use std::sync::Arc;
+
+use illume_core::{Batch, Context, Error, Purpose, Result, Stream, block};
+use rayon::prelude::*;
+
+use crate::{Adam, Optimizer, Sgd};
+
+/// Parameters that one parallel task updates: their gradient stays in the first-level cache.
+const SLICE: usize = 4096;
+
+/// A center with its optimizer's state.
+#[derive(Debug, Default)]
+pub(crate) struct Center {
+    /// `[dim]`, the same on all ranks; empty before the first generation.
+    pub genes: Arc<Vec<f32>>,
+    spare: Arc<Vec<f32>>,
+    /// Moments of this rank's slice of the parameters.
+    first: Vec<f32>,
+    second: Vec<f32>,
+    pub steps_taken: u64,
+}
+
+/// How a center moves.
+pub(crate) struct Law {
+    pub optimizer: Box<dyn Optimizer + Send>,
+    /// L2 penalty on the center.
+    pub l2: f64,
+}
+
+impl Law {
+    /// The optimizer of this name ("sgd", else Adam).
+    pub fn new(name: &str, adam: Adam, momentum: f64, l2: f64) -> Law {
+        let optimizer: Box<dyn Optimizer + Send> = match name {
+            "sgd" => Box::new(Sgd {
+                learning_rate: adam.learning_rate,
+                momentum,
+            }),
+            _ => Box::new(adam),
+        };
+        Law { optimizer, l2 }
+    }
+}
+
+impl Center {
+    /// A fresh genome by the task's law: the one of number `index`.
+    pub fn draw(context: &Context<'_>, index: u64) -> Center {
+        let mut genes = vec![0.0; context.task.genome_dim];
+        context
+            .task
+            .init
+            .draw(&Stream::new(context.seed, Purpose::Init, 0, index), &mut genes);
+        let mine = context.block(genes.len());
+        Center {
+            genes: Arc::new(genes),
+            first: vec![0.0; mine.len()],
+            second: vec![0.0; mine.len()],
+            ..Center::default()
+        }
+    }
+
+    /// Moves the center along this generation's perturbations, `ranks` being the worth of each member in mirrored pairs: this rank's slice
+    /// over all members in member order, then all slices are gathered.
+    ///
+    /// # Errors
+    /// Communication.
+    pub fn climb(&mut self, context: &Context<'_>, law: &Law, ranks: &[f32]) -> Result<()> {
+        let n = ranks.len();
+        let pairs: Vec<(Stream, f32)> = ranks
+            .chunks_exact(2)
+            .enumerate()
+            .map(|(i, r)| {
+                let stream = Stream::new(context.seed, Purpose::Perturbation, context.generation, i as u64);
+                (stream, (r[0] - r[1]) / n as f32)
+            })
+            .collect();
+        let dim = self.genes.len();
+        let mine = context.block(dim);
+        let l2 = law.l2 as f32;
+        let bounds = context.task.bounds;
+        self.steps_taken += 1;
+        let (t, optimizer) = (self.steps_taken, &law.optimizer);
+        let old = &self.genes;
+        let mut moved = match Arc::get_mut(&mut self.spare) {
+            Some(v) => std::mem::take(v),
+            None => Vec::new(),
+        };
+        moved.resize(dim, 0.0);
+        let slice = moved
+            .get_mut(mine.clone())
+            .ok_or_else(|| Error::failed("this rank's slice is outside the center"))?;
+        slice
+            .par_chunks_mut(SLICE)
+            .zip(self.first.par_chunks_mut(SLICE))
+            .zip(self.second.par_chunks_mut(SLICE))
+            .enumerate()
+            .for_each(|(k, ((theta, first), second))| {
+                let start = mine.start + k * SLICE;
+                theta.copy_from_slice(&old[start..start + theta.len()]);
+                let mut ascent = [0.0; SLICE];
+                let ascent = &mut ascent[..theta.len()];
+                for (stream, weight) in pairs.iter().filter(|(_, w)| *w != 0.0) {
+                    stream.add_normals(start as u64, *weight, ascent);
+                }
+                // The optimizer descends: gradient = l2 * theta - ascent.
+                ascent.iter_mut().zip(&*theta).for_each(|(g, x)| *g = l2 * x - *g);
+                optimizer.step(t, ascent, theta, first, second);
+                if let Some([low, high]) = bounds {
+                    theta.iter_mut().for_each(|x| *x = x.clamp(low, high));
+                }
+            });
+        if context.comm.size() > 1 {
+            gather_slices(context, &mut moved)?;
+        }
+        self.spare = std::mem::replace(&mut self.genes, Arc::new(moved));
+        Ok(())
+    }
+
+    /// Center and moments as a table. Collective.
+    ///
+    /// # Errors
+    /// Communication.
+    pub fn table(&self, context: &Context<'_>) -> Result<Batch> {
+        let dim = context.task.genome_dim;
+        let mine = context.block(dim);
+        let whole = |slice: &[f32]| -> Result<Vec<f32>> {
+            let mut all = vec![0.0; dim];
+            all[mine.clone()].copy_from_slice(slice);
+            if context.comm.size() > 1 {
+                gather_slices(context, &mut all)?;
+            }
+            Ok(all)
+        };
+        let mut table = Batch::new();
+        table.push("center", 1, "", "the center", self.genes.to_vec());
+        table.push("first", 1, "", "the optimizer's first moment", whole(&self.first)?);
+        table.push("second", 1, "", "the optimizer's second moment", whole(&self.second)?);
+        Ok(table)
+    }
+
+    /// The center of a table that [`Center::table`] made, after so many steps.
+    ///
+    /// # Errors
+    /// It is of another task.
+    pub fn of(context: &Context<'_>, table: &Batch, steps_taken: u64) -> Result<Center> {
+        let genes = table.get::<f32>("center")?;
+        if genes.len() != context.task.genome_dim {
+            return Err(Error::failed(format!(
+                "the checkpoint's center has {} parameters, the task's genomes have {}",
+                genes.len(),
+                context.task.genome_dim
+            )));
+        }
+        let mine = context.block(genes.len());
+        Ok(Center {
+            genes: Arc::new(genes.to_vec()),
+            spare: Arc::default(),
+            first: table.get::<f32>("first")?[mine.clone()].to_vec(),
+            second: table.get::<f32>("second")?[mine].to_vec(),
+            steps_taken,
+        })
+    }
+}
+
+/// Makes `values` whole on every rank; each rank has filled in its own block.
+fn gather_slices(context: &Context<'_>, values: &mut [f32]) -> Result<()> {
+    let (dim, size) = (values.len(), context.comm.size());
+    let mine: Vec<u8> = values[context.block(dim)]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    let counts: Vec<usize> = (0..size).map(|r| 4 * block(dim, r, size).len()).collect();
+    let mut all = Vec::new();
+    context.comm.all_gather(&mine, &counts, &mut all)?;
+    for (x, raw) in values.iter_mut().zip(all.chunks_exact(4)) {
+        *x = f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]);
+    }
+    Ok(())
+}

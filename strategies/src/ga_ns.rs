@@ -1,0 +1,246 @@
+//! GA-NS (Such et al., 'Deep neuroevolution', 2017, <https://arxiv.org/abs/1712.06567>): the Deep GA with novelty in the place of fitness
+//! (novelty search: Lehman and Stanley, 'Abandoning objectives', Evolutionary Computation 19(2), 2011). Genomes are lineages.
+//!
+//! The archive, an unstructured one, says how novel each individual is: the mean distance of its descriptor to its nearest neighbours
+//! in population and archive.
+
+use illume_core::genome::stream_id;
+use illume_core::{
+    Archive, Batch, Candidates, Context, Error, InsertReport, Next, Purpose, Result, State, Status, Strategy,
+    StrategyConfig, StrategyEntry, StrategySpec, Stream, TaskSpec, Told, params,
+};
+
+use crate::best_first;
+use crate::lineages::{Individual, LineageParams, Nursery, individuals, push_lineage, tables};
+use crate::map_elites::prepare;
+
+params! {
+    /// Parameters of `ga_ns`; those of novelty itself are the archive's.
+    pub struct GaNsParams {
+        /// Children per generation.
+        population: usize = 20_000, range(1, 1 << 31);
+        /// Most novel individuals that become parents (truncation size T).
+        parents: usize = 61, range(1, 1 << 20);
+        /// Mutation power: standard deviation of the noise added to every gene.
+        sigma: f64 = 0.005, positive();
+        /// Most novel individuals that live on unchanged, evaluated again in the next generation.
+        elites: usize = 1, range(0, 1 << 20);
+    }
+}
+
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    name: "ga_ns",
+    summary: "GA-NS (Such et al. 2017): the Deep GA with novelty (Lehman and Stanley 2011) in the place of fitness",
+    params: LineageParams::describe_with::<GaNsParams>,
+    network: false,
+    novelty: true,
+    cells: false,
+    build: |config: &StrategyConfig<'_>| {
+        let (params, lineages): (GaNsParams, _) = LineageParams::read_with(config.strategy, config.task)?;
+        for (key, value) in [("parents", params.parents), ("elites", params.elites)] {
+            if value > params.population {
+                let message = format!(
+                    "expected at most strategy.population ({}), got {value}",
+                    params.population
+                );
+                return Err(Error::config("strategy", key, message));
+            }
+        }
+        Ok(Box::new(GaNs::new(params, lineages, config.task)))
+    },
+};
+
+const RANDOM: i32 = 0;
+const MUTATION: i32 = 1;
+const ELITE: i32 = 2;
+
+/// A genetic algorithm that selects for novelty.
+pub struct GaNs {
+    params: GaNsParams,
+    spec: StrategySpec,
+    /// Parents and elites to be: the most novel individuals by their novelty when it was last measured, in that order.
+    ranked: Vec<Individual>,
+    /// The individual whose one episode had the highest fitness so far: what is reported, and nothing that selection sees.
+    best: Option<Individual>,
+    nursery: Nursery,
+    row: [f64; 4],
+}
+
+impl GaNs {
+    pub fn new(params: GaNsParams, lineages: LineageParams, task: &TaskSpec) -> GaNs {
+        let history = [
+            ("best_fitness", "", "highest fitness of any episode so far"),
+            ("population_max", "", "highest fitness of a child"),
+            ("novelty_mean", "", "mean novelty of the population"),
+            ("novelty_max", "", "highest novelty in the population"),
+        ];
+        let spec = StrategySpec {
+            name: "ga_ns".into(),
+            operators: ["random", "mutation", "elite"].map(String::from).to_vec(),
+            history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
+            lineage: true,
+            first_generation: params.population,
+            sized_by: &["population"],
+            facts: lineages.facts(task, params.parents.max(params.elites)),
+        };
+        GaNs {
+            params,
+            spec,
+            ranked: Vec::new(),
+            best: None,
+            nursery: Nursery::new(lineages),
+            row: [f64::NAN; 4],
+        }
+    }
+
+    fn parents(&self) -> &[Individual] {
+        &self.ranked[..self.ranked.len().min(self.params.parents)]
+    }
+
+    fn elites(&self) -> &[Individual] {
+        &self.ranked[..self.ranked.len().min(self.params.elites)]
+    }
+
+    /// The parent of child `index`, none in the first generation; behind all children the elite itself.
+    fn origin(&self, context: &Context<'_>, index: usize) -> Option<&Individual> {
+        let parents = self.parents();
+        match index.checked_sub(self.params.population) {
+            Some(elite) => self.ranked.get(elite),
+            None if parents.is_empty() => None,
+            None => {
+                let draws = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
+                Some(&parents[draws.below(index as u64, parents.len() as u64) as usize])
+            }
+        }
+    }
+
+    /// Individual `index` of this generation: a child (a fresh genome if there are no parents), behind all children an elite.
+    fn individual(&self, context: &Context<'_>, index: usize) -> Individual {
+        let own = stream_id(context.generation, index as u64);
+        match self.origin(context, index) {
+            Some(elite) if index >= self.params.population => elite.clone(),
+            parent => Individual::child(parent, own, self.params.sigma as f32),
+        }
+    }
+}
+
+/// The novelty of all rows.
+///
+/// # Errors
+/// An archive that measures none.
+pub(crate) fn novelty<'a>(told: &Told<'a>) -> Result<&'a [f64]> {
+    let found = told.report.map(|report: &InsertReport| report.novelty.as_slice());
+    found
+        .filter(|novelty| novelty.len() == told.rows.rows())
+        .ok_or_else(|| Error::failed("the archive does not say how novel the candidates are"))
+}
+
+/// Mean and maximum of the values of rows that are ok; NaN if none is.
+pub(crate) fn mean_and_max(status: &[u8], values: &[f64]) -> (f64, f64) {
+    let ok = || {
+        status
+            .iter()
+            .zip(values)
+            .filter(|(s, _)| **s == Status::Ok as u8)
+            .map(|(_, x)| *x)
+    };
+    (ok().sum::<f64>() / ok().count() as f64, ok().fold(f64::NAN, f64::max))
+}
+
+impl Strategy for GaNs {
+    fn spec(&self) -> &StrategySpec {
+        &self.spec
+    }
+
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
+        self.nursery
+            .remember(context, candidates, &self.ranked.iter().collect::<Vec<_>>());
+        let (children, elites) = (self.params.population, self.elites().len());
+        prepare(context, children + elites, 0, candidates);
+        // Elites were offered when they were born.
+        candidates.offered = 0..children;
+        candidates.crowd = true;
+        self.nursery.fill(candidates, |i| self.individual(context, i));
+        let born = if self.ranked.is_empty() { RANDOM } else { MUTATION };
+        let block = candidates.block.clone();
+        let steps = |index| self.origin(context, index).map_or(0, |individual| individual.steps);
+        candidates.expected_steps.extend(block.clone().map(steps));
+        let operators = candidates.tags.get_mut::<i32>("operator")?;
+        for (row, operator) in block.zip(operators) {
+            *operator = if row < children { born } else { ELITE };
+        }
+        candidates.tags.get_mut::<i64>("parents")?.fill(-1);
+        Ok(())
+    }
+
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let (steps, novelty) = (told.rows.get::<u32>("steps")?, novelty(told)?);
+        let ok = |i: &usize| status[*i] == Status::Ok as u8;
+        let individual = |i: usize, score: f64| Individual {
+            score,
+            steps: steps[i],
+            ..self.individual(context, i)
+        };
+        let kept = self.params.parents.max(self.params.elites);
+        let most_novel = best_first(status, novelty).into_iter().filter(ok).take(kept);
+        let ranked: Vec<Individual> = most_novel.map(|i| individual(i, novelty[i])).collect();
+        let fittest = best_first(status, fitness).into_iter().find(ok);
+        let best = fittest
+            .filter(|&i| self.best.as_ref().is_none_or(|best| fitness[i] > best.score))
+            .map(|i| individual(i, fitness[i]));
+        let children = 0..self.params.population;
+        let (_, population_max) = mean_and_max(&status[children.clone()], &fitness[children]);
+        let (mean, max) = mean_and_max(status, novelty);
+        self.best = best.or(self.best.take());
+        self.row = [
+            self.best.as_ref().map_or(f64::NAN, |best| best.score),
+            population_max,
+            mean,
+            max,
+        ];
+        // A generation in which every episode failed leaves the parents as they were.
+        if !ranked.is_empty() {
+            self.ranked = ranked;
+        }
+        Ok(Next::Generation)
+    }
+
+    fn history(&self, row: &mut Vec<f64>) {
+        row.extend(self.row);
+    }
+
+    fn save(&self, _context: &Context<'_>) -> Result<State> {
+        let mut state = State::default();
+        state.tables.extend(tables("ranked", &self.ranked));
+        state.tables.extend(tables("best", &self.best));
+        let mut scalars = Batch::new();
+        let meaning = "last values of the strategy's history columns";
+        scalars.push("row", self.row.len(), "", meaning, self.row.to_vec());
+        state.tables.push(("scalars".into(), scalars));
+        if let Some(best) = &self.best {
+            let mut solution = Batch::new();
+            let meaning = "fitness of the best individual's one episode";
+            solution.push("fitness", 1, "", meaning, vec![best.score]);
+            push_lineage(&mut solution, best, "the individual of the highest fitness so far");
+            state.solution = Some(solution);
+        }
+        Ok(state)
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        self.ranked = individuals(state, "ranked", context.generation)?;
+        self.best = individuals(state, "best", context.generation)?.pop();
+        let row = state.table("scalars")?.get::<f64>("row")?;
+        let row = row
+            .first_chunk()
+            .ok_or_else(|| Error::failed("the checkpoint's history row is cut short"))?;
+        self.row = *row;
+        self.nursery.forget();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "ga_ns_tests.rs"]
+mod tests;

@@ -1,0 +1,490 @@
+//! NS-ES, NSR-ES and NSRA-ES (Conti et al., 'Improving exploration in evolution strategies for deep reinforcement learning via a population
+//! of novelty-seeking agents', NeurIPS 2018, <https://arxiv.org/abs/1712.06560>), as the deep-neuroevolution program runs the first two.
+//!
+//! A few centers take turns at random, the more novel ones more often. A center moves as OpenAI-ES moves its own, but along its members'
+//! novelty, or novelty and fitness; where it arrives is added to the archive, an unstructured one.
+
+use std::sync::Arc;
+
+use illume_core::{
+    Archive, Batch, Candidates, Context, Error, Genomes, Next, Params, Perturbation, Purpose, Result, State, Status,
+    Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told,
+};
+
+use crate::center::{Center, Law};
+use crate::ga_ns::{mean_and_max, novelty};
+use crate::map_elites::prepare;
+use crate::{Adam, centred_ranks};
+
+/// Declares the parameters of a strategy of the family: the common ones, then its own.
+macro_rules! novelty_params {
+    ($(#[$meta:meta])* $name:ident { $($own:tt)* }) => {
+        illume_core::params! {
+            $(#[$meta])*
+            pub struct $name {
+                /// Members per generation, in mirrored pairs: an even number.
+                population: usize = 1000, range(2, 1 << 30);
+                /// Centers (the meta-population).
+                centers: usize = 3, range(1, 1 << 16);
+                /// Standard deviation of the perturbations.
+                sigma: f64 = 0.02, positive();
+                /// Step size of the optimizers; each center has its own.
+                learning_rate: f64 = 0.01, positive();
+                /// Optimizer of the centers.
+                optimizer: String = "adam".into(), one_of(&["adam", "sgd"]);
+                /// Decay of Adam's first moment.
+                beta1: f64 = 0.9, range(0.0, 0.999_999);
+                /// Decay of Adam's second moment.
+                beta2: f64 = 0.999, range(0.0, 0.999_999_9);
+                /// Adam's epsilon.
+                epsilon: f64 = 1e-8, positive();
+                /// Momentum of SGD.
+                momentum: f64 = 0.9, range(0.0, 0.999_999);
+                /// L2 penalty on the centers.
+                l2: f64 = 0.005, at_least(0.0);
+                /// Episodes of each center each generation, by which it is drawn; counted in the budget.
+                center_episodes: usize = 1, range(1, 1 << 20);
+                $($own)*
+            }
+        }
+
+        impl $name {
+            fn plan(&self, name: &str, weight: Weight) -> Result<Plan> {
+                let adam = Adam {
+                    learning_rate: self.learning_rate,
+                    beta1: self.beta1,
+                    beta2: self.beta2,
+                    epsilon: self.epsilon,
+                };
+                if !self.population.is_multiple_of(2) {
+                    let message = format!("expected an even number (mirrored pairs), got {}", self.population);
+                    return Err(Error::config("strategy", "population", message));
+                }
+                Ok(Plan {
+                    name: name.into(),
+                    population: self.population,
+                    centers: self.centers,
+                    episodes: self.center_episodes,
+                    sigma: self.sigma,
+                    law: Law::new(&self.optimizer, adam, self.momentum, self.l2),
+                    weight,
+                })
+            }
+        }
+    };
+}
+
+novelty_params! {
+    /// Parameters of `ns_es` and `nsr_es`; those of novelty itself are the archive's.
+    NsEsParams {}
+}
+
+novelty_params! {
+    /// Parameters of `nsra_es`; those of novelty itself are the archive's.
+    NsraEsParams {
+        /// Weight of fitness at the start; novelty has the rest.
+        initial_weight: f64 = 1.0, range(0.0, 1.0);
+        /// By how much the weight falls when there was no better center for `patience` generations, and rises when there is one.
+        weight_step: f64 = 0.05, range(0.0, 1.0);
+        /// See `weight_step`.
+        patience: u64 = 50, range(1, 1 << 40);
+    }
+}
+
+const fn entry(
+    name: &'static str,
+    summary: &'static str,
+    params: fn() -> Vec<illume_core::params::ParamInfo>,
+    build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
+) -> StrategyEntry {
+    StrategyEntry {
+        name,
+        summary,
+        params,
+        network: false,
+        novelty: true,
+        cells: false,
+        build,
+    }
+}
+
+pub(crate) const NS_ES: StrategyEntry = entry(
+    "ns_es",
+    "NS-ES (Conti et al. 2018): an evolution strategy that follows novelty alone, with several centers",
+    NsEsParams::describe,
+    |config| fixed(config, "ns_es", 0.0),
+);
+
+pub(crate) const NSR_ES: StrategyEntry = entry(
+    "nsr_es",
+    "NSR-ES (Conti et al. 2018): the same, following novelty and fitness in equal parts",
+    NsEsParams::describe,
+    |config| fixed(config, "nsr_es", 0.5),
+);
+
+pub(crate) const NSRA_ES: StrategyEntry = entry(
+    "nsra_es",
+    "NSRA-ES (Conti et al. 2018): the same, turning to novelty when fitness stagnates",
+    NsraEsParams::describe,
+    |config| {
+        let params: NsraEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        let weight = Weight {
+            initial: params.initial_weight,
+            step: params.weight_step,
+            patience: params.patience,
+        };
+        Ok(Box::new(NsEs::new(params.plan("nsra_es", weight)?)))
+    },
+);
+
+fn fixed(config: &StrategyConfig<'_>, name: &str, initial: f64) -> Result<Box<dyn Strategy>> {
+    let params: NsEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+    let weight = Weight {
+        initial,
+        step: 0.0,
+        patience: u64::MAX,
+    };
+    Ok(Box::new(NsEs::new(params.plan(name, weight)?)))
+}
+
+/// The weight of fitness, and how it follows success.
+struct Weight {
+    initial: f64,
+    step: f64,
+    patience: u64,
+}
+
+struct Plan {
+    name: String,
+    population: usize,
+    centers: usize,
+    episodes: usize,
+    sigma: f64,
+    law: Law,
+    weight: Weight,
+}
+
+/// Where a generation stands.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// All centers are evaluated.
+    Centers,
+    /// The members around this center are.
+    Members(usize),
+}
+
+/// The best center so far by the mean fitness of its episodes in one generation.
+#[derive(Clone)]
+struct Best {
+    genes: Arc<Vec<f32>>,
+    fitness: f64,
+}
+
+/// Centers that follow novelty.
+pub struct NsEs {
+    plan: Plan,
+    spec: StrategySpec,
+    phase: Phase,
+    centers: Vec<Center>,
+    /// The center that moved last and is not in the archive yet; none before the first generation, when all are not.
+    moved: Option<usize>,
+    best: Option<Best>,
+    /// Of fitness.
+    weight: f64,
+    /// Generations since there was a better center.
+    stagnant: u64,
+    row: [f64; 8],
+}
+
+impl NsEs {
+    fn new(plan: Plan) -> NsEs {
+        let history = [
+            ("best_fitness", "highest fitness of any episode so far"),
+            ("best_center", "highest mean fitness of a center so far"),
+            ("population_mean", "mean fitness of the members"),
+            ("population_max", "highest fitness of a member"),
+            ("novelty_mean", "mean novelty of the members"),
+            ("novelty_max", "highest novelty of a member"),
+            ("center", "number of the center that moved"),
+            ("fitness_weight", "weight of fitness, novelty having the rest"),
+        ];
+        let spec = StrategySpec {
+            name: plan.name.clone(),
+            operators: vec!["center".into()],
+            history: history
+                .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
+                .to_vec(),
+            lineage: false,
+            first_generation: plan.centers * plan.episodes + plan.population,
+            sized_by: &["population", "centers", "episodes"],
+            facts: Vec::new(),
+        };
+        NsEs {
+            weight: plan.weight.initial,
+            plan,
+            spec,
+            phase: Phase::Centers,
+            centers: Vec::new(),
+            moved: None,
+            best: None,
+            stagnant: 0,
+            row: [f64::NAN; 8],
+        }
+    }
+
+    /// Row e * centers + c is episode e of center c.
+    fn ask_centers(&mut self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
+        let (count, dim) = (self.plan.centers, context.task.genome_dim);
+        if self.centers.is_empty() {
+            self.centers = (0..count as u64).map(|c| Center::draw(context, c)).collect();
+        }
+        prepare(context, count * self.plan.episodes, 0, candidates);
+        // The first episode of each center that the archive does not know.
+        candidates.offered = self.moved.map_or(0..count, |c| c..c + 1);
+        candidates.admitted = candidates.offered.clone();
+        let block = candidates.block.clone();
+        let rows = candidates.genomes.dense_rows(block.len(), dim);
+        for (row, genes) in block.zip(rows.chunks_exact_mut(dim)) {
+            genes.copy_from_slice(&self.centers[row % count].genes);
+        }
+        Ok(())
+    }
+
+    fn ask_members(&self, context: &Context<'_>, center: usize, candidates: &mut Candidates) {
+        prepare(context, self.plan.population, 1, candidates);
+        candidates.offered = 0..0;
+        let rows = candidates.block.clone();
+        candidates.genomes = Genomes::Perturbation(Perturbation {
+            center: self.centers[center].genes.clone(),
+            sigma: self.plan.sigma as f32,
+            seed: context.seed,
+            generation: context.generation,
+            first: rows.start,
+            rows: rows.len(),
+            members: self.plan.population,
+            bounds: context.task.bounds,
+        });
+    }
+
+    /// Draws the center that moves, by its novelty.
+    fn tell_centers(&mut self, context: &Context<'_>, status: &[u8], fitness: &[f64], novelty: &[f64]) {
+        let count = self.plan.centers;
+        // Mean over the episodes of a center that ended well.
+        let mean = |c: usize, values: &[f64]| {
+            let ok = || {
+                (c..values.len())
+                    .step_by(count)
+                    .filter(|&i| status[i] == Status::Ok as u8)
+            };
+            ok().map(|i| values[i]).sum::<f64>() / ok().count() as f64
+        };
+        let known = |x: f64| if x.is_finite() { x } else { 0.0 };
+        let novelties: Vec<f64> = (0..count).map(|c| known(mean(c, novelty))).collect();
+        let draw = Stream::new(context.seed, Purpose::Selection, context.generation, 0).uniform(0);
+
+        let better = |best: &Option<Best>, f: f64| best.as_ref().is_none_or(|best| f > best.fitness);
+        let mut improved = false;
+        for c in self.moved.map_or(0..count, |c| c..c + 1) {
+            let f = mean(c, fitness);
+            if f.is_finite() && better(&self.best, f) {
+                improved = true;
+                self.best = Some(Best {
+                    genes: self.centers[c].genes.clone(),
+                    fitness: f,
+                });
+            }
+        }
+        if self.moved.is_some() {
+            self.adapt(improved);
+        }
+        self.phase = Phase::Members(pick(&novelties, draw));
+    }
+
+    /// The weight of fitness rises with success, and falls when there was none for long.
+    fn adapt(&mut self, improved: bool) {
+        let rule = &self.plan.weight;
+        self.stagnant += 1;
+        if improved {
+            self.weight = (self.weight + rule.step).min(1.0);
+            self.stagnant = 0;
+        } else if self.stagnant >= rule.patience {
+            self.weight = (self.weight - rule.step).max(0.0);
+            self.stagnant = 0;
+        }
+    }
+}
+
+/// A number drawn in proportion to its weight by `draw` in [0, 1); any of them if all weights are 0.
+fn pick(weights: &[f64], draw: f64) -> usize {
+    let total: f64 = weights.iter().sum();
+    if total <= 0.0 {
+        return ((draw * weights.len() as f64) as usize).min(weights.len() - 1);
+    }
+    let mut left = draw * total;
+    for (i, w) in weights.iter().enumerate() {
+        if left < *w {
+            return i;
+        }
+        left -= w;
+    }
+    // Rounding may leave a little; the last of positive weight is meant.
+    weights.iter().rposition(|w| *w > 0.0).unwrap_or(0)
+}
+
+impl Strategy for NsEs {
+    fn spec(&self) -> &StrategySpec {
+        &self.spec
+    }
+
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
+        match self.phase {
+            Phase::Centers => self.ask_centers(context, candidates)?,
+            Phase::Members(center) => self.ask_members(context, center, candidates),
+        }
+        candidates.tags.get_mut::<i32>("operator")?.fill(0);
+        candidates.tags.get_mut::<i64>("parents")?.fill(-1);
+        Ok(())
+    }
+
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let novelty = novelty(told)?;
+        let (mean, max) = mean_and_max(status, fitness);
+        self.row[0] = self.row[0].max(max);
+        match self.phase {
+            Phase::Centers => {
+                self.tell_centers(context, status, fitness, novelty);
+                Ok(Next::SameGeneration)
+            }
+            Phase::Members(center) => {
+                let w = self.weight as f32;
+                let by_fitness = centred_ranks(status, fitness);
+                let mut ranks = centred_ranks(status, novelty);
+                for (rank, by_fitness) in ranks.iter_mut().zip(by_fitness) {
+                    *rank = (1.0 - w) * *rank + w * by_fitness;
+                }
+                self.centers[center].climb(context, &self.plan.law, &ranks)?;
+                self.moved = Some(center);
+                self.phase = Phase::Centers;
+                let (novelty_mean, novelty_max) = mean_and_max(status, novelty);
+                let best_center = self.best.as_ref().map_or(f64::NAN, |best| best.fitness);
+                let now = [
+                    best_center,
+                    mean,
+                    max,
+                    novelty_mean,
+                    novelty_max,
+                    center as f64,
+                    self.weight,
+                ];
+                self.row[1..].copy_from_slice(&now);
+                Ok(Next::Generation)
+            }
+        }
+    }
+
+    fn history(&self, row: &mut Vec<f64>) {
+        row.extend(self.row);
+    }
+
+    /// Saved between generations only, when all centers are about to be evaluated.
+    fn save(&self, context: &Context<'_>) -> Result<State> {
+        let mut state = State::default();
+        for (c, center) in self.centers.iter().enumerate() {
+            state.tables.push((format!("center_{c}"), center.table(context)?));
+        }
+        let mut centers = Batch::new();
+        let steps = self.centers.iter().map(|c| c.steps_taken).collect();
+        centers.push("steps_taken", 1, "", "updates made of each center", steps);
+        state.tables.push(("centers".into(), centers));
+        let mut scalars = Batch::new();
+        let moved = self.moved.map_or(-1, |c| c as i64);
+        scalars.push("moved", 1, "", "center that moved last, -1 for none", vec![moved]);
+        scalars.push("fitness_weight", 1, "", "weight of fitness", vec![self.weight]);
+        scalars.push(
+            "stagnant",
+            1,
+            "",
+            "generations without a better center",
+            vec![self.stagnant],
+        );
+        let meaning = "last values of the strategy's history columns";
+        scalars.push("row", self.row.len(), "", meaning, self.row.to_vec());
+        state.tables.push(("scalars".into(), scalars));
+        if let Some(best) = &self.best {
+            let mut solution = Batch::new();
+            let meaning = "the center of the highest mean fitness so far";
+            solution.push("genome", best.genes.len(), "", meaning, best.genes.to_vec());
+            solution.push("fitness", 1, "", "mean fitness of its episodes", vec![best.fitness]);
+            state.solution = Some(solution);
+        }
+        Ok(state)
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        let short = || Error::failed("the checkpoint's table of scalars is cut short");
+        let steps = state.table("centers")?.get::<u64>("steps_taken")?;
+        self.centers = steps
+            .iter()
+            .enumerate()
+            .map(|(c, &steps)| Center::of(context, state.table(&format!("center_{c}"))?, steps))
+            .collect::<Result<_>>()?;
+        if !self.centers.is_empty() && self.centers.len() != self.plan.centers {
+            return Err(Error::failed(format!(
+                "the checkpoint has {} centers, strategy.centers is {}",
+                self.centers.len(),
+                self.plan.centers
+            )));
+        }
+        let scalars = state.table("scalars")?;
+        self.moved = usize::try_from(*scalars.get::<i64>("moved")?.first().ok_or_else(short)?).ok();
+        self.weight = *scalars.get::<f64>("fitness_weight")?.first().ok_or_else(short)?;
+        self.stagnant = *scalars.get::<u64>("stagnant")?.first().ok_or_else(short)?;
+        self.row = *scalars.get::<f64>("row")?.first_chunk().ok_or_else(short)?;
+        self.best = match &state.solution {
+            Some(solution) => Some(Best {
+                genes: Arc::new(solution.get::<f32>("genome")?.to_vec()),
+                fitness: *solution.get::<f64>("fitness")?.first().ok_or_else(short)?,
+            }),
+            None => None,
+        };
+        self.phase = Phase::Centers;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn centers_are_drawn_in_proportion_to_their_novelty() {
+        let weights = [1.0, 0.0, 3.0];
+        let mut count = [0; 3];
+        (0..1000).for_each(|i| count[pick(&weights, f64::from(i) / 1000.0)] += 1);
+        assert_eq!(count, [250, 0, 750]);
+        assert_eq!(pick(&[0.0; 4], 0.74), 2, "without any novelty each is as likely");
+        assert_eq!(
+            pick(&[0.1, 0.2, 0.0], 1.0),
+            1,
+            "rounding never draws one without novelty"
+        );
+    }
+
+    #[test]
+    fn the_weight_of_fitness_falls_when_it_stagnates_and_rises_with_success() {
+        let weight = Weight {
+            initial: 1.0,
+            step: 0.25,
+            patience: 3,
+        };
+        let mut es = NsEs::new(NsraEsParams::default().plan("nsra_es", weight).unwrap());
+        let weights: Vec<f64> = [false, false, false, false, false, false, true, true, false, false]
+            .map(|improved| {
+                es.adapt(improved);
+                es.weight
+            })
+            .to_vec();
+        assert_eq!(weights, [1.0, 1.0, 0.75, 0.75, 0.75, 0.5, 0.75, 1.0, 1.0, 1.0]);
+    }
+}

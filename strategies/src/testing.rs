@@ -1,0 +1,102 @@
+//! For tests of strategies alone: one rank of several that never speak, an archive that is not there, a task of nothing.
+
+use std::ops::Range;
+
+use illume_core::{
+    Archive, ArchiveSpec, Axis, Batch, Comm, Elites, Fetched, Genomes, Inbox, Init, InsertReport, Offer, Result,
+    TaskSpec,
+};
+
+/// (rank, size): for strategies that send nothing.
+pub(crate) struct Silent(pub usize, pub usize);
+
+impl Comm for Silent {
+    fn rank(&self) -> usize {
+        self.0
+    }
+
+    fn size(&self) -> usize {
+        self.1
+    }
+
+    fn all_gather(&self, _mine: &[u8], _counts: &[usize], _out: &mut Vec<u8>) -> Result<()> {
+        unreachable!("nothing is sent")
+    }
+
+    fn broadcast(&self, _root: usize, _data: &mut Vec<u8>) -> Result<()> {
+        unreachable!("nothing is sent")
+    }
+
+    fn all_to_all(&self, _send: &[Vec<u8>], _receive: &[usize]) -> Result<Vec<Vec<u8>>> {
+        unreachable!("nothing is sent")
+    }
+
+    fn any(&self, _word: u64) -> Result<u64> {
+        unreachable!("nothing is sent")
+    }
+}
+
+/// For strategies that ask nothing of the archive.
+pub(crate) struct NoArchive;
+
+impl Archive for NoArchive {
+    fn spec(&self) -> &ArchiveSpec {
+        unreachable!("the archive is not looked at")
+    }
+
+    fn locate(&self, _descriptors: &[f64], _cells: &mut [i64]) {
+        unreachable!("the archive is not looked at")
+    }
+
+    fn insert(
+        &mut self,
+        _rows: &Batch,
+        _block: Range<usize>,
+        _genomes: &Genomes,
+        _offer: &Offer,
+        _comm: &dyn Comm,
+        _report: &mut InsertReport,
+    ) -> Result<()> {
+        unreachable!("the archive is not looked at")
+    }
+
+    fn elites(&self) -> &Elites {
+        unreachable!("the archive is not looked at")
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _cells: &[u32],
+        _bounds: &[usize],
+        _comm: &dyn Comm,
+        _inbox: &'a mut Inbox,
+    ) -> Result<Fetched<'a>> {
+        unreachable!("the archive is not looked at")
+    }
+
+    fn restore(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
+        unreachable!("the archive is not looked at")
+    }
+}
+
+/// A task of genomes with these many genes, normal at first.
+pub(crate) fn task(genome_dim: usize, deterministic: bool) -> TaskSpec {
+    TaskSpec {
+        name: String::new(),
+        genome_dim,
+        init: Init::Normal { mean: 0.0, sd: 1.0 },
+        bounds: None,
+        descriptor: vec![Axis::new("", "", 0.0, 1.0)],
+        fitness: String::new(),
+        qd_offset: 0.0,
+        deterministic,
+        observation_dim: 0,
+        action_dim: 0,
+        network: None,
+        negative_rewards: None,
+        max_steps: 100,
+        test_steps: 100,
+        frames_per_step: 1,
+        chunk: 1,
+    }
+}
