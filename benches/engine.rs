@@ -132,6 +132,8 @@ fn evolution_strategy(dim: usize) -> Result<()> {
         max_steps: 1,
         test_steps: 1,
         frames_per_step: 1,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: 1,
     };
     let task = Nothing { spec };

@@ -67,6 +67,8 @@ fn placeholder() -> TaskSpec {
         max_steps: 1,
         test_steps: 1,
         frames_per_step: 1,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: 1,
     }
 }

@@ -1,5 +1,8 @@
 //! What tasks, archives and strategies say of themselves, once.
 
+use std::sync::Arc;
+
+use crate::PolicyGradient;
 use crate::genome::Init;
 
 /// What hidden units of a policy do with their sums.
@@ -78,7 +81,12 @@ pub struct TaskSpec {
     pub test_steps: u32,
     /// Frames of the simulator that a step takes, by which budgets are stated: 1, or an Atari task's frame skip.
     pub frames_per_step: u32,
-    /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us.
+    /// Cases of the split that test rows are scored on, if a test can be divided into parts ([`test_part_seed`](crate::test_part_seed)); 0 if it cannot.
+    pub test_cases: usize,
+    /// What strategies that climb by the gradient of sampled answers ask, if the task can say it.
+    pub policy_gradient: Option<Arc<dyn PolicyGradient>>,
+    /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
+    /// takes all rows of its rank in one batch.
     pub chunk: usize,
 }
 

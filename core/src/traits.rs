@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::genome::{GenomeRef, Genomes};
-use crate::{ArchiveSpec, Batch, Camera, Network, Result, StrategySpec, TaskSpec};
+use crate::{Answer, ArchiveSpec, Batch, Camera, Network, Result, StrategySpec, TaskSpec};
 
 /// How an evaluation ended, as the column `status` stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Trajectory {
     pub rewards: Vec<f32>,
     /// The task ended the episode; otherwise its time was up.
     pub terminated: bool,
+    /// Of a task that is answered in tokens, in place of all the above: one for each case, in the order of the cases.
+    pub answers: Vec<Answer>,
 }
 
 impl Trajectory {
@@ -85,6 +87,7 @@ impl Trajectory {
         self.actions.clear();
         self.rewards.clear();
         self.terminated = false;
+        self.answers.clear();
     }
 }
 

@@ -125,6 +125,8 @@ fn episodes(network: &str) -> [f64; 2] {
         max_steps: u32::MAX,
         test_steps: u32::MAX,
         frames_per_step: 1,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: 1,
     };
     let genomes = Genomes::Dense(Dense {

@@ -267,6 +267,8 @@ mod tests {
             max_steps: 25,
             test_steps: 25,
             frames_per_step: 4,
+            test_cases: 0,
+            policy_gradient: None,
             chunk: 1,
         };
         let mut genes = vec![0.0; net.params()];

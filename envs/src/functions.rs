@@ -74,6 +74,8 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
             max_steps: 1,
             test_steps: 1,
             frames_per_step: 1,
+            test_cases: 0,
+            policy_gradient: None,
             chunk: 64,
         },
     }))

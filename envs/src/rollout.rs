@@ -290,6 +290,8 @@ mod tests {
             max_steps: 10,
             test_steps: 10,
             frames_per_step: 1,
+            test_cases: 0,
+            policy_gradient: None,
             chunk: 1,
         };
         let mut worker = RolloutWorker::new(Counter { steps: 0, last: 4, end }, &policy, &spec);

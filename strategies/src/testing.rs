@@ -97,6 +97,8 @@ pub(crate) fn task(genome_dim: usize, deterministic: bool) -> TaskSpec {
         max_steps: 100,
         test_steps: 100,
         frames_per_step: 1,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: 1,
     }
 }

@@ -48,6 +48,12 @@ pub enum Purpose {
     Reference = 15,
     /// Which slice of a shared noise table a step of a lineage is.
     TableSlice = 16,
+    /// Which cases (prompts) a generation's candidates are scored on.
+    Minibatch = 17,
+    /// Tokens that a language model samples.
+    Token = 18,
+    /// Generated text: problems and their answers.
+    Text = 19,
 }
 
 /// One addressable sequence of random numbers.

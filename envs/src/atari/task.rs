@@ -100,6 +100,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         max_steps: params.max_steps,
         test_steps: params.test_steps,
         frames_per_step: params.frame_skip,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: pixels::chunk(&policy),
     };
     Ok(Box::new(Atari {

@@ -86,6 +86,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         max_steps: params.episode_length,
         test_steps: params.episode_length,
         frames_per_step: 1,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: 1,
     };
     Ok(Box::new(HardMaze { spec, mlp, pay }))

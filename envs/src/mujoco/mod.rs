@@ -110,6 +110,8 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         max_steps: episode_length,
         test_steps: episode_length,
         frames_per_step: 1,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: 1,
     };
     Ok(Box::new(RobotTask { robot, policy, spec }))

@@ -354,6 +354,8 @@ pub fn spec(net: &ConvNet, max_steps: u32, test_steps: u32) -> TaskSpec {
         max_steps,
         test_steps,
         frames_per_step: 1,
+        test_cases: 0,
+        policy_gradient: None,
         chunk: 1,
     }
 }

@@ -259,6 +259,7 @@ mod tests {
             actions: (0..steps).map(|t| t as f32 / 10.0).collect(),
             rewards: (0..steps).map(|t| 10.0 + t as f32).collect(),
             terminated,
+            answers: Vec::new(),
         }
     }
 

@@ -1,0 +1,56 @@
+//! What a strategy that climbs by the gradient of sampled answers asks of a task: the seam between such a strategy and a language model.
+
+use std::fmt::Debug;
+
+use crate::Result;
+
+/// One sampled answer to one case (prompt), and what it was worth.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// Number of the case in the task's training split.
+    pub case: u32,
+    /// Tokens that were sampled, the stop token included if it came.
+    pub tokens: Vec<u32>,
+    /// Log-probability of each token under the law that it was sampled by.
+    pub log_probs: Vec<f32>,
+    pub reward: f64,
+}
+
+/// The clipped surrogate of one batch of answers (Schulman et al. 2017; Shao et al. 2024, group-relative).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Surrogate {
+    /// Ratios of new to old probability count within `1 - clip ..= 1 + clip`.
+    pub clip: f64,
+    /// Weight of the divergence from the reference, estimated for each token by `r - ln r - 1` with `r = reference / new probability`.
+    pub kl: f64,
+}
+
+/// What a surrogate was, for the history.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SurrogateReport {
+    /// Sum over answers of the mean over tokens of the divergence from the reference.
+    pub kl: f64,
+    /// Tokens at which the ratio was clipped.
+    pub clipped: u64,
+    pub tokens: u64,
+}
+
+/// The gradient of sampled answers with respect to genes.
+pub trait PolicyGradient: Send + Sync + Debug {
+    /// Adds to `gradient` (`[genome_dim]`) the gradient with respect to `genes` (`[genome_dim]`) of the surrogate's sum over answers,
+    ///
+    /// `sum_i mean_t [ min(ratio A_i, clamp(ratio, 1 - clip, 1 + clip) A_i) - kl * KL_t ]`,
+    ///
+    /// to be climbed. `ratio` compares with [`Answer::log_probs`], the reference is the genome of zeros (the start), `advantages` are `[answers]`.
+    ///
+    /// # Errors
+    /// A case that the task does not have, or the model failed.
+    fn add_gradient(
+        &self,
+        genes: &[f32],
+        answers: &[Answer],
+        advantages: &[f32],
+        surrogate: &Surrogate,
+        gradient: &mut [f32],
+    ) -> Result<SurrogateReport>;
+}
