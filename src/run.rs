@@ -442,13 +442,19 @@ fn context<'a>(config: &Config, counters: &Counters, task: &'a dyn Task, comm: &
     }
 }
 
-/// Every rank's rows, in order, on every rank.
+/// Every rank's rows, in order, on every rank. A column whose rows are equal throughout a rank's block travels once: of an evolution
+/// strategy's members little more than the fitness is left.
 fn gather_rows(comm: &dyn Comm, total: usize, local: &Batch, rows: &mut Batch) -> Result<()> {
     let mut mine = Vec::with_capacity(local.rows() * local.row_bytes());
-    local.write_rows(0..local.rows(), &mut mine);
-    let blocks = || (0..comm.size()).map(|rank| block(total, rank, comm.size()));
-    let counts: Vec<usize> = blocks().map(|b| b.len() * local.row_bytes()).collect();
+    let constant = local.write_packed(&mut mine)?;
     let mut all = Vec::new();
+    comm.all_gather(&constant.to_le_bytes(), &vec![size_of::<u64>(); comm.size()], &mut all)?;
+    let constant: Vec<u64> = all.chunks_exact(size_of::<u64>()).map(u64::read_le).collect();
+    let blocks = || (0..comm.size()).map(|rank| block(total, rank, comm.size()));
+    let counts: Vec<usize> = blocks()
+        .zip(&constant)
+        .map(|(block, constant)| local.packed_bytes(block.len(), *constant))
+        .collect();
     comm.all_gather(&mine, &counts, &mut all)?;
     // Columns may have been added since the last generation.
     if rows.columns().len() != local.columns().len() {
@@ -456,9 +462,9 @@ fn gather_rows(comm: &dyn Comm, total: usize, local: &Batch, rows: &mut Batch) -
     }
     rows.resize(total);
     let mut rest = all.as_slice();
-    for (range, count) in blocks().zip(counts) {
+    for ((range, count), constant) in blocks().zip(counts).zip(constant) {
         let (bytes, after) = rest.split_at(count);
-        rows.read_rows(range, bytes)?;
+        rows.read_packed(range, constant, bytes)?;
         rest = after;
     }
     Ok(())

@@ -22,8 +22,12 @@ fn received_per_candidate(dim: usize) -> Vec<f64> {
 }
 
 #[test]
-fn deep_ga_receives_less_than_100_bytes_per_candidate_however_large_its_genomes_are() {
-    let small = received_per_candidate(10);
-    assert!(small.iter().all(|bytes| *bytes > 20.0 && *bytes < 100.0), "{small:?}");
-    assert_eq!(small, received_per_candidate(5000));
+fn deep_ga_receives_less_than_60_bytes_per_candidate_however_large_its_genomes_are() {
+    for dim in [10, 5000] {
+        let received = received_per_candidate(dim);
+        assert!(
+            received.iter().all(|bytes| *bytes > 8.0 && *bytes < 60.0),
+            "{dim}: {received:?}"
+        );
+    }
 }

@@ -333,19 +333,46 @@ impl Batch {
         }
     }
 
-    /// Appends the rows `range` as bytes, column after column: the form in which rows cross the wire.
-    pub fn write_rows(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
-        for c in &self.columns {
-            c.data.write_bytes(range.start * c.width..range.end * c.width, out);
-        }
-    }
-
-    /// Overwrites the rows `range` from bytes that [`Batch::write_rows`] made of equal columns.
+    /// Appends all rows as little-endian bytes, column by column; of a column whose rows are all equal, bit by bit, only the first. Returns which columns
+    /// those are, a bit for each.
     ///
     /// # Errors
-    /// The number of bytes does not fit the range.
-    pub fn read_rows(&mut self, range: std::ops::Range<usize>, bytes: &[u8]) -> Result<()> {
-        if bytes.len() != range.len() * self.row_bytes() {
+    /// There are more than 64 columns.
+    pub fn write_packed(&self, out: &mut Vec<u8>) -> Result<u64> {
+        if self.columns.len() > 64 {
+            return Err(Error::failed(format!(
+                "a table of {} columns cannot be packed",
+                self.columns.len()
+            )));
+        }
+        let mut constant = 0;
+        for (i, c) in self.columns.iter().enumerate() {
+            let (start, row) = (out.len(), c.width * c.data.element_size());
+            c.data.write_bytes(0..c.data.len(), out);
+            let bytes = &out[start..];
+            if row > 0 && self.rows > 0 && bytes.chunks_exact(row).all(|r| *r == bytes[..row]) {
+                out.truncate(start + row);
+                constant |= 1 << i;
+            }
+        }
+        Ok(constant)
+    }
+
+    /// Bytes that [`Batch::write_packed`] makes of `rows` rows if the columns `constant` are.
+    pub fn packed_bytes(&self, rows: usize, constant: u64) -> usize {
+        let bytes = |(i, c): (usize, &Column)| {
+            let written = if constant >> i & 1 == 1 { rows.min(1) } else { rows };
+            written * c.width * c.data.element_size()
+        };
+        self.columns.iter().enumerate().map(bytes).sum()
+    }
+
+    /// Overwrites the rows `range` from bytes that [`Batch::write_packed`] made of equal columns.
+    ///
+    /// # Errors
+    /// The number of bytes does not fit.
+    pub fn read_packed(&mut self, range: std::ops::Range<usize>, constant: u64, bytes: &[u8]) -> Result<()> {
+        if bytes.len() != self.packed_bytes(range.len(), constant) {
             return Err(Error::failed(format!(
                 "{} bytes received for {} rows",
                 bytes.len(),
@@ -353,9 +380,15 @@ impl Batch {
             )));
         }
         let mut rest = bytes;
-        for c in &mut self.columns {
-            let (mine, after) = rest.split_at(range.len() * c.width * c.data.element_size());
-            c.data.read_bytes(range.start * c.width..range.end * c.width, mine);
+        for (i, c) in self.columns.iter_mut().enumerate().filter(|_| !range.is_empty()) {
+            let row = c.width * c.data.element_size();
+            let once = constant >> i & 1 == 1;
+            let (mine, after) = rest.split_at(if once { row } else { range.len() * row });
+            let elements = range.start * c.width..range.end * c.width;
+            match once {
+                true => c.data.read_bytes(elements, &mine.repeat(range.len())),
+                false => c.data.read_bytes(elements, mine),
+            }
             rest = after;
         }
         Ok(())
@@ -399,14 +432,31 @@ mod tests {
     }
 
     #[test]
-    fn rows_survive_the_wire() {
-        let b = sample();
+    fn rows_survive_the_wire_and_equal_ones_travel_once() {
+        let mut b = sample();
+        b.push("flag", 1, "", "the same for all", vec![7u8; 3]);
+        b.push(
+            "zero",
+            1,
+            "",
+            "equal numbers of different bits",
+            vec![0.0f64, -0.0, 0.0],
+        );
         let mut bytes = Vec::new();
-        b.write_rows(1..3, &mut bytes);
-        assert_eq!(bytes.len(), 2 * b.row_bytes());
-        let mut c = b.like(2);
-        c.read_rows(0..2, &bytes).unwrap();
-        assert_eq!(c, b.select(&[1, 2]));
+        let constant = b.write_packed(&mut bytes).unwrap();
+        assert_eq!(constant, 1 << 3);
+        assert_eq!(bytes.len(), 3 * b.row_bytes() - 2);
+        assert_eq!(bytes.len(), b.packed_bytes(3, constant));
+        let mut c = b.like(5);
+        c.read_packed(1..4, constant, &bytes).unwrap();
+        assert_eq!(c.select(&[1, 2, 3]), b);
+        assert!(c.get::<f64>("zero").unwrap()[2].is_sign_negative());
+        assert_eq!(c.get::<u8>("flag").unwrap(), [0, 7, 7, 7, 0]);
+        // A rank without rows sends nothing.
+        bytes.clear();
+        let constant = b.like(0).write_packed(&mut bytes).unwrap();
+        assert!(bytes.is_empty());
+        c.read_packed(2..2, constant, &bytes).unwrap();
     }
 
     #[test]
@@ -422,6 +472,6 @@ mod tests {
     #[test]
     fn short_input_is_refused() {
         let mut b = sample();
-        assert!(b.read_rows(0..3, &[0; 7]).is_err());
+        assert!(b.read_packed(0..3, 0, &[0; 7]).is_err());
     }
 }
