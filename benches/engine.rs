@@ -134,6 +134,7 @@ fn evolution_strategy(dim: usize) -> Result<()> {
         frames_per_step: 1,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: 1,
     };
     let task = Nothing { spec };

@@ -69,6 +69,7 @@ fn placeholder() -> TaskSpec {
         frames_per_step: 1,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: 1,
     }
 }

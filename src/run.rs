@@ -316,6 +316,11 @@ impl<'t> Run<'t> {
         measure_archive(self.archive.spec(), &self.archive.elites().fitness)
     }
 
+    /// What the log says of task and strategy at the start: (name, value).
+    pub fn facts(&self) -> impl Iterator<Item = &(String, String)> {
+        self.task.spec().facts.iter().chain(&self.strategy.spec().facts)
+    }
+
     pub fn archive(&self) -> &dyn Archive {
         self.archive.as_ref()
     }

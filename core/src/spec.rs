@@ -85,6 +85,8 @@ pub struct TaskSpec {
     pub test_cases: usize,
     /// What strategies that climb by the gradient of sampled answers ask, if the task can say it.
     pub policy_gradient: Option<Arc<dyn PolicyGradient>>,
+    /// What the log says of it at the start: (name, value).
+    pub facts: Vec<(String, String)>,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
     /// takes all rows of its rank in one batch.
     pub chunk: usize,

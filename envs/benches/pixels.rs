@@ -127,6 +127,7 @@ fn episodes(network: &str) -> [f64; 2] {
         frames_per_step: 1,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: 1,
     };
     let genomes = Genomes::Dense(Dense {

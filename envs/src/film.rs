@@ -269,6 +269,7 @@ mod tests {
             frames_per_step: 4,
             test_cases: 0,
             policy_gradient: None,
+            facts: Vec::new(),
             chunk: 1,
         };
         let mut genes = vec![0.0; net.params()];

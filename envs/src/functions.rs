@@ -76,6 +76,7 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
             frames_per_step: 1,
             test_cases: 0,
             policy_gradient: None,
+            facts: Vec::new(),
             chunk: 64,
         },
     }))

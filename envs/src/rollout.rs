@@ -292,6 +292,7 @@ mod tests {
             frames_per_step: 1,
             test_cases: 0,
             policy_gradient: None,
+            facts: Vec::new(),
             chunk: 1,
         };
         let mut worker = RolloutWorker::new(Counter { steps: 0, last: 4, end }, &policy, &spec);

@@ -106,7 +106,7 @@ fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Plac
         |log: &mut Option<Log>, event: &str, fields: Value| log.as_mut().map_or(Ok(()), |l| l.event(event, fields));
     agree(comm, note(&mut log, "start", start_fields(run, config, place)))?;
     if root {
-        for (name, value) in &run.strategy().spec().facts {
+        for (name, value) in run.facts() {
             let _ = writeln!(std::io::stderr(), "{name}: {value}");
         }
     }
@@ -254,8 +254,7 @@ fn start_fields(run: &Run<'_>, config: &Config, place: &Place<'_>) -> Value {
         "threads": rayon::current_num_threads(),
         "generation": run.counters().generation,
         "evaluations": run.counters().evaluations,
-        "facts": run.strategy().spec().facts.iter().map(|(name, value)| (name.clone(), Value::String(value.clone())))
-            .collect::<serde_json::Map<String, Value>>(),
+        "facts": run.facts().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect::<serde_json::Map<String, Value>>(),
         "warning": place.plan.warning,
         "config": run.config_text(),
     })

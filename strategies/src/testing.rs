@@ -99,6 +99,7 @@ pub(crate) fn task(genome_dim: usize, deterministic: bool) -> TaskSpec {
         frames_per_step: 1,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: 1,
     }
 }

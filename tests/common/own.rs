@@ -40,6 +40,7 @@ impl OwnTask {
             frames_per_step: 1,
             test_cases: 0,
             policy_gradient: None,
+            facts: Vec::new(),
             chunk: 16,
         };
         OwnTask {

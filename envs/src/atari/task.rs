@@ -102,6 +102,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         frames_per_step: params.frame_skip,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: pixels::chunk(&policy),
     };
     Ok(Box::new(Atari {

@@ -88,6 +88,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         frames_per_step: 1,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: 1,
     };
     Ok(Box::new(HardMaze { spec, mlp, pay }))

@@ -112,6 +112,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         frames_per_step: 1,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: 1,
     };
     Ok(Box::new(RobotTask { robot, policy, spec }))

@@ -356,6 +356,7 @@ pub fn spec(net: &ConvNet, max_steps: u32, test_steps: u32) -> TaskSpec {
         frames_per_step: 1,
         test_cases: 0,
         policy_gradient: None,
+        facts: Vec::new(),
         chunk: 1,
     }
 }
