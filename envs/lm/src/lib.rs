@@ -1,2 +1,14 @@
 //! Language models: decoder-only transformers of the Qwen2 and Llama families in libtorch, LoRA adapters in PEFT's format, and populations of
 //! adapters that answer as one batch through one set of weights (ESSA, 2025, <https://arxiv.org/abs/2507.04453>).
+
+mod checkpoint;
+mod config;
+mod generate;
+mod model;
+mod population;
+
+pub use checkpoint::{Checkpoint, save_checkpoint};
+pub use config::{Family, Llama3Scaling, ModelConfig, Module};
+pub use generate::{Generated, Generator, Query, Sampling, Stats};
+pub use model::{Model, Precision};
+pub use population::{Basis, BasisTarget, Population};

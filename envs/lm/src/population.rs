@@ -1,0 +1,188 @@
+//! Adapters of a whole population, of which each row of a batch uses its own member's (ESSA, 2025, <https://arxiv.org/abs/2507.04453>).
+//!
+//! A LoRA adapter adds `scaling B A` to a weight. With `A = U_A diag(s_A) V_A'` and `B = U_B diag(s_B) V_B'`, where members differ in the
+//! singular values alone, a row `x` gets `((x V_A * s_A) (U_A' V_B) * s_B) U_B'`: products with matrices that all members share, and two
+//! scalings of the row.
+
+use std::sync::Arc;
+
+use illume_core::{Error, Result};
+use tch::Tensor;
+
+use crate::config::{ModelConfig, Module};
+
+/// What members share of the adapter of one weight.
+#[derive(Debug)]
+pub struct BasisTarget {
+    pub layer: usize,
+    pub module: Module,
+    /// `[inputs, rank]`.
+    pub v_a: Tensor,
+    /// `U_A' V_B`, `[rank, rank]`.
+    pub inner: Tensor,
+    /// `[outputs, rank]`.
+    pub u_b: Tensor,
+}
+
+/// What members share of the adapters of a model.
+#[derive(Debug)]
+pub struct Basis {
+    pub(crate) scaling: f64,
+    pub(crate) rank: usize,
+    pub(crate) targets: Vec<BasisTarget>,
+}
+
+impl Basis {
+    /// `scaling` multiplies what the adapters add. All targets have the same rank; each weight is a target once.
+    ///
+    /// # Errors
+    /// Ranks differ, or a weight is a target twice.
+    pub fn new(scaling: f64, targets: Vec<BasisTarget>) -> Result<Basis> {
+        let rank = targets
+            .first()
+            .map_or(0, |t| t.inner.size().first().map_or(0, |n| *n as usize));
+        for (i, t) in targets.iter().enumerate() {
+            let r = rank as i64;
+            let wide = |size: Vec<i64>| size.len() == 2 && size[1] == r;
+            if t.inner.size() != [r, r] || !wide(t.v_a.size()) || !wide(t.u_b.size()) {
+                return Err(Error::input(format!(
+                    "the basis of {} has the shapes {:?}, {:?} and {:?}, and must have [inputs, {r}], [{r}, {r}] and [outputs, {r}]",
+                    t.module.path(t.layer),
+                    t.v_a.size(),
+                    t.inner.size(),
+                    t.u_b.size()
+                )));
+            }
+            if targets[..i]
+                .iter()
+                .any(|other| other.layer == t.layer && other.module == t.module)
+            {
+                return Err(Error::input(format!("{} is a target twice", t.module.path(t.layer))));
+            }
+        }
+        Ok(Basis { scaling, rank, targets })
+    }
+
+    pub fn scaling(&self) -> f64 {
+        self.scaling
+    }
+
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    pub fn targets(&self) -> &[BasisTarget] {
+        &self.targets
+    }
+}
+
+fn check_place(config: &ModelConfig, layer: usize, module: Module) -> Result<()> {
+    if layer < config.layers {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "the adapter changes {}, and the model has {} layers",
+        module.path(layer),
+        config.layers
+    )))
+}
+
+/// The adapters of the members of a population; a query names the member by its number.
+#[derive(Debug)]
+pub enum Population {
+    /// The model as it is.
+    None,
+    /// Members that differ in singular values.
+    Singular {
+        basis: Arc<Basis>,
+        /// For each target of the basis, `[members, rank]`.
+        s_a: Vec<Tensor>,
+        s_b: Vec<Tensor>,
+    },
+    /// Members with all of A and B their own.
+    Dense {
+        scaling: f64,
+        /// Which weights are changed.
+        places: Vec<(usize, Module)>,
+        /// For each place, `[members, rank, inputs]`.
+        a: Vec<Tensor>,
+        /// For each place, `[members, outputs, rank]`.
+        b: Vec<Tensor>,
+    },
+}
+
+impl Population {
+    /// Members; 0 without adapters, when queries may name any.
+    pub fn members(&self) -> usize {
+        let of = |list: &[Tensor]| list.first().map_or(0, |t| t.size()[0] as usize);
+        match self {
+            Population::None => 0,
+            Population::Singular { s_a, .. } => of(s_a),
+            Population::Dense { a, .. } => of(a),
+        }
+    }
+
+    /// # Errors
+    /// Shapes do not fit each other or the model.
+    pub fn check(&self, config: &ModelConfig) -> Result<()> {
+        let members = self.members() as i64;
+        let shape = |what: &str, place: (usize, Module), tensor: &Tensor, want: &[i64]| {
+            if tensor.size() == want {
+                return Ok(());
+            }
+            Err(Error::input(format!(
+                "{what} of {} has the shape {:?}, and must have {want:?}",
+                place.1.path(place.0),
+                tensor.size()
+            )))
+        };
+        match self {
+            Population::None => Ok(()),
+            Population::Singular { basis, s_a, s_b } => {
+                if s_a.len() != basis.targets.len() || s_b.len() != basis.targets.len() {
+                    return Err(Error::input(format!(
+                        "there are singular values of {} and {} targets, and the basis has {}",
+                        s_a.len(),
+                        s_b.len(),
+                        basis.targets.len()
+                    )));
+                }
+                for (t, s) in basis.targets.iter().zip(s_a.iter().zip(s_b)) {
+                    let place = (t.layer, t.module);
+                    check_place(config, t.layer, t.module)?;
+                    let (inputs, outputs) = config.module_dims(t.module);
+                    let r = basis.rank as i64;
+                    shape("the basis V_A", place, &t.v_a, &[inputs as i64, r])?;
+                    shape("the basis U_B", place, &t.u_b, &[outputs as i64, r])?;
+                    for s in [s.0, s.1] {
+                        shape(
+                            "the singular values",
+                            (t.layer, t.module),
+                            s,
+                            &[members, basis.rank as i64],
+                        )?;
+                    }
+                }
+                Ok(())
+            }
+            Population::Dense { places, a, b, .. } => {
+                if a.len() != places.len() || b.len() != places.len() {
+                    return Err(Error::input(format!(
+                        "there are {} factors A and {} factors B for {} places",
+                        a.len(),
+                        b.len(),
+                        places.len()
+                    )));
+                }
+                for (place, (a, b)) in places.iter().zip(a.iter().zip(b)) {
+                    check_place(config, place.0, place.1)?;
+                    let (inputs, outputs) = config.module_dims(place.1);
+                    let rank = a.size().get(1).copied().unwrap_or(0);
+                    shape("the factor A", *place, a, &[members, rank, inputs as i64])?;
+                    shape("the factor B", *place, b, &[members, outputs as i64, rank])?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
