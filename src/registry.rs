@@ -1,9 +1,11 @@
 //! Names in a configuration become tasks, archives and strategies.
 
+use std::sync::Arc;
+
 use illume_core::params::{ParamInfo, suggest};
 use illume_core::{
-    Archive, ArchiveConfig, ArchiveEntry, Axis, Error, Init, Problem, Result, Strategy, StrategyConfig, StrategyEntry,
-    Task, TaskConfig, TaskSpec, both,
+    Answer, Archive, ArchiveConfig, ArchiveEntry, Axis, Error, Init, PolicyGradient, Problem, Result, Strategy,
+    StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
 };
 
 use crate::Config;
@@ -67,10 +69,31 @@ fn placeholder() -> TaskSpec {
         max_steps: 1,
         test_steps: 1,
         frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
+        test_cases: 1,
+        policy_gradient: Some(Arc::new(AnyGradient)),
         facts: Vec::new(),
         chunk: 1,
+    }
+}
+
+/// That of the placeholder, which nothing climbs.
+#[derive(Debug)]
+struct AnyGradient;
+
+impl PolicyGradient for AnyGradient {
+    fn temperature(&self) -> f64 {
+        1.0
+    }
+
+    fn add_gradient(
+        &self,
+        _genes: &[f32],
+        _answers: &[Answer],
+        _advantages: &[f32],
+        _surrogate: &Surrogate,
+        _gradient: &mut [f32],
+    ) -> Result<SurrogateReport> {
+        Err(Error::failed("a task that could not be built was asked for a gradient"))
     }
 }
 

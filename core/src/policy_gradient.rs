@@ -37,6 +37,9 @@ pub struct SurrogateReport {
 
 /// The gradient of sampled answers with respect to genes.
 pub trait PolicyGradient: Send + Sync + Debug {
+    /// The temperature at which answers are sampled; 0 if they are greedy, so that answers to a case never differ and nothing can be climbed.
+    fn temperature(&self) -> f64;
+
     /// Adds to `gradient` (`[genome_dim]`) the gradient with respect to `genes` (`[genome_dim]`) of the surrogate's sum over answers,
     ///
     /// `sum_i mean_t [ min(ratio A_i, clamp(ratio, 1 - clip, 1 + clip) A_i) - kl * KL_t ]`,

@@ -59,6 +59,8 @@ pub struct StrategyEntry {
     pub novelty: bool,
     /// Whether it breeds from the elites of cells, so that its archive must have cells.
     pub cells: bool,
+    /// Whether it needs a task that has cases to answer and to test on, as language models have.
+    pub cases: bool,
     pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 }
 

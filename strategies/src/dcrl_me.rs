@@ -27,6 +27,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: true,
     novelty: false,
     cells: true,
+    cases: false,
     build,
 };
 

@@ -35,6 +35,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: false,
     novelty: true,
     cells: false,
+    cases: false,
     build: |config: &StrategyConfig<'_>| {
         let (params, lineages): (GaNsParams, _) = LineageParams::read_with(config.strategy, config.task)?;
         for (key, value) in [("parents", params.parents), ("elites", params.elites)] {

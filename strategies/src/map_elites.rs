@@ -38,6 +38,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: false,
     novelty: false,
     cells: true,
+    cases: false,
     build,
 };
 

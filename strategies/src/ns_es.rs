@@ -104,6 +104,7 @@ const fn entry(
         network: false,
         novelty: true,
         cells: false,
+        cases: false,
         build,
     }
 }

@@ -60,6 +60,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: false,
     novelty: false,
     cells: false,
+    cases: false,
     build: |config: &StrategyConfig<'_>| {
         let params: OpenAiEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
         if !params.population.is_multiple_of(2) {

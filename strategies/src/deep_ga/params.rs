@@ -37,6 +37,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: false,
     novelty: false,
     cells: false,
+    cases: false,
     build: |config: &StrategyConfig<'_>| {
         let (params, lineages): (DeepGaParams, _) = LineageParams::read_with(config.strategy, config.task)?;
         if params.parents > params.population {
