@@ -3,9 +3,11 @@
 
 mod checkpoint;
 mod config;
+pub mod data;
 mod generate;
 mod model;
 mod population;
+pub mod text;
 
 pub use checkpoint::{Checkpoint, save_checkpoint};
 pub use config::{Family, Llama3Scaling, ModelConfig, Module};
