@@ -6,6 +6,7 @@ mod dcrl_me;
 mod deep_ga;
 mod ga_ns;
 mod gradients;
+mod grpo;
 pub mod learn;
 mod lineages;
 mod map_elites;
@@ -16,12 +17,14 @@ mod pga_me;
 mod ranks;
 #[cfg(test)]
 mod testing;
+mod validation;
 mod variation;
 
 pub use dcg_me::DcgMeParams;
 pub use dcrl_me::DcrlMeParams;
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use ga_ns::{GaNs, GaNsParams};
+pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
 pub use map_elites::{MapElites, MapElitesParams};
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
@@ -45,6 +48,7 @@ pub fn registry() -> &'static [StrategyEntry] {
         ns_es::NS_ES,
         ns_es::NSR_ES,
         ns_es::NSRA_ES,
+        grpo::ENTRY,
     ]
 }
 

@@ -1,0 +1,349 @@
+//! GRPO (Shao et al., 'DeepSeekMath: pushing the limits of mathematical reasoning in open language models', 2024,
+//! <https://arxiv.org/abs/2402.03300>): policy gradients whose baseline is the group of answers to the same prompt.
+//!
+//! Symbols: theta = center, G = group, r_i = reward, A_i = advantage, epsilon = clip, beta = kl, pi_ref = the genome of zeros. Each rank
+//! differentiates the answers of its own rows; the gradients are gathered row by row and added in row order, so that ranks do not change bits.
+
+mod exchange;
+mod params;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use illume_core::{
+    Archive, Batch, Candidates, Context, Error, Next, PolicyGradient, Purpose, Result, State, Strategy, StrategySpec,
+    Stream, Surrogate, SurrogateReport, TaskSpec, Told, case_seed,
+};
+
+use crate::map_elites::prepare;
+use crate::validation::{Validation, minibatch};
+use crate::{Adam, Optimizer};
+use exchange::{Gradient, gather, gather_rewards};
+pub(crate) use params::ENTRY;
+pub use params::GrpoParams;
+
+/// Added to the standard deviation of a group's rewards (verl; TRL has 1e-4).
+const SD_FLOOR: f64 = 1e-6;
+
+/// Its columns in the history.
+const COLUMNS: usize = 7;
+/// The last of them.
+const VALIDATION: usize = COLUMNS - 1;
+
+/// What is asked for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The start's validation, in generation 0.
+    Start,
+    Answers,
+    Validation,
+}
+
+/// One genome that climbs the clipped surrogate of its own sampled answers.
+#[derive(Debug)]
+pub struct Grpo {
+    params: GrpoParams,
+    spec: StrategySpec,
+    source: Arc<dyn PolicyGradient>,
+    adam: Adam,
+    validation: Validation,
+    phase: Phase,
+    /// `[dim]`, as its moments the same on all ranks; empty before the first generation.
+    center: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    steps_taken: u64,
+    /// The last generation's own history columns.
+    row: [f64; COLUMNS],
+}
+
+impl Grpo {
+    /// # Errors
+    /// The task cannot say the gradient of its answers, or does not sample them.
+    pub fn new(params: GrpoParams, task: &TaskSpec) -> Result<Grpo> {
+        let refuse = |message: String| Err(Error::config("strategy", "name", message));
+        let Some(source) = task.policy_gradient.clone() else {
+            return refuse(format!(
+                "\"grpo\" climbs by the gradient of a language model's sampled answers, and task \"{}\" has none; the lm/ tasks have",
+                task.name
+            ));
+        };
+        if source.temperature() <= 0.0 {
+            return refuse(format!(
+                "\"grpo\" compares several sampled answers to a prompt, and task \"{}\" answers greedily, always the same: expected \
+                 task.temperature above 0, such as 1.0",
+                task.name
+            ));
+        }
+        let history = [
+            (
+                "mean_reward",
+                "",
+                "mean reward of the sampled answers, before the update",
+            ),
+            (
+                "reward_sd",
+                "",
+                "mean over prompts of the standard deviation of the group's rewards",
+            ),
+            ("mean_steps", "steps", "mean tokens of a row"),
+            (
+                "kl",
+                "",
+                "mean divergence of the answers from the start, in the last epoch",
+            ),
+            (
+                "clipped",
+                "",
+                "part of the tokens whose ratio was clipped, in the last epoch",
+            ),
+            ("gradient_norm", "", "Euclidean norm of the gradient in the last epoch"),
+            (
+                "validation",
+                "",
+                "mean reward of the center on the test cases when it was last scored; until then the start's",
+            ),
+        ];
+        let spec = StrategySpec {
+            name: "grpo".into(),
+            operators: vec!["center".into()],
+            history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
+            lineage: false,
+            first_generation: params.group,
+            sized_by: &["group"],
+            facts: Vec::new(),
+        };
+        let validation = Validation::new(params.validation_interval, task);
+        let adam = Adam {
+            learning_rate: params.learning_rate,
+            beta1: params.beta1,
+            beta2: params.beta2,
+            epsilon: params.epsilon,
+        };
+        Ok(Grpo {
+            params,
+            spec,
+            source,
+            adam,
+            validation,
+            phase: Phase::Start,
+            center: Vec::new(),
+            first: Vec::new(),
+            second: Vec::new(),
+            steps_taken: 0,
+            row: [f64::NAN; COLUMNS],
+        })
+    }
+
+    fn start(&mut self, context: &Context<'_>) {
+        let dim = context.task.genome_dim;
+        self.center = vec![0.0; dim];
+        context
+            .task
+            .init
+            .draw(&Stream::new(context.seed, Purpose::Init, 0, 0), &mut self.center);
+        self.first = vec![0.0; dim];
+        self.second = vec![0.0; dim];
+    }
+
+    /// One pass over the answers: the gradient of the surrogate's mean over them, and a step along it.
+    fn pass(&mut self, context: &Context<'_>, told: &Told<'_>, advantages: &[Vec<f32>]) -> Result<SurrogateReport> {
+        let surrogate = Surrogate {
+            clip: self.params.clip,
+            kl: self.params.kl,
+        };
+        let block = told.candidates.block.clone();
+        let mut mine = Vec::with_capacity(block.len());
+        for (row, trajectory) in block.zip(told.trajectories) {
+            let mut own = Gradient::zeros(self.center.len());
+            if !advantages[row].is_empty() {
+                own.report = self.source.add_gradient(
+                    &self.center,
+                    &trajectory.answers,
+                    &advantages[row],
+                    &surrogate,
+                    &mut own.values,
+                )?;
+            }
+            mine.push(own.bytes());
+        }
+        let rows = gather(context, told.candidates.total, &mine)?;
+        let mut sum = Gradient::zeros(self.center.len());
+        for row in &rows {
+            sum.add(row)?;
+        }
+        let answers: usize = advantages.iter().map(Vec::len).sum();
+        // The optimizer descends.
+        let scale = -1.0 / answers as f32;
+        sum.values.iter_mut().for_each(|g| *g *= scale);
+        self.row[5] = sum.values.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        self.steps_taken += 1;
+        self.adam.step(
+            self.steps_taken,
+            &sum.values,
+            &mut self.center,
+            &mut self.first,
+            &mut self.second,
+        );
+        if let Some([low, high]) = context.task.bounds {
+            self.center.iter_mut().for_each(|x| *x = x.clamp(low, high));
+        }
+        Ok(sum.report)
+    }
+
+    fn learn(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<()> {
+        let rewards = gather_rewards(context, told)?;
+        let steps = told.rows.get::<u32>("steps")?;
+        let mean_steps = steps.iter().map(|s| f64::from(*s)).sum::<f64>() / steps.len() as f64;
+        let answers: usize = rewards.iter().map(Vec::len).sum();
+        self.row[..VALIDATION].fill(f64::NAN);
+        self.row[2] = mean_steps;
+        if answers == 0 {
+            return Ok(());
+        }
+        let sum: f64 = rewards.iter().flatten().map(|(_, reward)| reward).sum();
+        let (advantages, sd) = advantages(&rewards);
+        self.row[0] = sum / answers as f64;
+        self.row[1] = sd;
+        for _ in 0..self.params.epochs {
+            let report = self.pass(context, told, &advantages)?;
+            self.row[3] = report.kl / answers as f64;
+            self.row[4] = report.clipped as f64 / report.tokens.max(1) as f64;
+        }
+        Ok(())
+    }
+}
+
+/// `(r - mean) / (sd + 1e-6)` of each answer within the group of answers to the same case, as `rewards` by row; and the mean over
+/// cases of the standard deviation. A case with one answer alone teaches nothing: 0.
+fn advantages(rewards: &[Vec<(u32, f64)>]) -> (Vec<Vec<f32>>, f64) {
+    let mut groups: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for (case, reward) in rewards.iter().flatten() {
+        groups.entry(*case).or_default().push(*reward);
+    }
+    let laws: BTreeMap<u32, (f64, f64)> = groups
+        .into_iter()
+        .map(|(case, group)| {
+            let n = group.len() as f64;
+            let mean = group.iter().sum::<f64>() / n;
+            let squares: f64 = group.iter().map(|r| (r - mean).powi(2)).sum();
+            (case, (mean, (squares / (n - 1.0).max(1.0)).sqrt()))
+        })
+        .collect();
+    let of = |(case, reward): &(u32, f64)| {
+        let (mean, sd) = laws[case];
+        ((reward - mean) / (sd + SD_FLOOR)) as f32
+    };
+    let sd = laws.values().map(|(_, sd)| sd).sum::<f64>() / laws.len() as f64;
+    (rewards.iter().map(|row| row.iter().map(of).collect()).collect(), sd)
+}
+
+impl Strategy for Grpo {
+    fn spec(&self) -> &StrategySpec {
+        &self.spec
+    }
+
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
+        if self.center.is_empty() {
+            self.start(context);
+        }
+        // A run that goes on has scored its start.
+        if self.phase == Phase::Validation || self.phase == Phase::Start && context.generation == 0 {
+            return self.validation.ask(context, &[&self.center], candidates);
+        }
+        self.phase = Phase::Answers;
+        prepare(context, self.params.group, 0, candidates);
+        let rows = candidates.block.clone();
+        let case = minibatch(context);
+        candidates.seeds.clear();
+        candidates
+            .seeds
+            .extend(rows.clone().map(|row| case_seed(case, row as u32)));
+        let dim = self.center.len();
+        let genes = candidates.genomes.dense_rows(rows.len(), dim);
+        genes
+            .chunks_exact_mut(dim)
+            .for_each(|row| row.copy_from_slice(&self.center));
+        candidates.tags.get_mut::<i32>("operator")?.fill(0);
+        candidates.tags.get_mut::<i64>("parents")?.fill(-1);
+        candidates.record = true;
+        Ok(())
+    }
+
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        if self.phase == Phase::Answers {
+            self.learn(context, told)?;
+            if self.validation.is_due(context.generation, told.last) {
+                self.phase = Phase::Validation;
+                return Ok(Next::SameGeneration);
+            }
+            return Ok(Next::Generation);
+        }
+        self.row[VALIDATION] = self.validation.scores(told)?[0];
+        let next = match self.phase {
+            Phase::Start => Next::SameGeneration,
+            _ => Next::Generation,
+        };
+        self.phase = Phase::Answers;
+        Ok(next)
+    }
+
+    fn history(&self, row: &mut Vec<f64>) {
+        row.extend(self.row);
+    }
+
+    fn save(&self, _context: &Context<'_>) -> Result<State> {
+        let mut parameters = Batch::new();
+        parameters.push("center", 1, "", "the center", self.center.clone());
+        parameters.push("first", 1, "", "the optimizer's first moment", self.first.clone());
+        parameters.push("second", 1, "", "the optimizer's second moment", self.second.clone());
+        let mut scalars = Batch::new();
+        scalars.push("steps_taken", 1, "", "updates made", vec![self.steps_taken]);
+        scalars.push(
+            "row",
+            self.row.len(),
+            "",
+            "last values of the strategy's history columns",
+            self.row.to_vec(),
+        );
+        let mut solution = Batch::new();
+        let about = "the center after the last update";
+        solution.push("genome", self.center.len(), "", about, self.center.clone());
+        let about = "mean reward on the test cases when the center was last scored";
+        solution.push("fitness", 1, "", about, vec![self.row[VALIDATION]]);
+        let about = "mean reward of the center's sampled answers before the last update";
+        solution.push("mean_reward", 1, "", about, vec![self.row[0]]);
+        Ok(State {
+            tables: vec![("parameters".into(), parameters), ("scalars".into(), scalars)],
+            solution: Some(solution),
+        })
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        let parameters = state.table("parameters")?;
+        let read = |name: &str| -> Result<Vec<f32>> {
+            let values = parameters.get::<f32>(name)?;
+            if values.len() != context.task.genome_dim {
+                return Err(Error::failed(format!(
+                    "the checkpoint's {name} has {} parameters, the task's genomes have {}",
+                    values.len(),
+                    context.task.genome_dim
+                )));
+            }
+            Ok(values.to_vec())
+        };
+        self.center = read("center")?;
+        self.first = read("first")?;
+        self.second = read("second")?;
+        let scalars = state.table("scalars")?;
+        self.steps_taken = scalars.get::<u64>("steps_taken")?[0];
+        let row = scalars.get::<f64>("row")?;
+        self.row.copy_from_slice(
+            row.get(..COLUMNS)
+                .ok_or_else(|| Error::failed("the checkpoint's row of history is too short"))?,
+        );
+        Ok(())
+    }
+}
