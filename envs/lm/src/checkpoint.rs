@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use half::{bf16, f16};
 use illume_core::{Error, Result, mix64};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorInfo, TensorView};
@@ -92,6 +93,23 @@ impl Checkpoint {
                     self.dir.display()
                 ))
             })
+    }
+
+    /// All numbers of a tensor in f32, row by row.
+    pub(crate) fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        let (shard, info) = self.find(name)?;
+        let bytes = self.bytes(shard, &info);
+        let pairs = || bytes.as_chunks::<2>().0.iter();
+        Ok(match info.dtype {
+            Dtype::BF16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+            Dtype::F16 => pairs().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+            _ => bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect(),
+        })
     }
 
     /// Whether a tensor of this name is there.

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use illume_core::{Error, Result, Stream};
 
-use crate::model::Model;
+use crate::model::{Model, Segment, Session};
 use crate::population::Population;
+use crate::sample::{Picked, pick};
+
+/// Tokens of prompts that a pass takes at most. Long prompts go in pieces, so that buffers stay small and answers go on meanwhile.
+const PROMPT_TOKENS: usize = 256;
 
 /// How tokens are chosen and when an answer ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,14 +58,24 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Generator {
     model: Arc<Model>,
+    session: Session,
     slots: usize,
     stats: Stats,
+}
+
+/// A query that is being answered.
+struct Row {
+    query: usize,
+    slot: usize,
+    /// Tokens in the cache, of prompt and answer.
+    done: usize,
 }
 
 impl Generator {
     /// `slots`: rows that run at once, at least 1.
     pub fn new(model: Arc<Model>, slots: usize) -> Generator {
         Generator {
+            session: model.session(),
             model,
             slots: slots.max(1),
             stats: Stats::default(),
@@ -94,7 +108,131 @@ impl Generator {
         population: &Population,
         sampling: &Sampling,
     ) -> Result<Vec<Generated>> {
-        let _ = (queries, population, sampling, &self.slots);
-        Err(Error::failed("this build cannot run models"))
+        self.check(queries, population, sampling)?;
+        let adapters = self.model.adapters(population)?;
+        let longest = queries
+            .iter()
+            .map(|q| q.prompt.len() + sampling.max_new_tokens - 1)
+            .max();
+        let slots = self.slots.min(queries.len());
+        self.session.reserve(slots, longest.unwrap_or(0));
+
+        let mut answers = vec![Generated::default(); queries.len()];
+        let mut rows: Vec<Row> = Vec::new();
+        let mut free: Vec<usize> = (0..slots).rev().collect();
+        let mut waiting = 0..queries.len();
+        let (mut tokens, mut segments, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+        loop {
+            while let Some(slot) = free.pop() {
+                let Some(query) = waiting.next() else { break };
+                rows.push(Row { query, slot, done: 0 });
+            }
+            if rows.is_empty() {
+                return Ok(answers);
+            }
+            tokens.clear();
+            segments.clear();
+            taken.clear();
+            let mut prompt_tokens = PROMPT_TOKENS;
+            for (i, row) in rows.iter().enumerate() {
+                let (query, answer) = (&queries[row.query], &answers[row.query].tokens);
+                let at = tokens.len();
+                match answer.last() {
+                    Some(last) => tokens.push(*last),
+                    None => {
+                        let end = query.prompt.len().min(row.done + prompt_tokens);
+                        tokens.extend_from_slice(&query.prompt[row.done..end]);
+                        prompt_tokens -= end - row.done;
+                        self.stats.prompt_tokens += (end - row.done) as u64;
+                    }
+                }
+                let len = tokens.len() - at;
+                if len > 0 {
+                    let last = row.done + len >= query.prompt.len();
+                    segments.push(Segment {
+                        slot: row.slot,
+                        member: query.member,
+                        position: row.done,
+                        at,
+                        len,
+                        last,
+                    });
+                    taken.push(i);
+                }
+            }
+            let picked = self
+                .model
+                .step(&mut self.session, &tokens, &segments, &adapters, &|segment, logits| {
+                    let row = &rows[taken[segment]];
+                    let number = answers[row.query].tokens.len() as u64;
+                    let uniform = match sampling.temperature {
+                        0.0 => 0.0,
+                        _ => queries[row.query].stream.uniform(number),
+                    };
+                    pick(logits, sampling, uniform).to_bits()
+                })?;
+            self.stats.passes += 1;
+            for ((i, segment), bits) in taken.iter().zip(&segments).zip(picked) {
+                let row = &mut rows[*i];
+                row.done += segment.len;
+                if segment.last {
+                    let picked = Picked::from_bits(bits);
+                    let answer = &mut answers[row.query];
+                    answer.tokens.push(picked.token);
+                    answer.log_probs.push(picked.log_prob);
+                    answer.stopped = sampling.stop.contains(&picked.token);
+                    self.stats.new_tokens += 1;
+                }
+            }
+            rows.retain(|row| {
+                let answer = &answers[row.query];
+                let goes_on = !answer.stopped && answer.tokens.len() < sampling.max_new_tokens;
+                if !goes_on {
+                    free.push(row.slot);
+                }
+                goes_on
+            });
+        }
+    }
+
+    fn check(&self, queries: &[Query], population: &Population, sampling: &Sampling) -> Result<()> {
+        let config = self.model.config();
+        if sampling.max_new_tokens == 0 {
+            return Err(Error::input("max_new_tokens is 0, and must be at least 1"));
+        }
+        if !(sampling.temperature >= 0.0 && sampling.temperature.is_finite() && sampling.top_p > 0.0) {
+            return Err(Error::input(format!(
+                "the temperature is {} and top_p {}; the temperature must be at least 0, and top_p above 0",
+                sampling.temperature, sampling.top_p
+            )));
+        }
+        let members = population.members();
+        for (i, query) in queries.iter().enumerate() {
+            let length = query.prompt.len();
+            if length == 0 {
+                return Err(Error::input(format!(
+                    "prompt {i} is empty, and must have at least one token"
+                )));
+            }
+            if length + sampling.max_new_tokens > config.max_positions {
+                return Err(Error::input(format!(
+                    "prompt {i} has {length} tokens, which with max_new_tokens = {} is more than the model's context of {}",
+                    sampling.max_new_tokens, config.max_positions
+                )));
+            }
+            if let Some(token) = query.prompt.iter().find(|t| **t as usize >= config.vocab) {
+                return Err(Error::input(format!(
+                    "prompt {i} has the token {token}, and the model's vocabulary {} tokens: the tokenizer is of another model",
+                    config.vocab
+                )));
+            }
+            if !matches!(population, Population::None) && query.member as usize >= members {
+                return Err(Error::input(format!(
+                    "query {i} is for member {}, and the population has {members}",
+                    query.member
+                )));
+            }
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod generate;
 mod model;
 mod population;
 pub mod text;
+mod sample;
 
 pub use checkpoint::{Checkpoint, save_checkpoint};
 pub use config::{Family, Llama3Scaling, ModelConfig, Module};

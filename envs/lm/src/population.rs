@@ -4,12 +4,13 @@
 //! singular values alone, a row `x` gets `((x V_A * s_A) (U_A' V_B) * s_B) U_B'`: products with matrices that all members share, and two
 //! scalings of the row.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use illume_core::{Error, Result};
 use tch::Tensor;
 
 use crate::config::{ModelConfig, Module};
+use crate::model::PackedBasis;
 
 /// What members share of the adapter of one weight.
 #[derive(Debug)]
@@ -27,9 +28,10 @@ pub struct BasisTarget {
 /// What members share of the adapters of a model.
 #[derive(Debug)]
 pub struct Basis {
-    pub(crate) scaling: f64,
-    pub(crate) rank: usize,
-    pub(crate) targets: Vec<BasisTarget>,
+    scaling: f64,
+    rank: usize,
+    targets: Vec<BasisTarget>,
+    packed: OnceLock<PackedBasis>,
 }
 
 impl Basis {
@@ -60,7 +62,12 @@ impl Basis {
                 return Err(Error::input(format!("{} is a target twice", t.module.path(t.layer))));
             }
         }
-        Ok(Basis { scaling, rank, targets })
+        Ok(Basis {
+            scaling,
+            rank,
+            targets,
+            packed: OnceLock::new(),
+        })
     }
 
     pub fn scaling(&self) -> f64 {
@@ -73,6 +80,15 @@ impl Basis {
 
     pub fn targets(&self) -> &[BasisTarget] {
         &self.targets
+    }
+
+    /// In the layout of the processor's kernels, made at the first call.
+    pub(crate) fn packed(&self) -> Result<&PackedBasis> {
+        if let Some(packed) = self.packed.get() {
+            return Ok(packed);
+        }
+        let packed = PackedBasis::new(self)?;
+        Ok(self.packed.get_or_init(|| packed))
     }
 }
 

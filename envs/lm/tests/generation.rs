@@ -1,0 +1,335 @@
+//! Populations in one batch: each row gets what its own member alone would give, whatever runs beside it.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{generate, greedy, llama, model, prompts, queries, qwen2, uniform, write};
+use illume_lm::{
+    Basis, BasisTarget, Checkpoint, Generated, Generator, Model, ModelConfig, Module, Population, Precision,
+};
+use illume_lm::{Sampling, save_checkpoint};
+use tch::{Device, Kind, Tensor};
+
+const RANK: usize = 3;
+const SCALING: f64 = 0.5;
+const MODULES: [Module; 7] = Module::ALL;
+
+fn matrix(number: usize, rows: usize, columns: usize, width: f32) -> Tensor {
+    let values: Vec<f32> = (0..rows * columns)
+        .map(|i| width * (uniform(1000 + number, i) - 0.5))
+        .collect();
+    Tensor::from_slice(&values).view([rows as i64, columns as i64])
+}
+
+/// A population of members that differ in singular values, on all modules but the values of layer 1.
+fn singular(config: &ModelConfig, members: usize) -> Population {
+    let mut targets = Vec::new();
+    let (mut s_a, mut s_b) = (Vec::new(), Vec::new());
+    for layer in 0..config.layers {
+        for module in MODULES {
+            if (layer, module) == (1, Module::V) {
+                continue;
+            }
+            let n = targets.len() * 10;
+            let (inputs, outputs) = config.module_dims(module);
+            targets.push(BasisTarget {
+                layer,
+                module,
+                v_a: matrix(n, inputs, RANK, 0.5),
+                inner: matrix(n + 1, RANK, RANK, 2.0),
+                u_b: matrix(n + 2, outputs, RANK, 0.5),
+            });
+            s_a.push(matrix(n + 3, members, RANK, 1.0) + 0.7);
+            s_b.push(matrix(n + 4, members, RANK, 1.0) + 0.7);
+        }
+    }
+    Population::Singular {
+        basis: Arc::new(Basis::new(SCALING, targets).unwrap()),
+        s_a,
+        s_b,
+    }
+}
+
+/// The same population with factors of A and B written out.
+fn dense(population: &Population) -> Population {
+    let Population::Singular { basis, s_a, s_b } = population else {
+        panic!("of singular values")
+    };
+    let (mut places, mut a, mut b) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, t) in basis.targets().iter().enumerate() {
+        places.push((t.layer, t.module));
+        // Member by member: A = inner' diag(s_a) V_A', B = U_B diag(s_b).
+        a.push(t.inner.tr().matmul(&(s_a[i].unsqueeze(2) * t.v_a.tr().unsqueeze(0))));
+        b.push(t.u_b.unsqueeze(0) * s_b[i].unsqueeze(1));
+    }
+    Population::Dense {
+        scaling: SCALING,
+        places,
+        a,
+        b,
+    }
+}
+
+/// The model with one member's adapters added to its weights.
+fn merged(checkpoint: &Checkpoint, population: &Population, member: i64) -> Model {
+    let Population::Dense { scaling, places, a, b } = population else {
+        panic!("with factors")
+    };
+    let config = &checkpoint.config;
+    let mut tensors: Vec<(String, Tensor)> = Vec::new();
+    for (name, _) in config.tensors() {
+        let mut tensor = checkpoint.tensor(&name, Kind::Float, Device::Cpu).unwrap();
+        for (i, place) in places.iter().enumerate() {
+            if name == format!("{}.weight", place.1.path(place.0)) {
+                tensor += b[i].get(member).matmul(&a[i].get(member)) * *scaling;
+            }
+        }
+        tensors.push((name, tensor));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    save_checkpoint(dir.path(), config, &tensors).unwrap();
+    Model::load(&Checkpoint::open(dir.path()).unwrap(), Precision::F32, Device::Cpu).unwrap()
+}
+
+fn close(a: &[Generated], b: &[Generated], tolerance: f32) {
+    assert_eq!(a.len(), b.len());
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        assert_eq!(a.tokens, b.tokens, "answer {i}");
+        for (x, y) in a.log_probs.iter().zip(&b.log_probs) {
+            assert!((x - y).abs() < tolerance, "answer {i}: {x} and {y}");
+        }
+    }
+}
+
+#[test]
+fn a_population_answers_as_its_members_do_with_merged_weights() {
+    for config in [qwen2(), llama()] {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoint = write(dir.path(), &config);
+        let members = 3;
+        let (thin, full) = {
+            let population = singular(&config, members);
+            let full = dense(&population);
+            (population, full)
+        };
+        let prompts = prompts(&config, 12);
+        let queries = queries(&prompts, members as u32);
+        let base = generate(
+            model(&config, Precision::F32),
+            5,
+            &queries,
+            &Population::None,
+            &greedy(8),
+        );
+        let by_values = generate(model(&config, Precision::F32), 5, &queries, &thin, &greedy(8));
+        let by_factors = generate(model(&config, Precision::F32), 5, &queries, &full, &greedy(8));
+        close(&by_values, &by_factors, 1e-4);
+        assert_ne!(base, by_values, "adapters change answers");
+        for member in 0..members {
+            let mine = |i: &usize| i % members == member;
+            let of = |list: &[Generated]| -> Vec<Generated> {
+                (0..list.len()).filter(mine).map(|i| list[i].clone()).collect()
+            };
+            let my_queries: Vec<_> = (0..queries.len()).filter(mine).map(|i| queries[i]).collect();
+            let model = merged(&checkpoint, &full, member as i64);
+            close(
+                &of(&by_values),
+                &generate(model, 5, &my_queries, &Population::None, &greedy(8)),
+                1e-4,
+            );
+        }
+    }
+}
+
+/// Bits: `PartialEq` of floats is enough, since none is NaN.
+fn same(a: &[Generated], b: &[Generated], what: &str) {
+    assert_eq!(a, b, "{what}");
+}
+
+#[test]
+fn an_answer_has_the_same_bits_in_any_batch_on_any_number_of_slots_and_threads() {
+    let config = qwen2();
+    let prompts = prompts(&config, 31);
+    let all = queries(&prompts, 4);
+    let how = Sampling {
+        temperature: 0.8,
+        top_p: 0.95,
+        max_new_tokens: 9,
+        stop: vec![3, 7, 11, 13, 40, 41, 42],
+    };
+    for precision in [
+        Precision::F32,
+        Precision::Bf16,
+        Precision::Int8,
+        Precision::Int4 { group: 16 },
+    ] {
+        for population in [Population::None, singular(&config, 4), dense(&singular(&config, 4))] {
+            let model = Arc::new(model(&config, precision));
+            let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let run = |slots: usize, threads: usize, queries: &[illume_lm::Query]| {
+                let mut generator = Generator::new(model.clone(), slots);
+                pool(threads).install(|| generator.generate(queries, &population, &how).unwrap())
+            };
+            let want = run(1, 1, &all);
+            assert!(
+                want.iter().any(|a| a.stopped) && want.iter().any(|a| !a.stopped),
+                "both ends are tried"
+            );
+            for (slots, threads) in [(2, 1), (7, 2), (64, 1), (64, 2), (64, 3)] {
+                same(
+                    &run(slots, threads, &all),
+                    &want,
+                    &format!("{slots} slots, {threads} threads"),
+                );
+            }
+            let backwards: Vec<_> = all.iter().rev().copied().collect();
+            let mut got = run(10, 2, &backwards);
+            got.reverse();
+            same(&got, &want, "in another order");
+            same(&run(64, 1, &all[20..21]), &want[20..21], "alone");
+        }
+    }
+}
+
+#[test]
+fn a_long_prompt_in_pieces_gives_the_bits_of_one_token_at_a_time() {
+    let mut config = llama();
+    config.max_positions = 1024;
+    let model = model(&config, Precision::F32);
+    // Longer than a pass takes at once.
+    let prompt: Vec<u32> = (0..600).map(|i| (i * i % 83) as u32).collect();
+    let logits = model.logits(&prompt).unwrap();
+    let row = &logits[599 * config.vocab..];
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let prompts = [prompt];
+    let got = generate(model, 3, &queries(&prompts, 1), &Population::None, &greedy(1));
+    assert_eq!(row[got[0].tokens[0] as usize], most);
+    let total: f64 = row.iter().map(|l| f64::from(l - most).exp()).sum();
+    assert!((f64::from(got[0].log_probs[0]) + total.ln()).abs() < 1e-5);
+}
+
+#[test]
+fn generation_goes_on_as_a_longer_prompt_would() {
+    let config = qwen2();
+    let prompts = prompts(&config, 4);
+    let long = generate(
+        model(&config, Precision::F32),
+        4,
+        &queries(&prompts, 1),
+        &Population::None,
+        &greedy(6),
+    );
+    let longer: Vec<Vec<u32>> = prompts
+        .iter()
+        .zip(&long)
+        .map(|(p, a)| [&p[..], &a.tokens[..3]].concat())
+        .collect();
+    let rest = generate(
+        model(&config, Precision::F32),
+        4,
+        &queries(&longer, 1),
+        &Population::None,
+        &greedy(3),
+    );
+    for (long, rest) in long.iter().zip(rest) {
+        assert_eq!(
+            (&long.tokens[3..], &long.log_probs[3..]),
+            (&rest.tokens[..], &rest.log_probs[..])
+        );
+    }
+}
+
+#[test]
+fn an_answer_ends_with_its_stop_token() {
+    let config = qwen2();
+    let prompts = prompts(&config, 6);
+    let free = generate(
+        model(&config, Precision::F32),
+        6,
+        &queries(&prompts, 1),
+        &Population::None,
+        &greedy(10),
+    );
+    let stop = free[2].tokens[4];
+    let how = Sampling {
+        stop: vec![stop],
+        ..greedy(10)
+    };
+    let got = generate(
+        model(&config, Precision::F32),
+        2,
+        &queries(&prompts, 1),
+        &Population::None,
+        &how,
+    );
+    for (free, got) in free.iter().zip(got) {
+        let end = free.tokens.iter().position(|t| *t == stop).map_or(10, |i| i + 1);
+        assert_eq!(got.tokens, free.tokens[..end]);
+        assert_eq!(got.stopped, free.tokens[..end].contains(&stop));
+    }
+}
+
+#[test]
+fn quantized_weights_give_the_logits_of_their_own_values_in_f32() {
+    let tokens: Vec<u32> = (0..40).map(|i| i * 5 % 83).collect();
+    for config in [qwen2(), llama()] {
+        let exact = model(&config, Precision::F32).logits(&tokens).unwrap();
+        let spread = exact.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+        for (precision, error) in [
+            (Precision::Bf16, 0.02),
+            (Precision::Int8, 0.03),
+            (Precision::Int4 { group: 8 }, 0.3),
+        ] {
+            let quantized = model(&config, precision);
+            let dir = tempfile::tempdir().unwrap();
+            save_checkpoint(dir.path(), &config, &quantized.dequantized().unwrap()).unwrap();
+            let twin = Model::load(&Checkpoint::open(dir.path()).unwrap(), Precision::F32, Device::Cpu).unwrap();
+            let got = quantized.logits(&tokens).unwrap();
+            let difference = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0_f32, |m, (x, y)| m.max((x - y).abs()));
+            assert!(difference(&got, &twin.logits(&tokens).unwrap()) < 1e-4, "{precision:?}");
+            let off = difference(&got, &exact) / spread;
+            assert!(
+                off > 0.0 && off < error,
+                "{precision:?} is off by {off} of the largest logit"
+            );
+            assert!(quantized.weight_bytes() < model(&config, Precision::F32).weight_bytes());
+        }
+    }
+}
+
+#[test]
+fn bad_queries_are_refused_in_a_sentence() {
+    let config = qwen2();
+    let mut generator = Generator::new(model(&config, Precision::F32).into(), 2);
+    let population = singular(&config, 2);
+    let mut refuse = |prompt: &[u32], member: u32, how: &Sampling, words: &str| {
+        let prompts = [prompt.to_vec()];
+        let mut queries = queries(&prompts, 1);
+        queries[0].member = member;
+        let error = generator.generate(&queries, &population, how).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refuse(&[], 0, &greedy(1), "prompt 0 is empty");
+    refuse(&[97], 0, &greedy(1), "the tokenizer is of another model");
+    refuse(&[1; 250], 0, &greedy(10), "more than the model's context of 256");
+    refuse(&[1], 2, &greedy(1), "member 2, and the population has 2");
+    refuse(&[1], 0, &greedy(0), "max_new_tokens is 0");
+    refuse(
+        &[1],
+        0,
+        &Sampling {
+            temperature: f64::NAN,
+            ..greedy(1)
+        },
+        "temperature",
+    );
+
+    let Population::Singular { basis, mut s_a, s_b } = singular(&config, 2) else {
+        unreachable!()
+    };
+    s_a[1] = Tensor::zeros([2, 7], (Kind::Float, Device::Cpu));
+    let wrong = Population::Singular { basis, s_a, s_b };
+    let error = wrong.check(&config).unwrap_err().to_string();
+    assert!(error.contains("k_proj") && error.contains("[2, 7]"), "{error}");
+}
