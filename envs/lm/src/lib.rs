@@ -7,8 +7,8 @@ pub mod data;
 mod generate;
 mod model;
 mod population;
-pub mod text;
 mod sample;
+pub mod text;
 
 pub use checkpoint::{Checkpoint, save_checkpoint};
 pub use config::{Family, Llama3Scaling, ModelConfig, Module};

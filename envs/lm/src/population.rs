@@ -34,6 +34,9 @@ pub struct Basis {
     packed: OnceLock<PackedBasis>,
 }
 
+// SAFETY: the tensors are never changed after `new`, and libtorch's may be read by many threads.
+unsafe impl Sync for Basis {}
+
 impl Basis {
     /// `scaling` multiplies what the adapters add. All targets have the same rank; each weight is a target once.
     ///

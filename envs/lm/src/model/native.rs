@@ -160,8 +160,14 @@ impl Native {
                     }
                 }
             }
-            values.insert(format!("model.layers.{i}.input_layernorm.weight"), layer.attention_norm.clone());
-            values.insert(format!("model.layers.{i}.post_attention_layernorm.weight"), layer.mlp_norm.clone());
+            values.insert(
+                format!("model.layers.{i}.input_layernorm.weight"),
+                layer.attention_norm.clone(),
+            );
+            values.insert(
+                format!("model.layers.{i}.post_attention_layernorm.weight"),
+                layer.mlp_norm.clone(),
+            );
         }
         values.insert("model.norm.weight".into(), self.norm.clone());
         values.insert("model.embed_tokens.weight".into(), rows(&self.embedding, 0, c.vocab));
