@@ -5,13 +5,17 @@ mod checkpoint;
 mod config;
 pub mod data;
 mod generate;
+mod lora;
 mod model;
 mod population;
 mod sample;
 pub mod text;
+mod train;
 
 pub use checkpoint::{Checkpoint, save_checkpoint};
 pub use config::{Family, Llama3Scaling, ModelConfig, Module};
 pub use generate::{Generated, Generator, Query, Sampling, Stats};
+pub use lora::{Lora, LoraTarget};
 pub use model::{Model, Precision};
 pub use population::{Basis, BasisTarget, Population};
+pub use train::{Example, Schedule, TrainRow, TrainSettings, pretrain, sft};

@@ -1,0 +1,301 @@
+//! Training by gradients: a model from scratch, an adapter by examples (LoRA: Hu et al. 2021, <https://arxiv.org/abs/2106.09685>), and the gradient of
+//! sampled answers.
+//!
+//! A batch is split into passes of about a thousand tokens, texts of like length together. Each pass runs on one thread, and gradients are added in the
+//! order of the passes: on the CPU the result is the same, bit for bit, for any number of threads.
+
+mod adam;
+mod adapters;
+mod forward;
+mod parallel;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use illume_core::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+use crate::checkpoint::Checkpoint;
+use crate::config::ModelConfig;
+use crate::lora::{Lora, LoraTarget};
+use adam::Adam;
+use adapters::{Adapters, Delta};
+use parallel::Pass;
+use rows::Rows;
+use weights::{Weights, failed};
+
+type Tried<T> = std::result::Result<T, tch::TchError>;
+
+/// A text to learn from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Example {
+    pub tokens: Vec<u32>,
+    /// The tokens from this one on are to be predicted, those before are only read; 0 for all but the first.
+    pub answer_from: usize,
+}
+
+/// How the learning rate falls after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schedule {
+    Constant,
+    /// Half a cosine, to 0 at the last step.
+    Cosine,
+}
+
+/// How a model or an adapter is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSettings {
+    pub steps: u64,
+    /// Texts a step: what the caller's `next` is expected to return, for its information alone.
+    pub batch: usize,
+    /// The highest.
+    pub learning_rate: f64,
+    /// Steps in which the learning rate rises from 0.
+    pub warmup: u64,
+    pub schedule: Schedule,
+    /// Of matrices; a step takes `learning_rate * weight_decay` of them away.
+    pub weight_decay: f64,
+    /// Norm to which a longer gradient is cut.
+    pub clip: f64,
+    /// Decay of the gradient's second moment.
+    pub beta2: f64,
+    /// Of the initial weights.
+    pub seed: u64,
+    /// Threads; 0: those of the pool that the caller runs in.
+    pub threads: usize,
+    pub device: Device,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        TrainSettings {
+            steps: 1000,
+            batch: 64,
+            learning_rate: 3e-3,
+            warmup: 50,
+            schedule: Schedule::Cosine,
+            weight_decay: 0.01,
+            clip: 1.0,
+            beta2: 0.99,
+            seed: 1,
+            threads: 0,
+            device: Device::Cpu,
+        }
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainRow {
+    /// From 0.
+    pub step: u64,
+    /// Negative log-probability of a token to be predicted, mean of the batch, before the step.
+    pub loss: f64,
+    pub learning_rate: f64,
+    /// Of the gradient before it was cut.
+    pub norm: f64,
+    /// Tokens that were read since the start.
+    pub tokens: u64,
+    /// Since the start.
+    pub seconds: f64,
+}
+
+impl TrainSettings {
+    /// The learning rate of a step.
+    pub fn rate(&self, step: u64) -> f64 {
+        if step < self.warmup {
+            return self.learning_rate * (step + 1) as f64 / self.warmup as f64;
+        }
+        let done = (step - self.warmup) as f64 / self.steps.saturating_sub(self.warmup).max(1) as f64;
+        match self.schedule {
+            Schedule::Constant => self.learning_rate,
+            Schedule::Cosine => self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos()),
+        }
+    }
+
+    /// # Errors
+    /// A number is out of its range.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::input(what));
+        if self.steps == 0 {
+            return wrong("training needs at least 1 step, not 0".into());
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return wrong(format!(
+                "the learning rate is {}, and must be above 0",
+                self.learning_rate
+            ));
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay * self.learning_rate < 1.0) {
+            return wrong(format!(
+                "the weight decay is {}, and must be 0 or more, and below 1 when multiplied by the learning rate",
+                self.weight_decay
+            ));
+        }
+        if self.clip.is_nan() || self.clip <= 0.0 {
+            return wrong(format!("the gradient's clip is {}, and must be above 0", self.clip));
+        }
+        if !(0.0..1.0).contains(&self.beta2) {
+            return wrong(format!("beta2 is {}, and must be in [0, 1)", self.beta2));
+        }
+        Ok(())
+    }
+}
+
+/// Trains a model from scratch on the texts that `next` gives for each step, and returns its tensors under the names of checkpoints, for
+/// [`save_checkpoint`](crate::save_checkpoint). `report` hears of every step and may end the training.
+///
+/// # Errors
+/// The shape or a setting is impossible, a text does not fit the model, the loss is no longer finite, or the device failed.
+pub fn pretrain(
+    config: &ModelConfig,
+    next: &mut (dyn FnMut(u64) -> Vec<Example> + Send),
+    settings: &TrainSettings,
+    report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
+) -> Result<Vec<(String, Tensor)>> {
+    config.check()?;
+    let weights = Weights::random(config, settings.seed, settings.device)?;
+    let leaves = train(config, &weights.list(), settings, next, report, |leaves, rows| Pass {
+        rows,
+        weights: weights.replaced(shared(leaves)),
+        adapters: Adapters::default(),
+        leaves: shared(leaves),
+    })?;
+    weights.replaced(leaves).named()
+}
+
+/// Trains an adapter on the answers of the texts that `next` gives for each step. The model's own weights stay as they are.
+///
+/// # Errors
+/// As [`pretrain`]; the adapter does not fit the model.
+pub fn sft(
+    checkpoint: &Checkpoint,
+    lora: Lora,
+    next: &mut (dyn FnMut(u64) -> Vec<Example> + Send),
+    settings: &TrainSettings,
+    report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
+) -> Result<Lora> {
+    lora.check(&checkpoint.config)?;
+    let weights = Weights::load(checkpoint, Kind::Float, settings.device)?;
+    let start: Vec<Tensor> = lora
+        .targets
+        .iter()
+        .flat_map(|t| [t.a.shallow_clone(), t.b.shallow_clone()])
+        .collect();
+    let leaves = train(&checkpoint.config, &start, settings, next, report, |leaves, rows| {
+        Pass {
+            rows,
+            weights: weights.share(),
+            adapters: factors(&lora, leaves),
+            leaves: shared(leaves),
+        }
+    })?;
+    let targets = lora
+        .targets
+        .iter()
+        .zip(leaves.chunks(2))
+        .map(|(t, factors)| LoraTarget {
+            layer: t.layer,
+            module: t.module,
+            a: factors[0].detach().to_device(Device::Cpu).copy(),
+            b: factors[1].detach().to_device(Device::Cpu).copy(),
+        });
+    Ok(Lora {
+        targets: targets.collect(),
+        ..lora
+    })
+}
+
+/// The adapters of `lora` with the factors `leaves`: A and B of each target.
+fn factors(lora: &Lora, leaves: &[Tensor]) -> Adapters {
+    let deltas = lora.targets.iter().zip(leaves.chunks(2)).map(|(t, ab)| {
+        let delta = Delta::Factors {
+            a: ab[0].shallow_clone(),
+            b: ab[1].shallow_clone(),
+        };
+        (t.layer, t.module, delta)
+    });
+    Adapters {
+        scaling: lora.scaling(),
+        deltas: deltas.collect(),
+    }
+}
+
+fn shared(tensors: &[Tensor]) -> Vec<Tensor> {
+    tensors.iter().map(Tensor::shallow_clone).collect()
+}
+
+/// The loop: returns the trained tensors, in the order of `start`.
+fn train(
+    config: &ModelConfig,
+    start: &[Tensor],
+    settings: &TrainSettings,
+    next: &mut (dyn FnMut(u64) -> Vec<Example> + Send),
+    report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
+    share: impl Fn(&[Tensor], Rows) -> Pass,
+) -> Result<Vec<Tensor>> {
+    settings.check()?;
+    let mut adam = Adam::new(start, settings.beta2, settings.device).map_err(failed)?;
+    let leaves = adam.leaves().map_err(failed)?;
+    let pool = threads(settings.threads)?;
+    let (began, mut tokens) = (Instant::now(), 0);
+    for step in 0..settings.steps {
+        let examples = next(step);
+        if examples.is_empty() {
+            return Err(Error::input(format!(
+                "there is no text for step {step} of the training"
+            )));
+        }
+        let passes = rows::passes(&examples, config)?;
+        let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
+        tokens += examples.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
+        let share = |rows| share(&leaves, rows);
+        let (gradient, losses) = parallel::gradients(pool.as_ref(), passes, share, |pass| mean_loss(pass, wanted))?;
+        let gradient = gradient.expect("a batch that is not empty has a pass");
+        let loss: f64 = losses.iter().sum();
+        let rate = settings.rate(step);
+        let norm = parallel::single_threaded(|| adam.step(&gradient, rate, settings.weight_decay, settings.clip));
+        let norm = norm.map_err(failed)?;
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(Error::failed(format!(
+                "the loss of step {step} is {loss} and its gradient's norm {norm}; a lower learning rate may help"
+            )));
+        }
+        let row = TrainRow {
+            step,
+            loss,
+            learning_rate: rate,
+            norm,
+            tokens,
+            seconds: began.elapsed().as_secs_f64(),
+        };
+        if report(row).is_break() {
+            break;
+        }
+    }
+    Ok(leaves)
+}
+
+/// The share of a pass in the mean over `wanted` tokens of the batch.
+fn mean_loss(pass: &Pass, wanted: usize) -> Tried<(Tensor, f64)> {
+    let logits = forward::logits(&pass.weights, &pass.adapters, &pass.rows)?;
+    let targets = Tensor::f_from_slice(&pass.rows.targets)?.f_to_device(logits.device())?;
+    let sum = logits.f_cross_entropy_loss(&targets, None::<&Tensor>, tch::Reduction::Sum, -100, 0.0)?;
+    let loss = sum.f_div_scalar(wanted as f64)?;
+    let value = loss.f_double_value(&[])?;
+    Ok((loss, value))
+}
+
+/// A pool of its own; none for 0, where work runs in the caller's.
+fn threads(threads: usize) -> Result<Option<rayon::ThreadPool>> {
+    if threads == 0 {
+        return Ok(None);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map(Some)
+        .map_err(|e| Error::failed(format!("{threads} threads cannot be started: {e}")))
+}

@@ -1,0 +1,115 @@
+//! The forward pass that is differentiated: the same function as the model's inference, on padded rows.
+
+use tch::{Kind, Tensor};
+
+use super::Tried;
+use super::adapters::Adapters;
+use super::rows::Rows;
+use super::weights::{Layer, Weights};
+use crate::config::Module;
+
+/// Logits `[wanted, vocab]` in f32 of the wanted positions of `rows`.
+pub(super) fn logits(weights: &Weights, adapters: &Adapters, rows: &Rows) -> Tried<Tensor> {
+    let device = weights.device();
+    let (count, length) = (rows.count as i64, rows.length as i64);
+    let tokens = Tensor::f_from_slice(&rows.tokens)?
+        .f_view([count, length])?
+        .f_to_device(device)?;
+    let mut x = Tensor::f_embedding(&weights.embedding, &tokens, -1, false, false)?;
+    let eps = weights.config.rms_eps;
+    let rope = Rope::new(weights, rows.length)?;
+    for (number, layer) in weights.layers.iter().enumerate() {
+        let normed = rms_norm(&x, &layer.input_norm, eps)?;
+        x = x.f_add(&attention(weights, layer, number, adapters, &rope, &normed)?)?;
+        let normed = rms_norm(&x, &layer.post_norm, eps)?;
+        x = x.f_add(&swiglu(weights, layer, number, adapters, &normed)?)?;
+    }
+    let wanted = Tensor::f_from_slice(&rows.wanted)?.f_to_device(device)?;
+    let last = x.f_reshape([count * length, -1])?.f_index_select(0, &wanted)?;
+    let last = rms_norm(&last, &weights.norm, eps)?;
+    let head = weights.head.as_ref().unwrap_or(&weights.embedding);
+    last.f_linear(head, None::<&Tensor>)?.f_to_kind(Kind::Float)
+}
+
+/// Cosines and signed sines of the positions of a pass, `[length, 1, head_dim]`.
+struct Rope {
+    cos: Tensor,
+    /// Negative in the first half, so that a turn is `x cos + swapped(x) sin`.
+    sin: Tensor,
+}
+
+impl Rope {
+    fn new(weights: &Weights, length: usize) -> Tried<Rope> {
+        let frequencies = weights.config.rope_frequencies();
+        let half = frequencies.len();
+        let (mut cos, mut sin) = (Vec::new(), Vec::new());
+        for position in 0..length {
+            for i in 0..2 * half {
+                let angle = position as f64 * frequencies[i % half];
+                cos.push(angle.cos() as f32);
+                sin.push(if i < half { -angle.sin() } else { angle.sin() } as f32);
+            }
+        }
+        let table = |values: &[f32]| {
+            Tensor::f_from_slice(values)?
+                .f_view([length as i64, 1, 2 * half as i64])?
+                .f_to_device(weights.device())?
+                .f_to_kind(weights.embedding.f_kind()?)
+        };
+        Ok(Rope {
+            cos: table(&cos)?,
+            sin: table(&sin)?,
+        })
+    }
+}
+
+/// `x / sqrt(mean(x^2) + eps) * weight`, the division in f32.
+fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Tried<Tensor> {
+    let wide = x.f_to_kind(Kind::Float)?;
+    let square = wide.f_square()?.f_mean_dim([-1].as_slice(), true, Kind::Float)?;
+    let scale = square.f_add_scalar(eps)?.f_rsqrt()?;
+    wide.f_mul(&scale)?.f_to_kind(x.f_kind()?)?.f_mul(weight)
+}
+
+/// Padding lies behind each row's tokens, where a causal mask hides it from them.
+fn attention(
+    weights: &Weights,
+    layer: &Layer,
+    number: usize,
+    adapters: &Adapters,
+    rope: &Rope,
+    x: &Tensor,
+) -> Tried<Tensor> {
+    let c = &weights.config;
+    let (rows, length) = (x.size()[0], x.size()[1]);
+    let (heads, kv, width) = (c.heads as i64, c.kv_heads as i64, c.head_dim as i64);
+    let y = x.f_linear(&layer.qkv, layer.qkv_bias.as_ref())?;
+    let modules = [Module::Q, Module::K, Module::V];
+    let y = adapters.add(number, &modules, x, y, &[heads * width, kv * width, kv * width])?;
+    let y = y.f_view([rows, length, heads + 2 * kv, width])?;
+    let turned = {
+        let plain = y.f_narrow(2, 0, heads + kv)?;
+        let swapped = plain.f_roll([width / 2].as_slice(), [-1].as_slice())?;
+        plain.f_mul(&rope.cos)?.f_add(&swapped.f_mul(&rope.sin)?)?
+    };
+    let q = turned.f_narrow(2, 0, heads)?.f_transpose(1, 2)?;
+    let k = turned.f_narrow(2, heads, kv)?.f_transpose(1, 2)?;
+    let v = y.f_narrow(2, heads + kv, kv)?.f_transpose(1, 2)?;
+    let scale = 1.0 / (c.head_dim as f64).sqrt();
+    let mixed = Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, true, scale, heads != kv)?;
+    let mixed = mixed.f_transpose(1, 2)?.f_reshape([rows, length, heads * width])?;
+    let out = mixed.f_linear(&layer.output, None::<&Tensor>)?;
+    adapters.add(number, &[Module::O], &mixed, out, &[c.hidden as i64])
+}
+
+fn swiglu(weights: &Weights, layer: &Layer, number: usize, adapters: &Adapters, x: &Tensor) -> Tried<Tensor> {
+    let width = weights.config.intermediate as i64;
+    let y = x.f_linear(&layer.gate_up, None::<&Tensor>)?;
+    let y = adapters.add(number, &[Module::Gate, Module::Up], x, y, &[width, width])?;
+    let inner = y
+        .f_narrow(-1, 0, width)?
+        .f_silu()?
+        .f_mul(&y.f_narrow(-1, width, width)?)?;
+    let out = inner.f_linear(&layer.down, None::<&Tensor>)?;
+    adapters.add(number, &[Module::Down], &inner, out, &[weights.config.hidden as i64])
+}

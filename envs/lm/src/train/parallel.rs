@@ -1,0 +1,92 @@
+//! Passes of a batch on the threads of the pool, each on one thread of libtorch: sums are taken in the order of the passes, so that the number of
+//! threads moves no bit.
+
+use std::sync::Mutex;
+
+use illume_core::Result;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use tch::Tensor;
+
+use super::Tried;
+use super::adapters::Adapters;
+use super::rows::Rows;
+use super::weights::{Weights, failed};
+
+/// Passes that are made before their gradients are added: bounds how many are in memory.
+const WAVE: usize = 8;
+
+/// What one pass works on; it shares its tensors' memory with the others.
+pub(super) struct Pass {
+    pub rows: Rows,
+    pub weights: Weights,
+    pub adapters: Adapters,
+    /// What is differentiated.
+    pub leaves: Vec<Tensor>,
+}
+
+/// Calls `work` for every pass, which gives a value to be differentiated and something else; returns the sum of the gradients, `[leaves, flat]`, and
+/// what `work` returned, in the order of the passes.
+///
+/// # Errors
+/// libtorch failed.
+pub(super) fn gradients<T: Send>(
+    pool: Option<&ThreadPool>,
+    passes: Vec<Rows>,
+    share: impl Fn(Rows) -> Pass,
+    work: impl Fn(&Pass) -> Tried<(Tensor, T)> + Sync,
+) -> Result<(Option<Tensor>, Vec<T>)> {
+    let mut sum: Option<Tensor> = None;
+    let mut told = Vec::new();
+    let mut passes = passes.into_iter().peekable();
+    while passes.peek().is_some() {
+        let wave: Vec<Pass> = passes.by_ref().take(WAVE).map(&share).collect();
+        let done = each(pool, wave, |pass| {
+            let (value, told) = work(pass)?;
+            let gradients = Tensor::f_run_backward(&[value], &pass.leaves, false, false)?;
+            let flat: Tried<Vec<Tensor>> = gradients.iter().map(|g| g.f_reshape([-1])).collect();
+            Ok((Tensor::f_cat(&flat?, 0)?, told))
+        });
+        for one in done {
+            let (gradient, t) = one.map_err(failed)?;
+            told.push(t);
+            sum = Some(match sum {
+                Some(sum) => single_threaded(|| sum.f_add(&gradient)).map_err(failed)?,
+                None => gradient,
+            });
+        }
+    }
+    Ok((sum, told))
+}
+
+/// On the threads of `pool`, or of the one that the caller runs in.
+fn each<T: Send>(pool: Option<&ThreadPool>, wave: Vec<Pass>, work: impl Fn(&Pass) -> Tried<T> + Sync) -> Vec<Tried<T>> {
+    let all = || {
+        wave.into_par_iter()
+            .map(|pass| single_threaded(|| work(&pass)))
+            .collect()
+    };
+    match pool {
+        Some(pool) => pool.install(all),
+        None => all(),
+    }
+}
+
+/// Runs `f` with one thread of libtorch, whatever this thread is set to.
+pub(super) fn single_threaded<T>(f: impl FnOnce() -> T) -> T {
+    // libtorch's setting is partly of the calling thread and partly of the process: it is made by one thread at a time.
+    static SETTING: Mutex<()> = Mutex::new(());
+    let set = |threads| {
+        let _guard = SETTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        tch::set_num_threads(threads);
+    };
+    let before = tch::get_num_threads();
+    if before != 1 {
+        set(1);
+    }
+    let result = f();
+    if before != 1 {
+        set(before);
+    }
+    result
+}

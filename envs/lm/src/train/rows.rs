@@ -1,0 +1,87 @@
+//! Texts as padded batches of bounded size, all of a batch of about one length.
+
+use illume_core::{Error, Result};
+
+use super::Example;
+use crate::config::ModelConfig;
+
+/// Padded tokens that one pass takes, at most, unless one text alone is longer. A constant, so that sums do not depend on the machine.
+const PASS_TOKENS: usize = 1024;
+
+/// One pass: rows of tokens, padded behind to the longest.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Rows {
+    pub count: usize,
+    pub length: usize,
+    /// `[count, length]`.
+    pub tokens: Vec<i64>,
+    /// Flat positions `row * length + column` whose next token is wanted, row by row.
+    pub wanted: Vec<i64>,
+    /// The tokens that follow there.
+    pub targets: Vec<i64>,
+    /// Of each row, its number in the batch and how many of `wanted` are its own.
+    pub origin: Vec<(usize, usize)>,
+}
+
+/// Splits a batch into passes, the longest texts first.
+///
+/// # Errors
+/// A text has fewer than two tokens, nothing wanted, a token that the model lacks, or more tokens than its context.
+pub(super) fn passes(examples: &[Example], config: &ModelConfig) -> Result<Vec<Rows>> {
+    for (number, example) in examples.iter().enumerate() {
+        check(example, config).map_err(|what| Error::input(format!("text {number} of the batch {what}")))?;
+    }
+    // The last token is only predicted.
+    let length = |i: &usize| examples[*i].tokens.len() - 1;
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.sort_by_key(|i| (std::cmp::Reverse(length(i)), *i));
+    let mut list: Vec<Rows> = Vec::new();
+    for i in order {
+        let full = |r: &Rows| (r.count + 1) * r.length > PASS_TOKENS;
+        if list.last().is_none_or(full) {
+            list.push(Rows {
+                length: length(&i),
+                ..Rows::default()
+            });
+        }
+        let rows = list.last_mut().expect("one was pushed if there was none");
+        rows.push(i, &examples[i]);
+    }
+    Ok(list)
+}
+
+impl Rows {
+    fn push(&mut self, number: usize, example: &Example) {
+        let tokens: Vec<i64> = example.tokens.iter().map(|t| i64::from(*t)).collect();
+        let start = self.count * self.length;
+        self.tokens.extend(&tokens[..tokens.len() - 1]);
+        self.count += 1;
+        self.tokens.resize(self.count * self.length, 0);
+        let first = example.answer_from.max(1);
+        for (column, token) in tokens.iter().enumerate().skip(first) {
+            self.wanted.push((start + column - 1) as i64);
+            self.targets.push(*token);
+        }
+        self.origin.push((number, tokens.len() - first));
+    }
+}
+
+fn check(example: &Example, config: &ModelConfig) -> std::result::Result<(), String> {
+    let count = example.tokens.len();
+    if count < 2 || example.answer_from >= count {
+        return Err(format!(
+            "has {count} tokens, of which those from {} on are to be learned; there must be at least one behind the first",
+            example.answer_from
+        ));
+    }
+    if count > config.max_positions {
+        return Err(format!(
+            "has {count} tokens, and the model's context has {}",
+            config.max_positions
+        ));
+    }
+    match example.tokens.iter().find(|t| **t as usize >= config.vocab) {
+        Some(token) => Err(format!("has the token {token}, and the model has {}", config.vocab)),
+        None => Ok(()),
+    }
+}

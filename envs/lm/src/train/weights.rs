@@ -1,0 +1,186 @@
+//! A model's weights as training holds them: queries, keys and values are one matrix, gate and up another, so that fewer products are made.
+
+use illume_core::{Error, Purpose, Result, Stream};
+use tch::{Device, Kind, Tensor};
+
+use crate::checkpoint::Checkpoint;
+use crate::config::{ModelConfig, Module};
+
+/// The modules that one matrix holds, in the order of its rows.
+const FUSED: [&[Module]; 4] = [
+    &[Module::Q, Module::K, Module::V],
+    &[Module::O],
+    &[Module::Gate, Module::Up],
+    &[Module::Down],
+];
+
+/// All weights.
+#[derive(Debug)]
+pub(super) struct Weights {
+    pub config: ModelConfig,
+    /// `[vocab, hidden]`.
+    pub embedding: Tensor,
+    pub layers: Vec<Layer>,
+    pub norm: Tensor,
+    /// None where the embedding is the head.
+    pub head: Option<Tensor>,
+}
+
+/// Matrices are `[outputs, inputs]`.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub input_norm: Tensor,
+    /// Queries, then keys, then values.
+    pub qkv: Tensor,
+    pub qkv_bias: Option<Tensor>,
+    pub output: Tensor,
+    pub post_norm: Tensor,
+    /// Gate, then up.
+    pub gate_up: Tensor,
+    pub down: Tensor,
+}
+
+impl Weights {
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// A tensor is missing, or the device has too little memory.
+    pub fn load(checkpoint: &Checkpoint, kind: Kind, device: Device) -> Result<Weights> {
+        let config = checkpoint.config.clone();
+        let mut list = Vec::new();
+        for names in fused_names(&config) {
+            let parts: Result<Vec<Tensor>> = names.iter().map(|n| checkpoint.tensor(n, kind, device)).collect();
+            list.push(Tensor::f_cat(&parts?, 0).map_err(failed)?);
+        }
+        Ok(Weights::of(&config, list))
+    }
+
+    /// Weights as `transformers` initializes them: matrices normal with the configuration's deviation, norms 1, biases 0.
+    pub fn random(config: &ModelConfig, seed: u64, device: Device) -> Result<Weights> {
+        let mut list = Vec::new();
+        for (number, shape) in fused_shapes(config).iter().enumerate() {
+            let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
+            let name = &fused_names(config)[number][0];
+            if shape.len() == 2 {
+                let stream = Stream::new(seed, Purpose::Network, 0, number as u64);
+                stream.add_normals(0, config.initializer_range as f32, &mut values);
+            } else if name.ends_with("norm.weight") {
+                values.fill(1.0);
+            }
+            let tensor = Tensor::f_from_slice(&values).and_then(|t| t.f_view(shape.as_slice())?.f_to_device(device));
+            list.push(tensor.map_err(failed)?);
+        }
+        Ok(Weights::of(config, list))
+    }
+
+    /// From tensors in the order of [`Weights::list`].
+    fn of(config: &ModelConfig, list: Vec<Tensor>) -> Weights {
+        let mut list = list.into_iter();
+        let mut next = || list.next().expect("as many tensors as fused_names says");
+        let embedding = next();
+        let layers = (0..config.layers).map(|_| Layer {
+            qkv: next(),
+            qkv_bias: config.attention_bias.then(&mut next),
+            output: next(),
+            gate_up: next(),
+            down: next(),
+            input_norm: next(),
+            post_norm: next(),
+        });
+        Weights {
+            layers: layers.collect(),
+            embedding,
+            norm: next(),
+            head: (!config.tied).then(&mut next),
+            config: config.clone(),
+        }
+    }
+
+    /// All tensors; the same memory.
+    pub fn list(&self) -> Vec<Tensor> {
+        let mut list = vec![&self.embedding];
+        for l in &self.layers {
+            list.push(&l.qkv);
+            list.extend(&l.qkv_bias);
+            list.extend([&l.output, &l.gate_up, &l.down, &l.input_norm, &l.post_norm]);
+        }
+        list.push(&self.norm);
+        list.extend(&self.head);
+        list.into_iter().map(Tensor::shallow_clone).collect()
+    }
+
+    /// The same model with other tensors, in the order of [`Weights::list`].
+    pub fn replaced(&self, list: Vec<Tensor>) -> Weights {
+        Weights::of(&self.config, list)
+    }
+
+    /// The same memory once more, for another thread.
+    pub fn share(&self) -> Weights {
+        self.replaced(self.list())
+    }
+
+    pub fn device(&self) -> Device {
+        self.embedding.device()
+    }
+
+    /// The tensors under the names of checkpoints.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn named(&self) -> Result<Vec<(String, Tensor)>> {
+        let rows: std::collections::HashMap<String, i64> = self
+            .config
+            .tensors()
+            .into_iter()
+            .map(|(name, shape)| (name, shape[0] as i64))
+            .collect();
+        let mut named = Vec::new();
+        for (names, tensor) in fused_names(&self.config).iter().zip(self.list()) {
+            let mut from = 0;
+            for name in names {
+                let part = tensor
+                    .f_narrow(0, from, rows[name])
+                    .and_then(|t| t.detach().f_to_device(Device::Cpu));
+                named.push((name.clone(), part.map_err(failed)?));
+                from += rows[name];
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// Of each tensor in the order of [`Weights::list`], the names of those that it holds.
+fn fused_names(config: &ModelConfig) -> Vec<Vec<String>> {
+    let mut names = vec![vec!["model.embed_tokens.weight".to_owned()]];
+    for layer in 0..config.layers {
+        let of = |modules: &[Module], what: &str| modules.iter().map(|m| format!("{}.{what}", m.path(layer))).collect();
+        for modules in FUSED {
+            names.push(of(modules, "weight"));
+            if config.attention_bias && modules.contains(&Module::Q) {
+                names.push(of(modules, "bias"));
+            }
+        }
+        for norm in ["input_layernorm", "post_attention_layernorm"] {
+            names.push(vec![format!("model.layers.{layer}.{norm}.weight")]);
+        }
+    }
+    names.push(vec!["model.norm.weight".into()]);
+    if !config.tied {
+        names.push(vec!["lm_head.weight".into()]);
+    }
+    names
+}
+
+fn fused_shapes(config: &ModelConfig) -> Vec<Vec<i64>> {
+    let single: std::collections::HashMap<_, _> = config.tensors().into_iter().collect();
+    let shape = |names: &Vec<String>| {
+        let rows: usize = names.iter().map(|n| single[n][0]).sum();
+        let rest = single[&names[0]][1..].iter();
+        [rows].iter().chain(rest).map(|n| *n as i64).collect()
+    };
+    fused_names(config).iter().map(shape).collect()
+}
+
+pub(super) fn failed(e: tch::TchError) -> Error {
+    Error::failed(format!("libtorch failed while it trained: {e}"))
+}
