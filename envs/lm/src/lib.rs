@@ -9,6 +9,7 @@ mod lora;
 mod model;
 mod population;
 mod sample;
+mod svd;
 pub mod text;
 mod train;
 
@@ -18,4 +19,5 @@ pub use generate::{Generated, Generator, Query, Sampling, Stats};
 pub use lora::{Lora, LoraTarget};
 pub use model::{Model, Precision};
 pub use population::{Basis, BasisTarget, Population};
-pub use train::{Example, Schedule, TrainRow, TrainSettings, pretrain, sft};
+pub use svd::{SearchKind, SearchSpace, SvdAdapter, SvdTarget};
+pub use train::{Example, Prompts, Schedule, Surrogates, TrainRow, TrainSettings, pretrain, sft};

@@ -9,6 +9,7 @@ mod adapters;
 mod forward;
 mod parallel;
 mod rows;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -27,6 +28,8 @@ use adapters::{Adapters, Delta};
 use parallel::Pass;
 use rows::Rows;
 use weights::{Weights, failed};
+
+pub use surrogates::{Prompts, Surrogates};
 
 type Tried<T> = std::result::Result<T, tch::TchError>;
 

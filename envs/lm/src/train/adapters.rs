@@ -10,6 +10,14 @@ use crate::config::Module;
 pub(super) enum Delta {
     /// `a [rank, inputs]`, `b [outputs, rank]`.
     Factors { a: Tensor, b: Tensor },
+    /// `v_a [inputs, rank]`, `inner = U_A' V_B [rank, rank]`, `u_b [outputs, rank]`; `s_a` and `s_b`, `[rank]`, are differentiated.
+    Singular {
+        v_a: Tensor,
+        inner: Tensor,
+        u_b: Tensor,
+        s_a: Tensor,
+        s_b: Tensor,
+    },
 }
 
 /// The adapters of a model: none, of some or of all of its linear maps.
@@ -26,8 +34,19 @@ impl Adapters {
         let Some((_, _, delta)) = found else {
             return Ok(None);
         };
-        let Delta::Factors { a, b } = delta;
-        let (thin, out) = (x.f_matmul(&a.f_transpose(0, 1)?)?, b);
+        let (thin, out) = match delta {
+            Delta::Factors { a, b } => (x.f_matmul(&a.f_transpose(0, 1)?)?, b),
+            Delta::Singular {
+                v_a,
+                inner,
+                u_b,
+                s_a,
+                s_b,
+            } => {
+                let scaled = x.f_matmul(v_a)?.f_mul(s_a)?;
+                (scaled.f_matmul(inner)?.f_mul(s_b)?, u_b)
+            }
+        };
         let scaled = thin.f_mul_scalar(self.scaling)?;
         Ok(Some(scaled.f_matmul(&out.f_transpose(0, 1)?)?))
     }

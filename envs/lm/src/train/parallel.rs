@@ -59,6 +59,28 @@ pub(super) fn gradients<T: Send>(
     Ok((sum, told))
 }
 
+/// Calls `work` for every pass without differentiating.
+///
+/// # Errors
+/// libtorch failed.
+pub(super) fn values<T: Send>(
+    pool: Option<&ThreadPool>,
+    passes: Vec<Rows>,
+    share: impl Fn(Rows) -> Pass,
+    work: impl Fn(&Pass) -> Tried<T> + Sync,
+) -> Result<Vec<T>> {
+    let mut told = Vec::new();
+    let mut passes = passes.into_iter().peekable();
+    while passes.peek().is_some() {
+        let wave: Vec<Pass> = passes.by_ref().take(WAVE).map(&share).collect();
+        let done = each(pool, wave, |pass| tch::no_grad(|| work(pass)));
+        for one in done {
+            told.push(one.map_err(failed)?);
+        }
+    }
+    Ok(told)
+}
+
 /// On the threads of `pool`, or of the one that the caller runs in.
 fn each<T: Send>(pool: Option<&ThreadPool>, wave: Vec<Pass>, work: impl Fn(&Pass) -> Tried<T> + Sync) -> Vec<Tried<T>> {
     let all = || {

@@ -1,0 +1,123 @@
+//! What ESSA searches (2025, <https://arxiv.org/abs/2507.04453>): the singular values of each factor of an adapter, or the factors themselves.
+//!
+//! `A = U_A diag(s_A) V_A'` and `B = U_B diag(s_B) V_B'`; a genome is what is added to the largest `ceil(alpha rank)` of each `s`, so that zeros are
+//! the adapter that the search starts from.
+
+mod jacobi;
+mod space;
+
+use illume_core::Result;
+use rayon::prelude::*;
+use tch::Tensor;
+
+use crate::checkpoint::floats;
+use crate::config::Module;
+use crate::lora::Lora;
+pub(crate) use jacobi::{Thin, decompose};
+pub use space::{SearchKind, SearchSpace};
+
+/// The factors of an adapter, decomposed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SvdAdapter {
+    pub scaling: f64,
+    pub rank: usize,
+    pub targets: Vec<SvdTarget>,
+}
+
+/// The factors of one weight's adapter, decomposed in f64; matrices row by row. Columns of U and V that belong to one singular value have the sign
+/// that makes the largest entry of the one with `rank` rows positive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SvdTarget {
+    pub layer: usize,
+    pub module: Module,
+    pub inputs: usize,
+    pub outputs: usize,
+    /// `[rank, rank]`.
+    pub u_a: Vec<f32>,
+    /// Descending, `[rank]`.
+    pub s_a: Vec<f32>,
+    /// `[inputs, rank]`.
+    pub v_a: Vec<f32>,
+    /// `[outputs, rank]`.
+    pub u_b: Vec<f32>,
+    /// Descending, `[rank]`.
+    pub s_b: Vec<f32>,
+    /// `[rank, rank]`.
+    pub v_b: Vec<f32>,
+    /// `U_A' V_B`, `[rank, rank]`.
+    pub inner: Vec<f32>,
+}
+
+impl SvdAdapter {
+    /// Decomposes the factors of `lora`. The result is the same for any number of threads.
+    ///
+    /// # Errors
+    /// The rank is above a side of a target, or the tensors cannot be read.
+    pub fn new(lora: &Lora) -> Result<SvdAdapter> {
+        let rank = lora.rank;
+        let factors: Result<Vec<_>> = lora
+            .targets
+            .iter()
+            .map(|t| Ok((floats(&t.a)?, floats(&t.b)?)))
+            .collect();
+        let places = lora.targets.iter().map(|t| (t.layer, t.module)).collect::<Vec<_>>();
+        let factors = factors?;
+        for ((layer, module), (a, b)) in places.iter().zip(&factors) {
+            let side = a.len().min(b.len()) / rank.max(1);
+            if rank == 0 || rank > side {
+                return Err(illume_core::Error::input(format!(
+                    "the adapter's rank is {rank}, and must be 1 to {side}, the smaller side of {}, for its singular values to be searched",
+                    module.path(*layer)
+                )));
+            }
+        }
+        let one = |((layer, module), (a, b)): ((usize, Module), (Vec<f32>, Vec<f32>))| {
+            let (inputs, outputs) = (a.len() / rank, b.len() / rank);
+            let a = decompose(&a.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), rank, inputs);
+            let b_rows = (0..rank * outputs).map(|i| f64::from(b[i % outputs * rank + i / outputs]));
+            let b = decompose(&b_rows.collect::<Vec<_>>(), rank, outputs);
+            let inner = |i: usize| -> f64 {
+                (0..rank)
+                    .map(|k| a.left[k * rank + i / rank] * b.left[k * rank + i % rank])
+                    .sum()
+            };
+            SvdTarget {
+                layer,
+                module,
+                inputs,
+                outputs,
+                inner: (0..rank * rank).map(|i| inner(i) as f32).collect(),
+                u_a: single(&a.left),
+                s_a: single(&a.values),
+                v_a: columns(&a, inputs),
+                u_b: columns(&b, outputs),
+                s_b: single(&b.values),
+                v_b: single(&b.left),
+            }
+        };
+        let work: Vec<_> = places.into_iter().zip(factors).collect();
+        Ok(SvdAdapter {
+            scaling: lora.scaling(),
+            rank,
+            targets: work.into_par_iter().map(one).collect(),
+        })
+    }
+}
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|x| *x as f32).collect()
+}
+
+/// The rows of `right [rank, width]` as columns, `[width, rank]`.
+fn columns(thin: &Thin, width: usize) -> Vec<f32> {
+    let rank = thin.values.len();
+    (0..width * rank)
+        .map(|i| thin.right[i % rank * width + i / rank] as f32)
+        .collect()
+}
+
+/// `values` as a tensor of this shape.
+pub(crate) fn tensor(values: &[f32], shape: &[usize]) -> Tensor {
+    let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
+    Tensor::from_slice(values).view(shape.as_slice())
+}

@@ -1,0 +1,352 @@
+//! The gradient of the clipped surrogate of sampled answers with respect to the genes of a search over adapters (GRPO: Shao et al. 2024,
+//! <https://arxiv.org/abs/2402.03300>, section 4; the divergence's estimate is Schulman's k3).
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use illume_core::{Answer, Error, PolicyGradient, Result, Surrogate, SurrogateReport};
+use tch::{Device, Kind, Tensor};
+
+use super::adapters::{Adapters, Delta};
+use super::parallel::{self, Pass};
+use super::rows::{self, Rows};
+use super::weights::{Weights, failed};
+use super::{Example, Tried, forward};
+use crate::checkpoint::{Checkpoint, floats};
+use crate::svd::{SearchSpace, tensor};
+
+/// The tokens of a case's prompt; None for a case that is not there.
+pub type Prompts = Arc<dyn Fn(u32) -> Option<Vec<u32>> + Send + Sync>;
+
+/// Surrogates of the answers of one model. The weights are read, in f32, when the first gradient is asked for.
+pub struct Surrogates {
+    checkpoint: Arc<Checkpoint>,
+    space: Arc<SearchSpace>,
+    prompts: Prompts,
+    temperature: f64,
+    device: Device,
+    weights: OnceLock<Mutex<Weights>>,
+    /// What the adapters' forward pass shares, on the device.
+    fixed: OnceLock<Mutex<Vec<Vec<Tensor>>>>,
+}
+
+impl fmt::Debug for Surrogates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surrogates")
+            .field("model", &self.checkpoint.dir())
+            .field("temperature", &self.temperature)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of one answer.
+struct Sampled<'a> {
+    /// Of its tokens, under the law that they were sampled by.
+    log_probs: &'a [f32],
+    /// Under the reference; empty where the divergence has no weight.
+    reference: Vec<f32>,
+    advantage: f32,
+}
+
+impl Surrogates {
+    /// Answers are sampled at `temperature`, from all tokens; `prompts` gives the tokens that a case's answer follows.
+    pub fn new(
+        checkpoint: Arc<Checkpoint>,
+        space: Arc<SearchSpace>,
+        prompts: Prompts,
+        temperature: f64,
+        device: Device,
+    ) -> Surrogates {
+        Surrogates {
+            checkpoint,
+            space,
+            prompts,
+            temperature,
+            device,
+            weights: OnceLock::new(),
+            fixed: OnceLock::new(),
+        }
+    }
+
+    /// Log-probabilities of the tokens of each answer under the genome, at the temperature.
+    ///
+    /// # Errors
+    /// As [`PolicyGradient::add_gradient`].
+    pub fn log_probs(&self, genes: &[f32], answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
+        self.check(genes, answers)?;
+        let passes = rows::passes(&self.examples(answers)?, &self.checkpoint.config)?;
+        let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
+        let leaves = self.leaves(genes)?;
+        let weights = self.weights()?;
+        let share = |rows| self.pass(&weights, &leaves, rows);
+        let temperature = self.temperature;
+        let told = parallel::values(None, passes, share, |pass| {
+            let of = log_probs(pass, temperature)?.f_to_device(Device::Cpu)?.f_contiguous()?;
+            let mut values = vec![0.0_f32; of.numel()];
+            let count = values.len();
+            of.f_copy_data(&mut values, count)?;
+            Ok(values)
+        })?;
+        let flat: Vec<f32> = told.into_iter().flatten().collect();
+        let mut by_answer = vec![Vec::new(); answers.len()];
+        let mut from = 0;
+        for (number, count) in origins {
+            by_answer[number] = flat[from..from + count].to_vec();
+            from += count;
+        }
+        Ok(by_answer)
+    }
+
+    fn weights(&self) -> Result<Weights> {
+        if self.weights.get().is_none() {
+            let read = Weights::load(&self.checkpoint, Kind::Float, self.device)?;
+            // Another thread may have been faster; its copy stays then.
+            let _ = self.weights.set(Mutex::new(read));
+        }
+        let kept = self.weights.get().expect("set above");
+        Ok(kept.lock().unwrap_or_else(PoisonError::into_inner).share())
+    }
+
+    /// Of each target the matrices that are not searched: those of the basis, or none.
+    fn fixed(&self) -> Vec<Vec<Tensor>> {
+        let make = || {
+            let Some((svd, _)) = self.space.singular() else {
+                return Mutex::new(Vec::new());
+            };
+            let of = |t: &crate::svd::SvdTarget| {
+                [
+                    tensor(&t.v_a, &[t.inputs, svd.rank]),
+                    tensor(&t.inner, &[svd.rank, svd.rank]),
+                    tensor(&t.u_b, &[t.outputs, svd.rank]),
+                ]
+                .map(|x| x.to_device(self.device))
+                .into()
+            };
+            Mutex::new(svd.targets.iter().map(of).collect())
+        };
+        let kept = self
+            .fixed
+            .get_or_init(make)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(|list| super::shared(list)).collect()
+    }
+
+    /// What is differentiated: of each target the singular values of A and B, or A and B.
+    fn leaves(&self, genes: &[f32]) -> Result<Vec<Tensor>> {
+        let singular = self.space.singular();
+        let mut leaves = Vec::new();
+        for (i, (f, places)) in self.space.factors().iter().zip(self.space.places()).enumerate() {
+            let rank = self.space.rank();
+            let bases = match singular {
+                Some((svd, _)) => [(&svd.targets[i].s_a, vec![rank]), (&svd.targets[i].s_b, vec![rank])],
+                None => [
+                    (&f.a, vec![rank, f.a.len() / rank]),
+                    (&f.b, vec![f.b.len() / rank, rank]),
+                ],
+            };
+            for ((base, shape), place) in bases.into_iter().zip(places) {
+                let mut values = base.clone();
+                values.iter_mut().zip(&genes[place]).for_each(|(x, o)| *x += o);
+                let leaf = tensor(&values, &shape)
+                    .f_to_device(self.device)
+                    .and_then(|t| t.f_set_requires_grad(true));
+                leaves.push(leaf.map_err(failed)?);
+            }
+        }
+        Ok(leaves)
+    }
+
+    fn pass(&self, weights: &Weights, leaves: &[Tensor], rows: Rows) -> Pass {
+        let mut fixed = self.fixed().into_iter();
+        let pairs = self.space.factors().iter().zip(leaves.chunks(2));
+        let deltas = pairs.map(|(f, pair)| {
+            let [a, b] = [pair[0].shallow_clone(), pair[1].shallow_clone()];
+            let delta = match fixed.next().map(<[Tensor; 3]>::try_from) {
+                Some(Ok([v_a, inner, u_b])) => Delta::Singular {
+                    v_a,
+                    inner,
+                    u_b,
+                    s_a: a,
+                    s_b: b,
+                },
+                _ => Delta::Factors { a, b },
+            };
+            (f.layer, f.module, delta)
+        });
+        Pass {
+            rows,
+            weights: weights.share(),
+            adapters: Adapters {
+                scaling: self.space.scaling(),
+                deltas: deltas.collect(),
+            },
+            leaves: super::shared(leaves),
+        }
+    }
+
+    fn examples(&self, answers: &[Answer]) -> Result<Vec<Example>> {
+        let one = |answer: &Answer| {
+            let prompt = (self.prompts)(answer.case).ok_or_else(|| {
+                Error::failed(format!(
+                    "an answer is to case {}, which the task does not have",
+                    answer.case
+                ))
+            })?;
+            let answer_from = prompt.len();
+            let mut tokens = prompt;
+            tokens.extend(&answer.tokens);
+            Ok(Example { tokens, answer_from })
+        };
+        answers.iter().map(one).collect()
+    }
+
+    fn check(&self, genes: &[f32], answers: &[Answer]) -> Result<()> {
+        if self.temperature.is_nan() || self.temperature <= 0.0 {
+            return Err(Error::config(
+                "task",
+                "temperature",
+                format!(
+                    "{} is not above 0; a gradient needs answers that are sampled",
+                    self.temperature
+                ),
+            ));
+        }
+        if genes.len() != self.space.dim() {
+            return Err(Error::failed(format!(
+                "a genome has {} genes, and the search space {}",
+                genes.len(),
+                self.space.dim()
+            )));
+        }
+        match answers.iter().find(|a| a.tokens.len() != a.log_probs.len()) {
+            Some(a) => Err(Error::failed(format!(
+                "an answer to case {} has {} tokens and {} log-probabilities",
+                a.case,
+                a.tokens.len(),
+                a.log_probs.len()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds the gradients of the leaves, one after another, where their genes are.
+    fn add_to_genes(&self, flat: &[f32], gradient: &mut [f32]) {
+        let mut from = 0;
+        for (f, places) in self.space.factors().iter().zip(self.space.places()) {
+            let sizes = match self.space.singular() {
+                Some((svd, _)) => [svd.rank; 2],
+                None => [f.a.len(), f.b.len()],
+            };
+            for (place, size) in places.into_iter().zip(sizes) {
+                // Of a leaf that is only searched in part, the first numbers are.
+                let found: Range<usize> = from..from + place.len();
+                gradient[place].iter_mut().zip(&flat[found]).for_each(|(g, x)| *g += x);
+                from += size;
+            }
+        }
+    }
+}
+
+impl PolicyGradient for Surrogates {
+    fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
+    fn add_gradient(
+        &self,
+        genes: &[f32],
+        answers: &[Answer],
+        advantages: &[f32],
+        surrogate: &Surrogate,
+        gradient: &mut [f32],
+    ) -> Result<SurrogateReport> {
+        assert!(advantages.len() == answers.len() && gradient.len() == genes.len());
+        self.check(genes, answers)?;
+        // An answer of no tokens says nothing.
+        let kept: Vec<usize> = (0..answers.len()).filter(|i| !answers[*i].tokens.is_empty()).collect();
+        let list: Vec<Answer> = kept.iter().map(|i| answers[*i].clone()).collect();
+        if list.is_empty() {
+            return Ok(SurrogateReport::default());
+        }
+        let mut reference = match surrogate.kl > 0.0 {
+            true => self.log_probs(&vec![0.0; genes.len()], &list)?,
+            false => vec![Vec::new(); list.len()],
+        };
+        let sampled: Vec<Sampled> = list
+            .iter()
+            .zip(&mut reference)
+            .zip(&kept)
+            .map(|((answer, reference), i)| Sampled {
+                log_probs: &answer.log_probs,
+                reference: std::mem::take(reference),
+                advantage: advantages[*i],
+            })
+            .collect();
+        let passes = rows::passes(&self.examples(&list)?, &self.checkpoint.config)?;
+        let leaves = self.leaves(genes)?;
+        let weights = self.weights()?;
+        let share = |rows| self.pass(&weights, &leaves, rows);
+        let temperature = self.temperature;
+        let (flat, reports) = parallel::gradients(None, passes, share, |pass| {
+            let log_probs = log_probs(pass, temperature)?;
+            objective(&log_probs, &pass.rows, &sampled, surrogate)
+        })?;
+        if let Some(flat) = flat {
+            self.add_to_genes(&floats(&flat)?, gradient);
+        }
+        Ok(reports
+            .into_iter()
+            .fold(SurrogateReport::default(), |sum, r| SurrogateReport {
+                kl: sum.kl + r.kl,
+                clipped: sum.clipped + r.clipped,
+                tokens: sum.tokens + r.tokens,
+            }))
+    }
+}
+
+/// Log-probabilities of the wanted tokens of a pass, `[wanted]`.
+fn log_probs(pass: &Pass, temperature: f64) -> Tried<Tensor> {
+    let logits = forward::logits(&pass.weights, &pass.adapters, &pass.rows)?;
+    let targets = Tensor::f_from_slice(&pass.rows.targets)?.f_to_device(logits.device())?;
+    let all = logits.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
+    all.f_gather(1, &targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)
+}
+
+/// The surrogate of a pass, to be climbed, from the log-probabilities `[wanted]` of its tokens.
+fn objective(
+    log_probs: &Tensor,
+    rows: &Rows,
+    sampled: &[Sampled],
+    surrogate: &Surrogate,
+) -> Tried<(Tensor, SurrogateReport)> {
+    let (mut old, mut reference) = (Vec::new(), Vec::new());
+    let (mut advantages, mut shares) = (Vec::new(), Vec::new());
+    for (number, count) in &rows.origin {
+        let s = &sampled[*number];
+        old.extend_from_slice(s.log_probs);
+        reference.extend_from_slice(&s.reference);
+        advantages.resize(old.len(), s.advantage);
+        shares.resize(old.len(), 1.0 / *count as f32);
+    }
+    let on = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(log_probs.device());
+    let (advantages, shares) = (on(&advantages)?, on(&shares)?);
+    let ratio = log_probs.f_sub(&on(&old)?)?.f_exp()?;
+    let inside = ratio.f_clamp(1.0 - surrogate.clip, 1.0 + surrogate.clip)?;
+    let (free, bounded) = (ratio.f_mul(&advantages)?, inside.f_mul(&advantages)?);
+    let clipped = bounded.f_lt_tensor(&free)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+    let mut value = free.f_minimum(&bounded)?;
+    let mut report = SurrogateReport {
+        kl: 0.0,
+        clipped: clipped as u64,
+        tokens: old.len() as u64,
+    };
+    if surrogate.kl > 0.0 {
+        let log_ratio = on(&reference)?.f_sub(log_probs)?;
+        let kl = log_ratio.f_exp()?.f_sub(&log_ratio)?.f_sub_scalar(1.0)?;
+        report.kl = kl.f_mul(&shares)?.f_sum(Kind::Double)?.f_double_value(&[])?;
+        value = value.f_sub(&kl.f_mul_scalar(surrogate.kl)?)?;
+    }
+    Ok((value.f_mul(&shares)?.f_sum(Kind::Float)?, report))
+}
