@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use illume::cluster::threads::Plan;
 use illume::cluster::{self, Cluster, signals, threads};
 use illume::commands::{
-    self, DistillOptions, Ended, EvalOptions, ExportOptions, From, Place, PlotOptions, ReplayOptions, RunOptions, Which,
+    self, DistillOptions, Ended, EvalOptions, ExportOptions, From, Place, PlotOptions, ReplayOptions, RunOptions,
+    Which, lm,
 };
 use illume::core::Error;
 
@@ -172,12 +173,28 @@ enum Command {
         #[command(flatten)]
         threads: Threads,
     },
+    /// Language models: train a small one, adapt one by examples, look at answers
+    Lm {
+        #[command(subcommand)]
+        command: Lm,
+    },
     /// List tasks, strategies and archives; with a kind or a name, every parameter with default and meaning
     List {
         /// tasks, strategies, archives, general, or a name
         what: Option<String>,
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Lm {
+    /// Train a small model of the Qwen2 architecture from scratch on generated text
+    Pretrain {
+        #[command(flatten)]
+        options: lm::PretrainOptions,
+        #[command(flatten)]
+        threads: Threads,
     },
 }
 
@@ -348,6 +365,9 @@ fn main() -> ExitCode {
             };
             commands::export(&path, &options)
         }),
+        Command::Lm { command } => match command {
+            Lm::Pretrain { options, threads } => first_rank(&threads, || lm::pretrain(&options)),
+        },
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
         Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),
         Command::Plot {
@@ -393,6 +413,16 @@ fn with_cluster(threads: &Threads, command: impl FnOnce(&Place<'_>) -> Result<En
         Err(e) => (i32::from(code(&e)), Some(format!("illume: {e}"))),
     };
     u8::try_from(cluster.leave(code, message.as_deref())).unwrap_or(1)
+}
+
+/// Runs a command that the first rank does with all of its threads, and prints what it says.
+fn first_rank(threads: &Threads, command: impl FnOnce() -> Result<String, Error>) -> u8 {
+    with_cluster(threads, |place| {
+        if place.comm.rank() == 0 {
+            print(&command()?);
+        }
+        Ok(Ended::Finished)
+    })
 }
 
 /// Runs a command that one process does; under a launcher of several, the others do nothing.

@@ -7,6 +7,7 @@ mod eval_policy;
 mod export;
 mod info;
 mod list;
+pub mod lm;
 mod plot;
 mod replay;
 mod run;
