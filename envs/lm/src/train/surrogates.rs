@@ -350,3 +350,46 @@ fn objective(
     }
     Ok((value.f_mul(&shares)?.f_sum(Kind::Float)?, report))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_surrogate_worked_by_hand_has_its_value_and_gradient() {
+        // Two answers in one pass: of two tokens, and of one.
+        let rows = Rows {
+            origin: vec![(1, 2), (0, 1)],
+            ..Rows::default()
+        };
+        let ln = |p: f32| p.ln();
+        let sampled = [
+            Sampled {
+                log_probs: &[ln(0.5)],
+                reference: vec![ln(0.4)],
+                advantage: -1.0,
+            },
+            Sampled {
+                log_probs: &[ln(0.25), ln(0.5)],
+                reference: vec![ln(0.5), ln(0.1)],
+                advantage: 2.0,
+            },
+        ];
+        // Ratios 2 (cut at 1.2), 0.8; and 1.
+        let log_probs = Tensor::from_slice(&[ln(0.5), ln(0.4), ln(0.5)]).set_requires_grad(true);
+        let surrogate = Surrogate { clip: 0.2, kl: 0.1 };
+        let (value, report) = objective(&log_probs, &rows, &sampled, &surrogate).unwrap();
+        // Divergences with r = 1, 1/4, 4/5.
+        let kl = [0.0, 0.25 - 0.25_f64.ln() - 1.0, 0.8 - 0.8_f64.ln() - 1.0];
+        let expected = 0.5 * (2.4 + 1.6 - 0.1 * (kl[0] + kl[1])) + (-1.0 - 0.1 * kl[2]);
+        assert!((value.double_value(&[]) - expected).abs() < 1e-6);
+        assert!((report.kl - (0.5 * (kl[0] + kl[1]) + kl[2])).abs() < 1e-6);
+        assert_eq!((report.clipped, report.tokens), (1, 3));
+        let gradient = &Tensor::run_backward(&[value], &[&log_probs], false, false)[0];
+        // d ratio = ratio, d divergence = 1 - r; nothing where the ratio is cut.
+        let by_hand = [0.0, 0.5 * (1.6 - 0.1 * 0.75), -1.0 - 0.1 * 0.2];
+        for (found, expected) in floats(gradient).unwrap().iter().zip(by_hand) {
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} for {expected}");
+        }
+    }
+}
