@@ -1,0 +1,218 @@
+//! Populations through one model: `cargo bench -p illume-lm --bench lm [-- small|large] [-- full]`.
+//!
+//! Tokens per second through models with drawn weights, of a population whose members differ in singular values (rank 8 on queries, keys,
+//! values and outputs of all layers), one row a member, against the same rows without adapters, and against members one after another with
+//! adapters merged into the weights (the time of merging is not counted, so this is the base model with one row at a time).
+
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use illume_core::{Purpose, Stream};
+use illume_lm::{
+    Basis, BasisTarget, Family, Generator, Model, ModelConfig, Module, Population, Precision, Query, Sampling,
+};
+use tch::{Device, Tensor};
+
+const RANK: usize = 8;
+const INT4: Precision = Precision::Int4 { group: 64 };
+
+/// Qwen2.5-0.5B.
+fn large() -> ModelConfig {
+    ModelConfig {
+        family: Family::Qwen2,
+        vocab: 151_936,
+        hidden: 896,
+        layers: 24,
+        heads: 14,
+        kv_heads: 2,
+        head_dim: 64,
+        intermediate: 4864,
+        rms_eps: 1e-6,
+        rope_theta: 1e6,
+        rope_scaling: None,
+        max_positions: 32_768,
+        tied: true,
+        attention_bias: true,
+        eos: Vec::new(),
+        bos: None,
+        initializer_range: 0.02,
+    }
+}
+
+/// What is trained on one machine in minutes.
+fn small() -> ModelConfig {
+    ModelConfig {
+        vocab: 128,
+        hidden: 128,
+        layers: 4,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 32,
+        intermediate: 384,
+        max_positions: 512,
+        ..large()
+    }
+}
+
+fn drawn(number: u64, shape: [usize; 2], base: f64, sd: f64) -> Tensor {
+    let mut values = vec![0.0; shape[0] * shape[1]];
+    Stream::new(2, Purpose::Perturbation, 0, number).normals(0, &mut values);
+    Tensor::from_slice(&values).view(shape.map(|n| n as i64)) * sd + base
+}
+
+fn population(config: &ModelConfig, members: usize) -> Population {
+    let (mut targets, mut s_a, mut s_b) = (Vec::new(), Vec::new(), Vec::new());
+    for layer in 0..config.layers {
+        for module in Module::ATTENTION {
+            let n = targets.len() as u64 * 8;
+            let (inputs, outputs) = config.module_dims(module);
+            let column = |rows: usize| 1.0 / (rows as f64).sqrt();
+            targets.push(BasisTarget {
+                layer,
+                module,
+                v_a: drawn(n, [inputs, RANK], 0.0, column(inputs)),
+                inner: drawn(n + 1, [RANK, RANK], 0.0, column(RANK)),
+                u_b: drawn(n + 2, [outputs, RANK], 0.0, column(outputs)),
+            });
+            s_a.push(drawn(n + 3, [members, RANK], 1.0, 0.1));
+            s_b.push(drawn(n + 4, [members, RANK], 1.0, 0.1));
+        }
+    }
+    Population::Singular {
+        basis: Arc::new(Basis::new(2.0, targets).expect("shapes of the model")),
+        s_a,
+        s_b,
+    }
+}
+
+/// How long the texts are, and how often a measurement is made.
+struct Plan {
+    prompt: usize,
+    new: usize,
+    repeats: usize,
+}
+
+/// Seconds of one run.
+fn seconds(generator: &mut Generator, population: &Population, plan: &Plan, members: std::ops::Range<u32>) -> f64 {
+    let vocab = generator.model().config().vocab as u64;
+    let prompt =
+        |m: u32| (0..plan.prompt as u64).map(move |i| (illume_core::mix64(u64::from(m) << 32 | i) % vocab) as u32);
+    let prompts: Vec<Vec<u32>> = members.clone().map(|m| prompt(m).collect()).collect();
+    let stream = |m: u32| Stream::new(3, Purpose::Token, 0, u64::from(m));
+    let query = |(m, prompt)| Query {
+        prompt,
+        member: m,
+        stream: stream(m),
+    };
+    let queries: Vec<Query> = members.zip(prompts.iter().map(Vec::as_slice)).map(query).collect();
+    let sampling = Sampling {
+        temperature: 0.0,
+        top_p: 1.0,
+        max_new_tokens: plan.new,
+        stop: Vec::new(),
+    };
+    let start = clock();
+    generator
+        .generate(&queries, population, &sampling)
+        .expect("a valid batch");
+    clock() - start
+}
+
+/// Seconds: of the wall, or with one thread those that it ran, which others on the machine do not lengthen.
+fn clock() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let ran = || -> Option<f64> {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        Some(text.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
+    };
+    match rayon::current_num_threads() {
+        1 => ran().unwrap_or_else(|| START.elapsed().as_secs_f64()),
+        _ => START.elapsed().as_secs_f64(),
+    }
+}
+
+fn measure(name: &str, config: &ModelConfig, plan: &Plan) {
+    println!(
+        "\n{name}: {:.1} million parameters, prompts of {}, answers of {}, {} threads; tokens/s",
+        config.parameters() as f64 / 1e6,
+        plan.prompt,
+        plan.new,
+        rayon::current_num_threads()
+    );
+    println!(
+        "{:>9} {:>9} {:>8} {:>12} {:>10} {:>8} {:>14} {:>8}",
+        "precision", "MB", "members", "population", "base", "share", "one at a time", "times"
+    );
+    for (label, precision) in [
+        ("f32", Precision::F32),
+        ("bf16", Precision::Bf16),
+        ("int8", Precision::Int8),
+        ("int4", INT4),
+    ] {
+        let model = Arc::new(Model::random(config, precision, Device::Cpu, 1).expect("a valid shape"));
+        for members in [24_u32, 96] {
+            let mut generator = Generator::new(model.clone(), members as usize);
+            let population = population(config, members as usize);
+            let tokens = f64::from(members) * (plan.prompt + plan.new - 1) as f64;
+            let mut alone = f64::INFINITY;
+            let (mut with, mut without) = (f64::INFINITY, f64::INFINITY);
+            seconds(&mut generator, &population, &Plan { new: 1, ..*plan }, 0..members);
+            for _ in 0..plan.repeats {
+                with = with.min(seconds(&mut generator, &population, plan, 0..members));
+                without = without.min(seconds(&mut generator, &Population::None, plan, 0..members));
+                // A few members tell the speed of all.
+                let few = 2.min(members);
+                let one = |m: u32| seconds(&mut generator, &Population::None, plan, m..m + 1);
+                alone = alone.min((0..few).map(one).sum::<f64>() / f64::from(few) * f64::from(members));
+            }
+            println!(
+                "{label:>9} {:>9.1} {members:>8} {:>12.1} {:>10.1} {:>8.3} {:>14.1} {:>8.1}",
+                model.weight_bytes() as f64 / 1e6,
+                tokens / with,
+                tokens / without,
+                without / with,
+                tokens / alone,
+                alone / with
+            );
+        }
+    }
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let said = |word: &str| words.iter().any(|w| w == word);
+    let both = !said("small") && !said("large");
+    let full = said("full");
+    if both || said("small") {
+        let plan = if full {
+            Plan {
+                prompt: 64,
+                new: 128,
+                repeats: 9,
+            }
+        } else {
+            Plan {
+                prompt: 32,
+                new: 64,
+                repeats: 5,
+            }
+        };
+        measure("small model", &small(), &plan);
+    }
+    if both || said("large") {
+        let plan = if full {
+            Plan {
+                prompt: 32,
+                new: 33,
+                repeats: 3,
+            }
+        } else {
+            Plan {
+                prompt: 2,
+                new: 4,
+                repeats: 2,
+            }
+        };
+        measure("Qwen2.5-0.5B's shape", &large(), &plan);
+    }
+}
