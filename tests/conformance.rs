@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{arg, assert_equal_files, assert_equal_tables, folder, open, run, write_config};
 use illume::archives::file::read_checkpoint;
 use illume::cluster::{Solo, run_ranks};
@@ -54,8 +56,13 @@ const ARCHIVES: [(&str, &str); 3] = [
     ),
 ];
 
-/// What makes episodes and networks of a task small: `[task]` parameters and a `[policy]`.
-fn short(entry: &TaskEntry, steps: u32) -> String {
+/// What makes episodes and networks of a task small: `[task]` parameters and a `[policy]`. A language model's files go into the folder.
+fn short(entry: &TaskEntry, steps: u32, folder: &Path) -> String {
+    if entry.name.starts_with("lm/") {
+        let mut table = common::tiny_lm(folder, entry.name);
+        table.remove("name");
+        return table.to_string();
+    }
     match (entry.network, entry.policy) {
         (true, _) => format!("episode_length = {steps}\n[policy]\nhidden = [8]"),
         (false, Some(_)) => format!("max_steps = {steps}\n[policy]\nnetwork = \"small\""),
@@ -285,7 +292,7 @@ fn a_resolved_configuration_names_every_parameter_and_repeats_the_run() {
 fn every_task_runs_with_map_elites_and_describes_itself() {
     let folder = folder();
     for entry in envs::registry() {
-        let own = short(entry, 10);
+        let own = short(entry, 10, folder.path());
         let archive = "kind = \"cvt\"\ncells = 50\nsamples = 500";
         let strategy = small("map_elites");
         let text = format!(
@@ -344,8 +351,9 @@ fn every_task_runs_with_map_elites_and_describes_itself() {
 /// Evaluated twice under the same seed, in another order and among others, a genome scores the same.
 #[test]
 fn every_task_is_a_pure_function_of_genome_and_seed() {
+    let folder = folder();
     for entry in envs::registry() {
-        let own = short(entry, 15);
+        let own = short(entry, 15, folder.path());
         let runs = |batch: usize| {
             let text = format!(
                 "[task]\nname = \"{}\"\n{own}\n[strategy]\nname = \"map_elites\"\nbatch = {batch}\n\

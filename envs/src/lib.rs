@@ -18,8 +18,10 @@ mod transpose;
 
 pub use atari::ATARI_TASKS;
 pub use film::{FILMED, Filmed, Screen};
+#[cfg(feature = "torch")]
+pub use illume_lm as lm;
 pub use policy::{Mlp, MlpScratch, PolicyParams};
-pub use registry::{MUJOCO_TASKS, build, find, registry};
+pub use registry::{LM_TASKS, MUJOCO_TASKS, build, find, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
 
 /// The version of the MuJoCo library in use, as it says itself.

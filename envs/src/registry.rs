@@ -17,6 +17,9 @@ pub const MUJOCO_TASKS: [&str; 8] = [
     "humanoid_omni",
 ];
 
+/// Names of the tasks of language models, known even where they are not built in.
+pub const LM_TASKS: [&str; 4] = ["lm/arithmetic", "lm/countdown", "lm/gsm8k", "lm/jsonl"];
+
 /// Every task of this build.
 pub fn registry() -> Vec<&'static TaskEntry> {
     #[allow(unused_mut)]
@@ -30,6 +33,8 @@ pub fn registry() -> Vec<&'static TaskEntry> {
     entries.extend(crate::mujoco::registry());
     #[cfg(feature = "atari")]
     entries.push(&crate::atari::ENTRY);
+    #[cfg(feature = "torch")]
+    entries.extend(&illume_lm::ENTRIES);
     entries
 }
 
@@ -43,7 +48,11 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
         return Ok(entry);
     }
     let wrong = |message: String| Err(Error::config("task", "name", message));
-    for (feature, names) in [("mujoco", &MUJOCO_TASKS[..]), ("atari", ATARI_TASKS)] {
+    for (feature, names) in [
+        ("mujoco", &MUJOCO_TASKS[..]),
+        ("atari", ATARI_TASKS),
+        ("torch", &LM_TASKS[..]),
+    ] {
         if names.contains(&name) {
             return wrong(format!("task \"{name}\" needs a build with feature \"{feature}\""));
         }
@@ -56,7 +65,11 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
     }
     // The games are too many to be shown with the others.
     let single = entries.iter().map(|e| e.name).filter(|e| !ATARI_TASKS.contains(e));
-    let known: Vec<&str> = single.chain(MUJOCO_TASKS).chain(["atari/<game>"]).collect();
+    let known: Vec<&str> = single
+        .chain(MUJOCO_TASKS)
+        .chain(LM_TASKS)
+        .chain(["atari/<game>"])
+        .collect();
     wrong(format!("unknown task \"{name}\"{}", suggest(name, &known)))
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::single_range_in_vec_init)]
 
 use std::ops::Range;
+use std::path::Path;
 
 use illume_core::genome::stream_id;
 use illume_core::{
@@ -23,7 +24,7 @@ struct Results {
     descriptor: Vec<f64>,
     steps: Vec<u32>,
     moments: Vec<f64>,
-    /// For tasks that act through a network.
+    /// For tasks that act through a network, or are answered in tokens.
     trajectories: Vec<Trajectory>,
 }
 
@@ -45,9 +46,30 @@ fn small(entry: &TaskEntry) -> &'static str {
     }
 }
 
-/// Each task with its defaults and a small network.
+/// Each task with its defaults and a small network; those of language models with a tiny model of their own.
 fn tasks() -> Vec<Box<dyn Task>> {
-    registry().iter().map(|e| made(e, "", small(e)).unwrap()).collect()
+    let folder = tempfile::tempdir().unwrap();
+    let task = |entry: &&TaskEntry| match tiny(folder.path(), entry.name) {
+        Some(table) => build(&TaskConfig {
+            task: &table,
+            policy: &toml::Table::new(),
+        }),
+        None => made(entry, "", small(entry)),
+    };
+    registry().iter().map(|entry| task(entry).unwrap()).collect()
+}
+
+/// The `[task]` of a language model, with its files in a folder.
+fn tiny(folder: &Path, name: &str) -> Option<toml::Table> {
+    #[cfg(feature = "torch")]
+    return name
+        .starts_with("lm/")
+        .then(|| illume_envs::lm::tiny_task(folder, name).unwrap());
+    #[cfg(not(feature = "torch"))]
+    {
+        let _ = (folder, name);
+        None
+    }
 }
 
 fn genomes(task: &dyn Task, rows: usize) -> Genomes {
@@ -61,6 +83,10 @@ fn genomes(task: &dyn Task, rows: usize) -> Genomes {
     Genomes::Dense(Dense { dim, data })
 }
 
+fn recorded(task: &dyn Task) -> bool {
+    task.spec().network.is_some() || task.spec().test_cases > 0
+}
+
 /// Evaluates the rows in the given chunks, each chunk by the worker of its number modulo their count.
 fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], workers: usize) -> Results {
     let (k, width) = (task.spec().descriptor_dim(), 2 * task.spec().observation_dim);
@@ -71,7 +97,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
         descriptor: vec![0.0; rows * k],
         steps: vec![0; rows],
         moments: vec![0.0; if request.observed.is_empty() { 0 } else { rows * width }],
-        trajectories: vec![Trajectory::default(); if task.spec().network.is_some() { rows } else { 0 }],
+        trajectories: vec![Trajectory::default(); if recorded(task) { rows } else { 0 }],
     };
     let mut workers: Vec<_> = (0..workers).map(|_| task.worker().unwrap()).collect();
     let count = workers.len();
@@ -470,6 +496,10 @@ fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
     if !cfg!(feature = "mujoco") {
         assert!(named("name = \"ant_uni\"").contains("task \"ant_uni\" needs a build with feature \"mujoco\""));
     }
+    if !cfg!(feature = "torch") {
+        assert!(named("name = \"lm/gsm8k\"").contains("task \"lm/gsm8k\" needs a build with feature \"torch\""));
+    }
+    assert!(named("name = \"lm/gsm\"").contains("did you mean \"lm/gsm8k\"?"));
     if !cfg!(feature = "atari") {
         assert!(named("name = \"atari/pong\"").contains("task \"atari/pong\" needs a build with feature \"atari\""));
     }

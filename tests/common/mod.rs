@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use illume::archives::file::{self, ArchiveFile};
 use illume::cluster::Solo;
-use illume::core::{Batch, Genomes, State};
+use illume::core::{Batch, Genomes, State, toml};
 use illume::{Config, Run};
 
 pub mod own;
@@ -40,6 +40,17 @@ pub fn write_config(folder: &Path, text: &str) -> PathBuf {
 /// A path as an argument.
 pub fn arg(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// A small `[task]` table of a language model's task, and its files in a folder; empty in a build without language models, which has no such task.
+pub fn tiny_lm(folder: &Path, name: &str) -> toml::Table {
+    #[cfg(feature = "torch")]
+    return illume::envs::lm::tiny_task(folder, name).unwrap();
+    #[cfg(not(feature = "torch"))]
+    {
+        let _ = (folder, name);
+        toml::Table::new()
+    }
 }
 
 // Runs of the binary --------------------------------------------------------------------------------------------------

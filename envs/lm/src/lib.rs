@@ -10,7 +10,9 @@ mod model;
 mod population;
 mod sample;
 mod svd;
+mod task;
 pub mod text;
+mod tiny;
 mod train;
 
 pub use checkpoint::{Checkpoint, save_checkpoint};
@@ -20,4 +22,6 @@ pub use lora::{Lora, LoraTarget};
 pub use model::{Model, Precision};
 pub use population::{Basis, BasisTarget, Population};
 pub use svd::{SearchKind, SearchSpace, SvdAdapter, SvdTarget};
+pub use task::{ArithmeticParams, CountdownParams, ENTRIES, Gsm8kParams, JsonlParams, LmParams, LmSetup, LmTask};
+pub use tiny::{random_weights, tiny_config, tiny_model, tiny_task};
 pub use train::{Example, Prompts, Schedule, Surrogates, TrainRow, TrainSettings, pretrain, sft};

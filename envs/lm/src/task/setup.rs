@@ -1,0 +1,481 @@
+//! What a `[task]` table names, read and checked against each other: model, tokenizer, template, cases, adapter. All but the weights.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use illume_core::{Error, Result, cuda, toml};
+use tch::Device;
+
+use super::params::{self, ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
+use crate::data::{
+    Arithmetic, Case, CommandReward, Countdown, CountdownReward, Dataset, ExactReward, Extraction, Fields,
+    NumberReward, PatternReward, Reward, Sizes, Style, divide, drawn, keep, read_cases, read_gsm8k,
+};
+use crate::text::{ChatTemplate, Prompter, TextTokenizer};
+use crate::{Checkpoint, Generator, Lora, Model, ModelConfig, Module, Precision, SearchSpace};
+
+/// The most answers that are written at a time if the user does not say.
+const SLOTS: usize = 256;
+/// Share of the free memory that keys and values may take.
+const CACHE: u64 = 4;
+/// Bytes of keys and values on a device whose free memory is not known.
+const DEVICE_CACHE: u64 = 4 << 30;
+
+/// What the user named.
+pub struct LmSetup {
+    /// `lm/arithmetic`.
+    pub name: String,
+    pub params: LmParams,
+    /// Tokens of the longest answer.
+    pub max_new_tokens: usize,
+    pub checkpoint: Arc<Checkpoint>,
+    pub prompter: Prompter,
+    pub dataset: Dataset,
+}
+
+fn wrong<T>(key: &str, message: impl Into<String>) -> Result<T> {
+    Err(Error::config("task", key, message))
+}
+
+/// An error that a parameter is to blame for, as one of the configuration.
+fn blame<T>(key: &str, result: Result<T>) -> Result<T> {
+    result.map_err(|e| match e {
+        Error::Input(message) => Error::config("task", key, message),
+        other => other,
+    })
+}
+
+/// The folder that a parameter names, if it is one.
+fn folder<'a>(key: &str, path: &'a str, hint: &str) -> Result<&'a Path> {
+    let path = Path::new(path);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    wrong(key, format!("there is no folder \"{}\"; {hint}", path.display()))
+}
+
+fn extraction(name: &str) -> Extraction {
+    match name {
+        "strict" => Extraction::Strict,
+        _ => Extraction::Flexible,
+    }
+}
+
+impl LmSetup {
+    /// Reads what a `[task]` table names. The adapter is left for [`LmSetup::adapter`]: a warm start makes it.
+    ///
+    /// # Errors
+    /// The user's: parameters, and files that are missing, damaged or do not fit each other.
+    pub fn read(task: &toml::Table) -> Result<LmSetup> {
+        let name = task.get("name").and_then(|n| n.as_str()).unwrap_or_default();
+        match name {
+            "lm/gsm8k" => {
+                let (shared, own) = params::read::<Gsm8kParams>(task)?;
+                LmSetup::new(name, shared, own.max_new_tokens, |_| gsm8k(&own))
+            }
+            "lm/countdown" => {
+                let (shared, own) = params::read::<CountdownParams>(task)?;
+                LmSetup::new(name, shared, own.max_new_tokens, |_| countdown(&own))
+            }
+            "lm/arithmetic" => {
+                let (shared, own) = params::read::<ArithmeticParams>(task)?;
+                LmSetup::new(name, shared, own.max_new_tokens, |_| arithmetic(&own))
+            }
+            "lm/jsonl" => {
+                let (shared, own) = params::read::<JsonlParams>(task)?;
+                LmSetup::new(name, shared, own.max_new_tokens, |_| jsonl(&own))
+            }
+            other => wrong(
+                "name",
+                format!(
+                    "\"{other}\" is no task of a language model; lm/arithmetic, lm/countdown, lm/gsm8k and lm/jsonl are"
+                ),
+            ),
+        }
+    }
+
+    fn new(
+        name: &str,
+        params: LmParams,
+        max_new_tokens: usize,
+        cases: impl FnOnce(&LmParams) -> Result<Dataset>,
+    ) -> Result<LmSetup> {
+        let hint = "give the folder of a model as Hugging Face writes it, or make a small one by `illume lm pretrain`";
+        let dir = folder("model", &params.model, hint)?;
+        let checkpoint = Arc::new(Checkpoint::open(dir)?);
+        let tokenizer = TextTokenizer::open(dir)?;
+        tokenizer.check(checkpoint.config.vocab, &checkpoint.config.eos)?;
+        let date = params.date.parse().expect("checked with the parameters");
+        let template = match params.chat.as_str() {
+            "never" => None,
+            _ => ChatTemplate::of(&tokenizer, date)?,
+        };
+        let prompter = Prompter::new(tokenizer, template, &params.system);
+        let mut dataset = cases(&params)?;
+        dataset.validation = keep(dataset.validation, params.validation);
+        for (split, cases) in [("train", &dataset.train), ("validation", &dataset.validation)] {
+            if cases.is_empty() {
+                return wrong(
+                    "data",
+                    format!("the {split} split has no cases; give more of them, or other shares"),
+                );
+            }
+        }
+        if params.batch > dataset.train.len() {
+            return wrong(
+                "batch",
+                format!(
+                    "{} prompts a candidate are more than the {} cases of the train split; at most that many",
+                    params.batch,
+                    dataset.train.len()
+                ),
+            );
+        }
+        Ok(LmSetup {
+            name: name.into(),
+            params,
+            max_new_tokens,
+            checkpoint,
+            prompter,
+            dataset,
+        })
+    }
+
+    fn config(&self) -> &ModelConfig {
+        &self.checkpoint.config
+    }
+
+    /// The tokens of each case's prompt.
+    pub(super) fn prompts(&self, cases: &[Case]) -> Result<Vec<Vec<u32>>> {
+        let tokens = |case: &Case| {
+            let tokens = self.prompter.prompt(&case.prompt)?;
+            self.check_length(&case.source, tokens.len())?;
+            Ok(tokens)
+        };
+        cases.iter().map(tokens).collect()
+    }
+
+    /// Whether a prompt of this many tokens leaves room for an answer.
+    pub(super) fn check_length(&self, source: &str, tokens: usize) -> Result<()> {
+        let most = self.config().max_positions;
+        if tokens == 0 {
+            return Err(Error::input(format!("{source}: the prompt has no tokens")));
+        }
+        if tokens + self.max_new_tokens <= most {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "{source}: the prompt has {tokens} tokens and with task.max_new_tokens = {} is longer than the model's context of {most} \
+             (max_position_embeddings); at most {} fit",
+            self.max_new_tokens,
+            most.saturating_sub(self.max_new_tokens)
+        )))
+    }
+
+    /// The linear maps that a new adapter changes.
+    ///
+    /// # Errors
+    /// A name is none of them.
+    pub fn modules(&self) -> Result<Vec<Module>> {
+        let module = |name: &String| match Module::from_name(name) {
+            Some(module) => Ok(module),
+            None => {
+                let known = Module::ALL.map(Module::name).join(", ");
+                wrong("modules", format!("there is no \"{name}\"; accepted: {known}"))
+            }
+        };
+        self.params.modules.iter().map(module).collect()
+    }
+
+    /// A new adapter, which leaves the model as it is. `alpha` is its own, not the task's: twice the rank, as is usual.
+    ///
+    /// # Errors
+    /// The rank or a module is not the model's.
+    pub fn fresh_adapter(&self, seed: u64) -> Result<Lora> {
+        let rank = self.params.rank;
+        let modules = self.modules()?;
+        blame(
+            "rank",
+            Lora::fresh(self.config(), rank, 2.0 * rank as f64, &modules, seed),
+        )
+    }
+
+    /// The adapter that the search starts from.
+    ///
+    /// # Errors
+    /// It is missing, another model's, or all zeros where its singular values are to be searched.
+    pub fn adapter(&self) -> Result<Lora> {
+        let p = &self.params;
+        let singular = p.search == "singular_values";
+        let remedy = "make one by `illume lm sft`, or set task.search = \"adapters\"";
+        if p.adapter.is_empty() {
+            if singular {
+                let message =
+                    format!("empty: a new adapter is zero, so that it has no singular values to search; {remedy}");
+                return wrong("adapter", message);
+            }
+            return self.fresh_adapter(0);
+        }
+        let hint = "give the folder of an adapter as PEFT writes it; `illume lm sft` makes one";
+        let lora = Lora::read(folder("adapter", &p.adapter, hint)?, self.config())?;
+        if let (true, Some((target, factor))) = (singular, lora.zero_factor()) {
+            let message = format!(
+                "{factor} of {} in \"{}\" is zero, so that it has no singular values to search; {remedy}",
+                target.path(),
+                p.adapter
+            );
+            return wrong("adapter", message);
+        }
+        Ok(lora)
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        match self.params.precision.as_str() {
+            "bf16" => Precision::Bf16,
+            "int8" => Precision::Int8,
+            "int4" => Precision::Int4 {
+                group: self.params.group,
+            },
+            _ => Precision::F32,
+        }
+    }
+
+    /// Where the model runs.
+    ///
+    /// # Errors
+    /// CUDA is asked for and not there.
+    pub fn device(&self) -> Result<Device> {
+        let cuda = || Device::Cuda(cuda::device_of_rank());
+        match self.params.device.as_str() {
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => match cuda::missing(0) {
+                None => Ok(cuda()),
+                Some(fault) => wrong(
+                    "device",
+                    format!("there is no CUDA device here: {fault}; or set task.device = \"cpu\""),
+                ),
+            },
+            _ => Ok(if cuda::available() { cuda() } else { Device::Cpu }),
+        }
+    }
+
+    /// The answers that are written at a time, each with its prompt of at most `longest` tokens.
+    pub(super) fn slots(&self, model: &Model, longest: usize) -> usize {
+        if self.params.slots > 0 {
+            return self.params.slots;
+        }
+        let row = Generator::cache_bytes(model, 1, longest).max(1);
+        let budget = match model.device() {
+            Device::Cpu => free_memory().map_or(DEVICE_CACHE, |free| free / CACHE),
+            _ => DEVICE_CACHE,
+        };
+        usize::try_from(budget / row).unwrap_or(SLOTS).clamp(1, SLOTS)
+    }
+
+    /// Tokens that end an answer.
+    pub(super) fn stop_tokens(&self) -> Vec<u32> {
+        let tokenizer = self.prompter.tokenizer();
+        let single = |text: &String| match tokenizer.encode(text, false).as_deref() {
+            Ok([one]) => Some(*one),
+            _ => None,
+        };
+        let mut stop: Vec<u32> = self.config().eos.clone();
+        stop.extend(tokenizer.eos());
+        stop.extend(self.params.stop.iter().filter(|t| !t.is_empty()).filter_map(single));
+        stop.sort_unstable();
+        stop.dedup();
+        stop
+    }
+
+    /// The text of an answer's tokens, cut where the user wants it.
+    pub fn text(&self, tokens: &[u32]) -> String {
+        let mut text = self.prompter.tokenizer().decode(tokens);
+        let ends = self
+            .params
+            .stop
+            .iter()
+            .filter(|t| !t.is_empty())
+            .filter_map(|t| text.find(t.as_str()));
+        if let Some(end) = ends.min() {
+            text.truncate(end);
+        }
+        text
+    }
+
+    /// What the log says at the start.
+    pub(super) fn facts(
+        &self,
+        model: &Model,
+        lora: &Lora,
+        space: &SearchSpace,
+        slots: usize,
+        longest: usize,
+    ) -> Vec<(String, String)> {
+        let config = self.config();
+        let gigabytes = |bytes: u64| format!("{:.3} GB", bytes as f64 / 1e9);
+        let split = |cases: &[Case]| cases.len();
+        let d = &self.dataset;
+        let fact = |name: &str, value: String| (name.to_string(), value);
+        vec![
+            fact(
+                "model",
+                format!(
+                    "{}, {} parameters in {}: {} of weights, one copy for each rank, on {:?}",
+                    config.family.name(),
+                    config.parameters(),
+                    self.params.precision,
+                    gigabytes(model.weight_bytes()),
+                    model.device()
+                ),
+            ),
+            fact(
+                "adapter",
+                format!(
+                    "rank {} on {} linear maps, {} parameters",
+                    lora.rank,
+                    lora.targets.len(),
+                    lora.parameters()
+                ),
+            ),
+            fact("search", format!("{} numbers: {}", space.dim(), self.params.search)),
+            fact(
+                "answers",
+                format!(
+                    "{slots} at a time, {} for keys and values of up to {longest} tokens each",
+                    gigabytes(Generator::cache_bytes(model, slots, longest))
+                ),
+            ),
+            fact(
+                "cases",
+                format!(
+                    "{} train, {} validation, {} warm start",
+                    split(&d.train),
+                    split(&d.validation),
+                    split(&d.sft)
+                ),
+            ),
+        ]
+    }
+}
+
+/// Bytes that Linux says are free for programs.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes << 10)
+}
+
+fn gsm8k(p: &Gsm8kParams) -> Result<Dataset> {
+    let read = |key: &str, path: &str| {
+        let hint = "GSM8K's JSON lines have \"question\" and \"answer\" on each line";
+        file(key, path, hint)?;
+        read_gsm8k(Path::new(path), &p.instruction)
+    };
+    let (sft, train) = divide(read("data", &p.data)?, p.sft_share, p.data_seed);
+    Ok(Dataset {
+        train,
+        validation: read("validation_data", &p.validation_data)?,
+        sft,
+        reward: Box::new(NumberReward(extraction(&p.extraction))),
+    })
+}
+
+/// Whether a parameter names a file.
+fn file(key: &str, path: &str, hint: &str) -> Result<()> {
+    if Path::new(path).is_file() {
+        return Ok(());
+    }
+    wrong(key, format!("there is no file \"{path}\"; {hint}"))
+}
+
+fn countdown(p: &CountdownParams) -> Result<Dataset> {
+    let law = Countdown {
+        numbers: p.numbers,
+        largest: p.largest,
+        target: p.target,
+        style: if p.style == "tags" { Style::Tags } else { Style::Short },
+    };
+    let sizes = Sizes {
+        train: p.train_cases,
+        validation: p.validation_cases,
+        sft: p.sft_cases,
+    };
+    let [train, validation, sft] = drawn(sizes, |i| law.problem(p.data_seed, i))?;
+    let reward = Box::new(CountdownReward {
+        format: p.format_reward,
+    });
+    Ok(Dataset {
+        train,
+        validation,
+        sft,
+        reward,
+    })
+}
+
+fn arithmetic(p: &ArithmeticParams) -> Result<Dataset> {
+    let law = Arithmetic {
+        words: p.words,
+        digits: p.digits,
+        terms: p.terms,
+    };
+    let sizes = Sizes {
+        train: p.train_cases,
+        validation: p.validation_cases,
+        sft: p.sft_cases,
+    };
+    let [train, validation, sft] = drawn(sizes, |i| law.problem(p.data_seed, i))?;
+    Ok(Dataset {
+        train,
+        validation,
+        sft,
+        reward: Box::new(NumberReward(extraction(&p.extraction))),
+    })
+}
+
+fn jsonl(p: &JsonlParams) -> Result<Dataset> {
+    if p.data.is_empty() {
+        return wrong(
+            "data",
+            "missing: a file of JSON lines, each with the fields that task.prompt and task.answer name",
+        );
+    }
+    let fields = Fields {
+        prompt: p.prompt.clone(),
+        answer: p.answer.clone(),
+        solution: p.solution.clone(),
+    };
+    let read = |key: &str, path: &str| {
+        file(key, path, "it is to hold JSON lines")?;
+        read_cases(Path::new(path), &fields)
+    };
+    let mut cases = read("data", &p.data)?;
+    let validation = if p.validation_data.is_empty() {
+        let (validation, others) = divide(cases, p.validation_share, p.data_seed);
+        cases = others;
+        validation
+    } else {
+        read("validation_data", &p.validation_data)?
+    };
+    let (sft, train) = divide(cases, p.sft_share, p.data_seed ^ 1 << 63);
+    let reward: Box<dyn Reward> = match p.reward.as_str() {
+        "regex" => Box::new(PatternReward::new(&p.pattern)?),
+        "command" => {
+            let none = Case::default();
+            let probe = train.first().unwrap_or(&none);
+            Box::new(CommandReward::new(
+                &p.command,
+                Duration::from_secs_f64(p.timeout),
+                probe,
+            )?)
+        }
+        _ => Box::new(ExactReward),
+    };
+    Ok(Dataset {
+        train,
+        validation,
+        sft,
+        reward,
+    })
+}

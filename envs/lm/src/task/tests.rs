@@ -1,0 +1,230 @@
+use std::collections::HashSet;
+
+use illume_core::{Answer, Dense, Genomes, Request, Scores, Status, Task, Trajectory, case_seed, test_part_seed, toml};
+
+use super::*;
+use crate::tiny_model;
+
+/// A folder with the tiny model.
+fn model() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    tiny_model(dir.path()).unwrap();
+    dir
+}
+
+fn table(dir: &tempfile::TempDir, name: &str, own: &str) -> toml::Table {
+    let path = dir.path().display();
+    let text = format!("name = \"{name}\"\nmodel = '{path}'\nadapter = '{path}/adapter'\n{own}");
+    text.parse().unwrap()
+}
+
+const SMALL: &str = "batch = 3\nmax_new_tokens = 4\ntrain_cases = 20\nvalidation_cases = 10\nsft_cases = 5\n";
+
+fn task(dir: &tempfile::TempDir, own: &str) -> LmTask {
+    LmTask::new(&table(dir, "lm/arithmetic", &format!("{SMALL}{own}"))).unwrap()
+}
+
+#[derive(Debug, PartialEq, Clone)]
+struct Found {
+    status: Vec<u8>,
+    fitness: Vec<f64>,
+    descriptor: Vec<f64>,
+    steps: Vec<u32>,
+    answers: Vec<Trajectory>,
+}
+
+fn evaluate(task: &LmTask, genomes: &[Vec<f32>], seeds: &[u64], tests: std::ops::Range<usize>) -> Found {
+    let (rows, dim, k) = (genomes.len(), task.spec().genome_dim, task.spec().descriptor_dim());
+    let data = genomes.concat();
+    let genomes = Genomes::Dense(Dense { dim, data });
+    let request = Request {
+        genomes: &genomes,
+        seeds,
+        max_steps: u32::MAX,
+        tests,
+        normalization: None,
+        observed: &[],
+        network: None,
+    };
+    let mut found = Found {
+        status: vec![0; rows],
+        fitness: vec![0.0; rows],
+        descriptor: vec![0.0; rows * k],
+        steps: vec![0; rows],
+        answers: vec![Trajectory::default(); rows],
+    };
+    let mut scores = Scores {
+        status: &mut found.status,
+        fitness: &mut found.fitness,
+        descriptor: &mut found.descriptor,
+        steps: &mut found.steps,
+        moments: &mut [],
+        trajectories: &mut found.answers,
+    };
+    task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
+    found
+}
+
+fn genome(task: &LmTask, seed: u64) -> Vec<f32> {
+    let mut genes = vec![0.0; task.spec().genome_dim];
+    Stream::new(seed, Purpose::Perturbation, 0, 0).add_normals(0, 0.5, &mut genes);
+    genes
+}
+
+fn cases(found: &Found, row: usize) -> Vec<u32> {
+    found.answers[row].answers.iter().map(|a| a.case).collect()
+}
+
+#[test]
+fn rows_whose_seeds_agree_in_the_upper_half_share_their_prompts() {
+    let dir = model();
+    let task = task(&dir, "temperature = 1.0");
+    let genomes = [genome(&task, 1), genome(&task, 1), genome(&task, 2), genome(&task, 1)];
+    let seeds = [case_seed(5, 0), case_seed(5, 1), case_seed(5, 0), case_seed(6, 0)];
+    let found = evaluate(&task, &genomes, &seeds, 0..0);
+    let first = cases(&found, 0);
+    assert_eq!(first.iter().collect::<HashSet<_>>().len(), 3, "{first:?}");
+    assert_eq!((&cases(&found, 1), &cases(&found, 2)), (&first, &first));
+    assert_ne!(cases(&found, 3), first);
+    // Tokens are drawn by the whole seed.
+    assert_ne!(found.answers[0].answers, found.answers[1].answers);
+    assert!(
+        found
+            .answers
+            .iter()
+            .flat_map(|t| &t.answers)
+            .all(|a| a.tokens.len() == a.log_probs.len())
+    );
+}
+
+#[test]
+fn greedy_rows_ignore_the_lower_half_and_every_case_is_drawn_by_some_seed() {
+    let dir = model();
+    let task = task(&dir, "");
+    let genomes: Vec<Vec<f32>> = (0..120).map(|_| genome(&task, 3)).collect();
+    let seeds: Vec<u64> = (0..120).map(|i| case_seed(i / 2, i)).collect();
+    let found = evaluate(&task, &genomes, &seeds, 0..0);
+    for pair in 0..60 {
+        assert_eq!(found.answers[2 * pair], found.answers[2 * pair + 1]);
+    }
+    let drawn: HashSet<u32> = (0..120).flat_map(|row| cases(&found, row)).collect();
+    assert_eq!(drawn, (0..20).collect());
+}
+
+#[test]
+fn test_rows_cover_the_validation_split_in_parts_and_greedily() {
+    let dir = model();
+    let task = task(&dir, "temperature = 1.0\ndescriptor = \"length\"");
+    assert_eq!(
+        (task.spec().test_cases, task.spec().max_steps, task.spec().test_steps),
+        (10, 12, 40)
+    );
+    let genomes = vec![genome(&task, 1); 5];
+    let parts = |n: u32| (0..n).map(|i| test_part_seed(i, n)).collect::<Vec<u64>>();
+    let seeds = [&[case_seed(1, 0)][..], &parts(4)].concat();
+    let found = evaluate(&task, &genomes, &seeds, 1..5);
+    let all: Vec<u32> = (1..5).flat_map(|row| cases(&found, row)).collect();
+    assert_eq!(all, (0..10).collect::<Vec<_>>());
+    let whole = evaluate(&task, &genomes[..1], &parts(1), 0..1);
+    let parted: Vec<Answer> = found.answers[1..].iter().flat_map(|t| t.answers.clone()).collect();
+    assert_eq!(whole.answers[0].answers, parted);
+    let tokens: usize = parted.iter().map(|a| a.tokens.len()).sum();
+    assert_eq!(
+        (whole.steps[0] as usize, whole.descriptor[0]),
+        (tokens, tokens as f64 / 10.0)
+    );
+}
+
+#[test]
+fn a_result_does_not_depend_on_the_rows_beside_it_nor_on_slots() {
+    let dir = model();
+    let genomes: Vec<Vec<f32>> = (0..6).map(|i| genome(&task(&dir, ""), i)).collect();
+    let seeds: Vec<u64> = (0..6).map(|i| case_seed(i / 3, i)).collect();
+    let mut all = Vec::new();
+    for slots in [1, 2, 7, 0] {
+        let task = task(&dir, &format!("temperature = 1.0\nslots = {slots}"));
+        let whole = evaluate(&task, &genomes, &seeds, 4..5);
+        for i in 0..6 {
+            let tests = if i == 4 { 0..1 } else { 0..0 };
+            let alone = evaluate(&task, &genomes[i..=i], &seeds[i..=i], tests);
+            assert_eq!(
+                (alone.fitness[0], &alone.answers[0]),
+                (whole.fitness[i], &whole.answers[i])
+            );
+        }
+        all.push(whole);
+    }
+    assert!(all.windows(2).all(|w| w[0] == w[1]));
+}
+
+#[test]
+fn genes_that_are_no_numbers_are_marked_and_do_not_touch_the_others() {
+    let dir = model();
+    let task = task(&dir, "");
+    let mut bad = genome(&task, 1);
+    bad[3] = f32::NAN;
+    let genomes = [genome(&task, 1), bad, genome(&task, 2)];
+    let found = evaluate(&task, &genomes, &[1, 1, 1], 0..0);
+    assert_eq!(
+        found.status,
+        [Status::Ok, Status::NotFinite, Status::Ok].map(|s| s as u8)
+    );
+    assert!(found.answers[1].answers.is_empty() && found.steps[0] > 0);
+}
+
+/// The reward of each row is that of its own answers: a program that pays for the answer's length says which they were.
+#[test]
+fn rewards_go_to_the_rows_whose_answers_they_are() {
+    let dir = model();
+    let data = dir.path().join("cases.jsonl");
+    let lines: Vec<String> = (0..20)
+        .map(|i| format!("{{\"prompt\": \"What is {i} + 1?\", \"answer\": {i}}}"))
+        .collect();
+    std::fs::write(&data, lines.join("\n")).unwrap();
+    // The length of the answer in characters: what stands behind "answer":" as JSON writes it, keys sorted.
+    let script = "while read -r l; do l=\"${l#*\\\"answer\\\":\\\"}\"; l=\"${l%%\\\",\\\"prompt\\\"*}\"; echo \"{\\\"reward\\\": ${#l}}\"; done";
+    let own = format!(
+        "data = '{}'\nbatch = 4\nmax_new_tokens = 5\ntemperature = 1.0\nreward = \"command\"\ncommand = [\"sh\", \"-c\", '{}']",
+        data.display(),
+        script
+    );
+    let task = LmTask::new(&table(&dir, "lm/jsonl", &own)).unwrap();
+    let genomes: Vec<Vec<f32>> = (0..5).map(|i| genome(&task, i)).collect();
+    let seeds: Vec<u64> = (0..5).map(|i| case_seed(1, i)).collect();
+    let found = evaluate(&task, &genomes, &seeds, 0..0);
+    for (row, trajectory) in found.answers.iter().enumerate() {
+        let lengths = trajectory.answers.iter().map(|a| {
+            let text = task.setup().text(&a.tokens);
+            let json = toml::Value::String(text.clone());
+            assert!(!json.to_string().is_empty());
+            serde_json::to_string(&text).unwrap().chars().count() as f64 - 2.0
+        });
+        let lengths: Vec<f64> = lengths.collect();
+        let rewards: Vec<f64> = trajectory.answers.iter().map(|a| a.reward).collect();
+        assert_eq!(rewards, lengths, "row {row}");
+        assert_eq!(found.fitness[row], lengths.iter().sum::<f64>() / 4.0);
+    }
+}
+
+#[test]
+fn no_two_parameters_of_a_task_share_a_name() {
+    for list in super::params::names() {
+        let names: HashSet<&str> = list.iter().map(|p| p.name).collect();
+        assert_eq!(names.len(), list.len());
+        assert!(!names.contains("name"));
+    }
+}
+
+#[test]
+fn prompts_are_answered_as_users_type_them_and_genomes_of_another_length_are_refused() {
+    let dir = model();
+    let task = task(&dir, "");
+    let zeros = vec![0.0; task.spec().genome_dim];
+    let answers = task.answer(&zeros, &["What is 1 + 1?", "What is 2 + 2?"], 1).unwrap();
+    assert_eq!(answers.len(), 2);
+    let long = "1 ".repeat(400);
+    let message = task.answer(&zeros, &[&long], 1).unwrap_err().to_string();
+    assert!(message.contains("max_position_embeddings"), "{message}");
+    let message = task.adapter(&zeros[1..]).unwrap_err().to_string();
+    assert!(message.contains("whose genomes have"), "{message}");
+}

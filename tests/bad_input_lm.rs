@@ -1,0 +1,299 @@
+//! What is wrong with a language model's configuration and files is said in one sentence, whether or not this build has them.
+
+mod common;
+
+#[cfg(not(feature = "torch"))]
+#[test]
+fn a_task_that_this_build_lacks_says_which_feature_it_needs() {
+    let text = common::refused::GOOD.replace("\"arm\"", "\"lm/gsm8k\"");
+    let folder = common::folder();
+    let config = common::write_config(folder.path(), &text);
+    let ended = common::run(1, &["run", common::arg(&config)]);
+    let words = [":3: task.name: task \"lm/gsm8k\" needs a build with feature \"torch\""];
+    common::refused::assert_refused(&ended, &words);
+}
+
+#[cfg(feature = "torch")]
+mod with_models {
+    use std::fs;
+    use std::path::Path;
+
+    use illume::core::toml::{Table, Value};
+    use illume::envs::lm::{Lora, Module, tiny_config};
+    use serde_json::Value as Json;
+
+    use super::common::refused::{assert_refused, assert_says};
+    use super::common::{Ended, arg, folder, run, tiny_lm, write_config};
+
+    const REST: &str = "[strategy]\nname = \"map_elites\"\nbatch = 4\n[archive]\nkind = \"grid\"\nshape = [5]\n[budget]\ngenerations = 1\n";
+
+    /// Runs a small good configuration of a task after a change to its table and its files.
+    fn changed(task: &str, change: impl FnOnce(&Path, &mut Table)) -> Ended {
+        let folder = folder();
+        let files = folder.path().join("model");
+        fs::create_dir(&files).unwrap();
+        let mut table = tiny_lm(&files, task);
+        change(&files, &mut table);
+        let config = write_config(folder.path(), &format!("[task]\n{table}{REST}"));
+        let out = folder.path().join("out");
+        run(1, &["run", arg(&config), "--out", arg(&out)])
+    }
+
+    #[track_caller]
+    fn refused(task: &str, words: &[&str], change: impl FnOnce(&Path, &mut Table)) {
+        assert_refused(&changed(task, change), words);
+    }
+
+    /// A value of the table, changed.
+    #[track_caller]
+    fn set(task: &str, key: &str, value: impl Into<Value>, words: &[&str]) {
+        refused(task, words, |_, table| {
+            table.insert(key.into(), value.into());
+        });
+    }
+
+    fn edit(path: &Path, change: impl FnOnce(&mut Json)) {
+        let mut json = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        change(&mut json);
+        fs::write(path, json.to_string()).unwrap();
+    }
+
+    #[test]
+    fn what_is_changed_here_runs_without_the_change() {
+        for task in ["lm/arithmetic", "lm/countdown", "lm/gsm8k", "lm/jsonl"] {
+            changed(task, |_, _| ()).succeeded();
+        }
+    }
+
+    #[test]
+    fn keys_and_values_are_checked_by_name() {
+        let sums = "lm/arithmetic";
+        set(sums, "bach", 3, &["task.bach: unknown key; did you mean \"batch\"?"]);
+        set(
+            sums,
+            "alpha",
+            0.0,
+            &["task.alpha: expected a number, above 0, at most 1, got 0"],
+        );
+        set(sums, "alpha", 1.5, &["task.alpha", "at most 1, got 1.5"]);
+        set(sums, "rank", 0, &["task.rank", "from 1 to", "got 0"]);
+        set(sums, "date", "today", &["task.date", "\"2024-07-26\"", "got \"today\""]);
+        set(
+            sums,
+            "batch",
+            13,
+            &["task.batch: 13 prompts", "more than the 12 cases of the train split"],
+        );
+        set(
+            sums,
+            "train_cases",
+            5_000_000,
+            &["task.train_cases: there are no 5000000 different problems"],
+        );
+        set("lm/gsm8k", "digits", 3, &["task.digits: unknown key"]);
+        refused(sums, &["task.alpha", "task.batch"].map(|w| w), |_, table| {
+            table.insert("alpha".into(), 2.into());
+        });
+    }
+
+    #[test]
+    fn a_rank_above_a_side_of_the_model_is_refused_for_a_new_adapter() {
+        refused("lm/arithmetic", &["task.rank", "300"], |_, table| {
+            table.insert("adapter".into(), "".into());
+            table.insert("search".into(), "adapters".into());
+            table.insert("rank".into(), 300.into());
+        });
+    }
+
+    #[test]
+    fn a_model_that_is_missing_or_of_another_kind_is_named() {
+        let sums = "lm/arithmetic";
+        set(
+            sums,
+            "model",
+            "no/such/folder",
+            &["task.model: there is no folder \"no/such/folder\"", "lm pretrain"],
+        );
+        refused(
+            sums,
+            &["config.json", "MambaForCausalLM", "Qwen2ForCausalLM"],
+            |dir, _| {
+                edit(&dir.join("config.json"), |json| {
+                    json["model_type"] = "mamba".into();
+                    json["architectures"] = serde_json::json!(["MambaForCausalLM"]);
+                });
+            },
+        );
+        refused(sums, &["model-00001-of-00001.safetensors"], |dir, _| {
+            fs::remove_file(dir.join("model.safetensors")).unwrap();
+            let names = tiny_config().tensors().into_iter();
+            let map: serde_json::Map<String, Json> = names
+                .map(|(name, _)| (name, "model-00001-of-00001.safetensors".into()))
+                .collect();
+            let index = serde_json::json!({"metadata": {}, "weight_map": map});
+            fs::write(dir.join("model.safetensors.index.json"), index.to_string()).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_tokenizer_of_another_model_is_refused_with_both_sizes() {
+        let words = [
+            "tokenizer.json: this tokenizer is not the model's: it has 60 tokens",
+            "vocab_size = 149",
+        ];
+        refused("lm/arithmetic", &words, |dir, _| {
+            edit(&dir.join("tokenizer.json"), |json| {
+                json["model"]["vocab"].as_array_mut().unwrap().truncate(60);
+            });
+        });
+        refused("lm/arithmetic", &["tokenizer.json: there is no such file"], |dir, _| {
+            fs::remove_file(dir.join("tokenizer.json")).unwrap();
+        });
+    }
+
+    #[test]
+    fn adapters_that_are_missing_zero_or_of_another_model_are_refused() {
+        let sums = "lm/arithmetic";
+        set(
+            sums,
+            "adapter",
+            "no/such/adapter",
+            &["task.adapter: there is no folder \"no/such/adapter\""],
+        );
+        set(
+            sums,
+            "adapter",
+            "",
+            &["task.adapter: empty", "no singular values", "search = \"adapters\""],
+        );
+        let write = |dir: &Path, hidden: usize| {
+            let config = illume::envs::lm::ModelConfig {
+                hidden,
+                ..tiny_config()
+            };
+            let lora = Lora::fresh(&config, 2, 4.0, &Module::ATTENTION, 1).unwrap();
+            lora.write(&dir.join("adapter")).unwrap();
+        };
+        refused(sums, &["task.adapter", "is zero", "no singular values"], |dir, _| {
+            write(dir, 16)
+        });
+        refused(sums, &["adapter_model.safetensors", "32", "16"], |dir, _| {
+            write(dir, 32)
+        });
+        refused(sums, &["task.modules: there is no \"query\"", "q_proj"], |_, table| {
+            table.insert("adapter".into(), "".into());
+            table.insert("search".into(), "adapters".into());
+            table.insert("modules".into(), Value::Array(vec!["query".into()]));
+        });
+    }
+
+    #[test]
+    fn lines_that_are_no_cases_are_named_by_file_and_number() {
+        let break_line = |file: &'static str, line: &'static str| {
+            move |dir: &Path, _: &mut Table| {
+                let path = dir.join(file);
+                let text = fs::read_to_string(&path).unwrap();
+                let mut lines: Vec<&str> = text.lines().collect();
+                lines[6] = line;
+                fs::write(&path, lines.join("\n")).unwrap();
+            }
+        };
+        refused(
+            "lm/gsm8k",
+            &["train.jsonl:7: not JSON", "What is"],
+            break_line("train.jsonl", "What is 1 + 1?"),
+        );
+        refused(
+            "lm/gsm8k",
+            &["test.jsonl:7: ", "####"],
+            break_line("test.jsonl", "{\"question\": \"?\", \"answer\": \"5\"}"),
+        );
+        refused(
+            "lm/jsonl",
+            &["cases.jsonl:7: there is no field \"answer\"", "reply"],
+            break_line("cases.jsonl", "{\"prompt\": \"?\", \"reply\": 5}"),
+        );
+        let long: &'static str = Box::leak(format!("{{\"prompt\": \"{}\", \"answer\": 1}}", "7 ".repeat(300)).into());
+        let words = [
+            "cases.jsonl:7: the prompt has 6",
+            "max_new_tokens = 4",
+            "context of 512",
+            "at most 508 fit",
+        ];
+        refused("lm/jsonl", &words, break_line("cases.jsonl", long));
+        refused(
+            "lm/jsonl",
+            &["task.data: the validation split has no cases"],
+            |dir, table| {
+                fs::write(dir.join("cases.jsonl"), "{\"prompt\": \"?\", \"answer\": 5}\n").unwrap();
+                table.insert("batch".into(), 1.into());
+            },
+        );
+        set(
+            "lm/jsonl",
+            "data",
+            "no/such.jsonl",
+            &["task.data: there is no file \"no/such.jsonl\""],
+        );
+        set("lm/jsonl", "data", "", &["task.data: missing"]);
+        set(
+            "lm/gsm8k",
+            "validation_data",
+            "no/such.jsonl",
+            &["task.validation_data: there is no file"],
+        );
+    }
+
+    #[test]
+    fn rewards_that_cannot_be_had_are_refused_before_the_run() {
+        let command = |words: &[&str], program: &[&str]| {
+            refused("lm/jsonl", words, |_, table| {
+                table.insert("reward".into(), "command".into());
+                let program = program.iter().map(|w| Value::from(*w)).collect();
+                table.insert("command".into(), Value::Array(program));
+                table.insert("timeout".into(), 20.0.into());
+            });
+        };
+        command(&["task.command: empty"], &[]);
+        command(
+            &["task.command: \"no/such/program\" cannot be started"],
+            &["no/such/program"],
+        );
+        command(
+            &["task.command: \"sh\" answered \"hello\"", "{\"reward\": number}"],
+            &["sh", "-c", "read -r l; echo hello"],
+        );
+        command(&["task.command: \"true\" ended without an answer"], &["true"]);
+        refused(
+            "lm/jsonl",
+            &["task.pattern: \"(\" is no regular expression"],
+            |_, table| {
+                table.insert("reward".into(), "regex".into());
+                table.insert("pattern".into(), "(".into());
+            },
+        );
+    }
+
+    /// The run goes on; what failed is told once.
+    #[test]
+    fn a_program_that_fails_during_the_run_makes_rows_fail() {
+        let ended = changed("lm/jsonl", |_, table| {
+            table.insert("reward".into(), "command".into());
+            let script = "read -r l; echo '{\"reward\": 0.5}'; while read -r l; do echo what; done";
+            let program = ["sh", "-c", script].map(Value::from);
+            table.insert("command".into(), Value::Array(program.into()));
+        });
+        assert_says(&ended.stderr, &["\"sh\" answered \"what\"", "its rows count as failed"]);
+        assert_eq!(ended.stderr.matches("count as failed").count(), 1, "{ended}");
+    }
+
+    #[test]
+    fn a_policy_has_no_meaning_here() {
+        let folder = folder();
+        let table = tiny_lm(folder.path(), "lm/arithmetic");
+        let text = format!("[task]\n{table}[policy]\nhidden = [3]\n{REST}");
+        let config = write_config(folder.path(), &text);
+        let words = ["policy.hidden", "task \"lm/arithmetic\" acts through no network"];
+        assert_refused(&run(1, &["run", arg(&config)]), &words);
+    }
+}
