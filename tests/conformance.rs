@@ -19,7 +19,7 @@ fn small(strategy: &str) -> String {
     let own = match strategy {
         "map_elites" => "batch = 30",
         "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
-        "openai_es" => "population = 20\nsigma = 0.1",
+        "openai_es" | "cma_es" | "sep_cma_es" => "population = 20\nsigma = 0.1",
         "ga_ns" => "population = 30\nparents = 4\nsigma = 0.05",
         "ns_es" | "nsr_es" | "nsra_es" => "population = 20\nsigma = 0.1\ncenters = 2\ncenter_episodes = 2",
         "pga_me" => GRADIENTS,

@@ -90,7 +90,7 @@ fn each_runs() {
                 "strategy.validation_episodes=2",
                 "strategy.test_episodes=3",
             ],
-            "openai_es" => vec!["strategy.population=4"],
+            "openai_es" | "cma_es" | "sep_cma_es" => vec!["strategy.population=4"],
             "ga_ns" => vec!["strategy.population=6", "strategy.parents=2", "archive.probability=0.5"],
             "ns_es" | "nsr_es" | "nsra_es" => vec!["strategy.population=4"],
             "pga_me" | "dcg_me" | "dcrl_me" => vec![

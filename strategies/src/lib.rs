@@ -1,9 +1,11 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
 mod center;
+mod cma_es;
 mod dcg_me;
 mod dcrl_me;
 mod deep_ga;
+mod essa;
 mod ga_ns;
 mod gradients;
 mod grpo;
@@ -15,14 +17,17 @@ mod openai_es;
 mod optimizer;
 mod pga_me;
 mod ranks;
+mod sep_cma_es;
 #[cfg(test)]
 mod testing;
 mod validation;
 mod variation;
 
+pub use cma_es::{CmaEs, CmaEsParams};
 pub use dcg_me::DcgMeParams;
 pub use dcrl_me::DcrlMeParams;
 pub use deep_ga::{DeepGa, DeepGaParams};
+pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams};
 pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
@@ -32,6 +37,7 @@ pub use openai_es::{OpenAiEs, OpenAiEsParams};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use pga_me::PgaMeParams;
 pub use ranks::{best_first, centred_ranks};
+pub use sep_cma_es::SepCmaEsParams;
 
 use illume_core::{Purpose, StrategyEntry, Stream};
 
@@ -44,6 +50,9 @@ pub fn registry() -> &'static [StrategyEntry] {
         dcrl_me::ENTRY,
         deep_ga::ENTRY,
         openai_es::ENTRY,
+        cma_es::ENTRY,
+        sep_cma_es::ENTRY,
+        essa::ENTRY,
         ga_ns::ENTRY,
         ns_es::NS_ES,
         ns_es::NSR_ES,

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use illume_core::{
-    Archive, ArchiveSpec, Axis, Batch, Comm, Elites, Fetched, Genomes, Inbox, Init, InsertReport, Offer, Result,
-    TaskSpec,
+    Archive, ArchiveSpec, Axis, Batch, Candidates, Comm, Context, Elites, Fetched, Genomes, Inbox, Init, InsertReport,
+    Next, Offer, Result, Scratch, Status, Strategy, TaskSpec, Told,
 };
 
 /// (rank, size): for strategies that send nothing.
@@ -102,4 +102,45 @@ pub(crate) fn task(genome_dim: usize, deterministic: bool) -> TaskSpec {
         facts: Vec::new(),
         chunk: 1,
     }
+}
+
+/// What a score is made of: genes and evaluation seed, and whether the row only tests.
+pub(crate) type Score<'a> = &'a dyn Fn(&[f32], u64, bool) -> f64;
+
+/// One generation of a strategy on one rank, scored by a function; NaN is a failure.
+pub(crate) fn generation(strategy: &mut dyn Strategy, context: &Context<'_>, last: bool, score: Score<'_>) {
+    let mut candidates = Candidates::default();
+    loop {
+        strategy.ask(context, &NoArchive, &mut candidates).unwrap();
+        let mut scratch = Scratch::default();
+        let fitness: Vec<f64> = (0..candidates.total)
+            .map(|row| {
+                let genes = candidates.genomes.genes(row, &mut scratch);
+                score(genes, candidates.seeds[row], candidates.tests.contains(&row))
+            })
+            .collect();
+        let failed = |f: &f64| if f.is_nan() { Status::Failed } else { Status::Ok } as u8;
+        let mut rows = Batch::new();
+        rows.push("status", 1, "", "", fitness.iter().map(failed).collect());
+        rows.push("fitness", 1, "", "", fitness);
+        let told = Told {
+            candidates: &candidates,
+            rows: &rows,
+            moments: &[],
+            trajectories: &[],
+            report: None,
+            last,
+        };
+        if strategy.tell(context, &told).unwrap() == Next::Generation {
+            return;
+        }
+    }
+}
+
+/// The value of a history column after the last generation.
+pub(crate) fn shown(strategy: &dyn Strategy, column: &str) -> f64 {
+    let mut row = Vec::new();
+    strategy.history(&mut row);
+    let names = &strategy.spec().history;
+    row[names.iter().position(|(name, ..)| name == column).unwrap()]
 }

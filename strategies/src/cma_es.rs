@@ -1,0 +1,354 @@
+//! CMA-ES (Hansen, 'The CMA evolution strategy: a tutorial', 2016, <https://arxiv.org/abs/1604.00772>): members of a normal law whose mean,
+//! step size and full covariance follow the members' order.
+//!
+//! What the file shares with `sep_cma_es` and `essa` is a [`Distribution`]: a law that draws members and learns from their order alone.
+
+pub(crate) mod constants;
+mod eigen;
+mod full;
+mod product;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use illume_core::{
+    Archive, Batch, Candidates, Context, Error, Next, Params, Purpose, Result, State, Status, Strategy, StrategyConfig,
+    StrategyEntry, StrategySpec, Stream, TaskSpec, Told, params,
+};
+
+use crate::best_first;
+use crate::map_elites::prepare;
+use constants::{Constants, default_population};
+use full::Full;
+
+/// Genes beyond which matrices are refused: there B D and its decomposition take 32 GiB.
+const MOST_GENES: usize = 32_768;
+
+params! {
+    /// Parameters of `cma_es`.
+    pub struct CmaEsParams {
+        /// Members per generation; 0 for 4 + floor(3 ln n) with n genes.
+        population: usize = 0, range(0, 1 << 24);
+        /// Initial step size: the standard deviation of each gene.
+        sigma: f64 = 0.3, positive();
+        /// Initial mean: "init", a genome by the task's law, or "zeros".
+        center: String = "init".into(), one_of(&["init", "zeros"]);
+        /// Whether the covariance also learns from the worse half, by negative weights.
+        active: bool = true, any();
+        /// The covariance is decomposed every 1 / (this * n * (c_1 + c_mu)) generations: 2 as in Hansen's purecma and in pyribs, 10 as in the tutorial.
+        decompositions: f64 = 2.0, positive();
+    }
+}
+
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    name: "cma_es",
+    summary: "CMA-ES (Hansen's tutorial, 2016): a normal law with step size and full covariance",
+    params: CmaEsParams::describe,
+    network: false,
+    novelty: false,
+    cells: false,
+    cases: false,
+    build: |config: &StrategyConfig<'_>| {
+        let params: CmaEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        Ok(Box::new(CmaEs::full(&params, config.task)?))
+    },
+};
+
+/// The interval to which genes are clipped, if there is one.
+pub(crate) type Bounds = Option<[f32; 2]>;
+
+/// How a law begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Start {
+    pub sigma: f64,
+    /// From zeros, not from a genome of the task's law.
+    pub zeros: bool,
+}
+
+/// A law from which a generation's members are drawn, and which moves by their order. All ranks call it alike.
+pub(crate) trait Distribution: Send {
+    /// Members of a generation.
+    fn members(&self) -> usize;
+
+    /// Makes the first mean, if there is none yet.
+    fn begin(&mut self, context: &Context<'_>);
+
+    /// Draws a generation and writes the genomes of the members `rows`, `[rows, dim]`.
+    ///
+    /// # Errors
+    /// Communication, or a covariance that is none any more.
+    fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()>;
+
+    /// The genome of any member of the generation that was last asked for, until it is told.
+    fn member(&self, context: &Context<'_>, member: usize, genes: &mut [f32]);
+
+    /// Moves by the members of the last generation in order, best first.
+    ///
+    /// # Errors
+    /// Communication.
+    fn tell(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()>;
+
+    /// The mean, rounded.
+    fn mean(&self, genes: &mut [f32]);
+
+    fn sigma(&self) -> f64;
+
+    /// Longest over shortest axis of the law by which the last generation was drawn, once it was told.
+    fn axis_ratio(&self) -> f64;
+
+    /// What the last decomposition took, if the last generation had one.
+    fn eigen_seconds(&self) -> f64 {
+        0.0
+    }
+
+    /// Collective.
+    ///
+    /// # Errors
+    /// Communication.
+    fn save(&self, context: &Context<'_>) -> Result<Vec<(String, Batch)>>;
+
+    /// # Errors
+    /// A state that is not of this law.
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()>;
+}
+
+/// The law of `cma_es` for a task.
+///
+/// # Errors
+/// More genes than a matrix can have, or one member.
+pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Box<dyn Distribution>> {
+    if task.genome_dim > MOST_GENES {
+        let message = format!(
+            "a full covariance takes matrices of n x n numbers on every rank, and task \"{}\" has {} genes: expected at most \
+             {MOST_GENES}; sep_cma_es takes any number",
+            task.name, task.genome_dim
+        );
+        return Err(Error::config("strategy", "name", message));
+    }
+    let population = members(params.population, task)?;
+    let constants = Constants::full(task.genome_dim, population, params.active);
+    let start = Start {
+        sigma: params.sigma,
+        zeros: params.center == "zeros",
+    };
+    Ok(Box::new(Full::new(
+        task.genome_dim,
+        constants,
+        start,
+        params.decompositions,
+    )))
+}
+
+/// The members that a parameter means.
+///
+/// # Errors
+/// One alone has no order.
+pub(crate) fn members(parameter: usize, task: &TaskSpec) -> Result<usize> {
+    match parameter {
+        0 => Ok(default_population(task.genome_dim)),
+        1 => {
+            let message = "expected 0 (chosen by the number of genes) or at least 2, got 1";
+            Err(Error::config("strategy", "population", message))
+        }
+        given => Ok(given),
+    }
+}
+
+/// The first mean.
+pub(crate) fn center(context: &Context<'_>, start: Start) -> Vec<f64> {
+    let mut genes = vec![0.0f32; context.task.genome_dim];
+    if !start.zeros {
+        let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
+        context.task.init.draw(&stream, &mut genes);
+    }
+    genes.into_iter().map(f64::from).collect()
+}
+
+#[inline(always)]
+pub(crate) fn clip(x: f64, bounds: Bounds) -> f64 {
+    match bounds {
+        Some([low, high]) => x.max(f64::from(low)).min(f64::from(high)),
+        None => x,
+    }
+}
+
+/// A step size after its change, kept among the numbers whose squares are numbers.
+pub(crate) fn step_size(sigma: f64, factor: f64) -> f64 {
+    (sigma * factor).clamp(1e-150, 1e150)
+}
+
+/// A column of the state with one number a gene.
+///
+/// # Errors
+/// It is missing or has another number.
+pub(crate) fn vector(table: &Batch, name: &str, dim: usize) -> Result<Vec<f64>> {
+    let values = table.get::<f64>(name)?;
+    if values.len() != dim {
+        return Err(Error::failed(format!(
+            "the checkpoint's {name} has {} numbers, the task's genomes have {dim}",
+            values.len()
+        )));
+    }
+    Ok(values.to_vec())
+}
+
+/// What is shown of a law besides fitness: names, units, meanings.
+pub(crate) const LAW_COLUMNS: [(&str, &str, &str); 3] = [
+    ("sigma", "", "step size after the update"),
+    (
+        "axis_ratio",
+        "",
+        "longest over shortest axis of the law by which the members were drawn",
+    ),
+    (
+        "eigen_seconds",
+        "s",
+        "what decomposing the covariance took in this generation",
+    ),
+];
+
+/// The best and the mean fitness of rows that are ok, NaN without one.
+pub(crate) fn best_and_mean(status: &[u8], fitness: &[f64]) -> [f64; 2] {
+    let ok = || {
+        (0..fitness.len())
+            .filter(|&i| status[i] == Status::Ok as u8)
+            .map(|i| fitness[i])
+    };
+    let (best, sum) = (ok().fold(f64::NAN, f64::max), ok().sum::<f64>());
+    [best, sum / ok().count() as f64]
+}
+
+/// `cma_es` and `sep_cma_es`: a law, its members offered to the archive, and the best of them.
+pub struct CmaEs {
+    spec: StrategySpec,
+    law: Box<dyn Distribution>,
+    /// The member of the highest fitness so far; empty before there is one.
+    best: Vec<f32>,
+    best_fitness: f64,
+    /// best, highest and mean fitness of the last generation, sigma, axis ratio.
+    row: [f64; 5],
+}
+
+impl CmaEs {
+    /// # Errors
+    /// Parameters that do not fit the task.
+    pub fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<CmaEs> {
+        Ok(CmaEs::new("cma_es", full(params, task)?))
+    }
+
+    pub(crate) fn new(name: &str, law: Box<dyn Distribution>) -> CmaEs {
+        let fitness = [
+            ("best_fitness", "", "highest fitness so far"),
+            ("population_max", "", "highest fitness of a member"),
+            ("population_mean", "", "mean fitness of the members"),
+        ];
+        let history = fitness.iter().chain(&LAW_COLUMNS);
+        CmaEs {
+            spec: StrategySpec {
+                name: name.into(),
+                operators: vec!["sample".into()],
+                history: history
+                    .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
+                    .collect(),
+                lineage: false,
+                first_generation: law.members(),
+                sized_by: &["population"],
+                facts: vec![("population".into(), law.members().to_string())],
+            },
+            law,
+            best: Vec::new(),
+            best_fitness: f64::NAN,
+            row: [f64::NAN; 5],
+        }
+    }
+}
+
+impl Strategy for CmaEs {
+    fn spec(&self) -> &StrategySpec {
+        &self.spec
+    }
+
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
+        prepare(context, self.law.members(), 0, candidates);
+        let (rows, dim) = (candidates.block.clone(), context.task.genome_dim);
+        let genes = candidates.genomes.dense_rows(rows.len(), dim);
+        self.law.ask(context, rows, genes)?;
+        candidates.tags.get_mut::<i32>("operator")?.fill(0);
+        candidates.tags.get_mut::<i64>("parents")?.fill(-1);
+        Ok(())
+    }
+
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let order = best_first(status, fitness);
+        let first = order[0];
+        if status[first] == Status::Ok as u8 && (self.best.is_empty() || fitness[first] > self.best_fitness) {
+            self.best.resize(context.task.genome_dim, 0.0);
+            self.law.member(context, first, &mut self.best);
+            self.best_fitness = fitness[first];
+        }
+        let [max, mean] = best_and_mean(status, fitness);
+        self.law.tell(context, &order)?;
+        self.row = [self.best_fitness, max, mean, self.law.sigma(), self.law.axis_ratio()];
+        Ok(Next::Generation)
+    }
+
+    fn history(&self, row: &mut Vec<f64>) {
+        row.extend(self.row);
+        row.push(self.law.eigen_seconds());
+    }
+
+    fn save(&self, context: &Context<'_>) -> Result<State> {
+        let dim = context.task.genome_dim;
+        let mut scalars = Batch::new();
+        scalars.push(
+            "row",
+            5,
+            "",
+            "last values of the strategy's history columns",
+            self.row.to_vec(),
+        );
+        let mut mean = vec![0.0; dim];
+        self.law.mean(&mut mean);
+        let mut solution = Batch::new();
+        let best = if self.best.is_empty() {
+            mean.clone()
+        } else {
+            self.best.clone()
+        };
+        solution.push("genome", dim, "", "the member of the highest fitness so far", best);
+        solution.push("fitness", 1, "", "its fitness", vec![self.best_fitness]);
+        solution.push("mean", dim, "", "the law's mean after the last update", mean);
+        let mut best = Batch::new();
+        best.push(
+            "genome",
+            1,
+            "",
+            "the member of the highest fitness so far",
+            self.best.clone(),
+        );
+        let mut tables = self.law.save(context)?;
+        tables.push(("scalars".into(), scalars));
+        tables.push(("best".into(), best));
+        Ok(State {
+            tables,
+            solution: Some(solution),
+        })
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        self.law.load(context, state)?;
+        let row = state.table("scalars")?.get::<f64>("row")?;
+        self.row.copy_from_slice(
+            row.get(..5)
+                .ok_or_else(|| Error::failed("the checkpoint's row of history is too short"))?,
+        );
+        self.best_fitness = self.row[0];
+        self.best = match state.table("best") {
+            Ok(table) => table.get::<f32>("genome")?.to_vec(),
+            Err(_) => Vec::new(),
+        };
+        Ok(())
+    }
+}

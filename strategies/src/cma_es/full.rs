@@ -1,0 +1,378 @@
+//! The normal law of full CMA-ES (Hansen's tutorial, appendix A), in f64. All ranks hold it whole and repeat the same update: nothing but the
+//! members' order is needed, since every rank makes all members' noise itself.
+//!
+//! Symbols: m = mean, sigma = sigma, C = covariance = B D^2 B', p_sigma = sigma_path, p_c = path, z = noise, y = B D z, x = m + sigma y.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use illume_core::{Batch, Context, Error, Purpose, Result, State, Stream};
+use rayon::prelude::*;
+
+use super::constants::Constants;
+use super::eigen::decompose;
+use super::product::{COLUMNS, ROWS, Symmetric, padded, panels, transform, transform_one};
+use super::{Bounds, Distribution, Start, center, clip};
+
+/// The largest ratio of eigenvalues: a thinner law would lose its thin axes in rounding errors.
+const CONDITION: f64 = 1e14;
+
+pub(super) struct Full {
+    dim: usize,
+    pub(super) constants: Constants,
+    start: Start,
+    /// Generations that one decomposition serves.
+    interval: u64,
+    pub(super) mean: Vec<f64>,
+    pub(super) sigma: f64,
+    pub(super) covariance: Symmetric,
+    pub(super) sigma_path: Vec<f64>,
+    pub(super) path: Vec<f64>,
+    /// B D, `[panels][dim][ROWS]`.
+    transform: Vec<f64>,
+    /// D, ascending.
+    scales: Vec<f64>,
+    /// Updates made, and made when the covariance was last decomposed.
+    pub(super) updates: u64,
+    decomposed: u64,
+    /// Noise of all members, `[members / COLUMNS][dim][COLUMNS]`.
+    noise: Vec<f64>,
+    /// y of all members and, behind them, p_c; `[panels][members][ROWS]`.
+    steps: Vec<f64>,
+    weighted: Vec<f64>,
+    seconds: f64,
+}
+
+impl Full {
+    pub fn new(dim: usize, constants: Constants, start: Start, decompositions: f64) -> Full {
+        let interval = constants.interval(dim, decompositions);
+        let mut law = Full {
+            dim,
+            start,
+            interval,
+            mean: Vec::new(),
+            sigma: start.sigma,
+            covariance: Symmetric::identity(dim),
+            sigma_path: vec![0.0; dim],
+            path: vec![0.0; dim],
+            transform: vec![0.0; panels(dim) * ROWS * dim],
+            scales: vec![1.0; dim],
+            updates: 0,
+            decomposed: 0,
+            noise: Vec::new(),
+            steps: Vec::new(),
+            weighted: Vec::new(),
+            seconds: 0.0,
+            constants,
+        };
+        for i in 0..dim {
+            law.transform[place(dim, i, i)] = 1.0;
+        }
+        law
+    }
+
+    fn members(&self) -> usize {
+        self.constants.weights.len()
+    }
+
+    /// Places for the members and p_c.
+    fn width(&self) -> usize {
+        padded(self.members() + 1)
+    }
+
+    /// Decomposes the covariance if the last decomposition is old enough.
+    pub(super) fn refresh(&mut self) -> Result<()> {
+        self.seconds = 0.0;
+        if self.updates < self.decomposed + self.interval {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let mut found = decompose(&self.covariance)?;
+        let (low, high) = (found.values[0], found.values[self.dim - 1]);
+        if !(low.is_finite() && high.is_finite() && high > 0.0) {
+            return Err(Error::failed(format!(
+                "the covariance of the candidates has eigenvalues from {low} to {high}: it is no covariance any more"
+            )));
+        }
+        let lift = high / CONDITION - low;
+        if lift > 0.0 {
+            (0..self.dim).for_each(|i| self.covariance.add(i, lift));
+            found.values.iter_mut().for_each(|v| *v += lift);
+        }
+        self.scales = found.values.iter().map(|v| v.sqrt()).collect();
+        let (dim, scales) = (self.dim, &self.scales);
+        self.transform
+            .par_chunks_exact_mut(dim * ROWS)
+            .enumerate()
+            .for_each(|(p, panel)| {
+                for (k, scale) in scales.iter().enumerate() {
+                    let column = found.vectors.col_as_slice(k);
+                    for (x, b) in panel[k * ROWS..][..ROWS].iter_mut().zip(&column[p * ROWS..]) {
+                        *x = b * scale;
+                    }
+                }
+            });
+        self.decomposed = self.updates;
+        self.seconds = began.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// y of all members from their noise.
+    pub(super) fn step(&mut self) {
+        let width = self.width();
+        self.steps.resize(panels(self.dim) * width * ROWS, 0.0);
+        transform(&self.transform, self.dim, &self.noise, width, &mut self.steps);
+    }
+
+    /// Where the noise of a member lies.
+    fn noise_of(&self, member: usize) -> impl Iterator<Item = f64> + '_ {
+        let block = &self.noise[member / COLUMNS * COLUMNS * self.dim..][..COLUMNS * self.dim];
+        block[member % COLUMNS..].iter().step_by(COLUMNS).copied()
+    }
+
+    /// y of a member; behind the last it is p_c's place.
+    pub(super) fn step_of(&self, member: usize) -> impl Iterator<Item = f64> + '_ {
+        let width = self.width();
+        (0..self.dim).map(move |i| self.steps[(i / ROWS * width + member) * ROWS + i % ROWS])
+    }
+
+    /// The update by the members' order, best first.
+    pub(super) fn update(&mut self, order: &[usize], bounds: Bounds) {
+        let (c, dim, members) = (&self.constants, self.dim, self.members());
+        let n = dim as f64;
+        let mut weights = vec![0.0; members];
+        order.iter().zip(&c.weights).for_each(|(&m, w)| weights[m] = *w);
+        let parents = &order[..c.parents];
+
+        // The mean step in both coordinates, parents from the best.
+        let (mut mean_step, mut mean_noise) = (vec![0.0; dim], vec![0.0; dim]);
+        for &m in parents {
+            let w = weights[m];
+            mean_step.iter_mut().zip(self.step_of(m)).for_each(|(s, y)| *s += w * y);
+            mean_noise
+                .iter_mut()
+                .zip(self.noise_of(m))
+                .for_each(|(s, z)| *s += w * z);
+        }
+
+        // C^(-1/2) y_w = B z_w.
+        mean_noise.iter_mut().zip(&self.scales).for_each(|(z, d)| *z /= d);
+        let mut isotropic = Vec::new();
+        transform_one(&self.transform, dim, &mean_noise, &mut isotropic);
+        let gain = (c.sigma_rate * (2.0 - c.sigma_rate) * c.effective).sqrt();
+        for (p, y) in self.sigma_path.iter_mut().zip(&isotropic) {
+            *p = (1.0 - c.sigma_rate) * *p + gain * y;
+        }
+        let length = self.sigma_path.iter().map(|p| p * p).sum::<f64>().sqrt();
+        let moves = c.path_moves(dim, length, self.updates + 1);
+        let gain = (c.path_rate * (2.0 - c.path_rate) * c.effective).sqrt();
+        for (p, y) in self.path.iter_mut().zip(&mean_step) {
+            *p = (1.0 - c.path_rate) * *p + if moves { gain * y } else { 0.0 };
+        }
+
+        // C: by p_c and by all members, those of negative weight as if each had the expected length.
+        let lost = if moves { 0.0 } else { c.path_rate * (2.0 - c.path_rate) };
+        let decay = 1.0 + c.rank_one * lost - c.rank_one - c.rank_mu * c.weights.iter().sum::<f64>();
+        let width = self.width();
+        let mut rates = vec![0.0; width];
+        for (m, w) in weights.iter().enumerate() {
+            let scaled = if *w < 0.0 {
+                w * n / self.noise_of(m).map(|z| z * z).sum::<f64>()
+            } else {
+                *w
+            };
+            rates[m] = c.rank_mu * scaled;
+        }
+        rates[members] = c.rank_one;
+        let path = &self.path;
+        self.weighted.resize(self.steps.len(), 0.0);
+        let panels = self
+            .steps
+            .chunks_exact_mut(width * ROWS)
+            .zip(self.weighted.chunks_exact_mut(width * ROWS));
+        for (p, (steps, weighted)) in panels.enumerate() {
+            for (place, x) in steps[members * ROWS..][..ROWS].iter_mut().zip(&path[p * ROWS..]) {
+                *place = *x;
+            }
+            for ((out, row), rate) in weighted
+                .chunks_exact_mut(ROWS)
+                .zip(steps.chunks_exact(ROWS))
+                .zip(&rates)
+            {
+                out.iter_mut().zip(row).for_each(|(o, y)| *o = rate * y);
+            }
+        }
+        self.covariance.update(decay, &self.steps, &self.weighted, width);
+
+        for (x, y) in self.mean.iter_mut().zip(&mean_step) {
+            *x = clip(*x + self.sigma * y, bounds);
+        }
+        self.sigma = super::step_size(self.sigma, c.sigma_factor(length));
+        self.updates += 1;
+    }
+
+    /// Noise that makes these y, `[members][dim]`: for runs whose random numbers are another program's.
+    #[cfg(test)]
+    pub(super) fn set_steps(&mut self, steps: &[f64]) {
+        let (dim, width) = (self.dim, self.width());
+        self.noise = vec![0.0; width * dim];
+        for (m, y) in steps.chunks_exact(dim).enumerate() {
+            for k in 0..dim {
+                let along: f64 = (0..dim).map(|r| self.transform[place(dim, r, k)] * y[r]).sum();
+                self.noise[(m / COLUMNS * dim + k) * COLUMNS + m % COLUMNS] = along / self.scales[k].powi(2);
+            }
+        }
+        self.step();
+    }
+
+    /// z of all members, each by its own stream.
+    fn draw(&mut self, context: &Context<'_>) {
+        let (dim, members) = (self.dim, self.members());
+        self.noise.resize(self.width() * dim, 0.0);
+        let fill = |block: usize, out: &mut [f64], buffer: &mut Vec<f32>| {
+            buffer.resize(dim, 0.0);
+            for j in 0..COLUMNS.min(members.saturating_sub(block * COLUMNS)) {
+                let index = (block * COLUMNS + j) as u64;
+                Stream::new(context.seed, Purpose::Perturbation, context.generation, index).normals(0, buffer);
+                let places = out[j..].iter_mut().step_by(COLUMNS);
+                places.zip(&*buffer).for_each(|(place, z)| *place = f64::from(*z));
+            }
+        };
+        let blocks = COLUMNS * dim;
+        if dim * members < 1 << 16 {
+            let mut buffer = Vec::new();
+            for (b, out) in self.noise.chunks_exact_mut(blocks).enumerate() {
+                fill(b, out, &mut buffer);
+            }
+        } else {
+            self.noise
+                .par_chunks_exact_mut(blocks)
+                .enumerate()
+                .for_each_init(Vec::new, |buffer, (b, out)| fill(b, out, buffer));
+        }
+    }
+}
+
+/// Where element (row, column) of B D lies.
+fn place(dim: usize, row: usize, column: usize) -> usize {
+    (row / ROWS * dim + column) * ROWS + row % ROWS
+}
+
+impl Distribution for Full {
+    fn members(&self) -> usize {
+        self.constants.weights.len()
+    }
+
+    fn begin(&mut self, context: &Context<'_>) {
+        if self.mean.is_empty() {
+            self.mean = center(context, self.start);
+        }
+    }
+
+    fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
+        self.begin(context);
+        self.refresh()?;
+        self.draw(context);
+        self.step();
+        let law = &*self;
+        genes
+            .par_chunks_exact_mut(self.dim)
+            .with_min_len(1 + (1 << 14) / self.dim)
+            .zip(rows)
+            .for_each(|(genes, member)| law.member(context, member, genes));
+        Ok(())
+    }
+
+    fn member(&self, context: &Context<'_>, member: usize, genes: &mut [f32]) {
+        let moved = self.mean.iter().zip(self.step_of(member));
+        for (gene, (m, y)) in genes.iter_mut().zip(moved) {
+            *gene = clip(m + self.sigma * y, context.task.bounds) as f32;
+        }
+    }
+
+    fn tell(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()> {
+        self.update(order, context.task.bounds);
+        Ok(())
+    }
+
+    fn mean(&self, genes: &mut [f32]) {
+        genes.iter_mut().zip(&self.mean).for_each(|(gene, m)| *gene = *m as f32);
+    }
+
+    fn sigma(&self) -> f64 {
+        self.sigma
+    }
+
+    fn axis_ratio(&self) -> f64 {
+        self.scales[self.dim - 1] / self.scales[0]
+    }
+
+    fn eigen_seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    fn save(&self, _context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
+        let mut vectors = Batch::new();
+        vectors.push("mean", 1, "", "the law's mean", self.mean.clone());
+        vectors.push("sigma_path", 1, "", "the step size's path", self.sigma_path.clone());
+        vectors.push("path", 1, "", "the covariance's path", self.path.clone());
+        vectors.push(
+            "scale",
+            1,
+            "",
+            "standard deviation along each axis, when last decomposed",
+            self.scales.clone(),
+        );
+        let rows = (0..self.dim).flat_map(|r| (0..self.dim).map(move |k| self.transform[place(self.dim, r, k)]));
+        vectors.push(
+            "transform",
+            self.dim,
+            "",
+            "axes, a column each, times their scales",
+            rows.collect(),
+        );
+        let mut covariance = Batch::new();
+        covariance.push(
+            "lower",
+            1,
+            "",
+            "rows of the covariance's lower half",
+            self.covariance.lower(),
+        );
+        let mut law = Batch::new();
+        law.push("sigma", 1, "", "step size", vec![self.sigma]);
+        law.push("updates", 1, "", "updates made", vec![self.updates]);
+        law.push(
+            "decomposed",
+            1,
+            "",
+            "updates made at the last decomposition",
+            vec![self.decomposed],
+        );
+        let tables = [("vectors", vectors), ("covariance", covariance), ("law", law)];
+        Ok(tables.map(|(name, table)| (name.into(), table)).to_vec())
+    }
+
+    fn load(&mut self, _context: &Context<'_>, state: &State) -> Result<()> {
+        let vectors = state.table("vectors")?;
+        let read = |name: &str| -> Result<Vec<f64>> { super::vector(vectors, name, self.dim) };
+        let (mean, sigma_path, path, scales) = (read("mean")?, read("sigma_path")?, read("path")?, read("scale")?);
+        let lower = state.table("covariance")?.get::<f64>("lower")?;
+        let transform = vectors.get::<f64>("transform")?;
+        if lower.len() != self.dim * (self.dim + 1) / 2 || transform.len() != self.dim * self.dim {
+            return Err(Error::failed(
+                "the checkpoint's covariance is of another number of genes",
+            ));
+        }
+        self.covariance = Symmetric::of_lower(self.dim, lower);
+        for (at, x) in transform.iter().enumerate() {
+            self.transform[place(self.dim, at / self.dim, at % self.dim)] = *x;
+        }
+        (self.mean, self.sigma_path, self.path, self.scales) = (mean, sigma_path, path, scales);
+        let law = state.table("law")?;
+        self.sigma = law.get::<f64>("sigma")?[0];
+        self.updates = law.get::<u64>("updates")?[0];
+        self.decomposed = law.get::<u64>("decomposed")?[0];
+        Ok(())
+    }
+}

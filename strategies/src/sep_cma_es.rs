@@ -1,0 +1,395 @@
+//! Separable CMA-ES (Ros and Hansen, 'A simple modification in CMA-ES achieving linear time and space complexity', PPSN 2008,
+//! <https://inria.hal.science/inria-00287367>): a diagonal covariance, learned (n + 2) / 3 times as fast as a full one.
+//!
+//! Symbols: m = mean, sigma = sigma, C = variance (its diagonal), p_sigma = sigma_path, p_c = path, x = m + sigma sqrt(C) z. Each rank updates
+//! its slice of the genes over all parents, whose noise it makes again, and then the slices are gathered: memory beside the genomes is a few
+//! numbers a gene, and what travels does not grow with the population.
+
+use std::ops::Range;
+
+use illume_core::{
+    Batch, Context, Params, Purpose, Result, State, StrategyConfig, StrategyEntry, Stream, TaskSpec, block, params,
+    simd_dispatch,
+};
+use rayon::prelude::*;
+
+use crate::cma_es::constants::Constants;
+use crate::cma_es::{Bounds, CmaEs, Distribution, Start, center, clip, members, step_size, vector};
+
+params! {
+    /// Parameters of `sep_cma_es`.
+    pub struct SepCmaEsParams {
+        /// Members per generation; 0 for 4 + floor(3 ln n) with n genes.
+        population: usize = 0, range(0, 1 << 24);
+        /// Initial step size: the standard deviation of each gene.
+        sigma: f64 = 0.3, positive();
+        /// Initial mean: "init", a genome by the task's law, or "zeros".
+        center: String = "init".into(), one_of(&["init", "zeros"]);
+    }
+}
+
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    name: "sep_cma_es",
+    summary: "Separable CMA-ES (Ros and Hansen 2008): a normal law with step size and diagonal covariance, for many genes",
+    params: SepCmaEsParams::describe,
+    network: false,
+    novelty: false,
+    cells: false,
+    cases: false,
+    build: |config: &StrategyConfig<'_>| {
+        let params: SepCmaEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        Ok(Box::new(CmaEs::new("sep_cma_es", separable(&params, config.task)?)))
+    },
+};
+
+/// The law of `sep_cma_es` for a task.
+///
+/// # Errors
+/// One member alone.
+pub(crate) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Box<dyn Distribution>> {
+    let start = Start {
+        sigma: params.sigma,
+        zeros: params.center == "zeros",
+    };
+    let constants = Constants::separable(task.genome_dim, members(params.population, task)?);
+    Ok(Box::new(Separable::new(task.genome_dim, constants, start)))
+}
+
+/// Genes that one parallel task updates: what it adds up stays in the first-level cache. Sums are of these slices first, whatever the ranks.
+const SLICE: usize = 1024;
+
+struct Separable {
+    constants: Constants,
+    start: Start,
+    sigma: f64,
+    updates: u64,
+    /// m, rounded, and sigma sqrt(C), rounded: whole on all ranks, members are drawn from them. Empty before the first generation.
+    center: Vec<f32>,
+    spread: Vec<f32>,
+    own: Own,
+    axis_ratio: f64,
+}
+
+/// What a rank holds of its slices alone.
+#[derive(Default)]
+struct Own {
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+    sigma_path: Vec<f64>,
+    path: Vec<f64>,
+    /// Weighted sums over the parents of z and of z^2.
+    first: Vec<f64>,
+    second: Vec<f64>,
+}
+
+/// The genes of a rank's slices.
+fn genes_of(dim: usize, rank: usize, size: usize) -> Range<usize> {
+    let slices = block(dim.div_ceil(SLICE), rank, size);
+    (slices.start * SLICE).min(dim)..(slices.end * SLICE).min(dim)
+}
+
+impl Separable {
+    fn new(dim: usize, constants: Constants, start: Start) -> Separable {
+        let spread = vec![start.sigma as f32; dim];
+        Separable {
+            constants,
+            start,
+            sigma: start.sigma,
+            updates: 0,
+            center: Vec::new(),
+            spread,
+            own: Own::default(),
+            axis_ratio: 1.0,
+        }
+    }
+
+    fn mine(&self, context: &Context<'_>) -> Range<usize> {
+        genes_of(context.task.genome_dim, context.comm.rank(), context.comm.size())
+    }
+
+    /// Genes `from..from + out.len()` of a member.
+    fn draw(&self, context: &Context<'_>, member: usize, from: usize, out: &mut [f32]) {
+        let stream = Stream::new(context.seed, Purpose::Perturbation, context.generation, member as u64);
+        stream.normals(from as u64, out);
+        let range = from..from + out.len();
+        spread_out(
+            &self.center[range.clone()],
+            &self.spread[range],
+            context.task.bounds,
+            out,
+        );
+    }
+
+    /// Sums over the parents, and the new path of the step size: for each slice its square and the least and largest variance.
+    fn add_up(&mut self, context: &Context<'_>, parents: &[(Stream, f64)], from: usize) -> Result<Vec<[f64; 3]>> {
+        let c = &self.constants;
+        let gain = (c.sigma_rate * (2.0 - c.sigma_rate) * c.effective).sqrt();
+        let keep = 1.0 - c.sigma_rate;
+        let own = &mut self.own;
+        let mine: Vec<[f64; 3]> = own
+            .first
+            .par_chunks_mut(SLICE)
+            .zip(own.second.par_chunks_mut(SLICE))
+            .zip(own.sigma_path.par_chunks_mut(SLICE))
+            .zip(own.variance.par_chunks(SLICE))
+            .enumerate()
+            .map(|(s, (((first, second), path), variance))| {
+                first.fill(0.0);
+                second.fill(0.0);
+                let mut z = [0.0; SLICE];
+                let z = &mut z[..first.len()];
+                for (stream, weight) in parents {
+                    stream.normals((from + s * SLICE) as u64, z);
+                    add_moments(z, *weight, first, second);
+                }
+                let mut square = 0.0;
+                for (p, z) in path.iter_mut().zip(&*first) {
+                    *p = keep * *p + gain * z;
+                    square += *p * *p;
+                }
+                let low = variance.iter().copied().fold(f64::INFINITY, f64::min);
+                let high = variance.iter().copied().fold(0.0, f64::max);
+                [square, low, high]
+            })
+            .collect();
+        if context.comm.size() == 1 {
+            return Ok(mine);
+        }
+        let dim = context.task.genome_dim;
+        let flat: Vec<f64> = mine.into_iter().flatten().collect();
+        let width = |rank| 3 * block(dim.div_ceil(SLICE), rank, context.comm.size()).len();
+        let all = gather(context, &flat, width, f64::to_le_bytes, f64::from_le_bytes)?;
+        Ok(all.chunks_exact(3).map(|s| [s[0], s[1], s[2]]).collect())
+    }
+
+    /// Path, variance and mean after the sums are known.
+    fn move_on(&mut self, moves: bool, factor: f64, bounds: Bounds, mine: Range<usize>) {
+        let c = &self.constants;
+        let gain = if moves {
+            (c.path_rate * (2.0 - c.path_rate) * c.effective).sqrt()
+        } else {
+            0.0
+        };
+        let lost = if moves { 0.0 } else { c.path_rate * (2.0 - c.path_rate) };
+        let decay = 1.0 + c.rank_one * lost - c.rank_one - c.rank_mu;
+        let (keep, rank_one, rank_mu) = (1.0 - c.path_rate, c.rank_one, c.rank_mu);
+        let sigma = self.sigma;
+        self.sigma = step_size(sigma, factor);
+        let next = self.sigma;
+        let own = &mut self.own;
+        own.mean
+            .par_chunks_mut(SLICE)
+            .zip(own.variance.par_chunks_mut(SLICE))
+            .zip(own.path.par_chunks_mut(SLICE))
+            .zip(own.first.par_chunks(SLICE).zip(own.second.par_chunks(SLICE)))
+            .zip(self.center[mine.clone()].par_chunks_mut(SLICE))
+            .zip(self.spread[mine].par_chunks_mut(SLICE))
+            .for_each(|(((((mean, variance), path), (first, second)), center), spread)| {
+                for i in 0..mean.len() {
+                    let step = variance[i].sqrt() * first[i];
+                    path[i] = keep * path[i] + gain * step;
+                    variance[i] = (decay + rank_mu * second[i]) * variance[i] + rank_one * path[i] * path[i];
+                    mean[i] = clip(mean[i] + sigma * step, bounds);
+                    center[i] = mean[i] as f32;
+                    spread[i] = (next * variance[i].sqrt()) as f32;
+                }
+            });
+    }
+
+    /// Makes center and spread whole on every rank.
+    fn exchange(&mut self, context: &Context<'_>) -> Result<()> {
+        if context.comm.size() == 1 {
+            return Ok(());
+        }
+        let mine = self.mine(context);
+        let (dim, size) = (context.task.genome_dim, context.comm.size());
+        for values in [&mut self.center, &mut self.spread] {
+            let width = |rank| genes_of(dim, rank, size).len();
+            *values = gather(
+                context,
+                &values[mine.clone()],
+                width,
+                f32::to_le_bytes,
+                f32::from_le_bytes,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The whole of a vector of which each rank has its slices.
+    fn whole(&self, context: &Context<'_>, values: &[f64]) -> Result<Vec<f64>> {
+        if context.comm.size() == 1 {
+            return Ok(values.to_vec());
+        }
+        let (dim, size) = (context.task.genome_dim, context.comm.size());
+        let width = |rank| genes_of(dim, rank, size).len();
+        gather(context, values, width, f64::to_le_bytes, f64::from_le_bytes)
+    }
+}
+
+/// All ranks' numbers in rank order; rank r has `width(r)`.
+fn gather<T: Copy, const N: usize>(
+    context: &Context<'_>,
+    mine: &[T],
+    width: impl Fn(usize) -> usize,
+    write: impl Fn(T) -> [u8; N],
+    read: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>> {
+    let bytes: Vec<u8> = mine.iter().flat_map(|x| write(*x)).collect();
+    let counts: Vec<usize> = (0..context.comm.size()).map(|r| N * width(r)).collect();
+    let mut all = Vec::new();
+    context.comm.all_gather(&bytes, &counts, &mut all)?;
+    let (numbers, _) = all.as_chunks::<N>();
+    Ok(numbers.iter().map(|raw| read(*raw)).collect())
+}
+
+/// `center + spread * z` in place of z, clipped.
+fn spread_out(center: &[f32], spread: &[f32], bounds: Bounds, out: &mut [f32]) {
+    simd_dispatch!(
+        fn [](center: &[f32], spread: &[f32], bounds: Bounds, out: &mut [f32]) {
+            let [low, high] = bounds.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
+            for ((x, c), s) in out.iter_mut().zip(center).zip(spread) {
+                *x = s.mul_add(*x, *c).max(low).min(high);
+            }
+        }
+    )
+}
+
+/// `first += weight z`, `second += weight z^2`.
+fn add_moments(z: &[f32], weight: f64, first: &mut [f64], second: &mut [f64]) {
+    simd_dispatch!(
+        fn [](z: &[f32], weight: f64, first: &mut [f64], second: &mut [f64]) {
+            for ((z, a), b) in z.iter().zip(first).zip(second) {
+                let z = f64::from(*z);
+                let scaled = weight * z;
+                *a += scaled;
+                *b = scaled.mul_add(z, *b);
+            }
+        }
+    )
+}
+
+impl Distribution for Separable {
+    fn members(&self) -> usize {
+        self.constants.weights.len()
+    }
+
+    fn begin(&mut self, context: &Context<'_>) {
+        if !self.center.is_empty() {
+            return;
+        }
+        let mine = self.mine(context);
+        let mean = center(context, self.start);
+        self.center = mean.iter().map(|m| *m as f32).collect();
+        self.own = Own {
+            mean: mean[mine.clone()].to_vec(),
+            variance: vec![1.0; mine.len()],
+            ..Own::empty(mine.len())
+        };
+    }
+
+    fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
+        self.begin(context);
+        let dim = context.task.genome_dim;
+        let law = &*self;
+        // Rows of a few genes are made together, long rows in parts.
+        const PART: usize = 1 << 15;
+        if dim >= PART {
+            genes.par_chunks_exact_mut(dim).zip(rows).for_each(|(genes, member)| {
+                let parts = genes.par_chunks_mut(PART).enumerate();
+                parts.for_each(|(p, part)| law.draw(context, member, p * PART, part));
+            });
+        } else {
+            let rows = genes.par_chunks_exact_mut(dim).with_min_len(PART / dim).zip(rows);
+            rows.for_each(|(genes, member)| law.draw(context, member, 0, genes));
+        }
+        Ok(())
+    }
+
+    fn member(&self, context: &Context<'_>, member: usize, genes: &mut [f32]) {
+        self.draw(context, member, 0, genes);
+    }
+
+    fn tell(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()> {
+        let stream = |m: usize| Stream::new(context.seed, Purpose::Perturbation, context.generation, m as u64);
+        let parents = order[..self.constants.parents].iter().zip(&self.constants.weights);
+        let parents: Vec<(Stream, f64)> = parents.map(|(&m, w)| (stream(m), *w)).collect();
+        let mine = self.mine(context);
+        let slices = self.add_up(context, &parents, mine.start)?;
+        let length = slices.iter().map(|s| s[0]).sum::<f64>().sqrt();
+        let low = slices.iter().map(|s| s[1]).fold(f64::INFINITY, f64::min);
+        let high = slices.iter().map(|s| s[2]).fold(0.0, f64::max);
+        self.axis_ratio = (high / low).sqrt();
+        let moves = self
+            .constants
+            .path_moves(context.task.genome_dim, length, self.updates + 1);
+        let factor = self.constants.sigma_factor(length);
+        self.move_on(moves, factor, context.task.bounds, mine);
+        self.updates += 1;
+        self.exchange(context)
+    }
+
+    fn mean(&self, genes: &mut [f32]) {
+        genes.copy_from_slice(&self.center);
+    }
+
+    fn sigma(&self) -> f64 {
+        self.sigma
+    }
+
+    fn axis_ratio(&self) -> f64 {
+        self.axis_ratio
+    }
+
+    fn save(&self, context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
+        let own = &self.own;
+        let mut vectors = Batch::new();
+        for (name, meaning, values) in [
+            ("mean", "the law's mean", &own.mean),
+            ("variance", "the covariance's diagonal", &own.variance),
+            ("sigma_path", "the step size's path", &own.sigma_path),
+            ("path", "the covariance's path", &own.path),
+        ] {
+            vectors.push(name, 1, "", meaning, self.whole(context, values)?);
+        }
+        let mut law = Batch::new();
+        law.push("sigma", 1, "", "step size", vec![self.sigma]);
+        law.push("updates", 1, "", "updates made", vec![self.updates]);
+        Ok(vec![("vectors".into(), vectors), ("law".into(), law)])
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        let (dim, mine) = (context.task.genome_dim, self.mine(context));
+        let vectors = state.table("vectors")?;
+        let read = |name: &str| vector(vectors, name, dim);
+        let (mean, variance) = (read("mean")?, read("variance")?);
+        let law = state.table("law")?;
+        self.sigma = law.get::<f64>("sigma")?[0];
+        self.updates = law.get::<u64>("updates")?[0];
+        self.center = mean.iter().map(|m| *m as f32).collect();
+        self.spread = variance.iter().map(|v| (self.sigma * v.sqrt()) as f32).collect();
+        self.own = Own {
+            mean: mean[mine.clone()].to_vec(),
+            variance: variance[mine.clone()].to_vec(),
+            sigma_path: read("sigma_path")?[mine.clone()].to_vec(),
+            path: read("path")?[mine.clone()].to_vec(),
+            ..Own::empty(mine.len())
+        };
+        Ok(())
+    }
+}
+
+impl Own {
+    /// Paths and sums of nothing.
+    fn empty(len: usize) -> Own {
+        let zeros = || vec![0.0; len];
+        Own {
+            mean: Vec::new(),
+            variance: Vec::new(),
+            sigma_path: zeros(),
+            path: zeros(),
+            first: zeros(),
+            second: zeros(),
+        }
+    }
+}
