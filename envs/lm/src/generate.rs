@@ -115,7 +115,7 @@ impl Generator {
             .map(|q| q.prompt.len() + sampling.max_new_tokens - 1)
             .max();
         let slots = self.slots.min(queries.len());
-        self.session.reserve(slots, longest.unwrap_or(0));
+        self.session.reserve(&self.model, slots, longest.unwrap_or(0))?;
 
         let mut answers = vec![Generated::default(); queries.len()];
         let mut rows: Vec<Row> = Vec::new();

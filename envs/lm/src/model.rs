@@ -8,6 +8,7 @@ mod native;
 pub(crate) mod ops;
 mod packed;
 mod product;
+mod torch;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,22 +16,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use illume_core::{Error, Purpose, Result, Stream};
 use tch::{Device, Tensor};
 
-pub(crate) use adapters::{Adapters, PackedBasis};
-pub(crate) use cache::Cache;
-pub(crate) use native::{Native, Scratch, Segment};
+use adapters::Adapters;
+pub(crate) use adapters::PackedBasis;
+use cache::Cache;
+pub(crate) use native::Segment;
+use native::{Native, Scratch};
+use torch::{TorchAdapters, TorchCache, TorchModel};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::ModelConfig;
 use crate::population::Population;
 
-/// How weights are stored. On the CPU sums are in f32, whatever the weights.
+/// How weights are stored. On the CPU sums are in f32, whatever the weights; on a device activations are in bf16 unless weights are in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     F32,
     Bf16,
     /// One scale for each output.
     Int8,
-    /// Scale and zero for each `group` inputs of an output; embedding and head as [`Precision::Int8`].
+    /// Scale and zero for each `group` inputs of an output; embedding and head as [`Precision::Int8`] (on a device in bf16).
     Int4 {
         group: usize,
     },
@@ -75,7 +79,15 @@ pub struct Model {
     config: ModelConfig,
     precision: Precision,
     device: Device,
-    body: Native,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Kernels of our own, on the processor.
+    Native(Native),
+    /// libtorch's, on any device.
+    Torch(TorchModel),
 }
 
 impl Model {
@@ -96,8 +108,30 @@ impl Model {
         Model::from_source(config, &Drawn { config, seed }, precision, device)
     }
 
+    /// This model's twin of drawn weights that runs by libtorch on the processor too, as models run on devices: for comparisons.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn random_by_libtorch(config: &ModelConfig, precision: Precision, device: Device, seed: u64) -> Result<Model> {
+        config.check()?;
+        Model::by_libtorch(config, &Drawn { config, seed }, precision, device)
+    }
+
     fn from_source(config: &ModelConfig, source: &dyn Source, precision: Precision, device: Device) -> Result<Model> {
-        let body = Native::load(config, source, precision)?;
+        if device != Device::Cpu {
+            return Model::by_libtorch(config, source, precision, device);
+        }
+        let body = Body::Native(Native::load(config, source, precision)?);
+        Ok(Model {
+            config: config.clone(),
+            precision,
+            device,
+            body,
+        })
+    }
+
+    fn by_libtorch(config: &ModelConfig, source: &dyn Source, precision: Precision, device: Device) -> Result<Model> {
+        let body = Body::Torch(TorchModel::load(config, source, precision, device)?);
         Ok(Model {
             config: config.clone(),
             precision,
@@ -120,7 +154,10 @@ impl Model {
 
     /// Bytes that the weights take, scales included.
     pub fn weight_bytes(&self) -> u64 {
-        self.body.weight_bytes()
+        match &self.body {
+            Body::Native(native) => native.weight_bytes(),
+            Body::Torch(torch) => torch.weight_bytes(),
+        }
     }
 
     /// The logits after every token of a text, `[tokens, vocab]`.
@@ -139,7 +176,7 @@ impl Model {
             )));
         }
         let mut session = self.session();
-        session.reserve(1, tokens.len());
+        session.reserve(self, 1, tokens.len())?;
         let mut all = Vec::new();
         for (position, token) in tokens.iter().enumerate() {
             let segment = Segment {
@@ -157,7 +194,13 @@ impl Model {
                     .extend_from_slice(logits);
                 0
             };
-            self.step(&mut session, &[*token], &[segment], &Adapters::None, &keep)?;
+            self.step(
+                &mut session,
+                &[*token],
+                &[segment],
+                &self.adapters(&Population::None)?,
+                &keep,
+            )?;
             all.extend(row.into_inner().expect("nobody panics while holding it"));
         }
         Ok(all)
@@ -168,20 +211,33 @@ impl Model {
     /// # Errors
     /// The weights are not in the processor's memory.
     pub fn dequantized(&self) -> Result<Vec<(String, Tensor)>> {
-        Ok(self.body.dequantized())
+        match &self.body {
+            Body::Native(native) => Ok(native.dequantized()),
+            Body::Torch(_) => Err(Error::failed("weights on a device are not read back")),
+        }
     }
 
     /// Empty room for rows.
     pub(crate) fn session(&self) -> Session {
-        Session {
-            cache: self.body.cache(),
-            scratch: Vec::new(),
+        match &self.body {
+            Body::Native(native) => Session::Native {
+                cache: native.cache(),
+                scratch: Vec::new(),
+            },
+            Body::Torch(_) => Session::Torch {
+                slots: 0,
+                positions: 0,
+                cache: None,
+            },
         }
     }
 
-    pub(crate) fn adapters<'a>(&self, population: &'a Population) -> Result<Adapters<'a>> {
+    pub(crate) fn adapters<'a>(&self, population: &'a Population) -> Result<Ready<'a>> {
         population.check(&self.config)?;
-        Adapters::new(population)
+        Ok(match &self.body {
+            Body::Native(_) => Ready::Native(Adapters::new(population)?),
+            Body::Torch(torch) => Ready::Torch(torch.adapters(population)?),
+        })
     }
 
     /// Runs the tokens of a pass: stores their keys and values in the session, and calls `pick` with the number of each segment that asks
@@ -191,33 +247,66 @@ impl Model {
         session: &mut Session,
         tokens: &[u32],
         segments: &[Segment],
-        adapters: &Adapters,
+        adapters: &Ready,
         pick: &(dyn Fn(usize, &mut [f32]) -> u64 + Sync),
     ) -> Result<Vec<u64>> {
         let picked: Vec<AtomicU64> = segments.iter().map(|_| AtomicU64::new(0)).collect();
         let keep = |i: usize, logits: &mut [f32]| picked[i].store(pick(i, logits), Ordering::Relaxed);
-        self.body.step(
-            tokens,
-            segments,
-            &session.cache.share(),
-            adapters,
-            &mut session.scratch,
-            &keep,
-        );
+        match (&self.body, session, adapters) {
+            (Body::Native(native), Session::Native { cache, scratch }, Ready::Native(adapters)) => {
+                native.step(tokens, segments, &cache.share(), adapters, scratch, &keep);
+            }
+            (Body::Torch(torch), Session::Torch { cache: Some(cache), .. }, Ready::Torch(adapters)) => {
+                torch.pass(tokens, segments, cache, adapters, &keep)?;
+            }
+            _ => unreachable!("a session and adapters are made by the model that uses them, and room is reserved"),
+        }
         Ok(picked.into_iter().map(AtomicU64::into_inner).collect())
     }
 }
 
+/// Adapters in the layout that the model's kernels want.
+pub(crate) enum Ready<'a> {
+    Native(Adapters<'a>),
+    Torch(TorchAdapters),
+}
+
 /// Keys and values of rows that run, and buffers.
 #[derive(Debug)]
-pub(crate) struct Session {
-    cache: Cache,
-    scratch: Vec<Scratch>,
+pub(crate) enum Session {
+    Native {
+        cache: Cache,
+        scratch: Vec<Scratch>,
+    },
+    Torch {
+        slots: usize,
+        positions: usize,
+        cache: Option<TorchCache>,
+    },
 }
 
 impl Session {
     /// Makes room for rows of some length; what was there is lost.
-    pub fn reserve(&mut self, slots: usize, positions: usize) {
-        self.cache.reserve(slots, positions);
+    pub fn reserve(&mut self, model: &Model, slots: usize, positions: usize) -> Result<()> {
+        match (self, &model.body) {
+            (
+                Session::Torch {
+                    slots: s,
+                    positions: p,
+                    cache,
+                },
+                Body::Torch(torch),
+            ) => {
+                if cache.is_none() || slots > *s || positions > *p {
+                    (*s, *p) = (slots.max(*s), positions.max(*p));
+                    // The old cache goes before the new one comes.
+                    *cache = None;
+                    *cache = Some(torch.cache(*s, *p)?);
+                }
+            }
+            (Session::Native { cache, .. }, _) => cache.reserve(slots, positions),
+            _ => unreachable!("a session is made by the model that uses it"),
+        }
+        Ok(())
     }
 }

@@ -278,9 +278,6 @@ fn an_answer_ends_with_its_stop_token() {
 #[test]
 fn quantized_weights_give_the_logits_of_their_own_values_in_f32() {
     let tokens: Vec<u32> = (0..40).map(|i| i * 5 % 83).collect();
-    // Root mean squares: of the error against the exact weights, as a share of the logits'.
-    let size = |a: &mut dyn Iterator<Item = f32>| a.map(|x| f64::from(x * x)).sum::<f64>().sqrt();
-    let apart = |a: &[f32], b: &[f32]| size(&mut a.iter().zip(b).map(|(x, y)| x - y)) / size(&mut b.iter().copied());
     for config in [qwen2(), llama()] {
         let full = model(&config, Precision::F32);
         let exact = full.logits(&tokens).unwrap();
@@ -298,6 +295,62 @@ fn quantized_weights_give_the_logits_of_their_own_values_in_f32() {
             let off = apart(&got, &exact);
             assert!(off > 1e-4 && off < error, "{precision:?} is off by {off}");
             assert!(quantized.weight_bytes() < full.weight_bytes());
+        }
+    }
+}
+
+/// Root mean square of the differences, as a share of that of `b`.
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let size = |a: &mut dyn Iterator<Item = f32>| a.map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+    size(&mut a.iter().zip(b).map(|(x, y)| x - y)) / size(&mut b.iter().copied())
+}
+
+#[test]
+fn models_by_libtorch_as_on_a_device_agree_with_those_by_our_kernels() {
+    let shape = ModelConfig {
+        hidden: 64,
+        head_dim: 16,
+        heads: 4,
+        intermediate: 128,
+        initializer_range: 0.2,
+        ..qwen2()
+    };
+    let untied = ModelConfig {
+        hidden: 64,
+        head_dim: 16,
+        intermediate: 128,
+        initializer_range: 0.2,
+        ..llama()
+    };
+    let tokens: Vec<u32> = (0..30).map(|i| i * 5 % 83).collect();
+    for config in [shape, untied] {
+        // On the processor the head of a quantized model is quantized too, and activations are never.
+        for (precision, error) in [
+            (Precision::F32, 1e-5),
+            (Precision::Bf16, 0.03),
+            (Precision::Int8, 0.06),
+            (Precision::Int4 { group: 32 }, 0.06),
+        ] {
+            let ours = Model::random(&config, precision, Device::Cpu, 4).unwrap();
+            let theirs = Model::random_by_libtorch(&config, precision, Device::Cpu, 4).unwrap();
+            let off = apart(&theirs.logits(&tokens).unwrap(), &ours.logits(&tokens).unwrap());
+            assert!(off < error, "{precision:?}: {off}");
+        }
+        let prompts = prompts(&config, 11);
+        let how = Sampling {
+            stop: vec![3, 30, 60],
+            ..greedy(7)
+        };
+        for population in [Population::None, singular(&config, 3), dense(&singular(&config, 3))] {
+            let queries = queries(&prompts, 3);
+            let ours = Model::random(&config, Precision::F32, Device::Cpu, 4).unwrap();
+            let theirs = Model::random_by_libtorch(&config, Precision::F32, Device::Cpu, 4).unwrap();
+            close(
+                &generate(theirs, 4, &queries, &population, &how),
+                &generate(ours, 4, &queries, &population, &how),
+                1e-4,
+            );
         }
     }
 }
