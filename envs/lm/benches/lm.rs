@@ -2,7 +2,9 @@
 //!
 //! Tokens per second through models with drawn weights, of a population whose members differ in singular values (rank 8 on queries, keys,
 //! values and outputs of all layers), one row a member, against the same rows without adapters, and against members one after another with
-//! adapters merged into the weights (the time of merging is not counted, so this is the base model with one row at a time).
+//! adapters merged into the weights (the time of merging is not counted, so this is the base model with one row at a time), and against the
+//! base model by libtorch's kernels on the same threads.
+//! With RAYON_NUM_THREADS=1 seconds are those that the thread ran, which others on the machine lengthen little.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -14,6 +16,7 @@ use illume_lm::{
 use tch::{Device, Tensor};
 
 const RANK: usize = 8;
+const MEMBERS: [u32; 2] = [24, 96];
 const INT4: Precision = Precision::Int4 { group: 64 };
 
 /// Qwen2.5-0.5B.
@@ -92,6 +95,13 @@ struct Plan {
     repeats: usize,
 }
 
+impl Plan {
+    /// Tokens that go through the model: of the answers all but the last.
+    fn tokens(&self, rows: u32) -> f64 {
+        f64::from(rows) * (self.prompt + self.new - 1) as f64
+    }
+}
+
 /// Seconds of one run.
 fn seconds(generator: &mut Generator, population: &Population, plan: &Plan, members: std::ops::Range<u32>) -> f64 {
     let vocab = generator.model().config().vocab as u64;
@@ -140,8 +150,8 @@ fn measure(name: &str, config: &ModelConfig, plan: &Plan) {
         rayon::current_num_threads()
     );
     println!(
-        "{:>9} {:>9} {:>8} {:>12} {:>10} {:>8} {:>14} {:>8}",
-        "precision", "MB", "members", "population", "base", "share", "one at a time", "times"
+        "{:>9} {:>9} {:>8} {:>12} {:>10} {:>8} {:>14} {:>8} {:>14}",
+        "precision", "MB", "members", "population", "base", "share", "one at a time", "times", "libtorch, base"
     );
     for (label, precision) in [
         ("f32", Precision::F32),
@@ -149,38 +159,49 @@ fn measure(name: &str, config: &ModelConfig, plan: &Plan) {
         ("int8", Precision::Int8),
         ("int4", INT4),
     ] {
-        let model = Arc::new(Model::random(config, precision, Device::Cpu, 1).expect("a valid shape"));
-        for members in [24_u32, 96] {
-            let mut generator = Generator::new(model.clone(), members as usize);
-            let population = population(config, members as usize);
-            let tokens = f64::from(members) * (plan.prompt + plan.new - 1) as f64;
-            let mut alone = f64::INFINITY;
-            let (mut with, mut without) = (f64::INFINITY, f64::INFINITY);
-            seconds(&mut generator, &population, &Plan { new: 1, ..*plan }, 0..members);
-            for _ in 0..plan.repeats {
-                with = with.min(seconds(&mut generator, &population, plan, 0..members));
-                without = without.min(seconds(&mut generator, &Population::None, plan, 0..members));
-                // A few members tell the speed of all.
-                let few = 2.min(members);
-                let one = |m: u32| seconds(&mut generator, &Population::None, plan, m..m + 1);
-                alone = alone.min((0..few).map(one).sum::<f64>() / f64::from(few) * f64::from(members));
-            }
-            println!(
-                "{label:>9} {:>9.1} {members:>8} {:>12.1} {:>10.1} {:>8.3} {:>14.1} {:>8.1}",
-                model.weight_bytes() as f64 / 1e6,
-                tokens / with,
-                tokens / without,
-                without / with,
-                tokens / alone,
-                alone / with
-            );
+        let lines = ours(config, plan, precision);
+        let model = Model::random_by_libtorch(config, precision, Device::Cpu, 1).expect("a valid shape");
+        let mut generator = Generator::new(model.into(), *MEMBERS.last().expect("some") as usize);
+        for (members, line) in MEMBERS.into_iter().zip(lines) {
+            let one = |_| seconds(&mut generator, &Population::None, plan, 0..members);
+            let best = (0..plan.repeats.min(2)).map(one).fold(f64::INFINITY, f64::min);
+            println!("{label:>9} {line} {:>14.1}", plan.tokens(members) / best);
         }
     }
+}
+
+/// A line of numbers for each size of population.
+fn ours(config: &ModelConfig, plan: &Plan, precision: Precision) -> [String; 2] {
+    let model = Arc::new(Model::random(config, precision, Device::Cpu, 1).expect("a valid shape"));
+    MEMBERS.map(|members| {
+        let mut generator = Generator::new(model.clone(), members as usize);
+        let population = population(config, members as usize);
+        let tokens = plan.tokens(members);
+        let mut alone = f64::INFINITY;
+        let (mut with, mut without) = (f64::INFINITY, f64::INFINITY);
+        seconds(&mut generator, &population, &Plan { new: 1, ..*plan }, 0..members);
+        for _ in 0..plan.repeats {
+            with = with.min(seconds(&mut generator, &population, plan, 0..members));
+            without = without.min(seconds(&mut generator, &Population::None, plan, 0..members));
+            // One member tells the speed of all.
+            alone = alone.min(seconds(&mut generator, &Population::None, plan, 0..1) * f64::from(members));
+        }
+        format!(
+            "{:>9.1} {members:>8} {:>12.1} {:>10.1} {:>8.3} {:>14.1} {:>8.1}",
+            model.weight_bytes() as f64 / 1e6,
+            tokens / with,
+            tokens / without,
+            without / with,
+            tokens / alone,
+            alone / with
+        )
+    })
 }
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let said = |word: &str| words.iter().any(|w| w == word);
+    tch::set_num_threads(rayon::current_num_threads() as i32);
     let both = !said("small") && !said("large");
     let full = said("full");
     if both || said("small") {

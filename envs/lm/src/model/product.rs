@@ -222,3 +222,81 @@ versions! {
         assert!(!matches!(j.start, From::Bias(bias) if bias.len() < LANES));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Precision;
+    use super::*;
+    use illume_core::{Purpose, Stream};
+
+    fn drawn(index: u64, n: usize) -> Vec<f32> {
+        let mut values = vec![0.0; n];
+        Stream::new(1, Purpose::Init, 0, index).normals(0, &mut values);
+        values
+    }
+
+    #[test]
+    fn a_row_of_a_product_has_the_same_bits_at_every_level_and_beside_any_rows() {
+        // More inputs than are taken at once; a panel that is not full; more rows than any block.
+        let (inputs, outputs, rank, rows) = (320, 37, 5, 31);
+        let (w, x, u, z) = (
+            drawn(0, inputs * outputs),
+            drawn(1, inputs * rows),
+            drawn(2, outputs * rank),
+            drawn(3, rows * rank),
+        );
+        let bias = drawn(4, outputs.next_multiple_of(LANES));
+        let up = Packed::new(&[&u], rank, Precision::F32).unwrap();
+        for precision in [
+            Precision::F32,
+            Precision::Bf16,
+            Precision::Int8,
+            Precision::Int4 { group: 64 },
+        ] {
+            let weights = Packed::new(&[&w], inputs, precision).unwrap();
+            let run = |level: Level, team: Team, from: usize, n: usize| {
+                let mut y = Vec::new();
+                let extras = [Extra::Shared {
+                    z: &z[from * rank..],
+                    ld: rank,
+                    u: &up,
+                }];
+                let ld = weights.outputs();
+                let y_matrix = Matrix::new(&mut y, n, ld);
+                let (x, start) = (&x[from * inputs..], Start::Bias(&bias));
+                Product {
+                    weights: &weights,
+                    x,
+                    x_ld: inputs,
+                    start,
+                    extras: &extras,
+                    y: y_matrix,
+                }
+                .run(level, team);
+                y
+            };
+            let want = run(Level::best(), Team::Alone, 0, rows);
+            for (row, want) in want.chunks_exact(weights.outputs()).enumerate() {
+                let mut weight = vec![0.0; inputs];
+                for o in 0..outputs {
+                    weights.row(o, &mut weight);
+                    let term = |(a, b): (&f32, &f32)| f64::from(*a) * f64::from(*b);
+                    let plain: f64 = x[row * inputs..].iter().zip(&weight).map(term).sum();
+                    let extra: f64 = z[row * rank..].iter().zip(&u[o * rank..(o + 1) * rank]).map(term).sum();
+                    let exact = f64::from(bias[o]) + plain + extra;
+                    assert!(
+                        (f64::from(want[o]) - exact).abs() < 1e-4,
+                        "{precision:?}: {} and {exact}",
+                        want[o]
+                    );
+                }
+                for level in Level::available() {
+                    assert_eq!(run(level, Team::Alone, row, 1), want, "{precision:?}, {level:?}");
+                }
+            }
+            for level in Level::available() {
+                assert_eq!(run(level, Team::Pool, 0, rows), want, "{precision:?}, {level:?}");
+            }
+        }
+    }
+}
