@@ -1,0 +1,161 @@
+//! Training: `cargo bench -p illume-lm --bench train`.
+//!
+//! Tokens per second, on 1 and on all threads: a small model from scratch, its adapters by examples, and the gradient of sampled answers (with the
+//! reference's pass). Then seconds to decompose the adapters of a 7B model (Qwen2.5's shape).
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use illume_core::{Answer, PolicyGradient, Surrogate, mix64};
+use illume_lm::{
+    Checkpoint, Example, Family, Lora, ModelConfig, Module, SearchKind, SearchSpace, Surrogates, SvdAdapter, TrainRow,
+    TrainSettings, pretrain, save_checkpoint, sft,
+};
+use tch::{Device, Kind, Tensor};
+
+const STEPS: u64 = 9;
+const ROWS: usize = 128;
+const LENGTH: usize = 48;
+
+/// What is trained on one machine in minutes.
+fn small() -> ModelConfig {
+    ModelConfig {
+        family: Family::Qwen2,
+        vocab: 160,
+        hidden: 128,
+        layers: 4,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 32,
+        intermediate: 384,
+        rms_eps: 1e-6,
+        rope_theta: 1e4,
+        rope_scaling: None,
+        max_positions: 256,
+        tied: true,
+        attention_bias: true,
+        eos: vec![2],
+        bos: None,
+        initializer_range: 0.02,
+    }
+}
+
+/// Texts of 32 to 48 tokens.
+fn texts(step: u64) -> Vec<Example> {
+    let token = |row: usize, t: usize| (mix64(step * 1_000_003 + (row * 64 + t) as u64) % 160) as u32;
+    let length = |row: usize| LENGTH - row % 17;
+    (0..ROWS)
+        .map(|row| Example {
+            tokens: (0..length(row)).map(|t| token(row, t)).collect(),
+            answer_from: 0,
+        })
+        .collect()
+}
+
+fn settings(threads: usize) -> TrainSettings {
+    TrainSettings {
+        steps: STEPS,
+        warmup: 2,
+        threads,
+        ..TrainSettings::default()
+    }
+}
+
+/// Runs `train`, and prints the median of its steps but the first.
+fn steps(what: &str, train: impl FnOnce(&mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send))) {
+    let (mut rates, mut last) = (Vec::new(), (0, 0.0));
+    train(&mut |row: TrainRow| {
+        if row.step > 0 {
+            rates.push((row.tokens - last.0) as f64 / (row.seconds - last.1));
+        }
+        last = (row.tokens, row.seconds);
+        ControlFlow::Continue(())
+    });
+    rates.sort_by(f64::total_cmp);
+    println!("{what:<44} {:>9.0} tokens/s", rates[rates.len() / 2]);
+}
+
+fn main() {
+    let config = small();
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{} parameters", config.parameters());
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for threads in [1, all] {
+        let mut tensors = Vec::new();
+        steps(&format!("from scratch, {threads} threads"), |report| {
+            tensors = pretrain(&config, &mut texts, &settings(threads), report).expect("the texts fit the model");
+        });
+        save_checkpoint(dir.path(), &config, &tensors).expect("a folder that can be written");
+    }
+    let checkpoint = Arc::new(Checkpoint::open(dir.path()).expect("just written"));
+    let mut lora = None;
+    for threads in [1, all] {
+        steps(&format!("adapters of rank 8, {threads} threads"), |report| {
+            let fresh = Lora::fresh(&config, 8, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
+            lora = Some(sft(&checkpoint, fresh, &mut texts, &settings(threads), report).expect("texts fit"));
+        });
+    }
+    let lora = lora.expect("trained above");
+    for kind in [SearchKind::SingularValues, SearchKind::Adapters] {
+        let space = Arc::new(SearchSpace::new(&lora, kind, 1.0).expect("a trained adapter"));
+        for threads in [1, all] {
+            surrogate(&checkpoint, &space, threads);
+        }
+    }
+    for rank in [8, 32] {
+        decompose(rank);
+    }
+}
+
+fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: usize) {
+    let prompts = Arc::new(|case| Some((0..24).map(|t| (case * 7 + t) % 160).collect()));
+    let surrogates = Surrogates::new(checkpoint.clone(), space.clone(), prompts, 1.0, Device::Cpu);
+    let answer = |case: u32| Answer {
+        case,
+        tokens: (0..16).map(|t| (case * 3 + t) % 160).collect(),
+        log_probs: vec![-5.0; 16],
+        reward: 0.0,
+    };
+    let answers: Vec<Answer> = (0..ROWS as u32).map(answer).collect();
+    let advantages: Vec<f32> = (0..ROWS).map(|i| (i % 3) as f32 - 1.0).collect();
+    let genes = vec![0.0; space.dim()];
+    let mut gradient = vec![0.0; space.dim()];
+    let rule = Surrogate { clip: 0.2, kl: 0.04 };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.expect("threads can be started");
+    let mut seconds: Vec<f64> = (0..STEPS)
+        .map(|_| {
+            let start = Instant::now();
+            pool.install(|| surrogates.add_gradient(&genes, &answers, &advantages, &rule, &mut gradient))
+                .expect("answers fit the model");
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    let what = format!("gradient, {:?}, {threads} threads", space.kind());
+    println!(
+        "{what:<44} {:>9.0} tokens/s",
+        (ROWS * 40) as f64 / seconds[seconds.len() / 2]
+    );
+}
+
+fn decompose(rank: usize) {
+    let config = ModelConfig {
+        hidden: 3584,
+        layers: 28,
+        heads: 28,
+        kv_heads: 4,
+        head_dim: 128,
+        intermediate: 18_944,
+        ..small()
+    };
+    let mut lora = Lora::fresh(&config, rank, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
+    for target in &mut lora.targets {
+        target.b = Tensor::rand(target.b.size(), (Kind::Float, Device::Cpu)) - 0.5;
+    }
+    let start = Instant::now();
+    let svd = SvdAdapter::new(&lora).expect("a possible rank");
+    let what = format!("decomposed, 7B, rank {rank}, {} factors", 2 * svd.targets.len());
+    println!("{what:<44} {:>9.2} s", start.elapsed().as_secs_f64());
+}
