@@ -93,7 +93,7 @@ impl Generator {
     /// Bytes of keys and values for `slots` rows of up to `tokens` tokens, prompt included.
     pub fn cache_bytes(model: &Model, slots: usize, tokens: usize) -> u64 {
         let c = model.config();
-        let row = 2 * c.layers * c.kv_heads * c.head_dim * size_of::<f32>();
+        let row = 2 * c.layers * c.kv_heads * c.head_dim * model.cache_element();
         (slots * tokens * row) as u64
     }
 

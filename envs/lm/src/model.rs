@@ -217,6 +217,14 @@ impl Model {
         }
     }
 
+    /// Bytes of a number in the cache.
+    pub(crate) fn cache_element(&self) -> usize {
+        match &self.body {
+            Body::Native(_) => size_of::<f32>(),
+            Body::Torch(torch) => torch.element(),
+        }
+    }
+
     /// Empty room for rows.
     pub(crate) fn session(&self) -> Session {
         match &self.body {

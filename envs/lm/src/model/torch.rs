@@ -261,6 +261,11 @@ impl TorchModel {
         self.layers.iter().map(layer).sum::<u64>() + of(&self.norm) + of(&self.embedding) + head
     }
 
+    /// Bytes of an activation.
+    pub fn element(&self) -> usize {
+        self.kind.elt_size_in_bytes()
+    }
+
     pub fn cache(&self, slots: usize, positions: usize) -> Result<TorchCache> {
         let c = &self.config;
         let shape = [slots, c.kv_heads, positions, c.head_dim].map(|n| n as i64);
