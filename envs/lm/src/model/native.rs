@@ -287,12 +287,16 @@ impl Native {
             );
 
             let prepared = adapters.group(number, 1);
-            let pieces = if team.threads() == 1 { 1 } else { segments.len() };
+            let pieces = team.pieces(segments.len());
             team.each(pieces, |i| {
+                let mine = &segments[block(segments.len(), i, pieces)];
                 let mut room = Vec::new();
-                for segment in &segments[block(segments.len(), i, pieces)] {
+                for segment in mine {
                     unsafe { self.attend(layer, number, segment, cache, qkv, attention, &mut room) };
-                    unsafe { prepared.down(self.level, segment.at..segment.at + segment.len, attention, z, members) };
+                }
+                if let [first, ..] = mine {
+                    let tokens = first.at..first.at + mine.iter().map(|s| s.len).sum::<usize>();
+                    unsafe { prepared.down(self.level, tokens, attention, z, members) };
                 }
             });
             let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
