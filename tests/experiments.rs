@@ -21,6 +21,28 @@ fn built(config: &Config) -> bool {
     envs::find(config.name("task")).is_ok()
 }
 
+/// The one that shows how ESSA is run on a real model.
+const GSM8K: &str = "essa_gsm8k";
+
+/// The files that a language model's configuration names, replaced by small ones in a folder.
+fn files(config: &Config, folder: &Path, keys: &[&str]) -> Vec<String> {
+    if !config.name("task").starts_with("lm/") {
+        return Vec::new();
+    }
+    let table = common::tiny_lm(folder, config.name("task"));
+    let keys = table.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+    keys.map(|(key, value)| format!("task.{key}={value}")).collect()
+}
+
+const FILES: [&str; 4] = ["model", "adapter", "data", "validation_data"];
+const SIZES: [&str; 5] = [
+    "batch",
+    "max_new_tokens",
+    "train_cases",
+    "validation_cases",
+    "sft_cases",
+];
+
 /// The task on which strategies that live on novelty are shown; the others are not searched for a descriptor's sake.
 const DECEPTIVE: &str = "hard_maze";
 
@@ -36,6 +58,19 @@ fn there_is_one_for_every_strategy_on_every_task_and_on_the_maze_alone_for_novel
         "the one that `make demo-atari` runs"
     );
     for task in envs::registry() {
+        // Language models: each is shown with one strategy at least, and those for tasks with cases on sums.
+        if task.name.starts_with("lm/") {
+            let own = task.name.replace('/', "_") + "_";
+            assert!(
+                names.iter().any(|n| n.starts_with(&own) || n == GSM8K),
+                "experiments/{own}*.toml is missing"
+            );
+            for strategy in strategies::registry().iter().filter(|s| s.cases) {
+                let name = format!("lm_arithmetic_{}", strategy.name);
+                assert!(names.contains(&name), "experiments/{name}.toml is missing");
+            }
+            continue;
+        }
         let wanted =
             |s: &&StrategyEntry| (task.network || !s.network) && (!s.novelty || task.name == DECEPTIVE) && !s.cases;
         for strategy in strategies::registry().iter().filter(wanted) {
@@ -47,6 +82,7 @@ fn there_is_one_for_every_strategy_on_every_task_and_on_the_maze_alone_for_novel
 
 #[test]
 fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
+    let folder = folder();
     for path in experiments() {
         let shown = path.display();
         let config = Config::read(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
@@ -54,7 +90,7 @@ fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
         let name = format!("{}_{}", config.name("task").replace('/', "_"), config.name("strategy"));
         let short = name.strip_suffix("_me").is_some_and(|short| stem == short);
         assert!(
-            stem == name || short || stem.starts_with("demo"),
+            stem == name || short || stem.starts_with("demo") || stem == GSM8K,
             "{shown} is about {name}"
         );
         if !built(&config) {
@@ -62,6 +98,7 @@ fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
             assert!(message.contains("needs a build with feature"), "{message}");
             continue;
         }
+        let config = Config::read(&path, &files(&config, folder.path(), &FILES)).unwrap_or_else(|e| panic!("{e}"));
         let task = registry::task(&config).unwrap_or_else(|e| panic!("{e}"));
         let made = registry::strategy_and_archive(&config, task.spec());
         let (strategy, archive) = made.unwrap_or_else(|e| panic!("{e}"));
@@ -93,6 +130,8 @@ fn each_runs() {
             "openai_es" | "cma_es" | "sep_cma_es" => vec!["strategy.population=4"],
             "ga_ns" => vec!["strategy.population=6", "strategy.parents=2", "archive.probability=0.5"],
             "ns_es" | "nsr_es" | "nsra_es" => vec!["strategy.population=4"],
+            "essa" => vec!["strategy.population=4"],
+            "grpo" => vec!["strategy.group=2"],
             "pga_me" | "dcg_me" | "dcrl_me" => vec![
                 "strategy.batch=8",
                 "strategy.critic_steps=4",
@@ -102,6 +141,9 @@ fn each_runs() {
             other => panic!("{other}: say here how to make it small"),
         };
         set.extend(["budget.generations=2", "output.dir=nowhere"]);
+        let keys = [&FILES[..], &SIZES].concat();
+        let small = files(&config, folder.path(), &keys);
+        set.extend(small.iter().map(String::as_str));
         let task = envs::find(config.name("task")).unwrap();
         if task.network {
             set.extend(["task.episode_length=8", "policy.hidden=[8]"]);

@@ -46,8 +46,8 @@ pub struct Sizes {
     pub sft: usize,
 }
 
-/// Problems drawn for each that is wanted before the law is held to have no more of them.
-const PATIENCE: u64 = 400;
+/// Problems drawn in a row with none that is wanted before the law is held to have no more of them.
+const PATIENCE: u64 = 20_000;
 
 /// Distinct problems of a law for train, validation and sft, in the order of their numbers.
 ///
@@ -58,18 +58,18 @@ pub fn drawn(sizes: Sizes, law: impl Fn(u64) -> Problem) -> Result<[Vec<Case>; 3
     let mut cases = wanted.map(Vec::with_capacity);
     let mut seen = HashSet::new();
     let mut left: usize = wanted.iter().sum();
-    let last = PATIENCE.saturating_mul(left as u64);
-    for index in 0..last {
-        if left == 0 {
-            break;
-        }
+    let (mut index, mut fruitless) = (0, 0);
+    while left > 0 && fruitless < PATIENCE {
         let Problem { mut case, key } = law(index);
         let split = split_of(key) as usize;
         if cases[split].len() < wanted[split] && seen.insert(case.prompt.clone()) {
             case.source = format!("problem {index}");
             cases[split].push(case);
             left -= 1;
+            fruitless = 0;
         }
+        index += 1;
+        fruitless += 1;
     }
     let names = ["train", "validation", "sft"];
     match (0..3).find(|&s| cases[s].len() < wanted[s]) {
