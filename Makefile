@@ -71,7 +71,7 @@ bench: setup-atari  ## the benchmarks, as tables: archives, engine, learning, ta
 	cargo bench -p illume-archives --bench archive
 	cargo bench -p illume-core --bench noise
 	cargo bench --bench engine --bench longest_first
-	cargo bench -p illume-strategies --bench learn
+	cargo bench -p illume-strategies --bench learn --bench cma
 	cargo bench --features mujoco --bench gradients
 	cargo bench -p illume-envs --features mujoco,atari --bench envs --bench mujoco --bench pixels --bench atari
 	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm

@@ -137,6 +137,23 @@ fn openai_es_on_the_hard_maze_with_normalized_observations() {
     assert_equal_archives(&config("name = \"hard_maze\"", "", strategy, "shape = [20, 20]", 6));
 }
 
+/// A covariance of 301 genes is decomposed in pieces.
+#[test]
+fn cma_es_on_arm() {
+    for (joints, own) in [(33, "decompositions = 20.0"), (301, "population = 70\nactive = false")] {
+        let strategy = format!("name = \"cma_es\"\nsigma = 0.1\n{own}");
+        let task = format!("name = \"arm\"\njoints = {joints}");
+        assert_equal_archives(&config(&task, "", &strategy, "shape = [40, 30]", 12));
+    }
+}
+
+#[test]
+fn sep_cma_es_on_a_sphere_of_many_slices() {
+    let strategy = "name = \"sep_cma_es\"\npopulation = 13";
+    let task = "name = \"sphere\"\ndim = 40001";
+    assert_equal_archives(&config(task, "", strategy, "shape = [50, 50]", 7));
+}
+
 /// Novelty is measured in shares of the rows; beyond 256 members through a tree.
 #[test]
 fn ga_ns_on_the_hard_maze() {
@@ -244,6 +261,8 @@ fn ranks_without_any_candidate_take_part() {
         "name = \"map_elites\"\nbatch = 2\niso_sigma = 0.1",
         "name = \"deep_ga\"\npopulation = 2\nparents = 1\nsigma = 0.1",
         "name = \"openai_es\"\npopulation = 2\nsigma = 0.1",
+        "name = \"cma_es\"\npopulation = 2",
+        "name = \"sep_cma_es\"\npopulation = 2",
         "name = \"dcrl_me\"\nbatch = 2\npg_steps = 2\ncritic_steps = 3\npg_share = 0.5\nactor_share = 0.5",
         "name = \"ga_ns\"\npopulation = 2\nparents = 1\nsigma = 0.1",
         "name = \"nsr_es\"\npopulation = 2\nsigma = 0.1\ncenters = 1",

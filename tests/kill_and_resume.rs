@@ -21,6 +21,11 @@ const DEEP_GA_MAZE: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\n[
                             noise_table = 5000\ncache_mb = 0\n[archive]\nshape = [20, 20]\n";
 const OPENAI_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"openai_es\"\npopulation = 20\n\
                          sigma = 0.1\n[archive]\nshape = [20, 20]\n";
+/// Covariance, paths, and axes that are older than the covariance.
+const CMA_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"cma_es\"\npopulation = 15\n\
+                      [archive]\nshape = [20, 20]\n";
+const SEP_CMA_ES: &str = "[task]\nname = \"rastrigin\"\ndim = 3000\n[strategy]\nname = \"sep_cma_es\"\n\
+                          [archive]\nshape = [20, 20]\n";
 /// Networks, targets, moments and the replay buffer: all that learns.
 const DCRL_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"\n[policy]\nhidden = [6]\n\
                        [strategy]\nname = \"dcrl_me\"\nbatch = 16\npg_steps = 3\ncritic_steps = 12\nminibatch = 10\n\
@@ -181,7 +186,9 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
 
 #[test]
 fn a_killed_process_goes_on_from_its_last_checkpoint() {
-    for parts in [MAP_ELITES, DEEP_GA, OPENAI_ES, DCRL_ME, DCG_ME, GA_NS, NSR_ES, NSRA_ES] {
+    for parts in [
+        MAP_ELITES, DEEP_GA, OPENAI_ES, CMA_ES, SEP_CMA_ES, DCRL_ME, DCG_ME, GA_NS, NSR_ES, NSRA_ES,
+    ] {
         let disturbed = Disturbed::new(parts);
         let running = disturbed.start(1);
         assert!(signal("KILL", running.pid()));

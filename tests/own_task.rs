@@ -5,7 +5,8 @@ mod common;
 
 use common::column;
 use common::own::{OwnTask, Score};
-use illume::cluster::Solo;
+use illume::archives::file::read_checkpoint;
+use illume::cluster::{Solo, run_ranks};
 use illume::core::{Genomes, Status};
 use illume::{Config, Run};
 
@@ -165,6 +166,52 @@ fn a_task_without_a_descriptor_keeps_its_best() {
                 assert_eq!((m.filled, m.coverage), (1, 1.0), "{strategy}, {archive}");
                 assert!(m.max_fitness > -0.1, "{strategy}, {archive}: {}", m.max_fitness);
             });
+        }
+    }
+}
+
+/// Minibatches and parts of tests are the task's own matter; here it is that ranks share them and that a checkpoint holds all.
+#[test]
+fn essa_with_its_validation_is_equal_on_any_ranks_and_goes_on_where_it_stopped() {
+    let mut task = OwnTask::new(40, 2, |genes, descriptor| {
+        descriptor.copy_from_slice(&[f64::from(genes[0]).tanh(), f64::from(genes[1]).tanh()]);
+        (
+            Status::Ok,
+            -genes.iter().map(|x| f64::from(x - 1.0).powi(2)).sum::<f64>(),
+        )
+    });
+    task.spec.test_cases = 21;
+    for optimizer in ["cma_es", "sep_cma_es"] {
+        let text = format!(
+            "[task]\nname = \"own\"\n[strategy]\nname = \"essa\"\npopulation = 10\nvalidation_interval = 3\noptimizer = \"{optimizer}\"\n\
+             [archive]\nshape = [10, 10]\n[budget]\ngenerations = 11\n"
+        );
+        let config = Config::parse(&text, "test", &[]).unwrap();
+        let folder = common::folder();
+        let path = |name: &str| folder.path().join(name);
+        for ranks in 1..=3 {
+            run_ranks(ranks, |comm| {
+                let mut run = Run::new(&config, &task, comm).unwrap();
+                while run.generation().unwrap() {
+                    if run.counters().generation == 5 {
+                        run.write(&path(&format!("half{ranks}.h5")), true).unwrap();
+                    }
+                }
+                run.write(&path(&format!("whole{ranks}.h5")), true).unwrap();
+                let history = run.history().batch();
+                let validated = column(&history, "mean_validation");
+                assert!(validated[10] > validated[0] + 5.0, "{validated:?}");
+                assert_eq!(run.counters().evaluations, 110, "tests are free");
+                let mut again = Run::new(&config, &task, comm).unwrap();
+                again
+                    .load(&read_checkpoint(&path(&format!("half{ranks}.h5")), comm).unwrap())
+                    .unwrap();
+                while again.generation().unwrap() {}
+                again.write(&path(&format!("resumed{ranks}.h5")), true).unwrap();
+            });
+            for name in ["whole", "resumed"] {
+                common::assert_equal_files(&path("whole1.h5"), &path(&format!("{name}{ranks}.h5")));
+            }
         }
     }
 }
