@@ -130,10 +130,11 @@ impl Full {
         block[member % COLUMNS..].iter().step_by(COLUMNS).copied()
     }
 
-    /// y of a member; behind the last it is p_c's place.
-    pub(super) fn step_of(&self, member: usize) -> impl Iterator<Item = f64> + '_ {
-        let width = self.width();
-        (0..self.dim).map(move |i| self.steps[(i / ROWS * width + member) * ROWS + i % ROWS])
+    /// y of a member by panels of rows, the last of which is longer than the genes need.
+    fn step_of(&self, member: usize) -> impl Iterator<Item = &[f64]> + '_ {
+        self.steps
+            .chunks_exact(self.width() * ROWS)
+            .map(move |panel| &panel[member * ROWS..][..ROWS])
     }
 
     /// The update by the members' order, best first.
@@ -148,7 +149,9 @@ impl Full {
         let (mut mean_step, mut mean_noise) = (vec![0.0; dim], vec![0.0; dim]);
         for &m in parents {
             let w = weights[m];
-            mean_step.iter_mut().zip(self.step_of(m)).for_each(|(s, y)| *s += w * y);
+            for (sums, step) in mean_step.chunks_mut(ROWS).zip(self.step_of(m)) {
+                sums.iter_mut().zip(step).for_each(|(s, y)| *s += w * y);
+            }
             mean_noise
                 .iter_mut()
                 .zip(self.noise_of(m))
@@ -284,9 +287,15 @@ impl Distribution for Full {
     }
 
     fn member(&self, context: &Context<'_>, member: usize, genes: &mut [f32]) {
-        let moved = self.mean.iter().zip(self.step_of(member));
-        for (gene, (m, y)) in genes.iter_mut().zip(moved) {
-            *gene = clip(m + self.sigma * y, context.task.bounds) as f32;
+        let (sigma, bounds) = (self.sigma, context.task.bounds);
+        let panels = genes
+            .chunks_mut(ROWS)
+            .zip(self.mean.chunks(ROWS))
+            .zip(self.step_of(member));
+        for ((genes, mean), step) in panels {
+            for ((gene, m), y) in genes.iter_mut().zip(mean).zip(step) {
+                *gene = clip(m + sigma * y, bounds) as f32;
+            }
         }
     }
 
