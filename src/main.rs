@@ -127,8 +127,17 @@ enum Command {
         /// Run directory or .h5 file
         path: PathBuf,
         /// File to write; .csv, .npz or .h5
-        #[arg(short, long, value_name = "FILE")]
-        output: PathBuf,
+        #[arg(
+            short,
+            long,
+            value_name = "FILE",
+            required_unless_present = "adapter",
+            conflicts_with = "adapter"
+        )]
+        output: Option<PathBuf>,
+        /// Of a run on a language model: write the adapter of one elite (the solution, if not said otherwise) to this folder, as PEFT loads it
+        #[arg(long, value_name = "DIR", conflicts_with = "genomes")]
+        adapter: Option<PathBuf>,
         /// Only one: best, solution (the strategy's own result), or the number of a cell [default: all elites]
         #[arg(long, value_name = "ELITE")]
         elite: Option<Which>,
@@ -193,6 +202,20 @@ enum Lm {
     Pretrain {
         #[command(flatten)]
         options: lm::PretrainOptions,
+        #[command(flatten)]
+        threads: Threads,
+    },
+    /// Teach an adapter by examples how answers are given (LoRA, the warm start of a search)
+    Sft {
+        #[command(flatten)]
+        options: lm::SftOptions,
+        #[command(flatten)]
+        threads: Threads,
+    },
+    /// Print prompts, answers and their rewards, and the mean reward on the validation split
+    Answer {
+        #[command(flatten)]
+        options: lm::AnswerOptions,
         #[command(flatten)]
         threads: Threads,
     },
@@ -351,13 +374,23 @@ fn main() -> ExitCode {
         Command::Export {
             path,
             output,
+            adapter,
             elite,
             genomes,
             force,
             json,
         } => alone(|| {
+            if let Some(folder) = adapter {
+                let options = lm::AdapterOptions {
+                    folder,
+                    elite,
+                    force,
+                    json,
+                };
+                return lm::adapter(&path, &options);
+            }
             let options = ExportOptions {
-                output,
+                output: output.expect("the command line has a file or an adapter"),
                 elite,
                 genomes,
                 force,
@@ -367,6 +400,8 @@ fn main() -> ExitCode {
         }),
         Command::Lm { command } => match command {
             Lm::Pretrain { options, threads } => first_rank(&threads, || lm::pretrain(&options)),
+            Lm::Sft { options, threads } => first_rank(&threads, || lm::sft(&options)),
+            Lm::Answer { options, threads } => first_rank(&threads, || lm::answer(&options)),
         },
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
         Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),

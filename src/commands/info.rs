@@ -71,12 +71,27 @@ pub fn fields(file: &ArchiveFile) -> Value {
         "genome_form": if file.lineage { "lineage" } else { "dense" },
         "descriptor_dim": file.spec.axes.len(),
         "descriptor": file.spec.axes.iter().map(|x| json!({"name": x.name, "unit": x.unit, "lower": x.lower, "upper": x.upper})).collect::<Vec<_>>(),
+        "validation": validation(file).into_iter().map(|(name, first, last)| (name, json!({"first": number(first), "last": number(last)}))).collect::<serde_json::Map<_, _>>(),
         "ranks": a.ranks,
         "threads": a.threads,
         "created": a.created,
         "software_version": a.software_version,
         "format_version": file::FORMAT_VERSION,
     })
+}
+
+/// The history's columns of scores on test cases: name, the first number and the last.
+fn validation(file: &ArchiveFile) -> Vec<(String, f64, f64)> {
+    let columns = file.history.columns().iter();
+    let validation = columns.filter(|c| c.name == "validation" || c.name.ends_with("_validation"));
+    validation
+        .filter_map(|column| {
+            let values = file.history.get::<f64>(&column.name).ok()?;
+            let mut numbers = values.iter().copied().filter(|v| v.is_finite());
+            let first = numbers.next()?;
+            Some((column.name.clone(), first, numbers.next_back().unwrap_or(first)))
+        })
+        .collect()
 }
 
 fn text(path: &Path, file: &ArchiveFile) -> String {
@@ -125,6 +140,16 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             )
         })
         .collect();
+    let validated: Vec<String> = validation(file)
+        .iter()
+        .map(|(name, first, last)| {
+            format!(
+                "{name} {} at first, {} at last",
+                significant(*first),
+                significant(*last)
+            )
+        })
+        .collect();
     let rows = [
         ("file", path.display().to_string()),
         ("task", a.task.clone()),
@@ -157,6 +182,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         ),
         ("best fitness", significant(m.max_fitness)),
         ("mean fitness", significant(m.mean_fitness)),
+        ("validation", validated.join(", ")),
         (
             "made by",
             format!(
@@ -168,6 +194,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
     let of_cells = ["coverage", "QD score"];
     let rows = rows
         .iter()
-        .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name));
+        .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name))
+        .filter(|(name, _)| !validated.is_empty() || *name != "validation");
     rows.map(|(name, value)| format!("{name:13}{value}\n")).collect()
 }

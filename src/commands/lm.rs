@@ -3,16 +3,30 @@
 #[cfg(not(feature = "torch"))]
 mod absent;
 #[cfg(feature = "torch")]
+mod adapter;
+#[cfg(feature = "torch")]
+mod answer;
+#[cfg(feature = "torch")]
 mod pretrain;
+#[cfg(feature = "torch")]
+mod sft;
 #[cfg(feature = "torch")]
 mod training;
 
 use std::path::PathBuf;
 
+use super::Which;
+
 #[cfg(not(feature = "torch"))]
-pub use absent::pretrain;
+pub use absent::{adapter, answer, pretrain, sft};
+#[cfg(feature = "torch")]
+pub use adapter::adapter;
+#[cfg(feature = "torch")]
+pub use answer::answer;
 #[cfg(feature = "torch")]
 pub use pretrain::pretrain;
+#[cfg(feature = "torch")]
+pub use sft::sft;
 
 /// How long and how fast is trained, as the command line says it.
 #[derive(Debug, Clone, clap::Args)]
@@ -65,5 +79,74 @@ pub struct PretrainOptions {
     pub train: TrainOptions,
     /// Print JSON with documented fields (docs/format.md)
     #[arg(long)]
+    pub json: bool,
+}
+
+/// What `illume lm sft` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SftOptions {
+    /// TOML file of the run to come: its [task] names the model, the data and the adapter's rank and modules
+    pub config: PathBuf,
+    /// Override a key of the configuration, such as task.rank=4; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Folder of the adapter, which must not exist or be empty [default: the configuration's task.adapter]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write over a folder that is not empty
+    #[arg(long)]
+    pub force: bool,
+    /// Steps
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: u32,
+    /// The highest learning rate
+    #[arg(long, default_value_t = 1e-3, value_name = "X")]
+    pub learning_rate: f64,
+    /// Examples to learn from, of those that the task keeps for a warm start; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub cases: u32,
+    #[command(flatten)]
+    pub train: TrainOptions,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `illume lm answer` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AnswerOptions {
+    /// Run directory, .h5 file, or the TOML file of a run: then the adapter that it starts from answers
+    pub path: PathBuf,
+    /// Override a key of the configuration, such as task.precision=int8; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Of a run: best, solution (the strategy's own result), or the number of a cell [default: the solution if there is one, else the best]
+    #[arg(long, value_name = "ELITE")]
+    pub elite: Option<Which>,
+    /// The model without an adapter
+    #[arg(long, conflicts_with = "elite")]
+    pub base: bool,
+    /// A prompt of your own, in place of the validation split; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Vec<String>,
+    /// Cases of the validation split, spread over it; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub cases: u32,
+    /// Answers to show, spread over the cases
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub show: u32,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `illume export PATH --adapter DIR` was asked.
+#[derive(Debug, Clone)]
+pub struct AdapterOptions {
+    /// Folder to write.
+    pub folder: PathBuf,
+    pub elite: Option<Which>,
+    /// Write over a folder that is not empty.
+    pub force: bool,
     pub json: bool,
 }

@@ -1,0 +1,156 @@
+//! A run's genome as an adapter: `illume export PATH --adapter DIR`, and what `illume lm answer` answers by.
+
+use std::path::Path;
+
+use illume_archives::file::{self, ArchiveFile};
+use illume_core::{Error, Genomes, Result, Scratch, Task};
+use illume_lm::LmTask;
+use serde_json::json;
+
+use super::AdapterOptions;
+use super::training::prepare;
+use crate::Config;
+use crate::commands::elite::{self, Solution, Which};
+use crate::output::{significant, thousands};
+
+/// One genome of a run on a language model.
+pub(super) struct Found {
+    pub genome: Vec<f32>,
+    /// `solution`, `cell 0`, `start`.
+    pub name: String,
+    pub fitness: f64,
+    /// What that fitness is.
+    pub meaning: String,
+}
+
+/// Whether a path is a configuration, not a run.
+pub(super) fn is_config(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "toml")
+}
+
+/// The configuration that a run was made with, overridden.
+///
+/// # Errors
+/// The run's task is no language model.
+pub(super) fn config_of(file: &ArchiveFile, set: &[String]) -> Result<Config> {
+    let shown = file.path().display();
+    let config = Config::parse(&file.attributes.config, &format!("{shown} (its configuration)"), set)?;
+    check_task(&config, &shown.to_string())?;
+    Ok(config)
+}
+
+/// # Errors
+/// The configuration's task is no language model.
+pub(super) fn check_task(config: &Config, shown: &str) -> Result<()> {
+    let name = config.name("task");
+    if name.starts_with("lm/") {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "{shown}: task \"{name}\" is no language model; expected one of lm/arithmetic, lm/countdown, lm/gsm8k and lm/jsonl"
+    )))
+}
+
+/// The genome that is meant: without a wish the solution if there is one, else the best.
+///
+/// # Errors
+/// There is none.
+pub(super) fn found(file: &ArchiveFile, which: Option<Which>) -> Result<Found> {
+    let mut scratch = Scratch::default();
+    let solution = match which {
+        Some(Which::Solution) => Some(Solution::of(file)?.ok_or_else(|| elite::no_solution(file))?),
+        None => Solution::of(file)?,
+        _ => None,
+    };
+    if let Some(solution) = solution {
+        return Ok(Found {
+            genome: solution.genomes.genes(0, &mut scratch).to_vec(),
+            name: "solution".into(),
+            fitness: solution.fitness,
+            meaning: solution.meaning,
+        });
+    }
+    if which == Some(Which::Best)
+        && let Some(found) = validated(file)?
+    {
+        return Ok(found);
+    }
+    let row = elite::row(file, which.unwrap_or(Which::Best))?;
+    let genomes: Genomes = file.genomes(row..row + 1)?;
+    Ok(Found {
+        genome: genomes.genes(0, &mut scratch).to_vec(),
+        name: format!("cell {}", file.elites.get::<i64>("cell")?[row]),
+        fitness: file.elites.get::<f64>("fitness")?[row],
+        meaning: "mean reward of the minibatch that it was found with".into(),
+    })
+}
+
+/// The best candidate by validation, of a strategy that knows one beside its solution.
+fn validated(file: &ArchiveFile) -> Result<Option<Found>> {
+    let Some(table) = file.solution()? else { return Ok(None) };
+    let score = table.get::<f64>("best_fitness").ok().and_then(|f| f.first().copied());
+    let (Ok(genes), Some(fitness)) = (table.get::<f32>("best"), score) else {
+        return Ok(None);
+    };
+    Ok(fitness.is_finite().then(|| Found {
+        genome: genes.to_vec(),
+        name: "best".into(),
+        fitness,
+        meaning: "score on the test cases of the best candidate".into(),
+    }))
+}
+
+/// The text that `illume export PATH --adapter DIR` prints; a folder that PEFT loads is written.
+///
+/// # Errors
+/// No archive, one of another kind of task, no such elite, a model that is not there any more, or a folder that cannot be written.
+pub fn adapter(path: &Path, options: &AdapterOptions) -> Result<String> {
+    let path = crate::commands::archive_path(path)?;
+    let file = file::open(&path)?;
+    let config = config_of(&file, &["task.device=\"cpu\"".into()])?;
+    let found = found(&file, options.elite)?;
+    let task = LmTask::new(&config.task).map_err(|e| config.locate(e))?;
+    let lora = task.adapter(&found.genome)?;
+    prepare(&options.folder, "adapter", options.force)?;
+    lora.write(&options.folder)?;
+    let (folder, name) = (options.folder.display().to_string(), &task.spec().name);
+    if options.json {
+        let fields = json!({
+            "adapter": folder,
+            "archive": path.display().to_string(),
+            "task": name,
+            "strategy": file.attributes.strategy,
+            "elite": found.name.split(' ').next(),
+            "fitness": found.fitness.is_finite().then_some(found.fitness),
+            "rank": lora.rank,
+            "parameters": lora.parameters(),
+            "base": lora.base,
+        });
+        return Ok(serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n");
+    }
+    let parameters = thousands(lora.parameters() as u64);
+    let rows = [
+        ("task", name.clone()),
+        ("strategy", file.attributes.strategy.clone()),
+        (
+            "elite",
+            format!(
+                "{}, fitness {} ({})",
+                found.name,
+                significant(found.fitness),
+                found.meaning
+            ),
+        ),
+        (
+            "adapter",
+            format!(
+                "rank {}, {} matrices, {parameters} parameters",
+                lora.rank,
+                lora.targets.len()
+            ),
+        ),
+        ("base model", lora.base.clone()),
+        ("written", folder),
+    ];
+    Ok(rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect())
+}
