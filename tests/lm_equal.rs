@@ -1,0 +1,145 @@
+//! Searches over a language model give the same archive, history, state and solution, bit for bit, on any number of ranks and threads, and when they
+//! are killed and resumed.
+#![cfg(feature = "torch")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Running, arg, assert_equal_runs, column, folder, illume, open, run, was_killed, write_config};
+use illume_lm::tiny_task;
+
+/// (ranks, threads of each).
+#[cfg(feature = "mpi")]
+const LAYOUTS: [(usize, usize); 4] = [(1, 1), (1, 2), (2, 1), (3, 1)];
+#[cfg(not(feature = "mpi"))]
+const LAYOUTS: [(usize, usize); 2] = [(1, 1), (1, 2)];
+
+const ESSA: &str = "name = \"essa\"\npopulation = 7\nsigma = 0.5\nvalidation_interval = 2";
+const SEPARABLE: &str =
+    "name = \"essa\"\noptimizer = \"sep_cma_es\"\npopulation = 6\nsigma = 0.5\nvalidation_interval = 3";
+const GRPO: &str = "name = \"grpo\"\ngroup = 5\nepochs = 2\nlearning_rate = 0.05\nvalidation_interval = 2";
+/// Any strategy takes a language model; this one keeps adapters whose answers differ in length.
+const MAP_ELITES: &str = "name = \"map_elites\"\nbatch = 9\niso_sigma = 0.5";
+
+/// A model of random weights, paid for every answer with a digit in it.
+fn config(folder: &Path, task: &str, strategy: &str, budget: &str) -> PathBuf {
+    let mut table = tiny_task(&folder.join("model"), "lm/jsonl").unwrap();
+    let extra: toml::Table = format!("reward = \"regex\"\npattern = \"[0-9]\"\n{task}")
+        .parse()
+        .unwrap();
+    table.extend(extra);
+    let text = format!(
+        "seed = 7\n[task]\n{table}\n[strategy]\n{strategy}\n[archive]\nshape = [6]\n[budget]\n{budget}\n[output]\n\
+         checkpoint_generations = 3\n"
+    );
+    write_config(folder, &text)
+}
+
+fn assert_equal_archives(task: &str, strategy: &str) {
+    let folder = folder();
+    let config = config(folder.path(), task, strategy, "generations = 5");
+    let out = |(ranks, threads)| folder.path().join(format!("{ranks}x{threads}"));
+    for layout @ (ranks, threads) in LAYOUTS {
+        let dir = out(layout);
+        let threads = threads.to_string();
+        run(ranks, &["run", arg(&config), "--out", arg(&dir), "--threads", &threads]).succeeded();
+        let file = open(&dir.join("archive.h5"));
+        assert_eq!(file.attributes.ranks, ranks as u64);
+        let rewards = file.elites.get::<f64>("fitness").unwrap();
+        assert!(
+            file.attributes.generation == 5 && rewards.iter().any(|r| *r > 0.0),
+            "answers without rewards prove nothing: {rewards:?}"
+        );
+        if layout != LAYOUTS[0] {
+            assert_equal_runs(&out(LAYOUTS[0]), &dir);
+        }
+    }
+}
+
+#[test]
+fn essa_on_a_language_model() {
+    assert_equal_archives("", ESSA);
+}
+
+#[test]
+fn essa_with_the_separable_optimizer_greedily_and_with_few_slots() {
+    assert_equal_archives("temperature = 0.0\nslots = 3", SEPARABLE);
+}
+
+#[test]
+fn grpo_on_whole_adapters() {
+    assert_equal_archives("search = \"adapters\"", GRPO);
+}
+
+#[test]
+fn grpo_on_singular_values() {
+    assert_equal_archives("", GRPO);
+}
+
+#[test]
+fn map_elites_on_a_language_model() {
+    assert_equal_archives("", MAP_ELITES);
+}
+
+#[test]
+fn essa_in_int8() {
+    assert_equal_archives("precision = \"int8\"", ESSA);
+}
+
+/// Kills a run that has a checkpoint, resumes it at another number of ranks, and compares with the run that was left alone.
+fn assert_survives_a_kill(strategy: &str) {
+    let folder = folder();
+    let config = config(folder.path(), "", strategy, "generations = 1000000");
+    let (dir, whole) = (folder.path().join("killed"), folder.path().join("whole"));
+    let mut running = Running::start(illume(1, &["run", arg(&config), "--out", arg(&dir), "--threads", "1"]));
+    let checkpoint = dir.join("checkpoint.h5");
+    running.wait_until("its first checkpoint", || checkpoint.is_file());
+    assert!(common::signal("KILL", running.pid()));
+    assert!(was_killed(&running.wait(), 9));
+    let reached = open(&checkpoint).attributes.generation;
+    let budget = format!("budget.generations={}", reached + 5);
+    let ranks = if cfg!(feature = "mpi") { 2 } else { 1 };
+    run(ranks, &["resume", arg(&dir), "--set", &budget, "--threads", "1"]).succeeded();
+    let arguments = [
+        "run",
+        arg(&config),
+        "--out",
+        arg(&whole),
+        "--set",
+        &budget,
+        "--threads",
+        "1",
+    ];
+    run(1, &arguments).succeeded();
+    assert_eq!(open(&dir.join("archive.h5")).attributes.generation, reached + 5);
+    assert_equal_runs(&whole, &dir);
+}
+
+#[test]
+fn essa_survives_a_kill() {
+    assert_survives_a_kill(ESSA);
+}
+
+#[test]
+fn grpo_survives_a_kill() {
+    assert_survives_a_kill(GRPO);
+}
+
+/// Rewards are paid for digits, which a model of random weights can learn to write.
+#[test]
+fn essa_and_grpo_raise_the_validation_score_of_a_model_of_random_weights() {
+    for (strategy, name) in [
+        ("name = \"essa\"\npopulation = 24\nsigma = 0.5", "mean_validation"),
+        ("name = \"grpo\"\nlearning_rate = 0.1", "validation"),
+    ] {
+        let folder = folder();
+        let task = "batch = 8\nmax_new_tokens = 2";
+        let config = config(folder.path(), task, strategy, "generations = 20");
+        let dir = folder.path().join("run");
+        run(1, &["run", arg(&config), "--out", arg(&dir), "--threads", "1"]).succeeded();
+        let validation = column(&open(&dir.join("archive.h5")).history, name);
+        let (first, last) = (validation[0], validation[validation.len() - 1]);
+        assert!(last > first + 0.3, "{strategy}: {validation:?}");
+    }
+}
