@@ -21,7 +21,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup setup-atari build demo demo-atari test bench lint clean
+.PHONY: help setup setup-atari build demo demo-atari demo-essa test bench lint clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -60,6 +60,26 @@ demo-atari: setup-atari  ## evolve players of Frostbite from pixels on RANKS=2 p
 	echo "strip     $$dir/elite.png     (pictures of it side by side)"; \
 	echo "next      $(MPIRUN) -n $(RANKS) target/release/illume run experiments/atari_frostbite_deep_ga.toml    (the paper's settings)"; \
 	echo "          target/release/illume list atari names the other games."
+
+demo-essa: build  ## train a small language model, adapt it by examples and by ESSA on RANKS=2 processes, in runs/
+	@set -e; dir=runs/demo_essa; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_essa-$$n; done; \
+	at="--set task.model=$$dir/model --set task.adapter=$$dir/sft"; \
+	echo "1. pretraining on generated sums, written in many ways but not in the task's (3 to 6 minutes)"; \
+	target/release/illume lm pretrain --out $$dir/model --layers 3 --hidden 128 --intermediate 384 --steps 3000 --learning-rate 3e-3 \
+	  --text digits=2 --text words=0.2 --text plain=0.6 --text countdown=0 --text counting=0; \
+	echo "2. warm start: an adapter learns from 256 examples how the task wants its answers"; \
+	target/release/illume lm sft experiments/demo_essa.toml $$at --steps 150 --batch 32 --learning-rate 5e-3; \
+	echo "3. ESSA: the singular values of that adapter"; \
+	$(MPIRUN) -n $(RANKS) target/release/illume run experiments/demo_essa.toml $$at --out $$dir/run; \
+	target/release/illume export $$dir/run --adapter $$dir/adapter; \
+	echo; \
+	for step in "model --base" sft "ESSA --elite=solution"; do set -- $$step; \
+	  path="experiments/demo_essa.toml $$at"; if [ $$1 = ESSA ]; then path=$$dir/run; fi; \
+	  printf '%-6s' $$1; target/release/illume lm answer $$path $$2 --show 0 | sed -n 's/^mean reward/validation accuracy/p'; done; \
+	target/release/illume lm answer $$dir/run --show 3; \
+	echo; \
+	echo "adapter   $$dir/adapter    (peft loads it on $$dir/model)"; \
+	echo "next      experiments/essa_gsm8k.toml says how to do the same with Qwen2.5 and GSM8K."
 
 test: setup-atari  ## every test of every crate, and the smallest build
 	cargo check --profile ci --no-default-features
