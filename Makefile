@@ -87,13 +87,14 @@ test: setup-atari  ## every test of every crate, and the smallest build
 	cargo test --profile ci --workspace $(GAMES) --doc
 	cargo test --profile ci --workspace $(GAMES) --tests
 
-bench: setup-atari  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, ranks and threads
+bench: setup-atari  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
 	cargo bench -p illume-archives --bench archive
 	cargo bench -p illume-core --bench noise
 	cargo bench --bench engine --bench longest_first
 	cargo bench -p illume-strategies --bench learn --bench cma
 	cargo bench --features mujoco --bench gradients
 	cargo bench -p illume-envs --features mujoco,atari --bench envs --bench mujoco --bench pixels --bench atari
+	cargo bench -p illume-lm --bench lm --bench train
 	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm
 
 lint: setup  ## formatting, clippy and the documentation, warnings being errors

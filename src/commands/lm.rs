@@ -72,7 +72,7 @@ pub struct PretrainOptions {
     /// The highest learning rate
     #[arg(long, default_value_t = 3e-3, value_name = "X")]
     pub learning_rate: f64,
-    /// A parameter of the generated text, such as digits=2; may be repeated (docs/language_models.md lists them)
+    /// A parameter of the generated text, such as digits=2; may be repeated (envs/lm/README.md lists them)
     #[arg(long = "text", value_name = "KEY=VALUE")]
     pub text: Vec<String>,
     #[command(flatten)]

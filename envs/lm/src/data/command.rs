@@ -199,10 +199,10 @@ mod tests {
 
     #[test]
     fn a_program_is_asked_line_by_line_and_kept_running() {
-        let reward = CommandReward::new(&shell(LENGTHS), 10 * SECOND, &case("x")).unwrap();
+        let reward = CommandReward::new(&shell(LENGTHS), 60 * SECOND, &case("x")).unwrap();
         let base = reward.score(&case("x"), "").unwrap();
         let cases = [case("x"), case("xx")];
-        let long = "y".repeat(200_000);
+        let long = "y".repeat(70_000);
         let answers = [
             (&cases[0], "a"),
             (&cases[1], "abc"),
@@ -211,7 +211,7 @@ mod tests {
         ];
         let found: Vec<f64> = reward.score_all(&answers).into_iter().map(Result::unwrap).collect();
         // A line's end is two characters in JSON.
-        assert_eq!(found, [base + 1.0, base + 4.0, base + 200_000.0, base + 10.0]);
+        assert_eq!(found, [base + 1.0, base + 4.0, base + 70_000.0, base + 10.0]);
     }
 
     /// Far more than a pipe holds, asked of a program that reads all before it answers any.
@@ -219,7 +219,7 @@ mod tests {
     fn neither_pipe_blocks_the_other() {
         let script = "read -r first; echo '{\"reward\": 0}'; n=0; while [ $n -lt 100 ]; do read -r l; n=$((n+1)); done; \
                       n=0; while [ $n -lt 100 ]; do echo '{\"reward\": 0.5}'; n=$((n+1)); done; read -r l";
-        let reward = CommandReward::new(&shell(script), 20 * SECOND, &case("x")).unwrap();
+        let reward = CommandReward::new(&shell(script), 60 * SECOND, &case("x")).unwrap();
         let text = "z".repeat(2000);
         let one = case("x");
         let answers: Vec<(&Case, &str)> = (0..100).map(|_| (&one, text.as_str())).collect();
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_failure_costs_its_own_answer_alone() {
-        let reward = CommandReward::new(&shell(LENGTHS), 10 * SECOND, &case("x")).unwrap();
+        let reward = CommandReward::new(&shell(LENGTHS), 60 * SECOND, &case("x")).unwrap();
         let one = case("x");
         let found = reward.score_all(&[(&one, "a"), (&one, "garble"), (&one, "b"), (&one, "crash"), (&one, "c")]);
         let ok: Vec<bool> = found.iter().map(Result::is_ok).collect();
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_program_that_always_fails_is_given_up_within_a_batch() {
         let script = "read -r l; echo '{\"reward\": 1}'; read -r l; exit 1";
-        let reward = CommandReward::new(&shell(script), 10 * SECOND, &case("x")).unwrap();
+        let reward = CommandReward::new(&shell(script), 60 * SECOND, &case("x")).unwrap();
         let one = case("x");
         let answers = vec![(&one, "a"); 50];
         let found = reward.score_all(&answers);
@@ -271,7 +271,7 @@ mod tests {
             ),
             (shell("exit 0"), "ended without an answer"),
         ] {
-            let message = CommandReward::new(&command, 5 * SECOND, &case("x"))
+            let message = CommandReward::new(&command, 60 * SECOND, &case("x"))
                 .err()
                 .unwrap()
                 .to_string();
