@@ -29,12 +29,16 @@ mod with_models {
 
     /// Runs a small good configuration of a task after a change to its table and its files.
     fn changed(task: &str, change: impl FnOnce(&Path, &mut Table)) -> Ended {
+        changed_with(REST, task, change)
+    }
+
+    fn changed_with(rest: &str, task: &str, change: impl FnOnce(&Path, &mut Table)) -> Ended {
         let folder = folder();
         let files = folder.path().join("model");
         fs::create_dir(&files).unwrap();
         let mut table = tiny_lm(&files, task);
         change(&files, &mut table);
-        let config = write_config(folder.path(), &format!("[task]\n{table}{REST}"));
+        let config = write_config(folder.path(), &format!("[task]\n{table}{rest}"));
         let out = folder.path().join("out");
         run(1, &["run", arg(&config), "--out", arg(&out)])
     }
@@ -91,6 +95,21 @@ mod with_models {
             table.insert("train_cases".into(), 5000.into());
         });
         set("lm/gsm8k", "digits", 3, &["task.digits: unknown key"]);
+    }
+
+    #[test]
+    fn answers_of_which_grpo_has_no_gradient_are_refused() {
+        let rest = "[strategy]\nname = \"grpo\"\ngroup = 2\n[archive]\nkind = \"grid\"\nshape = [5]\n[budget]\ngenerations = 1\n";
+        for (temperature, top_p, words) in [
+            (0.0, 1.0, "expected task.temperature above 0"),
+            (1.0, 0.9, "expected an lm/ task with task.top_p = 1"),
+        ] {
+            let ended = changed_with(rest, "lm/arithmetic", |_, table| {
+                table.insert("temperature".into(), temperature.into());
+                table.insert("top_p".into(), top_p.into());
+            });
+            assert_refused(&ended, &["strategy.name: \"grpo\"", words]);
+        }
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Grpo {
         let refuse = |message: String| Err(Error::config("strategy", "name", message));
         let Some(source) = task.policy_gradient.clone() else {
             return refuse(format!(
-                "\"grpo\" climbs by the gradient of a language model's sampled answers, and task \"{}\" has none; the lm/ tasks have",
+                "\"grpo\" climbs by the gradient of a language model's sampled answers, and task \"{}\" has none: expected an lm/ task \
+                 with task.top_p = 1",
                 task.name
             ));
         };

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use illume_core::params::{ParamInfo, Params};
 use illume_core::{
-    Axis, Error, Init, Purpose, Result, Stream, Task, TaskConfig, TaskEntry, TaskSpec, Worker, case_of_seed, toml,
+    Axis, Error, Init, PolicyGradient, Purpose, Result, Stream, Task, TaskConfig, TaskEntry, TaskSpec, Worker,
+    case_of_seed, toml,
 };
 
 pub use params::{ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
@@ -120,8 +121,10 @@ impl LmTask {
             p.temperature,
             device,
         );
+        // Answers cut to the most probable tokens are drawn by another law than the one that the gradient is of.
+        let gradient = (p.top_p == 1.0).then(|| Arc::new(gradient) as Arc<dyn PolicyGradient>);
         let spec = TaskSpec {
-            policy_gradient: Some(Arc::new(gradient)),
+            policy_gradient: gradient,
             facts: setup.facts(&model, &lora, &space, slots, longest),
             ..setup.spec(space.dim(), validation.len())
         };

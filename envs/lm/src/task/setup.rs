@@ -313,7 +313,14 @@ impl LmSetup {
         longest: usize,
     ) -> Vec<(String, String)> {
         let config = self.config();
-        let gigabytes = |bytes: u64| format!("{:.3} GB", bytes as f64 / 1e9);
+        let size = |bytes: u64| match bytes as f64 {
+            b if b < 1e9 => format!("{:.1} MB", b / 1e6),
+            b => format!("{:.2} GB", b / 1e9),
+        };
+        let place = match model.device() {
+            Device::Cpu => "the CPU".to_string(),
+            device => format!("{device:?}"),
+        };
         let split = |cases: &[Case]| cases.len();
         let d = &self.dataset;
         let fact = |name: &str, value: String| (name.to_string(), value);
@@ -321,12 +328,12 @@ impl LmSetup {
             fact(
                 "model",
                 format!(
-                    "{}, {} parameters in {}: {} of weights, one copy for each rank, on {:?}",
+                    "{}, {} parameters in {}: {} of weights, one copy for each rank, on {}",
                     config.family.name(),
                     config.parameters(),
                     self.params.precision,
-                    gigabytes(model.weight_bytes()),
-                    model.device()
+                    size(model.weight_bytes()),
+                    place
                 ),
             ),
             fact(
@@ -343,7 +350,7 @@ impl LmSetup {
                 "answers",
                 format!(
                     "{slots} at a time, {} for keys and values of up to {longest} tokens each",
-                    gigabytes(Generator::cache_bytes(model, slots, longest))
+                    size(Generator::cache_bytes(model, slots, longest))
                 ),
             ),
             fact(
