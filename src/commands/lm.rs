@@ -85,7 +85,7 @@ pub struct PretrainOptions {
 /// What `illume lm sft` was asked.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SftOptions {
-    /// TOML file of the run to come: its [task] names the model, the data and the adapter's rank and modules
+    /// TOML file of the run to come: its table task names the model, the data and the adapter's rank and modules
     pub config: PathBuf,
     /// Override a key of the configuration, such as task.rank=4; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
