@@ -8,6 +8,7 @@ use std::sync::Arc;
 use illume_core::{Batch, Context, Error, Purpose, Result, Stream, block};
 use rayon::prelude::*;
 
+use crate::gather::gather;
 use crate::{Adam, Optimizer, Sgd};
 
 /// Parameters that one parallel task updates: their gradient stays in the first-level cache.
@@ -113,9 +114,7 @@ impl Center {
                     theta.iter_mut().for_each(|x| *x = x.clamp(low, high));
                 }
             });
-        if context.comm.size() > 1 {
-            gather_slices(context, &mut moved)?;
-        }
+        gather(context, &mut moved, |rank| block(dim, rank, context.comm.size()))?;
         self.spare = std::mem::replace(&mut self.genes, Arc::new(moved));
         Ok(())
     }
@@ -130,9 +129,7 @@ impl Center {
         let whole = |slice: &[f32]| -> Result<Vec<f32>> {
             let mut all = vec![0.0; dim];
             all[mine.clone()].copy_from_slice(slice);
-            if context.comm.size() > 1 {
-                gather_slices(context, &mut all)?;
-            }
+            gather(context, &mut all, |rank| block(dim, rank, context.comm.size()))?;
             Ok(all)
         };
         let mut table = Batch::new();
@@ -164,20 +161,4 @@ impl Center {
             steps_taken,
         })
     }
-}
-
-/// Makes `values` whole on every rank; each rank has filled in its own block.
-fn gather_slices(context: &Context<'_>, values: &mut [f32]) -> Result<()> {
-    let (dim, size) = (values.len(), context.comm.size());
-    let mine: Vec<u8> = values[context.block(dim)]
-        .iter()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
-    let counts: Vec<usize> = (0..size).map(|r| 4 * block(dim, r, size).len()).collect();
-    let mut all = Vec::new();
-    context.comm.all_gather(&mine, &counts, &mut all)?;
-    for (x, raw) in values.iter_mut().zip(all.chunks_exact(4)) {
-        *x = f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]);
-    }
-    Ok(())
 }

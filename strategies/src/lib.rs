@@ -7,6 +7,7 @@ mod dcrl_me;
 mod deep_ga;
 mod essa;
 mod ga_ns;
+mod gather;
 mod gradients;
 mod grpo;
 pub mod learn;

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::cma_es::constants::Constants;
 use crate::cma_es::{Bounds, CmaEs, Distribution, Start, center, clip, members, step_size, vector};
+use crate::gather::gather;
 
 params! {
     /// Parameters of `sep_cma_es`.
@@ -155,11 +156,15 @@ impl Separable {
         if context.comm.size() == 1 {
             return Ok(mine);
         }
-        let dim = context.task.genome_dim;
-        let flat: Vec<f64> = mine.into_iter().flatten().collect();
-        let width = |rank| 3 * block(dim.div_ceil(SLICE), rank, context.comm.size()).len();
-        let all = gather(context, &flat, width, f64::to_le_bytes, f64::from_le_bytes)?;
-        Ok(all.chunks_exact(3).map(|s| [s[0], s[1], s[2]]).collect())
+        let (slices, size) = (context.task.genome_dim.div_ceil(SLICE), context.comm.size());
+        let mut all = vec![[0.0; 3]; slices];
+        all[block(slices, context.comm.rank(), size)].copy_from_slice(&mine);
+        let part = |rank| {
+            let own = block(slices, rank, size);
+            3 * own.start..3 * own.end
+        };
+        gather(context, all.as_flattened_mut(), part)?;
+        Ok(all)
     }
 
     /// Path, variance and mean after the sums are known.
@@ -198,49 +203,19 @@ impl Separable {
 
     /// Makes center and spread whole on every rank.
     fn exchange(&mut self, context: &Context<'_>) -> Result<()> {
-        if context.comm.size() == 1 {
-            return Ok(());
-        }
-        let mine = self.mine(context);
         let (dim, size) = (context.task.genome_dim, context.comm.size());
-        for values in [&mut self.center, &mut self.spread] {
-            let width = |rank| genes_of(dim, rank, size).len();
-            *values = gather(
-                context,
-                &values[mine.clone()],
-                width,
-                f32::to_le_bytes,
-                f32::from_le_bytes,
-            )?;
-        }
-        Ok(())
+        gather(context, &mut self.center, |rank| genes_of(dim, rank, size))?;
+        gather(context, &mut self.spread, |rank| genes_of(dim, rank, size))
     }
 
     /// The whole of a vector of which each rank has its slices.
     fn whole(&self, context: &Context<'_>, values: &[f64]) -> Result<Vec<f64>> {
-        if context.comm.size() == 1 {
-            return Ok(values.to_vec());
-        }
         let (dim, size) = (context.task.genome_dim, context.comm.size());
-        let width = |rank| genes_of(dim, rank, size).len();
-        gather(context, values, width, f64::to_le_bytes, f64::from_le_bytes)
+        let mut all = vec![0.0; dim];
+        all[self.mine(context)].copy_from_slice(values);
+        gather(context, &mut all, |rank| genes_of(dim, rank, size))?;
+        Ok(all)
     }
-}
-
-/// All ranks' numbers in rank order; rank r has `width(r)`.
-fn gather<T: Copy, const N: usize>(
-    context: &Context<'_>,
-    mine: &[T],
-    width: impl Fn(usize) -> usize,
-    write: impl Fn(T) -> [u8; N],
-    read: impl Fn([u8; N]) -> T,
-) -> Result<Vec<T>> {
-    let bytes: Vec<u8> = mine.iter().flat_map(|x| write(*x)).collect();
-    let counts: Vec<usize> = (0..context.comm.size()).map(|r| N * width(r)).collect();
-    let mut all = Vec::new();
-    context.comm.all_gather(&bytes, &counts, &mut all)?;
-    let (numbers, _) = all.as_chunks::<N>();
-    Ok(numbers.iter().map(|raw| read(*raw)).collect())
 }
 
 /// `center + spread * z` in place of z, clipped.
