@@ -12,7 +12,7 @@ use crate::best_first;
 use crate::cma_es::{CmaEsParams, Distribution, LAW_COLUMNS, best_and_mean, full};
 use crate::map_elites::prepare;
 use crate::sep_cma_es::{SepCmaEsParams, separable};
-use crate::validation::{Validation, minibatch};
+use crate::validation::{Phase, Validation, minibatch};
 
 params! {
     /// Parameters of `essa`.
@@ -45,15 +45,6 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         Ok(Box::new(Essa::new(&params, config.task)?))
     },
 };
-
-/// What is asked for next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The start's validation, in generation 0.
-    Start,
-    Candidates,
-    Validation,
-}
 
 /// A genome with its score.
 #[derive(Debug, Clone, Default)]
@@ -215,8 +206,7 @@ impl Strategy for Essa {
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
         self.law.begin(context);
         let dim = context.task.genome_dim;
-        // A run that goes on has scored its start.
-        if self.phase == Phase::Validation || self.phase == Phase::Start && context.generation == 0 {
+        if self.phase.is_validation(context) {
             let mean = self.mean(dim);
             let mut genomes: Vec<&[f32]> = vec![&mean];
             if !self.challenger.genes.is_empty() {
@@ -224,7 +214,6 @@ impl Strategy for Essa {
             }
             return self.validation.ask(context, &genomes, candidates);
         }
-        self.phase = Phase::Candidates;
         prepare(context, self.law.members(), 0, candidates);
         candidates.seeds.fill(case_seed(minibatch(context), 0));
         let rows = candidates.block.clone();
@@ -236,13 +225,10 @@ impl Strategy for Essa {
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
-        if self.phase == Phase::Candidates {
+        if self.phase == Phase::Learning {
             self.learn(context, told)?;
-            if self.validation.is_due(context.generation, told.last) {
-                self.phase = Phase::Validation;
-                return Ok(Next::SameGeneration);
-            }
-            return Ok(Next::Generation);
+            let due = self.validation.is_due(context.generation, told.last);
+            return Ok(self.phase.learned(due));
         }
         let scores = self.validation.scores(told)?;
         self.row[MEAN_VALIDATION] = scores[0];
@@ -253,12 +239,7 @@ impl Strategy for Essa {
                 self.best = Scored { score, ..challenger };
             }
         }
-        let next = match self.phase {
-            Phase::Start => Next::SameGeneration,
-            _ => Next::Generation,
-        };
-        self.phase = Phase::Candidates;
-        Ok(next)
+        Ok(self.phase.validated())
     }
 
     fn history(&self, row: &mut Vec<f64>) {

@@ -18,7 +18,7 @@ use illume_core::{
 };
 
 use crate::map_elites::prepare;
-use crate::validation::{Validation, minibatch};
+use crate::validation::{Phase, Validation, minibatch};
 use crate::{Adam, Optimizer};
 use exchange::{Gradient, gather, gather_rewards};
 pub(crate) use params::ENTRY;
@@ -31,15 +31,6 @@ const SD_FLOOR: f64 = 1e-6;
 const COLUMNS: usize = 7;
 /// The last of them.
 const VALIDATION: usize = COLUMNS - 1;
-
-/// What is asked for next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The start's validation, in generation 0.
-    Start,
-    Answers,
-    Validation,
-}
 
 /// One genome that climbs the clipped surrogate of its own sampled answers.
 #[derive(Debug)]
@@ -250,11 +241,9 @@ impl Strategy for Grpo {
         if self.center.is_empty() {
             self.start(context);
         }
-        // A run that goes on has scored its start.
-        if self.phase == Phase::Validation || self.phase == Phase::Start && context.generation == 0 {
+        if self.phase.is_validation(context) {
             return self.validation.ask(context, &[&self.center], candidates);
         }
-        self.phase = Phase::Answers;
         prepare(context, self.params.group, 0, candidates);
         let rows = candidates.block.clone();
         let case = minibatch(context);
@@ -274,21 +263,13 @@ impl Strategy for Grpo {
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
-        if self.phase == Phase::Answers {
+        if self.phase == Phase::Learning {
             self.learn(context, told)?;
-            if self.validation.is_due(context.generation, told.last) {
-                self.phase = Phase::Validation;
-                return Ok(Next::SameGeneration);
-            }
-            return Ok(Next::Generation);
+            let due = self.validation.is_due(context.generation, told.last);
+            return Ok(self.phase.learned(due));
         }
         self.row[VALIDATION] = self.validation.scores(told)?[0];
-        let next = match self.phase {
-            Phase::Start => Next::SameGeneration,
-            _ => Next::Generation,
-        };
-        self.phase = Phase::Answers;
-        Ok(next)
+        Ok(self.phase.validated())
     }
 
     fn history(&self, row: &mut Vec<f64>) {

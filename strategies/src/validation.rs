@@ -1,7 +1,7 @@
 //! Scores of genomes on a task's test cases, as a phase of its own within a generation: the cases are divided into parts, so that ranks share
 //! the work, and each part is a row that only tests. It is not charged to the budget, and nothing of it is offered to the archive.
 
-use illume_core::{Candidates, Context, Purpose, Result, Status, Stream, TaskSpec, Told, block, test_part_seed};
+use illume_core::{Candidates, Context, Next, Purpose, Result, Status, Stream, TaskSpec, Told, block, test_part_seed};
 
 use crate::map_elites::prepare;
 
@@ -11,6 +11,43 @@ const PARTS: usize = 16;
 /// By what the cases of a generation's candidates are drawn: the same for all rows, and for every strategy of the same seed.
 pub(crate) fn minibatch(context: &Context<'_>) -> u32 {
     Stream::new(context.seed, Purpose::Minibatch, context.generation, 0).word(0)
+}
+
+/// What a strategy that validates asks for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The start's validation, in generation 0.
+    Start,
+    /// What it learns from.
+    Learning,
+    Validation,
+}
+
+impl Phase {
+    /// Whether genomes are scored now; if not, what the strategy learns from is due. A run that goes on has scored its start.
+    pub fn is_validation(&mut self, context: &Context<'_>) -> bool {
+        if *self == Phase::Start && context.generation > 0 {
+            *self = Phase::Learning;
+        }
+        *self != Phase::Learning
+    }
+
+    /// What follows learning, if a validation is due or not.
+    pub fn learned(&mut self, due: bool) -> Next {
+        if !due {
+            return Next::Generation;
+        }
+        *self = Phase::Validation;
+        Next::SameGeneration
+    }
+
+    /// What follows the scores: the first generation is still to be had behind the start's.
+    pub fn validated(&mut self) -> Next {
+        match std::mem::replace(self, Phase::Learning) {
+            Phase::Start => Next::SameGeneration,
+            _ => Next::Generation,
+        }
+    }
 }
 
 /// When and in how many parts genomes are validated.
