@@ -72,19 +72,19 @@ impl LmSetup {
         match name {
             "lm/gsm8k" => {
                 let (shared, own) = params::read::<Gsm8kParams>(task)?;
-                LmSetup::new(name, shared, own.max_new_tokens, |_| gsm8k(&own))
+                LmSetup::new(name, shared, own.max_new_tokens, || gsm8k(&own))
             }
             "lm/countdown" => {
                 let (shared, own) = params::read::<CountdownParams>(task)?;
-                LmSetup::new(name, shared, own.max_new_tokens, |_| countdown(&own))
+                LmSetup::new(name, shared, own.max_new_tokens, || countdown(&own))
             }
             "lm/arithmetic" => {
                 let (shared, own) = params::read::<ArithmeticParams>(task)?;
-                LmSetup::new(name, shared, own.max_new_tokens, |_| arithmetic(&own))
+                LmSetup::new(name, shared, own.max_new_tokens, || arithmetic(&own))
             }
             "lm/jsonl" => {
                 let (shared, own) = params::read::<JsonlParams>(task)?;
-                LmSetup::new(name, shared, own.max_new_tokens, |_| jsonl(&own))
+                LmSetup::new(name, shared, own.max_new_tokens, || jsonl(&own))
             }
             other => wrong(
                 "name",
@@ -99,7 +99,7 @@ impl LmSetup {
         name: &str,
         params: LmParams,
         max_new_tokens: usize,
-        cases: impl FnOnce(&LmParams) -> Result<Dataset>,
+        cases: impl FnOnce() -> Result<Dataset>,
     ) -> Result<LmSetup> {
         let hint = "give the folder of a model as Hugging Face writes it, or make a small one by `illume lm pretrain`";
         let dir = folder("model", &params.model, hint)?;
@@ -112,7 +112,7 @@ impl LmSetup {
             _ => ChatTemplate::of(&tokenizer, date)?,
         };
         let prompter = Prompter::new(tokenizer, template, &params.system);
-        let mut dataset = cases(&params)?;
+        let mut dataset = cases()?;
         dataset.validation = keep(dataset.validation, params.validation);
         for (split, cases) in [("train", &dataset.train), ("validation", &dataset.validation)] {
             if cases.is_empty() {
@@ -321,7 +321,6 @@ impl LmSetup {
             Device::Cpu => "the CPU".to_string(),
             device => format!("{device:?}"),
         };
-        let split = |cases: &[Case]| cases.len();
         let d = &self.dataset;
         let fact = |name: &str, value: String| (name.to_string(), value);
         vec![
@@ -357,9 +356,9 @@ impl LmSetup {
                 "cases",
                 format!(
                     "{} train, {} validation, {} warm start",
-                    split(&d.train),
-                    split(&d.validation),
-                    split(&d.sft)
+                    d.train.len(),
+                    d.validation.len(),
+                    d.sft.len()
                 ),
             ),
         ]
