@@ -31,7 +31,8 @@ pub fn sft(options: &SftOptions) -> Result<String> {
 
     let (seed, batch) = (settings.seed, settings.batch);
     let mut watch = Watch::new(&settings);
-    let mut next = |step| drawn(seed, step, batch, &examples);
+    let mut order = Order::default();
+    let mut next = |step| drawn(&mut order, seed, step, batch, &examples);
     let lora = train(&setup.checkpoint, lora, &mut next, &settings, &mut |row| {
         watch.step(row)
     })?;
@@ -88,10 +89,9 @@ fn examples(setup: &LmSetup, most: usize) -> Result<Vec<Example>> {
 }
 
 /// The examples of a step: one pass over all of them after another, each in an order of its own.
-fn drawn(seed: u64, step: u64, batch: usize, examples: &[Example]) -> Vec<Example> {
+fn drawn(order: &mut Order, seed: u64, step: u64, batch: usize, examples: &[Example]) -> Vec<Example> {
     let n = examples.len() as u64;
     let first = step * batch as u64;
-    let mut order = Order::default();
     (first..first + batch as u64)
         .map(|i| examples[order.of(seed, i / n, n)[(i % n) as usize] as usize].clone())
         .collect()
@@ -167,8 +167,9 @@ mod tests {
             answer_from: 0,
         };
         let examples: Vec<Example> = (0..10).map(example).collect();
+        let mut order = Order::default();
         let taken: Vec<u32> = (0..10)
-            .flat_map(|step| drawn(3, step, 4, &examples))
+            .flat_map(|step| drawn(&mut order, 3, step, 4, &examples))
             .map(|e| e.tokens[0])
             .collect();
         let mut counts = HashMap::new();
