@@ -348,13 +348,7 @@ impl Archive for CellArchive {
         let columns = Columns::of(rows, k)?;
         let generation: &[i64] = rows.get("generation")?;
         let own = block(total, comm.rank(), size);
-        if genomes.rows() != own.len() {
-            return Err(Error::failed(format!(
-                "{} genomes for the {} rows of this rank",
-                genomes.rows(),
-                own.len()
-            )));
-        }
+        check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
         let mut seen = vec![false; self.spec.capacity];
         for (&cell, fitness) in columns.cell.iter().zip(columns.fitness) {

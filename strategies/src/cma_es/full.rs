@@ -71,10 +71,6 @@ impl Full {
         law
     }
 
-    fn members(&self) -> usize {
-        self.constants.weights.len()
-    }
-
     /// Places for the members and p_c.
     fn width(&self) -> usize {
         padded(self.members() + 1)
