@@ -6,12 +6,25 @@ use illume_archives::file;
 use illume_core::{Error, Result};
 use toml::{Table, Value};
 
-/// What is compared: columns of a history.
-pub const MEASURES: [&str; 3] = ["qd_score", "coverage", "max_fitness"];
-/// Against what: columns of a history that rise.
-pub const AXES: [&str; 2] = ["evaluations", "wall_seconds"];
-/// The second of them.
+/// Which columns of a history are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    pub measures: Vec<String>,
+    /// Against what: columns that rise, the second of them being the wall time.
+    pub axes: [String; 2],
+}
+
+/// The second axis.
 const TIME: usize = 1;
+
+impl Default for Columns {
+    fn default() -> Columns {
+        Columns {
+            measures: ["qd_score", "coverage", "max_fitness"].map(String::from).to_vec(),
+            axes: ["evaluations", "wall_seconds"].map(String::from),
+        }
+    }
+}
 
 /// The history of one run, row by row.
 #[derive(Debug, Clone)]
@@ -21,9 +34,9 @@ pub struct History {
     pub task: String,
     pub strategy: String,
     pub seed: u64,
-    /// Columns as [`AXES`] and [`MEASURES`] name them; at least one row.
+    /// The columns that were asked for; at least one row.
     pub axes: [Vec<f64>; 2],
-    pub measures: [Vec<f64>; 3],
+    pub measures: Vec<Vec<f64>>,
     /// Every parameter of task, policy, strategy and archive as `section.key`, with its value.
     parameters: Vec<(String, String)>,
 }
@@ -41,6 +54,7 @@ pub struct Group {
 #[derive(Debug, Clone)]
 pub struct Comparison {
     pub task: String,
+    pub columns: Columns,
     pub groups: Vec<Group>,
     pub notes: Vec<String>,
 }
@@ -55,28 +69,38 @@ pub struct Range {
 
 impl History {
     /// # Errors
-    /// No archive, or one without a history.
-    pub fn read(path: &Path) -> Result<History> {
+    /// No archive, one without a history, or a history without one of the columns.
+    pub fn read(path: &Path, columns: &Columns) -> Result<History> {
         let file = file::open(path)?;
         let (a, shown) = (&file.attributes, path.display());
-        let column = |name: &str| match file.history.get::<f64>(name) {
-            Ok(values) if !values.is_empty() => Ok(values.to_vec()),
-            _ => Err(Error::input(format!(
-                "{shown} has no history of '{name}', so there is no curve to draw: expected the archive of a run of at least one generation"
-            ))),
+        let rows = file.history.rows();
+        if rows == 0 {
+            return Err(Error::input(format!(
+                "{shown} has no history, so there is no curve to draw: expected the archive of a run of at least one generation"
+            )));
+        }
+        let column = |name: &String| match file.history.get::<f64>(name) {
+            Ok(values) => Ok(values.to_vec()),
+            Err(_) => {
+                let known: Vec<&str> = file.history.columns().iter().map(|c| c.name.as_str()).collect();
+                Err(Error::input(format!(
+                    "{shown} has no history of '{name}'; it has {}",
+                    known.join(", ")
+                )))
+            }
+        };
+        let measure = |name: &String| match name.as_str() {
+            // Of strategies that look for novelty the archive keeps few, and not the best.
+            "max_fitness" => column(&"best_fitness".into()).or_else(|_| column(name)),
+            _ => column(name),
         };
         Ok(History {
             path: shown.to_string(),
             task: a.task.clone(),
             strategy: a.strategy.clone(),
             seed: a.seed,
-            axes: [column(AXES[0])?, column(AXES[1])?],
-            // Of strategies that look for novelty the archive keeps few, and not the best.
-            measures: [
-                column(MEASURES[0])?,
-                column(MEASURES[1])?,
-                column("best_fitness").or_else(|_| column(MEASURES[2]))?,
-            ],
+            axes: [column(&columns.axes[0])?, column(&columns.axes[1])?],
+            measures: columns.measures.iter().map(measure).collect::<Result<_>>()?,
             parameters: parameters(&a.config),
         })
     }
@@ -127,7 +151,7 @@ impl Comparison {
     ///
     /// # Errors
     /// Runs of several tasks.
-    pub fn new(runs: Vec<History>) -> Result<Comparison> {
+    pub fn new(columns: Columns, runs: Vec<History>) -> Result<Comparison> {
         let Some(first) = runs.first() else {
             return Err(Error::input("no run was given to compare"));
         };
@@ -163,7 +187,12 @@ impl Comparison {
                 notes.push(format!("{} has seed {} more than once", group.label, twice[0]));
             }
         }
-        Ok(Comparison { task, groups, notes })
+        Ok(Comparison {
+            task,
+            columns,
+            groups,
+            notes,
+        })
     }
 }
 
@@ -272,7 +301,7 @@ mod tests {
             strategy: strategy.into(),
             seed,
             axes: [x.to_vec(), x.iter().map(|x| x / 10.0).collect()],
-            measures: [y.to_vec(), y.to_vec(), y.to_vec()],
+            measures: vec![y.to_vec(); 3],
             parameters: parameters(&format!(
                 "seed = {seed}\n[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n{strategy_keys}\n[budget]\nevaluations = {seed}"
             )),
@@ -302,7 +331,7 @@ mod tests {
             run("b", 1, &x, &[3.0, 9.0], "batch = 8"),
             run("b", 2, &[1.5, 3.0], &[5.0, 6.0], "batch = 4"),
         ];
-        let c = Comparison::new(runs).unwrap();
+        let c = Comparison::new(Columns::default(), runs).unwrap();
         let labels: Vec<&str> = c.groups.iter().map(|g| g.label.as_str()).collect();
         assert_eq!(labels, ["b, batch = 4", "a", "b, batch = 8"]);
         assert_eq!(c.notes, ["b, batch = 4 has seed 2 more than once"]);
@@ -325,11 +354,11 @@ mod tests {
     fn runs_of_other_tasks_are_refused_and_other_conditions_noted() {
         let mut other = run("a", 2, &[1.0], &[1.0], "");
         other.task = "sphere".into();
-        let error = Comparison::new(vec![run("a", 1, &[1.0], &[1.0], ""), other]).unwrap_err();
+        let error = Comparison::new(Columns::default(), vec![run("a", 1, &[1.0], &[1.0], ""), other]).unwrap_err();
         assert!(error.to_string().contains("only runs of one task"), "{error}");
         let mut longer = run("a", 2, &[1.0], &[1.0], "");
         longer.parameters.push(("task.joints".into(), "7".into()));
-        let c = Comparison::new(vec![run("a", 1, &[1.0], &[1.0], ""), longer]).unwrap();
+        let c = Comparison::new(Columns::default(), vec![run("a", 1, &[1.0], &[1.0], ""), longer]).unwrap();
         assert_eq!(c.notes, ["task.joints differs: 7, unset"]);
         assert_eq!(c.groups[0].label, "a, task.joints = unset");
     }

@@ -64,6 +64,12 @@ enum Command {
         /// Two axes of a heat map to show where the descriptor has more, as 0,1
         #[arg(long, value_name = "X,Y", value_parser = axes)]
         axes: Option<[usize; 2]>,
+        /// Of several runs: columns of their histories to draw [default: qd_score,coverage,max_fitness]
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+        measures: Vec<String>,
+        /// Of several runs: the column against which to draw them, beside the wall time [default: evaluations]
+        #[arg(long, value_name = "NAME")]
+        against: Option<String>,
         /// Print JSON with documented fields (docs/format.md)
         #[arg(long)]
         json: bool,
@@ -409,8 +415,19 @@ fn main() -> ExitCode {
             paths,
             output,
             axes,
+            measures,
+            against,
             json,
-        } => alone(|| commands::plot(&paths, &PlotOptions { output, axes, json })),
+        } => alone(|| {
+            let options = PlotOptions {
+                output,
+                axes,
+                measures,
+                against,
+                json,
+            };
+            commands::plot(&paths, &options)
+        }),
     })
 }
 

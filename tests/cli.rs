@@ -378,6 +378,40 @@ fn plot_compares_runs_of_several_strategies() {
             .starts_with("comparison.png\ncomparison.svg\n")
     );
     assert!(folder.path().join("comparison.svg").is_file());
+
+    // One measure of the user's choice: its two panels side by side.
+    let mut command = Command::new(ILLUME);
+    command
+        .current_dir(folder.path())
+        .args(["plot", "-o", "own.svg"])
+        .args(&runs);
+    command.args(["--measures", "mean_fitness", "--against", "frames"]);
+    let said = run_command(command).succeeded();
+    assert!(
+        said.contains("frames") && said.contains("mean fitness") && !said.contains("coverage"),
+        "{said}"
+    );
+    let drawn = fs::read_to_string(folder.path().join("own.svg")).unwrap();
+    assert_eq!(drawn.matches("stroke-linejoin=\"round\"").count(), 4);
+    assert!(drawn.contains("Mean fitness") && drawn.contains("frames") && !drawn.contains("Coverage"));
+    for (options, part) in [
+        (
+            ["--measures", "score"],
+            "has no history of 'score'; it has generation, evaluations, ",
+        ),
+        (
+            ["--against", "time"],
+            "has no history of 'time'; it has generation, evaluations, ",
+        ),
+    ] {
+        let mut command = Command::new(ILLUME);
+        command.arg("plot").args(&runs).args(options);
+        command.current_dir(folder.path());
+        run_command(command).refused(part);
+        let mut command = Command::new(ILLUME);
+        command.arg("plot").arg(&runs[0]).args(options);
+        run_command(command).refused(&format!("{} is for the learning curves of several runs", options[0]));
+    }
 }
 
 /// A finished run of a task of our own, as a file.

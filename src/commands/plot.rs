@@ -21,6 +21,10 @@ pub struct PlotOptions {
     pub output: Option<PathBuf>,
     /// Axes of a heat map.
     pub axes: Option<[usize; 2]>,
+    /// Columns of several runs' histories to draw; none for QD score, coverage and best fitness.
+    pub measures: Vec<String>,
+    /// Column against which they are drawn, beside the wall time; evaluations if none is given.
+    pub against: Option<String>,
     pub json: bool,
 }
 
@@ -38,6 +42,15 @@ pub fn plot(paths: &[PathBuf], options: &PlotOptions) -> Result<String> {
 }
 
 fn one(path: &Path, options: &PlotOptions) -> Result<String> {
+    let curves = [
+        (!options.measures.is_empty(), "--measures"),
+        (options.against.is_some(), "--against"),
+    ];
+    if let Some((_, option)) = curves.iter().find(|(given, _)| *given) {
+        return Err(Error::input(format!(
+            "{option} is for the learning curves of several runs, and one was given; the heat map of one takes --axes"
+        )));
+    }
     let path = super::archive_path(path)?;
     let targets = targets(options, &path)?;
     let file = file::open(&path)?;

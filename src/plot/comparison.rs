@@ -6,8 +6,6 @@ use super::{escape, open, ticks};
 use crate::compare::{Comparison, Group, Range};
 use crate::output::significant;
 
-/// Titles of the panels, one for each of `compare::MEASURES`.
-const TITLES: [&str; 3] = ["QD score", "Coverage", "Best fitness"];
 const PANEL: [f64; 2] = [300.0, 208.0];
 /// Left of each panel (tick labels), and above each (its title).
 const MARGIN: [f64; 2] = [66.0, 34.0];
@@ -16,7 +14,6 @@ const FOOT: f64 = 52.0;
 const RIGHT: f64 = 26.0;
 const LEGEND_TOP: f64 = 84.0;
 const LEGEND_LINE: f64 = 24.0;
-const WIDTH: f64 = 3.0 * (PANEL[0] + MARGIN[0]) + RIGHT;
 /// Points of a curve.
 const POINTS: usize = 400;
 /// Where one group takes so many times longer than another, time is drawn on a logarithmic axis.
@@ -82,8 +79,14 @@ impl Scale {
 /// The drawing as SVG text: a panel for each measure, against evaluations above and against time below. Lines are medians over the
 /// runs of a group, bands reach from the lowest to the highest of them: as far as all runs of the group go in evaluations, and to the
 /// end of the slowest in time.
+///
+/// A measure alone has its two panels side by side.
 pub fn comparison(c: &Comparison) -> String {
-    let rows = legend_rows(&c.groups);
+    let measures = &c.columns.measures;
+    let across = measures.len().max(2);
+    let down = if measures.len() == 1 { 1 } else { 2 };
+    let width = across as f64 * (PANEL[0] + MARGIN[0]) + RIGHT;
+    let rows = legend_rows(&c.groups, width);
     let top = LEGEND_TOP + LEGEND_LINE * rows.len() as f64;
     let row_height = MARGIN[1] + PANEL[1] + FOOT;
     let subtitle = if c.groups.iter().any(|g| g.runs.len() > 1) {
@@ -91,22 +94,25 @@ pub fn comparison(c: &Comparison) -> String {
     } else {
         "one run of each"
     };
-    let mut svg = open([WIDTH, top + 2.0 * row_height + 6.0], MARGIN[0], &c.task, subtitle);
+    let height = top + f64::from(down) * row_height + 6.0;
+    let mut svg = open([width, height], MARGIN[0], &c.task, subtitle);
     draw_legend(&mut svg, &c.groups, &rows);
     for axis in 0..2 {
+        let name = &c.columns.axes[axis];
         let x_scale = x_scale(&c.groups, axis);
-        for (measure, title) in TITLES.iter().enumerate() {
+        for (measure, column) in measures.iter().enumerate() {
+            let [x, y] = if down == 1 { [axis, 0] } else { [measure, axis] };
             let corner = [
-                MARGIN[0] + measure as f64 * (PANEL[0] + MARGIN[0]),
-                top + axis as f64 * row_height + MARGIN[1],
+                MARGIN[0] + x as f64 * (PANEL[0] + MARGIN[0]),
+                top + y as f64 * row_height + MARGIN[1],
             ];
             let curves: Vec<Curve> = c
                 .groups
                 .iter()
                 .map(|g| Curve::new(g, axis, measure, &x_scale))
                 .collect();
-            let y_scale = y_scale(&curves, measure);
-            draw_frame(&mut svg, corner, [&x_scale, &y_scale], [x_name(axis), title]);
+            let y_scale = y_scale(&curves, column);
+            draw_frame(&mut svg, corner, [&x_scale, &y_scale], [&title(name), &title(column)]);
             for (i, curve) in curves.iter().enumerate() {
                 curve.draw(&mut svg, corner, [&x_scale, &y_scale], i);
             }
@@ -115,8 +121,21 @@ pub fn comparison(c: &Comparison) -> String {
     svg + "</svg>\n"
 }
 
-fn x_name(axis: usize) -> &'static str {
-    ["evaluations", "wall time"][axis]
+/// How a column is called in a picture.
+fn title(column: &str) -> String {
+    match column {
+        "qd_score" => "QD score".into(),
+        "max_fitness" => "Best fitness".into(),
+        "wall_seconds" => "wall time".into(),
+        "evaluations" | "frames" => column.into(),
+        _ => {
+            let words = column.replace('_', " ");
+            let mut letters = words.chars();
+            letters
+                .next()
+                .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        }
+    }
 }
 
 fn x_scale(groups: &[Group], axis: usize) -> Scale {
@@ -144,7 +163,8 @@ fn x_scale(groups: &[Group], axis: usize) -> Scale {
 }
 
 /// Scores and shares are drawn from zero, so that their heights compare; fitness where it lies.
-fn y_scale(curves: &[Curve], measure: usize) -> Scale {
+fn y_scale(curves: &[Curve], column: &str) -> Scale {
+    let from_zero = matches!(column, "qd_score" | "coverage");
     let known = || {
         curves
             .iter()
@@ -156,7 +176,7 @@ fn y_scale(curves: &[Curve], measure: usize) -> Scale {
     if low > high {
         (low, high) = (0.0, 1.0);
     }
-    if measure < 2 {
+    if from_zero {
         low = low.min(0.0);
     }
     let pad = if high > low {
@@ -164,12 +184,12 @@ fn y_scale(curves: &[Curve], measure: usize) -> Scale {
     } else {
         0.1 * high.abs().max(1e-3)
     };
-    if low != 0.0 || measure == 2 {
+    if low != 0.0 || !from_zero {
         low -= pad;
     }
     high += pad;
-    let unit = match (measure, high.max(-low)) {
-        (1, _) => (0.01, "%"),
+    let unit = match (column, high.max(-low)) {
+        ("coverage", _) => (0.01, "%"),
         (_, 2e6..) => (1e6, "millions"),
         (_, 2e4..) => (1e3, "thousands"),
         _ => (1.0, ""),
@@ -288,20 +308,20 @@ fn legend_entry(group: &Group) -> String {
 }
 
 /// The groups of each line of the legend, with where each begins.
-fn legend_rows(groups: &[Group]) -> Vec<Vec<(usize, f64)>> {
+fn legend_rows(groups: &[Group], width: f64) -> Vec<Vec<(usize, f64)>> {
     let mut rows: Vec<Vec<(usize, f64)>> = Vec::new();
     let mut x = f64::INFINITY;
     for (i, group) in groups.iter().enumerate() {
         // The font's mean advance is about half of its size.
-        let width = 34.0 + 7.4 * legend_entry(group).chars().count() as f64 + 22.0;
-        if x + width > WIDTH {
+        let entry = 34.0 + 7.4 * legend_entry(group).chars().count() as f64 + 22.0;
+        if x + entry > width {
             rows.push(Vec::new());
             x = MARGIN[0];
         }
         if let Some(row) = rows.last_mut() {
             row.push((i, x));
         }
-        x += width;
+        x += entry;
     }
     rows
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{PlotOptions, lines, names, targets, write};
 use crate::commands::archive_path;
-use crate::compare::{AXES, Comparison, Group, History, MEASURES, Range};
+use crate::compare::{Columns, Comparison, Group, History, Range};
 use crate::output::{significant, thousands};
 use crate::plot;
 
@@ -21,11 +21,18 @@ pub(super) fn several(paths: &[PathBuf], options: &PlotOptions) -> Result<String
         )));
     }
     let targets = targets(options, Path::new(NAME))?;
+    let mut columns = Columns::default();
+    if !options.measures.is_empty() {
+        columns.measures.clone_from(&options.measures);
+    }
+    if let Some(against) = &options.against {
+        columns.axes[0].clone_from(against);
+    }
     let runs = paths
         .iter()
-        .map(|path| History::read(&archive_path(path)?))
+        .map(|path| History::read(&archive_path(path)?, &columns))
         .collect::<Result<Vec<_>>>()?;
-    let comparison = Comparison::new(runs)?;
+    let comparison = Comparison::new(columns, runs)?;
     write(&targets, &plot::comparison(&comparison))?;
     Ok(if options.json {
         serde_json::to_string_pretty(&fields(&comparison, &targets)).unwrap_or_default() + "\n"
@@ -35,10 +42,11 @@ pub(super) fn several(paths: &[PathBuf], options: &PlotOptions) -> Result<String
 }
 
 /// What a group ends with, in the order and under the names of its columns.
-fn ends(group: &Group) -> [(&'static str, Range); 5] {
-    let axis = |i: usize| (AXES[i], group.last(|run| &run.axes[i]));
-    let measure = |i: usize| (MEASURES[i], group.last(|run| &run.measures[i]));
-    [axis(0), axis(1), measure(0), measure(1), measure(2)]
+fn ends<'a>(columns: &'a Columns, group: &'a Group) -> impl Iterator<Item = (&'a str, Range)> {
+    let axes = columns.axes.iter().enumerate();
+    let axes = axes.map(|(i, name)| (name.as_str(), group.last(|run| &run.axes[i])));
+    let measures = columns.measures.iter().enumerate();
+    axes.chain(measures.map(|(i, name)| (name.as_str(), group.last(|run| &run.measures[i]))))
 }
 
 /// The documented fields of `--json`.
@@ -54,7 +62,7 @@ fn fields(c: &Comparison, targets: &[PathBuf]) -> Value {
                 "runs": group.runs.iter().map(|run| run.path.clone()).collect::<Vec<_>>(),
                 "seeds": group.runs.iter().map(|run| run.seed).collect::<Vec<_>>(),
             });
-            for (name, r) in ends(group) {
+            for (name, r) in ends(&c.columns, group) {
                 fields[name] = json!({"median": number(r.median), "min": number(r.low), "max": number(r.high)});
             }
             fields
@@ -65,22 +73,16 @@ fn fields(c: &Comparison, targets: &[PathBuf]) -> Value {
 
 /// A line for each group: median [lowest, highest] over its runs.
 fn table(c: &Comparison) -> String {
-    let head = [
-        "",
-        "runs",
-        "evaluations",
-        "wall time (s)",
-        "QD score",
-        "coverage (%)",
-        "best fitness",
-    ];
-    let mut rows = vec![head.map(String::from).to_vec()];
+    let Columns { axes, measures } = &c.columns;
+    let mut head = vec![String::new(), "runs".into()];
+    head.extend(axes.iter().chain(measures).map(|name| heading(name)));
+    let mut rows = vec![head];
     for group in &c.groups {
         let mut row = vec![group.label.clone(), group.runs.len().to_string()];
-        row.extend(ends(group).into_iter().map(|(name, r)| shown(name, r)));
+        row.extend(ends(&c.columns, group).map(|(name, r)| shown(name, r)));
         rows.push(row);
     }
-    let widths: Vec<usize> = (0..head.len())
+    let widths: Vec<usize> = (0..rows[0].len())
         .map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = format!("\n{}: median [lowest, highest] of what the runs end with\n", c.task);
@@ -95,10 +97,20 @@ fn table(c: &Comparison) -> String {
     text
 }
 
+fn heading(column: &str) -> String {
+    match column {
+        "wall_seconds" => "wall time (s)".into(),
+        "qd_score" => "QD score".into(),
+        "coverage" => "coverage (%)".into(),
+        "max_fitness" => "best fitness".into(),
+        other => other.replace('_', " "),
+    }
+}
+
 fn shown(name: &str, r: Range) -> String {
     let one = |x: f64| match name {
         _ if !x.is_finite() => "-".into(),
-        "evaluations" => thousands(x as u64),
+        "evaluations" | "frames" => thousands(x as u64),
         "wall_seconds" => format!("{x:.1}"),
         "coverage" => format!("{:.2}", 100.0 * x),
         _ => significant(x),
