@@ -1,10 +1,11 @@
-//! Text to pretrain a small model on: the problems of the generated tasks (those of the validation splits excepted), answered in many ways but not in the way
-//! that the tasks' rewards ask for, and counting. A warm start then teaches the form, and a search the accuracy.
+//! Text to pretrain a small model on: the problems of the generated tasks (those of the validation splits excepted), answered in many ways but not, or
+//! seldom, in the way that the tasks' rewards ask for, and counting. A warm start then teaches the form, and a search the rest.
 
 use illume_core::{Purpose, Result, Stream, params};
 
 use super::arithmetic::{Arithmetic, Posed, Work};
 use super::generated::{Split, split_of};
+use super::number::MARK;
 use super::{Countdown, Style};
 use crate::text::Prompter;
 
@@ -23,6 +24,8 @@ params! {
         plain: f64 = 0.3, range(0.0, 1.0);
         /// Share of counting.
         counting: f64 = 0.1, range(0.0, 1.0);
+        /// Share of answers in the form that the tasks' rewards ask for.
+        task_form: f64 = 0.0, range(0.0, 1.0);
         /// Share of answers with a wrong result.
         mistakes: f64 = 0.0, range(0.0, 1.0);
         /// Numbers of a countdown problem.
@@ -123,11 +126,16 @@ impl Corpus {
         (posed, lines)
     }
 
+    fn is_task_form(&self, stream: &Stream) -> bool {
+        stream.uniform(3) < self.params.task_form
+    }
+
     fn arithmetic(&self, stream: &Stream) -> super::Case {
         let (posed, lines) = self.posed(stream, 0);
         let last = lines.last().expect("a problem has a step");
         let (asked, result) = last.split_once(" = ").expect("a step has a result");
         let solution = match stream.below(2, 6) {
+            _ if self.is_task_form(stream) => format!("{}\n{MARK} {result}", lines.join("\n")),
             0 => result.into(),
             1 => format!("The answer is {result}."),
             2 => format!("I think it is {result}."),
@@ -157,6 +165,7 @@ impl Corpus {
         let case = problem.case;
         let (expression, target) = case.solution.split_once(" = ").unwrap_or_default();
         let solution = match stream.below(2, 3) {
+            _ if self.is_task_form(stream) => case.solution.clone(),
             0 => format!("{expression} makes {target}."),
             1 => format!("I think it is {expression}."),
             _ => format!("The answer is {expression}."),
@@ -247,6 +256,27 @@ mod tests {
         }
         assert!(kinds.contains("What") && kinds.contains("Use") && kinds.contains("Count") && kinds.contains("Eva"));
         assert_eq!(corpus.examples(1, 3, 4).unwrap()[1], corpus.example(1, 13).unwrap());
+    }
+
+    #[test]
+    fn a_share_of_the_answers_can_have_the_tasks_form() {
+        for (countdown, style) in [(0.0, "sums"), (1.0, "countdown")] {
+            let corpus = corpus(CorpusParams {
+                plain: 0.0,
+                counting: 0.0,
+                countdown,
+                task_form: 0.2,
+                ..CorpusParams::default()
+            });
+            let paid = |case: &crate::data::Case| match countdown {
+                0.0 => case.solution.contains("\n#### "),
+                _ => case.solution.contains(" = "),
+            };
+            let cases: Vec<crate::data::Case> = (0..4000).map(|i| corpus.text(1, i)).collect();
+            let share = cases.iter().filter(|case| paid(case)).count() as f64 / cases.len() as f64;
+            // Standard error 0.006.
+            assert!((share - 0.2).abs() < 0.03, "{style}: {share}");
+        }
     }
 
     #[test]
