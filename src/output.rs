@@ -1,5 +1,6 @@
 //! What a run leaves: its directory, checkpoints, the archive, history and log; and what it shows while it runs.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use illume_core::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
 /// The files of a run directory.
 #[derive(Debug, Clone)]
@@ -232,6 +234,18 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A line for each name and its value, values below one another.
+pub fn named<'a>(rows: impl IntoIterator<Item = (&'a str, impl Display)>) -> String {
+    rows.into_iter()
+        .map(|(name, value)| format!("{name:13}{value}\n"))
+        .collect()
+}
+
+/// What `--json` prints.
+pub fn json_text(value: &Value) -> String {
+    format!("{value:#}\n")
 }
 
 /// A number rounded to six significant digits, without needless zeros.

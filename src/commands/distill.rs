@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::eval::{Subject, normalization};
 use crate::Evaluator;
 use crate::distill::{Comparison, Experts, Imitation, Schedule, Student, Training, compare, imitate, scaled};
-use crate::output::{Progress, write_atomically};
+use crate::output::{Progress, json_text, write_atomically};
 use crate::policy::PolicyFile;
 
 /// Written beside the policy.
@@ -83,7 +83,7 @@ pub fn distill(path: &Path, options: &DistillOptions) -> Result<String> {
         .file(&subject.file, provenance(&subject, &report))
         .write(&folder)?;
     comparison.write(&folder.join(TABLE), &subject.file)?;
-    let text = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
+    let text = json_text(&report);
     write_atomically(&folder.join(REPORT), text.as_bytes())?;
     if options.json {
         return Ok(text);

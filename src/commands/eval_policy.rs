@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::distill::experts;
 use super::eval::Subject;
 use crate::distill::{Student, compare, scaled};
-use crate::output::significant;
+use crate::output::{json_text, named, significant};
 use crate::policy::PolicyFile;
 use crate::reevaluate::{candidates, fresh_seed};
 use crate::{Config, Evaluator, registry};
@@ -169,7 +169,7 @@ fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], options: &Policy
             "fitness": number(average),
             "fitness_sd": number(sd),
         });
-        return Ok(serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n");
+        return Ok(json_text(&fields));
     }
     let list = |numbers: &[f64]| numbers.iter().map(|x| significant(*x)).collect::<Vec<_>>().join(", ");
     let mut text = format!(
@@ -203,7 +203,7 @@ fn whole(dir: &Path, policy: &PolicyFile, options: &PolicyOptions<'_>) -> Result
     let experts = experts(&subject, 0)?;
     let comparison = compare(&experts, &mut evaluator, &Student::of_file(policy), options.episodes)?;
     Ok(match options.json {
-        true => serde_json::to_string_pretty(&comparison.json()).unwrap_or_default() + "\n",
+        true => json_text(&comparison.json()),
         false => comparison.text(),
     })
 }
@@ -240,7 +240,7 @@ pub fn info_policy(dir: &Path, as_json: bool) -> Result<String> {
                 .map(|x| json!({"name": x.name, "unit": x.unit, "lower": x.lower, "upper": x.upper})).collect::<Vec<_>>(),
             "provenance": policy.provenance,
         });
-        return Ok(serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n");
+        return Ok(json_text(&fields));
     }
     let axes: Vec<String> = policy
         .axes
@@ -296,5 +296,5 @@ pub fn info_policy(dir: &Path, as_json: bool) -> Result<String> {
             ),
         ),
     ];
-    Ok(rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect())
+    Ok(named(rows))
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::elite::{self, Solution, Which};
 use crate::export::{self, Genes};
-use crate::output::{Progress, thousands, write_streamed};
+use crate::output::{Progress, json_text, named, thousands, write_streamed};
 use crate::policy::PolicyFile;
 
 /// Seconds between lines on how far a large export is, off a terminal.
@@ -222,7 +222,7 @@ fn json(file: &ArchiveFile, target: &Path, chosen: &Chosen<'_>, bytes: u64) -> S
         "genomes": chosen.genes.is_some(),
         "bytes": bytes,
     });
-    serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n"
+    json_text(&fields)
 }
 
 /// The same in a few lines.
@@ -250,5 +250,5 @@ fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, byte
             format!("{} ({})", target.display(), crate::output::bytes(bytes)),
         ),
     ];
-    rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect()
+    named(rows)
 }

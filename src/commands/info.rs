@@ -7,7 +7,7 @@ use illume_core::{Admission, Cells, Result};
 use serde_json::{Value, json};
 
 use super::eval::report;
-use crate::output::{percent, significant, thousands};
+use crate::output::{json_text, named, percent, significant, thousands};
 use crate::policy::PolicyFile;
 
 /// The text that `illume info PATH [--json]` prints.
@@ -24,8 +24,7 @@ pub fn info(path: &Path, as_json: bool) -> Result<String> {
     }
     let file = file::open(&path)?;
     if as_json {
-        let text = serde_json::to_string_pretty(&fields(&file)).unwrap_or_default();
-        return Ok(text + "\n");
+        return Ok(json_text(&fields(&file)));
     }
     Ok(text(&path, &file))
 }
@@ -45,8 +44,7 @@ fn evaluation(path: &Path, as_json: bool) -> Result<String> {
         ("evaluations", thousands(e.evaluations)),
         ("made by", format!("illume {}, {}", e.software_version, e.created)),
     ];
-    let head: String = rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect();
-    Ok(head + &report::text(&e, &[]))
+    Ok(named(rows) + &report::text(&e, &[]))
 }
 
 /// The documented fields of `--json`; numbers that do not exist (the best of an empty archive) are null.
@@ -193,8 +191,8 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
     ];
     let of_cells = ["coverage", "QD score"];
     let rows = rows
-        .iter()
+        .into_iter()
         .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name))
         .filter(|(name, _)| !validated.is_empty() || *name != "validation");
-    rows.map(|(name, value)| format!("{name:13}{value}\n")).collect()
+    named(rows)
 }

@@ -5,6 +5,7 @@ use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::config::{Budget, General, Output};
+use crate::output::json_text;
 
 /// One listed thing.
 struct Item {
@@ -102,10 +103,7 @@ pub fn list(what: Option<&str>, as_json: bool) -> Result<String> {
         )));
     }
     if as_json {
-        return Ok(
-            serde_json::to_string_pretty(&wanted.iter().map(|i| as_value(i)).collect::<Vec<_>>()).unwrap_or_default()
-                + "\n",
-        );
+        return Ok(json_text(&wanted.iter().map(|i| as_value(i)).collect()));
     }
     let mut text = String::new();
     let mut kind = "";

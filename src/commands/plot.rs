@@ -8,7 +8,7 @@ use illume_archives::file;
 use illume_core::{Error, Result};
 use serde_json::json;
 
-use crate::output::write_atomically;
+use crate::output::{json_text, write_atomically};
 use crate::plot::{captions, heat_map, png};
 
 /// Pixels for a unit of the drawing in a PNG.
@@ -59,7 +59,7 @@ fn one(path: &Path, options: &PlotOptions) -> Result<String> {
     let map = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, options.axes)?;
     write(&targets, &map.svg())?;
     Ok(if options.json {
-        serde_json::to_string_pretty(&json!({"files": names(&targets)})).unwrap_or_default() + "\n"
+        json_text(&json!({"files": names(&targets)}))
     } else {
         lines(&targets)
     })

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use std::path::Path;
 
-use crate::output::{significant, thousands};
+use crate::output::{json_text, significant, thousands};
 use illume_archives::file::Evaluation;
 
 /// The documented fields of `--json`, for the evaluation in this file; a number that does not exist is null.
@@ -38,7 +38,7 @@ pub(crate) fn json(file: &Path, e: &Evaluation) -> String {
         "mean_descriptor_distance": number(t.mean_descriptor_distance),
         "mean_center_distance": number(t.mean_center_distance),
     });
-    serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n"
+    json_text(&fields)
 }
 
 /// What was found, in a few lines; `notes` is what a reader should know of how.

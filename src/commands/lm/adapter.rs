@@ -11,7 +11,7 @@ use super::AdapterOptions;
 use super::training::prepare;
 use crate::Config;
 use crate::commands::elite::{self, Solution, Which};
-use crate::output::{significant, thousands};
+use crate::output::{json_text, named, significant, thousands};
 
 /// One genome of a run on a language model.
 pub(super) struct Found {
@@ -126,7 +126,7 @@ pub fn adapter(path: &Path, options: &AdapterOptions) -> Result<String> {
             "parameters": lora.parameters(),
             "base": lora.base,
         });
-        return Ok(serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n");
+        return Ok(json_text(&fields));
     }
     let parameters = thousands(lora.parameters() as u64);
     let rows = [
@@ -152,5 +152,5 @@ pub fn adapter(path: &Path, options: &AdapterOptions) -> Result<String> {
         ("base model", lora.base.clone()),
         ("written", folder),
     ];
-    Ok(rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect())
+    Ok(named(rows))
 }

@@ -1,5 +1,6 @@
 //! `illume lm answer`: what a model with an adapter answers, and what that is worth.
 
+use std::iter;
 use std::path::Path;
 
 use illume_archives::file;
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::AnswerOptions;
 use super::adapter::{Found, check_task, config_of, found, is_config};
 use crate::Config;
-use crate::output::{significant, thousands};
+use crate::output::{json_text, named, significant, thousands};
 
 /// A prompt with its answer, and what it was worth if that can be said.
 struct Shown {
@@ -158,13 +159,12 @@ fn report(
             "cases": mean.map(|m| m.1),
             "mean_reward": mean.map(|m| m.0),
         });
-        return serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n";
+        return json_text(&fields);
     }
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
-        for (i, part) in value.lines().enumerate() {
-            text += &format!("{:13}{part}\n", if i == 0 { name } else { "" });
-        }
+        let names = iter::once(name).chain(iter::repeat(""));
+        text += &named(names.zip(value.lines()));
     };
     for s in shown {
         line("prompt", &s.prompt);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::PretrainOptions;
 use super::training::{Watch, prepare, settings};
-use crate::output::{bytes, significant, thousands};
+use crate::output::{bytes, json_text, named, significant, thousands};
 
 /// Numbers of tokens are multiples of this, so that the head's matrix is aligned.
 const VOCAB_MULTIPLE: usize = 16;
@@ -62,7 +62,7 @@ pub fn pretrain(options: &PretrainOptions) -> Result<String> {
             "loss": last.loss,
             "seconds": last.seconds,
         });
-        return Ok(serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n");
+        return Ok(json_text(&fields));
     }
     let rows = [
         (
@@ -81,7 +81,7 @@ pub fn pretrain(options: &PretrainOptions) -> Result<String> {
         ("loss", significant((last.loss * 1e4).round() / 1e4)),
         ("written", options.out.display().to_string()),
     ];
-    Ok(rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect())
+    Ok(named(rows))
 }
 
 fn shape(options: &PretrainOptions, vocab: usize, eos: Vec<u32>) -> Result<ModelConfig> {

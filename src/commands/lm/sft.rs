@@ -9,7 +9,7 @@ use serde_json::json;
 use super::SftOptions;
 use super::training::{Watch, prepare, settings};
 use crate::Config;
-use crate::output::{significant, thousands};
+use crate::output::{json_text, named, significant, thousands};
 
 /// The text that `illume lm sft CONFIG` prints; the adapter is written to a folder.
 ///
@@ -131,7 +131,7 @@ fn report(options: &SftOptions, out: &Path, examples: usize, lora: &illume_lm::L
             "loss": last.loss,
             "seconds": last.seconds,
         });
-        return serde_json::to_string_pretty(&fields).unwrap_or_default() + "\n";
+        return json_text(&fields);
     }
     let parameters = thousands(lora.parameters() as u64);
     let steps = thousands(last.step + 1);
@@ -151,7 +151,7 @@ fn report(options: &SftOptions, out: &Path, examples: usize, lora: &illume_lm::L
         ("loss", loss),
         ("written", out.display().to_string()),
     ];
-    rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect()
+    named(rows)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{PlotOptions, lines, names, targets, write};
 use crate::commands::archive_path;
 use crate::compare::{Columns, Comparison, Group, History, Range};
-use crate::output::{significant, thousands};
+use crate::output::{json_text, significant, thousands};
 use crate::plot;
 
 /// Name of the picture if none is given.
@@ -35,7 +35,7 @@ pub(super) fn several(paths: &[PathBuf], options: &PlotOptions) -> Result<String
     let comparison = Comparison::new(columns, runs)?;
     write(&targets, &plot::comparison(&comparison))?;
     Ok(if options.json {
-        serde_json::to_string_pretty(&fields(&comparison, &targets)).unwrap_or_default() + "\n"
+        json_text(&fields(&comparison, &targets))
     } else {
         lines(&targets) + &table(&comparison)
     })

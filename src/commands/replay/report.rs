@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Actor, Episode};
 use crate::film::Film;
-use crate::output::{bytes, significant, thousands};
+use crate::output::{bytes, json_text, named, significant, thousands};
 
 /// An episode that was filmed.
 pub(super) struct Replayed<'a> {
@@ -98,8 +98,7 @@ impl Replayed<'_> {
             "height": self.size[1],
             "notes": self.notes(),
         });
-        let text: Result<String, _> = serde_json::to_string_pretty::<Value>(&fields);
-        text.unwrap_or_default() + "\n"
+        json_text(&fields)
     }
 
     /// The same in a few lines.
@@ -129,6 +128,6 @@ impl Replayed<'_> {
             "written",
             format!("{} ({})", self.target.display(), bytes(self.bytes as u64)),
         ));
-        rows.iter().map(|(name, value)| format!("{name:13}{value}\n")).collect()
+        named(rows)
     }
 }
