@@ -122,6 +122,7 @@ fn seconds(generator: &mut Generator, population: &Population, plan: &Plan, memb
         top_p: 1.0,
         max_new_tokens: plan.new,
         stop: Vec::new(),
+        stop_texts: None,
     };
     let start = clock();
     generator

@@ -7,12 +7,13 @@ use illume_core::{Error, Result, Stream};
 use crate::model::{Model, Segment, Session};
 use crate::population::Population;
 use crate::sample::{Picked, pick};
+use crate::text::StopTexts;
 
 /// Tokens of prompts that a pass takes at most. Long prompts go in pieces, so that buffers stay small and answers go on meanwhile.
 const PROMPT_TOKENS: usize = 256;
 
 /// How tokens are chosen and when an answer ends.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Sampling {
     /// 0: the most probable token (the lowest number among equals).
     pub temperature: f64,
@@ -22,6 +23,8 @@ pub struct Sampling {
     pub max_new_tokens: usize,
     /// Tokens that end an answer.
     pub stop: Vec<u32>,
+    /// Texts that end one too.
+    pub stop_texts: Option<Arc<StopTexts>>,
 }
 
 /// One prompt, to be answered by one member of a population.
@@ -37,11 +40,11 @@ pub struct Query<'a> {
 /// An answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Generated {
-    /// With the stop token if it came.
+    /// With those that ended it, if they came.
     pub tokens: Vec<u32>,
     /// Of each token, under the law that it was drawn by; greedy: under the model's at temperature 1.
     pub log_probs: Vec<f32>,
-    /// Whether a stop token came.
+    /// Whether a stop token or text came.
     pub stopped: bool,
 }
 
@@ -180,7 +183,9 @@ impl Generator {
                     let answer = &mut answers[row.query];
                     answer.tokens.push(picked.token);
                     answer.log_probs.push(picked.log_prob);
-                    answer.stopped = sampling.stop.contains(&picked.token);
+                    let texts = sampling.stop_texts.as_ref();
+                    answer.stopped =
+                        sampling.stop.contains(&picked.token) || texts.is_some_and(|t| t.ended(&answer.tokens));
                     self.stats.new_tokens += 1;
                 }
             }

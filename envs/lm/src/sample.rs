@@ -94,6 +94,7 @@ mod tests {
             top_p,
             max_new_tokens: 1,
             stop: Vec::new(),
+            stop_texts: None,
         }
     }
 

@@ -111,6 +111,7 @@ impl LmTask {
             top_p: p.top_p,
             max_new_tokens: setup.max_new_tokens,
             stop: setup.stop_tokens(),
+            stop_texts: (!setup.stop.is_empty()).then(|| Arc::clone(&setup.stop)),
         };
         let train = Arc::new(train);
         let prompts = Arc::clone(&train);

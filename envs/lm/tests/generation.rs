@@ -157,6 +157,7 @@ fn an_answer_has_the_same_bits_in_any_batch_on_any_number_of_slots_and_threads()
         top_p: 0.95,
         max_new_tokens: 9,
         stop: vec![3, 7, 11, 13, 40, 41, 42],
+        stop_texts: None,
     };
     for precision in [
         Precision::F32,

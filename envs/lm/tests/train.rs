@@ -62,6 +62,7 @@ fn sampled(checkpoint: &Checkpoint, space: &SearchSpace, genes: &[f32]) -> Vec<A
         top_p: 1.0,
         max_new_tokens: 7,
         stop: (0..20).collect(),
+        stop_texts: None,
     };
     let population = space.population(&[genes], Device::Cpu);
     let generated = Generator::new(Arc::new(model), 4)

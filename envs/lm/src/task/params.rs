@@ -63,7 +63,7 @@ params! {
         chat: String = "auto".into(), one_of(&["auto", "never"]);
         /// The day that is told to templates which ask for it.
         date: String = "2024-07-26".into(), date();
-        /// Texts at which an answer is cut before it is scored. One that is a single token also ends it.
+        /// Texts that end an answer; it is scored without them.
         stop: Vec<String> = Vec::new(), any();
         /// Cases of the validation split, spread over it; 0 for all.
         validation: usize = 0, any();

@@ -12,7 +12,7 @@ use crate::data::{
     Arithmetic, Case, CommandReward, Countdown, CountdownReward, Dataset, ExactReward, Extraction, Fields,
     NumberReward, PatternReward, Reward, Sizes, Style, divide, drawn, keep, read_cases, read_gsm8k,
 };
-use crate::text::{ChatTemplate, Prompter, TextTokenizer};
+use crate::text::{ChatTemplate, Prompter, StopTexts, TextTokenizer};
 use crate::{Checkpoint, Generator, Lora, Model, ModelConfig, Module, Precision, SearchSpace};
 
 /// The most answers that are written at a time if the user does not say.
@@ -32,6 +32,8 @@ pub struct LmSetup {
     pub checkpoint: Arc<Checkpoint>,
     pub prompter: Prompter,
     pub dataset: Dataset,
+    /// The texts that end an answer.
+    pub(super) stop: Arc<StopTexts>,
 }
 
 fn wrong<T>(key: &str, message: impl Into<String>) -> Result<T> {
@@ -111,6 +113,7 @@ impl LmSetup {
             "never" => None,
             _ => ChatTemplate::of(&tokenizer, date)?,
         };
+        let stop = Arc::new(StopTexts::new(tokenizer.clone(), &params.stop));
         let prompter = Prompter::new(tokenizer, template, &params.system);
         let mut dataset = cases()?;
         dataset.validation = keep(dataset.validation, params.validation);
@@ -139,6 +142,7 @@ impl LmSetup {
             checkpoint,
             prompter,
             dataset,
+            stop,
         })
     }
 
@@ -290,17 +294,7 @@ impl LmSetup {
 
     /// The text of an answer's tokens, cut where the user wants it.
     pub fn text(&self, tokens: &[u32]) -> String {
-        let mut text = self.prompter.tokenizer().decode(tokens);
-        let ends = self
-            .params
-            .stop
-            .iter()
-            .filter(|t| !t.is_empty())
-            .filter_map(|t| text.find(t.as_str()));
-        if let Some(end) = ends.min() {
-            text.truncate(end);
-        }
-        text
+        self.stop.text(tokens)
     }
 
     /// What the log says at the start.

@@ -158,6 +158,46 @@ fn a_result_does_not_depend_on_the_rows_beside_it_nor_on_slots() {
 }
 
 #[test]
+fn an_answer_ends_at_a_stop_text_of_several_tokens_and_reads_as_if_it_had_been_cut_there() {
+    let dir = model();
+    let own =
+        "batch = 3\nmax_new_tokens = 12\ntrain_cases = 20\nvalidation_cases = 10\nsft_cases = 5\ntemperature = 1.0";
+    let mut table = table(&dir, "lm/arithmetic", own);
+    let free = LmTask::new(&table).unwrap();
+    let genomes: Vec<Vec<f32>> = (0..6).map(|i| genome(&free, i)).collect();
+    let seeds: Vec<u64> = (0..6).map(|i| case_seed(1, i)).collect();
+    let whole = evaluate(&free, &genomes, &seeds, 0..0);
+    let tokenizer = free.setup().prompter.tokenizer();
+    let all: Vec<&Answer> = whole.answers.iter().flat_map(|t| &t.answers).collect();
+    let pieces = all.iter().filter_map(|a| Some(tokenizer.decode(a.tokens.get(3..5)?)));
+    let stop = pieces
+        .into_iter()
+        .find(|t| tokenizer.encode(t, false).unwrap().len() == 2);
+    let stop = stop.expect("two tokens that are no word together");
+    table.insert("stop".into(), vec![stop.clone()].into());
+    let mut found = Vec::new();
+    for slots in [1, 7] {
+        table.insert("slots".into(), slots.into());
+        let task = LmTask::new(&table).unwrap();
+        let cut = evaluate(&task, &genomes, &seeds, 0..0);
+        for (answer, whole) in cut.answers.iter().flat_map(|t| &t.answers).zip(&all) {
+            let n = (1..=whole.tokens.len()).find(|n| tokenizer.decode(&whole.tokens[..*n]).contains(&stop));
+            let n = n.unwrap_or(whole.tokens.len());
+            assert_eq!(
+                (&answer.tokens[..], &answer.log_probs[..]),
+                (&whole.tokens[..n], &whole.log_probs[..n])
+            );
+            assert_eq!(task.setup().text(&answer.tokens), task.setup().text(&whole.tokens));
+        }
+        let tokens = |t: &Trajectory| t.answers.iter().map(|a| a.tokens.len() as u32).sum::<u32>();
+        assert_eq!(cut.steps, cut.answers.iter().map(tokens).collect::<Vec<_>>());
+        assert!(cut.steps.iter().sum::<u32>() < whole.steps.iter().sum::<u32>());
+        found.push(cut);
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
 fn genes_that_are_no_numbers_are_marked_and_do_not_touch_the_others() {
     let dir = model();
     let task = task(&dir, "");

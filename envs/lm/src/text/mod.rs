@@ -3,9 +3,11 @@
 mod chat;
 mod prompt;
 mod small;
+mod stop;
 mod tokenizer;
 
 pub use chat::{ChatTemplate, Message};
 pub use prompt::Prompter;
 pub use small::{SMALL_SPECIAL, small_tokenizer};
+pub use stop::StopTexts;
 pub use tokenizer::{TextTokenizer, TokenizerSettings};

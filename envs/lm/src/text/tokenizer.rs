@@ -1,6 +1,7 @@
 //! A tokenizer as Hugging Face writes it: `tokenizer.json`, with `tokenizer_config.json` beside it for the names of special tokens.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use illume_core::{Error, Result};
 use serde_json::Value;
@@ -23,10 +24,10 @@ pub struct TokenizerSettings {
     pub chat_template: Option<String>,
 }
 
-/// A tokenizer with its special tokens.
-#[derive(Clone)]
+/// A tokenizer with its special tokens; copies share it.
+#[derive(Debug, Clone)]
 pub struct TextTokenizer {
-    inner: Tokenizer,
+    inner: Arc<Tokenizer>,
     settings: TokenizerSettings,
     /// Where it was read, for messages; empty if it was made in code.
     path: PathBuf,
@@ -54,7 +55,11 @@ impl TextTokenizer {
         let untruncated = inner.with_truncation(None);
         untruncated.map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
         let settings = read_settings(dir)?;
-        let made = TextTokenizer { inner, settings, path };
+        let made = TextTokenizer {
+            inner: Arc::new(inner),
+            settings,
+            path,
+        };
         for token in [&made.settings.bos_token, &made.settings.eos_token]
             .into_iter()
             .flatten()
@@ -69,8 +74,11 @@ impl TextTokenizer {
     }
 
     pub(super) fn made(inner: Tokenizer, settings: TokenizerSettings) -> TextTokenizer {
-        let path = PathBuf::new();
-        TextTokenizer { inner, settings, path }
+        TextTokenizer {
+            inner: Arc::new(inner),
+            settings,
+            path: PathBuf::new(),
+        }
     }
 
     /// The tokens of a text; `special` adds those that the tokenizer puts around every text (a first token, say).

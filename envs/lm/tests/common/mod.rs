@@ -97,6 +97,7 @@ pub fn greedy(max_new_tokens: usize) -> Sampling {
         top_p: 1.0,
         max_new_tokens,
         stop: Vec::new(),
+        stop_texts: None,
     }
 }
 
