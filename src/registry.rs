@@ -18,9 +18,18 @@ const UNSTRUCTURED: &str = "unstructured";
 /// # Errors
 /// Unknown name, wrong parameters, missing model files; with file and line.
 pub fn task(config: &Config) -> Result<Box<dyn Task>> {
+    task_of_rank(config, 1)
+}
+
+/// The same for one of so many `ranks` that share this node's memory.
+///
+/// # Errors
+/// As [`task`].
+pub fn task_of_rank(config: &Config, ranks: usize) -> Result<Box<dyn Task>> {
     let parts = TaskConfig {
         task: &config.task,
         policy: &config.policy,
+        ranks,
     };
     illume_envs::build(&parts).map_err(|e| {
         let Error::Config(mut problems) = e else { return e };

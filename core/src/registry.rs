@@ -24,6 +24,8 @@ pub struct TaskConfig<'a> {
     pub task: &'a toml::Table,
     /// The `[policy]` table.
     pub policy: &'a toml::Table,
+    /// Ranks that share this node's memory, at least 1. Results do not depend on it.
+    pub ranks: usize,
 }
 
 /// An archive that can be named as `archive.kind`.

@@ -67,6 +67,7 @@ fn task(text: &str) -> Box<dyn Task> {
     build(&TaskConfig {
         task: &table,
         policy: &toml::Table::new(),
+        ranks: 1,
     })
     .expect("a built-in task")
 }

@@ -146,6 +146,7 @@ fn main() {
         let task = (entry.build)(&TaskConfig {
             task: &table,
             policy: &toml::Table::new(),
+            ranks: 1,
         })
         .expect("a task");
         let robot = Robot::new(plan(name, &table).expect("a task").expect("parameters").recipe).expect("a model");

@@ -17,6 +17,7 @@ pub fn task(text: &str) -> Box<dyn Task> {
     crate::build(&TaskConfig {
         task: &table,
         policy: &toml::Table::new(),
+        ranks: 1,
     })
     .unwrap()
 }

@@ -220,6 +220,7 @@ fn refused(task: &str) -> String {
     build(&TaskConfig {
         task: &task,
         policy: &policy,
+        ranks: 1,
     })
     .err()
     .unwrap()

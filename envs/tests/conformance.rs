@@ -34,6 +34,7 @@ fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<
     build(&TaskConfig {
         task: &table,
         policy: &policy.parse().unwrap(),
+        ranks: 1,
     })
 }
 
@@ -53,6 +54,7 @@ fn tasks() -> Vec<Box<dyn Task>> {
         Some(table) => build(&TaskConfig {
             task: &table,
             policy: &toml::Table::new(),
+            ranks: 1,
         }),
         None => made(entry, "", small(entry)),
     };
@@ -487,6 +489,7 @@ fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
         message(build(&TaskConfig {
             task: &table,
             policy: &toml::Table::new(),
+            ranks: 1,
         }))
     };
     assert!(named("name = \"am\"").contains("unknown task \"am\"; did you mean \"arm\"?"));

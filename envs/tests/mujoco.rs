@@ -15,6 +15,7 @@ fn task(name: &str, params: &str) -> Box<dyn Task> {
     (entry.build)(&TaskConfig {
         task: &table(params),
         policy: &table("hidden = [8]"),
+        ranks: 1,
     })
     .unwrap()
 }
@@ -121,6 +122,7 @@ fn observations_actions_and_genomes_have_the_documented_sizes() {
         let task = (entry.build)(&TaskConfig {
             task: &empty,
             policy: &empty,
+            ranks: 1,
         })
         .unwrap();
         let spec = task.spec();
@@ -353,6 +355,7 @@ fn child_that_builds_an_ant() {
         let config = TaskConfig {
             task: &toml::Table::new(),
             policy: &toml::Table::new(),
+            ranks: 1,
         };
         match (registry().iter().find(|e| e.name == "ant_uni").unwrap().build)(&config) {
             Ok(_) => println!("built"),

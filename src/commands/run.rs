@@ -45,7 +45,7 @@ pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
     let comm = place.comm;
     let config = Config::read(&options.config, &options.set);
     let config = agree(comm, config.map(|config| config.at(options.out.as_deref())))?;
-    let task = agree(comm, registry::task(&config))?;
+    let task = agree(comm, registry::task_of_rank(&config, place.node.ranks))?;
     let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;
     let path = PathBuf::from(&config.output.dir);
     let created = if comm.rank() == 0 {
@@ -66,7 +66,7 @@ pub fn resume(path: &Path, set: &[String], place: &Place<'_>) -> Result<Ended> {
     let directory = agree(comm, Directory::existing(path))?;
     let checkpoint = read_checkpoint(&directory.checkpoint(), comm)?;
     let config = agree(comm, resumed_config(&directory, &checkpoint, set))?;
-    let task = agree(comm, registry::task(&config))?;
+    let task = agree(comm, registry::task_of_rank(&config, place.node.ranks))?;
     let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;
     let loaded = run.load(&checkpoint);
     agree(comm, loaded)?;

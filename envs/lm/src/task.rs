@@ -7,6 +7,7 @@
 
 mod params;
 mod setup;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -57,7 +58,7 @@ const fn entry(name: &'static str) -> TaskEntry {
         params: Vec::new,
         network: false,
         policy: None,
-        build: |config: &TaskConfig<'_>| Ok(Box::new(LmTask::new(config.task)?)),
+        build: |config: &TaskConfig<'_>| Ok(Box::new(LmTask::of_rank(config.task, config.ranks)?)),
     }
 }
 
@@ -92,6 +93,14 @@ impl LmTask {
     /// # Errors
     /// The user's: parameters, model, tokenizer, adapter or data that are missing or do not fit each other.
     pub fn new(task: &toml::Table) -> Result<LmTask> {
+        LmTask::of_rank(task, 1)
+    }
+
+    /// The same for one of so many `ranks` that share this node's memory.
+    ///
+    /// # Errors
+    /// As [`LmTask::new`].
+    pub fn of_rank(task: &toml::Table, ranks: usize) -> Result<LmTask> {
         let setup = LmSetup::read(task)?;
         let train = setup.prompts(&setup.dataset.train)?;
         let validation = setup.prompts(&setup.dataset.validation)?;
@@ -105,7 +114,10 @@ impl LmTask {
         let device = setup.device()?;
         let model = Arc::new(Model::load(&setup.checkpoint, setup.precision(), device)?);
         let longest = train.iter().chain(&validation).map(Vec::len).max().unwrap_or(0) + setup.max_new_tokens;
-        let slots = setup.slots(&model, longest);
+        let slots = match p.slots {
+            0 => slots::automatic(&model, longest, ranks),
+            slots => slots,
+        };
         let sampling = Sampling {
             temperature: p.temperature,
             top_p: p.top_p,

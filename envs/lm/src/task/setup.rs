@@ -15,13 +15,6 @@ use crate::data::{
 use crate::text::{ChatTemplate, Prompter, StopTexts, TextTokenizer};
 use crate::{Checkpoint, Generator, Lora, Model, ModelConfig, Module, Precision, SearchSpace};
 
-/// The most answers that are written at a time if the user does not say.
-const SLOTS: usize = 256;
-/// Share of the free memory that keys and values may take.
-const CACHE: u64 = 4;
-/// Bytes of keys and values on a device whose free memory is not known.
-const DEVICE_CACHE: u64 = 4 << 30;
-
 /// What the user named.
 pub struct LmSetup {
     /// `lm/arithmetic`.
@@ -264,19 +257,6 @@ impl LmSetup {
         }
     }
 
-    /// The answers that are written at a time, each with its prompt of at most `longest` tokens.
-    pub(super) fn slots(&self, model: &Model, longest: usize) -> usize {
-        if self.params.slots > 0 {
-            return self.params.slots;
-        }
-        let row = Generator::cache_bytes(model, 1, longest).max(1);
-        let budget = match model.device() {
-            Device::Cpu => free_memory().map_or(DEVICE_CACHE, |free| free / CACHE),
-            _ => DEVICE_CACHE,
-        };
-        usize::try_from(budget / row).unwrap_or(SLOTS).clamp(1, SLOTS)
-    }
-
     /// Tokens that end an answer.
     pub(super) fn stop_tokens(&self) -> Vec<u32> {
         let tokenizer = self.prompter.tokenizer();
@@ -357,14 +337,6 @@ impl LmSetup {
             ),
         ]
     }
-}
-
-/// Bytes that Linux says are free for programs.
-fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes << 10)
 }
 
 fn gsm8k(p: &Gsm8kParams) -> Result<Dataset> {
