@@ -24,6 +24,7 @@ pub mod distill;
 mod evaluate;
 pub mod export;
 pub mod film;
+mod gather;
 mod history;
 mod log;
 mod output;

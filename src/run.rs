@@ -8,10 +8,11 @@ use illume_archives::metrics::{Metrics, measure_archive};
 use illume_cluster::threads::stay_awake;
 use illume_cluster::{Counted, Traffic};
 use illume_core::{
-    Archive, Batch, Candidates, Comm, Context, Element, Error, InsertReport, Next, Offer, Result, State, Status,
-    Strategy, StrategySpec, Task, Told, block,
+    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Next, Offer, Result, State, Status, Strategy,
+    StrategySpec, Task, Told,
 };
 
+use crate::gather::{gather_moments, gather_rows, why_failed};
 use crate::history::History;
 use crate::{Config, Evaluator, registry};
 
@@ -40,6 +41,8 @@ pub struct Run<'t> {
     evaluated: u64,
     /// Share of the time of this rank's threads in the last generation's evaluations in which they had no work.
     idle_share: f64,
+    /// See [`Run::failure`]; empty if the task does not say.
+    failure: Option<String>,
 }
 
 /// Refuses a budget that the first generation alone would exceed.
@@ -101,6 +104,7 @@ impl<'t> Run<'t> {
             keep_awake: false,
             evaluated: 0,
             idle_share: f64::NAN,
+            failure: None,
         })
     }
 
@@ -205,6 +209,9 @@ impl<'t> Run<'t> {
                 .filter(|s| **s != Status::Ok as u8)
                 .count();
             self.counters.invalid += failed as u64;
+            if self.failure.is_none() {
+                self.failure = why_failed(self.comm.inner(), self.task, &self.rows)?;
+            }
             let tests = &self.candidates.tests;
             self.counters.evaluations += (self.candidates.total - tests.len()) as u64;
             let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
@@ -306,6 +313,11 @@ impl<'t> Run<'t> {
     /// ranks included.
     pub fn idle_share(&self) -> f64 {
         self.idle_share
+    }
+
+    /// What the task says of the first row that failed since this process began; the same on all ranks.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref().filter(|sentence| !sentence.is_empty())
     }
 
     pub fn counters(&self) -> Counters {
@@ -445,56 +457,4 @@ fn context<'a>(config: &Config, counters: &Counters, task: &'a dyn Task, comm: &
         task: task.spec(),
         comm,
     }
-}
-
-/// Every rank's rows, in order, on every rank. A column whose rows are equal throughout a rank's block travels once: of an evolution
-/// strategy's members little more than the fitness is left.
-fn gather_rows(comm: &dyn Comm, total: usize, local: &Batch, rows: &mut Batch) -> Result<()> {
-    let mut mine = Vec::with_capacity(local.rows() * local.row_bytes());
-    let constant = local.write_packed(&mut mine)?;
-    let mut all = Vec::new();
-    comm.all_gather(&constant.to_le_bytes(), &vec![size_of::<u64>(); comm.size()], &mut all)?;
-    let constant: Vec<u64> = all.chunks_exact(size_of::<u64>()).map(u64::read_le).collect();
-    let blocks = || (0..comm.size()).map(|rank| block(total, rank, comm.size()));
-    let counts: Vec<usize> = blocks()
-        .zip(&constant)
-        .map(|(block, constant)| local.packed_bytes(block.len(), *constant))
-        .collect();
-    comm.all_gather(&mine, &counts, &mut all)?;
-    // Columns may have been added since the last generation.
-    if rows.columns().len() != local.columns().len() {
-        *rows = local.like(total);
-    }
-    rows.resize(total);
-    let mut rest = all.as_slice();
-    for ((range, count), constant) in blocks().zip(counts).zip(constant) {
-        let (bytes, after) = rest.split_at(count);
-        rows.read_packed(range, constant, bytes)?;
-        rest = after;
-    }
-    Ok(())
-}
-
-/// The moments of all observed rows, in order, on every rank.
-fn gather_moments(comm: &dyn Comm, candidates: &Candidates, width: usize, moments: &mut Vec<f64>) -> Result<()> {
-    if candidates.observed.is_empty() {
-        return Ok(());
-    }
-    let within = |rank: usize| {
-        let range = block(candidates.total, rank, comm.size());
-        candidates
-            .observed
-            .iter()
-            .filter(|&&row| range.contains(&(row as usize)))
-            .count()
-    };
-    let counts: Vec<usize> = (0..comm.size())
-        .map(|rank| within(rank) * width * size_of::<f64>())
-        .collect();
-    let mine: Vec<u8> = moments.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let mut all = Vec::new();
-    comm.all_gather(&mine, &counts, &mut all)?;
-    moments.clear();
-    moments.extend(all.chunks_exact(size_of::<f64>()).map(f64::read_le));
-    Ok(())
 }

@@ -33,6 +33,10 @@ mod with_models {
     }
 
     fn changed_with(rest: &str, task: &str, change: impl FnOnce(&Path, &mut Table)) -> Ended {
+        changed_on(1, rest, task, change)
+    }
+
+    fn changed_on(ranks: usize, rest: &str, task: &str, change: impl FnOnce(&Path, &mut Table)) -> Ended {
         let folder = folder();
         let files = folder.path().join("model");
         fs::create_dir(&files).unwrap();
@@ -40,7 +44,7 @@ mod with_models {
         change(&files, &mut table);
         let config = write_config(folder.path(), &format!("[task]\n{table}{rest}"));
         let out = folder.path().join("out");
-        run(1, &["run", arg(&config), "--out", arg(&out)])
+        run(ranks, &["run", arg(&config), "--out", arg(&out)])
     }
 
     #[track_caller]
@@ -290,17 +294,20 @@ mod with_models {
         );
     }
 
-    /// The run goes on; what failed is told once.
+    /// The run goes on; what failed is told once, though it failed on every rank.
     #[test]
     fn a_program_that_fails_during_the_run_makes_rows_fail() {
-        let ended = changed("lm/jsonl", |_, table| {
-            table.insert("reward".into(), "command".into());
-            let script = "read -r l; echo '{\"reward\": 0.5}'; while read -r l; do echo what; done";
-            let program = ["sh", "-c", script].map(Value::from);
-            table.insert("command".into(), Value::Array(program.into()));
-        });
-        assert_says(&ended.stderr, &["\"sh\" answered \"what\"", "its rows count as failed"]);
-        assert_eq!(ended.stderr.matches("count as failed").count(), 1, "{ended}");
+        for ranks in [1, 2] {
+            let ended = changed_on(ranks, REST, "lm/jsonl", |_, table| {
+                table.insert("reward".into(), "command".into());
+                let script = "read -r l; echo '{\"reward\": 0.5}'; while read -r l; do echo what; done";
+                let program = ["sh", "-c", script].map(Value::from);
+                table.insert("command".into(), Value::Array(program.into()));
+            });
+            let words = ["illume: lm/jsonl: \"sh\" answered \"what\"", "its rows count as failed"];
+            assert_says(&ended.stderr, &words);
+            assert_eq!(ended.stderr.matches("count as failed").count(), 1, "{ended}");
+        }
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub trait Task: Send + Sync {
     /// The worker's data (a simulator's, say) cannot be made.
     fn worker(&self) -> Result<Box<dyn Worker + '_>>;
 
+    /// Why the first row failed that did in this process, behind the task's name; none if none did, or where the status says all.
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
     /// A worker that scores as any other and shows its episodes to a camera; none for a task without pictures.
     ///
     /// # Errors

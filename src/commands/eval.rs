@@ -61,6 +61,9 @@ pub fn eval(path: &Path, options: &EvalOptions) -> Result<String> {
     let target = options.output.clone().unwrap_or_else(|| path.with_file_name(FILE));
     file::check_target(&target)?;
     let (evaluation, notes) = measure::measure(&subject, options.episodes)?;
+    if let Some(failure) = subject.task.failure() {
+        super::tell_failure(&failure);
+    }
     file::write_evaluation(&target, &evaluation)?;
     Ok(if options.json {
         report::json(&target, &evaluation)

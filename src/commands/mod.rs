@@ -23,9 +23,16 @@ pub use plot::{PlotOptions, plot};
 pub use replay::{ReplayOptions, replay};
 pub use run::{Ended, Place, RunOptions, resume, run};
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use illume_core::{Error, Result};
+
+/// Says why rows fail, though the command goes on.
+fn tell_failure(failure: &str) {
+    // A closed stderr (mpirun stopping) must not panic.
+    let _ = writeln!(std::io::stderr(), "illume: {failure}; its rows count as failed");
+}
 
 /// The archive that a path means: an `.h5` file itself, or the newest one of a run directory.
 ///

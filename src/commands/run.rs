@@ -112,8 +112,14 @@ fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Plac
     }
     let mut progress = Progress::new(root, config.output.log_seconds, run.counters().evaluations);
     let mut clock = Clock::new(config);
+    let mut failure_told = !root;
     let ended = loop {
-        if !run.generation()? {
+        let more = run.generation();
+        if let (Some(failure), false) = (run.failure(), failure_told) {
+            super::tell_failure(failure);
+            failure_told = true;
+        }
+        if !more? {
             break Ended::Finished;
         }
         let c = run.counters();

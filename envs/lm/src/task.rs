@@ -83,8 +83,8 @@ pub struct LmTask {
 /// What runs: only one batch at a time.
 struct Engine {
     generator: Generator,
-    /// Whether a failure was told of.
-    warned: bool,
+    /// Why the first row failed that did.
+    failure: Option<String>,
 }
 
 impl LmTask {
@@ -143,7 +143,7 @@ impl LmTask {
         };
         let engine = Mutex::new(Engine {
             generator: Generator::new(model, slots),
-            warned: false,
+            failure: None,
         });
         Ok(LmTask {
             spec,
@@ -239,6 +239,10 @@ impl Task for LmTask {
 
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
         Ok(Box::new(LmWorker::new(self)))
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.engine().failure.clone()
     }
 }
 

@@ -123,9 +123,8 @@ fn validate(task: &LmTask, genome: &[f32]) -> Result<(f64, Trajectory)> {
     };
     task.worker()?.evaluate(&request, 0..1, &mut scores);
     if status[0] != Status::Ok as u8 {
-        return Err(Error::failed(
-            "the answers could not be had or scored; what failed is said above",
-        ));
+        let why = task.failure().unwrap_or_default();
+        return Err(Error::failed(format!("the answers could not be had or scored: {why}")));
     }
     let [answered] = trajectories;
     Ok((fitness[0], answered))

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use illume_core::{
-    Answer, Purpose, Request, Result, Scores, Scratch, Status, Stream, Worker, block, test_part_of_seed,
+    Answer, Error, Purpose, Request, Result, Scores, Scratch, Status, Stream, Worker, block, test_part_of_seed,
 };
 
 use super::{Engine, LmTask};
@@ -131,7 +131,7 @@ impl<'a> LmWorker<'a> {
                 tokens += answer.tokens.len();
                 let reward = rewards.next().expect("a reward for each answer").unwrap_or_else(|e| {
                     scores.status[row.at] = Status::Failed as u8;
-                    task.engine().warn(&task.spec.name, &e.to_string());
+                    task.engine().note(&task.spec.name, &e);
                     0.0
                 });
                 sum += reward;
@@ -172,18 +172,16 @@ impl Worker for LmWorker<'_> {
                 for i in rows.clone().filter(|i| request.tests.contains(i) == tests) {
                     scores.status[i - rows.start] = Status::Failed as u8;
                 }
-                self.task.engine().warn(&self.task.spec.name, &e.to_string());
+                self.task.engine().note(&self.task.spec.name, &e);
             }
         }
     }
 }
 
 impl Engine {
-    /// Says once what failed: a status alone would not.
-    fn warn(&mut self, task: &str, message: &str) {
-        if !self.warned {
-            self.warned = true;
-            eprintln!("illume: {task}: {message}; its rows count as failed");
-        }
+    /// Keeps what failed first: a status alone does not say it.
+    fn note(&mut self, task: &str, error: &Error) {
+        let sentence = || format!("{task}: {error}");
+        self.failure.get_or_insert_with(sentence);
     }
 }
