@@ -3,139 +3,26 @@
 //! Weights of eight and four bits go through libtorch's packed kernels. Sums are libtorch's, so that on a device bits may depend on what else
 //! is in a batch; the processor has kernels of our own that do not (see `native.rs`).
 
+mod adapters;
+mod attention;
+mod linear;
+
 use illume_core::{Error, Result};
 use tch::{Device, IndexOp, Kind, TchError, Tensor};
 
+pub(crate) use adapters::TorchAdapters;
+use attention::rotate;
+use linear::Linear;
+
 use super::adapters::GROUPS;
 use super::native::Segment;
-use super::packed::{int4_code, int4_scale, int8_code, int8_scale};
 use super::{Precision, Source};
-use crate::config::{ModelConfig, Module};
-use crate::population::Population;
+use crate::config::ModelConfig;
 
 type Torch<T> = std::result::Result<T, TchError>;
 
 fn failed(e: TchError) -> Error {
     Error::failed(format!("libtorch failed: {e}"))
-}
-
-/// A linear map, or several that share their inputs.
-#[derive(Debug)]
-enum Linear {
-    /// `[outputs, inputs]`.
-    Plain(Tensor),
-    Int8 {
-        codes: Tensor,
-        scales: Tensor,
-    },
-    Int4 {
-        codes: Tensor,
-        group: usize,
-        scales_and_zeros: Tensor,
-    },
-}
-
-impl Linear {
-    fn new(values: &[f32], inputs: usize, precision: Precision, place: (Device, Kind)) -> Result<Linear> {
-        let outputs = values.len() / inputs;
-        let shape = [outputs as i64, inputs as i64];
-        let (device, kind) = place;
-        let make = || -> Torch<Linear> {
-            Ok(match precision {
-                Precision::F32 | Precision::Bf16 => Linear::Plain(
-                    Tensor::f_from_slice(values)?
-                        .f_view(shape)?
-                        .f_to_kind(kind)?
-                        .f_to_device(device)?,
-                ),
-                Precision::Int8 => {
-                    let scales: Vec<f32> = values.chunks_exact(inputs).map(|row| int8_scale(row.iter())).collect();
-                    let code = |(i, w): (usize, &f32)| int8_code(*w, scales[i / inputs]);
-                    let codes: Vec<i8> = values.iter().enumerate().map(code).collect();
-                    Linear::Int8 {
-                        codes: Tensor::f_from_slice(&codes)?.f_view(shape)?.f_to_device(device)?,
-                        scales: Tensor::f_from_slice(&scales)?.f_to_kind(kind)?.f_to_device(device)?,
-                    }
-                }
-                Precision::Int4 { group } => {
-                    let laws: Vec<(f32, f32)> = values.chunks_exact(group).map(|g| int4_scale(g.iter())).collect();
-                    let code = |(i, w): (usize, &f32)| int4_code(*w, laws[i / group]);
-                    let flat: Vec<f32> = laws.iter().flat_map(|l| [l.0, l.1]).collect();
-                    let shape_of_laws = [outputs as i64, (inputs / group) as i64, 2];
-                    let scales_and_zeros = Tensor::f_from_slice(&flat)?
-                        .f_view(shape_of_laws)?
-                        .f_transpose(0, 1)?
-                        .f_contiguous()?
-                        .f_to_kind(kind)?
-                        .f_to_device(device)?;
-                    let codes = if device == Device::Cpu {
-                        let codes: Vec<i32> = values.iter().enumerate().map(|w| i32::from(code(w))).collect();
-                        let codes = Tensor::f_from_slice(&codes)?.f_view(shape)?;
-                        codes.f_internal_convert_weight_to_int4pack_for_cpu(1)?
-                    } else {
-                        // Two codes a byte, the first in the upper half.
-                        let pair = |p: &[f32], at: usize| code((at, &p[0])) << 4 | code((at + 1, &p[1]));
-                        let codes: Vec<u8> = values
-                            .chunks_exact(2)
-                            .enumerate()
-                            .map(|(i, p)| pair(p, 2 * i))
-                            .collect();
-                        let codes = Tensor::f_from_slice(&codes)?.f_view([outputs as i64, inputs as i64 / 2])?;
-                        let tiles = [8, 4, 2]
-                            .into_iter()
-                            .find(|t| inputs.is_multiple_of(t * 16))
-                            .unwrap_or(2);
-                        codes
-                            .f_to_device(device)?
-                            .f_internal_convert_weight_to_int4pack(tiles as i64)?
-                    };
-                    Linear::Int4 {
-                        codes,
-                        group,
-                        scales_and_zeros,
-                    }
-                }
-            })
-        };
-        if let Precision::Int4 { group } = precision
-            && (![32, 64, 128, 256].contains(&group) || !inputs.is_multiple_of(group) || !outputs.is_multiple_of(16))
-        {
-            return Err(Error::input(format!(
-                "int4 weights by libtorch need groups of 32, 64, 128 or 256 inputs and outputs in sixteens, and the model has a linear map from {inputs} to {outputs} with groups of {group}"
-            )));
-        }
-        make().map_err(failed)
-    }
-
-    fn apply(&self, x: &Tensor) -> Torch<Tensor> {
-        match self {
-            Linear::Plain(w) => x.f_matmul(&w.f_tr()?),
-            Linear::Int8 { codes, scales } => x.f_internal_weight_int8pack_mm(codes, scales),
-            Linear::Int4 {
-                codes,
-                group,
-                scales_and_zeros: laws,
-            } if x.device() == Device::Cpu => x.f_internal_weight_int4pack_mm_for_cpu(codes, *group as i64, laws),
-            Linear::Int4 {
-                codes,
-                group,
-                scales_and_zeros: laws,
-            } => x.f_internal_weight_int4pack_mm(codes, *group as i64, laws),
-        }
-    }
-
-    fn bytes(&self) -> u64 {
-        let of = |t: &Tensor| (t.numel() * t.kind().elt_size_in_bytes()) as u64;
-        match self {
-            Linear::Plain(w) => of(w),
-            Linear::Int8 { codes, scales } => of(codes) + of(scales),
-            Linear::Int4 {
-                codes,
-                scales_and_zeros,
-                ..
-            } => of(codes) + of(scales_and_zeros),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -168,23 +55,6 @@ unsafe impl Sync for TorchModel {}
 pub(crate) struct TorchCache {
     layers: Vec<[Tensor; 2]>,
 }
-
-/// A population's adapters of one group of maps, as matrices of the whole group.
-#[derive(Debug)]
-pub(crate) enum TorchGroup {
-    /// `x V_A`, `* s_a`, `inner` (block by block, scaled), `* s_b`, `U_B'` (block by block).
-    Shared {
-        v_a: Tensor,
-        s_a: Tensor,
-        inner: Tensor,
-        s_b: Tensor,
-        u_b: Tensor,
-    },
-    /// `[members, ranks, inputs]`, and `[members, outputs, ranks]` block by block, scaled.
-    Own { a: Tensor, b: Tensor },
-}
-
-pub(crate) type TorchAdapters = Vec<[Option<TorchGroup>; 4]>;
 
 impl TorchModel {
     pub fn load(config: &ModelConfig, source: &dyn Source, precision: Precision, device: Device) -> Result<TorchModel> {
@@ -274,79 +144,6 @@ impl TorchModel {
         Ok(TorchCache {
             layers: (0..c.layers).map(pair).collect::<Torch<_>>().map_err(failed)?,
         })
-    }
-
-    /// The adapters of a population that fits the model, on the device.
-    pub fn adapters(&self, population: &Population) -> Result<TorchAdapters> {
-        let mut layers = Vec::new();
-        for layer in 0..self.config.layers {
-            let group = |modules: &[Module]| self.group(population, layer, modules);
-            let [a, b, c, d] = GROUPS;
-            layers.push([group(a)?, group(b)?, group(c)?, group(d)?]);
-        }
-        Ok(layers)
-    }
-
-    fn group(&self, population: &Population, layer: usize, modules: &[Module]) -> Result<Option<TorchGroup>> {
-        let here = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(self.kind);
-        let outputs: Vec<i64> = modules.iter().map(|m| self.config.module_dims(*m).1 as i64).collect();
-        let all: i64 = outputs.iter().sum();
-        let start = |m: usize| outputs[..m].iter().sum::<i64>();
-        let make = || -> Torch<Option<TorchGroup>> {
-            let (mut downs, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut inners, mut ups, mut rank) = (Vec::new(), Vec::new(), 0);
-            match population {
-                Population::None => Ok(None),
-                Population::Singular { basis, s_a, s_b } => {
-                    for (m, module) in modules.iter().enumerate() {
-                        let is_it = |t: &crate::population::BasisTarget| t.layer == layer && t.module == *module;
-                        let Some(i) = basis.targets().iter().position(is_it) else {
-                            continue;
-                        };
-                        let t = &basis.targets()[i];
-                        downs.push(here(&t.v_a)?);
-                        first.push(here(&s_a[i])?);
-                        second.push(here(&s_b[i])?);
-                        inners.push(here(&t.inner.f_mul_scalar(basis.scaling())?)?);
-                        let up = Tensor::f_zeros([basis.rank() as i64, all], (self.kind, self.device))?;
-                        up.narrow(1, start(m), outputs[m]).f_copy_(&here(&t.u_b)?.f_tr()?)?;
-                        ups.push(up);
-                    }
-                    if downs.is_empty() {
-                        return Ok(None);
-                    }
-                    Ok(Some(TorchGroup::Shared {
-                        v_a: Tensor::f_cat(&downs, 1)?,
-                        s_a: Tensor::f_cat(&first, 1)?,
-                        inner: Tensor::f_block_diag(&inners)?,
-                        s_b: Tensor::f_cat(&second, 1)?,
-                        u_b: Tensor::f_cat(&ups, 0)?,
-                    }))
-                }
-                Population::Dense { scaling, places, a, b } => {
-                    for (m, module) in modules.iter().enumerate() {
-                        let Some(i) = places.iter().position(|p| *p == (layer, *module)) else {
-                            continue;
-                        };
-                        let (members, r) = (a[i].size()[0], a[i].size()[1]);
-                        rank += r;
-                        downs.push(here(&a[i])?);
-                        let up = Tensor::f_zeros([members, all, r], (self.kind, self.device))?;
-                        up.narrow(1, start(m), outputs[m])
-                            .f_copy_(&here(&b[i].f_mul_scalar(*scaling)?)?)?;
-                        ups.push(up);
-                    }
-                    if rank == 0 {
-                        return Ok(None);
-                    }
-                    Ok(Some(TorchGroup::Own {
-                        a: Tensor::f_cat(&downs, 1)?,
-                        b: Tensor::f_cat(&ups, 2)?,
-                    }))
-                }
-            }
-        };
-        make().map_err(failed)
     }
 
     /// As the pass of `native.rs`; `pick` runs on this thread.
@@ -450,104 +247,4 @@ impl TorchModel {
             .f_to_device(Device::Cpu)?
             .f_contiguous()
     }
-
-    /// How the segments of one kind attend, padded to the longest among them.
-    fn plan(&self, segments: &[Segment], of_kind: impl Fn(&Segment) -> bool) -> Torch<Option<Plan>> {
-        let mine: Vec<&Segment> = segments.iter().filter(|s| of_kind(s)).collect();
-        let Some(longest) = mine.iter().map(|s| s.len).max() else {
-            return Ok(None);
-        };
-        let reach = mine.iter().map(|s| s.position + s.len).max().unwrap_or(0);
-        let shape = [mine.len() as i64, longest as i64];
-        let real = |s: &&Segment| s.at..s.at + s.len;
-        // Padding repeats a segment's last token.
-        let padded = mine.iter().flat_map(|s| (0..longest).map(|i| s.at + i.min(s.len - 1)));
-        let positions = mine
-            .iter()
-            .flat_map(|s| (0..longest).map(|i| s.position + i.min(s.len - 1)));
-        let places = mine
-            .iter()
-            .enumerate()
-            .flat_map(|(n, s)| (0..s.len).map(move |i| n * longest + i));
-        let positions = self.numbers(positions)?.f_view([shape[0], 1, shape[1], 1])?;
-        let columns = self.numbers(0..reach)?;
-        Ok(Some(Plan {
-            shape,
-            reach: reach as i64,
-            slots: self.numbers(mine.iter().map(|s| s.slot))?,
-            queries: self.numbers(padded)?,
-            mask: columns.f_le_tensor(&positions)?,
-            places: self.numbers(places)?,
-            tokens: self.numbers(mine.iter().flat_map(real))?,
-        }))
-    }
-}
-
-/// Segments that attend together: `[segments, longest]` queries.
-struct Plan {
-    shape: [i64; 2],
-    /// Positions attended to, at most.
-    reach: i64,
-    slots: Tensor,
-    /// The token of each query.
-    queries: Tensor,
-    /// `[segments, 1, longest, reach]`: which positions each query sees.
-    mask: Tensor,
-    /// Of each token of the segments, its query.
-    places: Tensor,
-    tokens: Tensor,
-}
-
-impl Plan {
-    /// From `[tokens, heads, head_dim]` to `[tokens of these segments, heads * head_dim]`.
-    fn attend(&self, q: &Tensor, keys: &Tensor, values: &Tensor) -> Torch<Tensor> {
-        let [_, heads, d] = q.size()[..] else {
-            unreachable!("queries have three dimensions")
-        };
-        let [segments, longest] = self.shape;
-        let q = q
-            .f_index_select(0, &self.queries)?
-            .f_view([segments, longest, heads, d])?
-            .f_transpose(1, 2)?;
-        let of = |store: &Tensor| store.f_narrow(2, 0, self.reach)?.f_index_select(0, &self.slots);
-        let (k, v) = (of(keys)?, of(values)?);
-        let grouped = heads != k.size()[1];
-        let out = Tensor::f_scaled_dot_product_attention(&q, &k, &v, Some(&self.mask), 0.0, false, None, grouped)?;
-        out.f_transpose(1, 2)?
-            .f_reshape([segments * longest, heads * d])?
-            .f_index_select(0, &self.places)
-    }
-}
-
-impl TorchGroup {
-    /// What the adapters add to the products with `x`.
-    fn apply(&self, x: &Tensor, members: &Tensor) -> Torch<Tensor> {
-        match self {
-            TorchGroup::Shared {
-                v_a,
-                s_a,
-                inner,
-                s_b,
-                u_b,
-            } => x
-                .f_matmul(v_a)?
-                .f_mul(&s_a.f_index_select(0, members)?)?
-                .f_matmul(inner)?
-                .f_mul(&s_b.f_index_select(0, members)?)?
-                .f_matmul(u_b),
-            TorchGroup::Own { a, b } => {
-                let z = a.f_index_select(0, members)?.f_bmm(&x.f_unsqueeze(2)?)?;
-                b.f_index_select(0, members)?.f_bmm(&z)?.f_squeeze_dim(2)
-            }
-        }
-    }
-}
-
-/// Turns the pairs `(i, i + head_dim / 2)` of `[tokens, heads, head_dim]`.
-fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Torch<Tensor> {
-    let halves = x.f_chunk(2, 2)?;
-    let (cos, sin) = (cos.f_unsqueeze(1)?, sin.f_unsqueeze(1)?);
-    let first = halves[0].f_mul(&cos)?.f_sub(&halves[1].f_mul(&sin)?)?;
-    let second = halves[1].f_mul(&cos)?.f_add(&halves[0].f_mul(&sin)?)?;
-    Tensor::f_cat(&[first, second], 2)
 }

@@ -1,0 +1,127 @@
+//! Linear maps in each precision, by libtorch's packed kernels.
+
+use illume_core::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+use super::{Torch, failed};
+use crate::model::Precision;
+use crate::model::packed::{int4_code, int4_scale, int8_code, int8_scale};
+
+/// A linear map, or several that share their inputs.
+#[derive(Debug)]
+pub(super) enum Linear {
+    /// `[outputs, inputs]`.
+    Plain(Tensor),
+    Int8 {
+        codes: Tensor,
+        scales: Tensor,
+    },
+    Int4 {
+        codes: Tensor,
+        group: usize,
+        scales_and_zeros: Tensor,
+    },
+}
+
+impl Linear {
+    pub fn new(values: &[f32], inputs: usize, precision: Precision, place: (Device, Kind)) -> Result<Linear> {
+        let outputs = values.len() / inputs;
+        let shape = [outputs as i64, inputs as i64];
+        let (device, kind) = place;
+        let make = || -> Torch<Linear> {
+            Ok(match precision {
+                Precision::F32 | Precision::Bf16 => Linear::Plain(
+                    Tensor::f_from_slice(values)?
+                        .f_view(shape)?
+                        .f_to_kind(kind)?
+                        .f_to_device(device)?,
+                ),
+                Precision::Int8 => {
+                    let scales: Vec<f32> = values.chunks_exact(inputs).map(|row| int8_scale(row.iter())).collect();
+                    let code = |(i, w): (usize, &f32)| int8_code(*w, scales[i / inputs]);
+                    let codes: Vec<i8> = values.iter().enumerate().map(code).collect();
+                    Linear::Int8 {
+                        codes: Tensor::f_from_slice(&codes)?.f_view(shape)?.f_to_device(device)?,
+                        scales: Tensor::f_from_slice(&scales)?.f_to_kind(kind)?.f_to_device(device)?,
+                    }
+                }
+                Precision::Int4 { group } => {
+                    let laws: Vec<(f32, f32)> = values.chunks_exact(group).map(|g| int4_scale(g.iter())).collect();
+                    let code = |(i, w): (usize, &f32)| int4_code(*w, laws[i / group]);
+                    let flat: Vec<f32> = laws.iter().flat_map(|l| [l.0, l.1]).collect();
+                    let shape_of_laws = [outputs as i64, (inputs / group) as i64, 2];
+                    let scales_and_zeros = Tensor::f_from_slice(&flat)?
+                        .f_view(shape_of_laws)?
+                        .f_transpose(0, 1)?
+                        .f_contiguous()?
+                        .f_to_kind(kind)?
+                        .f_to_device(device)?;
+                    let codes = if device == Device::Cpu {
+                        let codes: Vec<i32> = values.iter().enumerate().map(|w| i32::from(code(w))).collect();
+                        let codes = Tensor::f_from_slice(&codes)?.f_view(shape)?;
+                        codes.f_internal_convert_weight_to_int4pack_for_cpu(1)?
+                    } else {
+                        // Two codes a byte, the first in the upper half.
+                        let pair = |p: &[f32], at: usize| code((at, &p[0])) << 4 | code((at + 1, &p[1]));
+                        let codes: Vec<u8> = values
+                            .chunks_exact(2)
+                            .enumerate()
+                            .map(|(i, p)| pair(p, 2 * i))
+                            .collect();
+                        let codes = Tensor::f_from_slice(&codes)?.f_view([outputs as i64, inputs as i64 / 2])?;
+                        let tiles = [8, 4, 2]
+                            .into_iter()
+                            .find(|t| inputs.is_multiple_of(t * 16))
+                            .unwrap_or(2);
+                        codes
+                            .f_to_device(device)?
+                            .f_internal_convert_weight_to_int4pack(tiles as i64)?
+                    };
+                    Linear::Int4 {
+                        codes,
+                        group,
+                        scales_and_zeros,
+                    }
+                }
+            })
+        };
+        if let Precision::Int4 { group } = precision
+            && (![32, 64, 128, 256].contains(&group) || !inputs.is_multiple_of(group) || !outputs.is_multiple_of(16))
+        {
+            return Err(Error::input(format!(
+                "int4 weights by libtorch need groups of 32, 64, 128 or 256 inputs and outputs in sixteens, and the model has a linear map from {inputs} to {outputs} with groups of {group}"
+            )));
+        }
+        make().map_err(failed)
+    }
+
+    pub fn apply(&self, x: &Tensor) -> Torch<Tensor> {
+        match self {
+            Linear::Plain(w) => x.f_matmul(&w.f_tr()?),
+            Linear::Int8 { codes, scales } => x.f_internal_weight_int8pack_mm(codes, scales),
+            Linear::Int4 {
+                codes,
+                group,
+                scales_and_zeros: laws,
+            } if x.device() == Device::Cpu => x.f_internal_weight_int4pack_mm_for_cpu(codes, *group as i64, laws),
+            Linear::Int4 {
+                codes,
+                group,
+                scales_and_zeros: laws,
+            } => x.f_internal_weight_int4pack_mm(codes, *group as i64, laws),
+        }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        let of = |t: &Tensor| (t.numel() * t.kind().elt_size_in_bytes()) as u64;
+        match self {
+            Linear::Plain(w) => of(w),
+            Linear::Int8 { codes, scales } => of(codes) + of(scales),
+            Linear::Int4 {
+                codes,
+                scales_and_zeros,
+                ..
+            } => of(codes) + of(scales_and_zeros),
+        }
+    }
+}
