@@ -5,6 +5,7 @@
 //! upper half of its seed ([`case_of_seed`]), so that rows which agree in it are compared on the same prompts; tokens are sampled by the whole seed. A test
 //! row's are a part of the validation split ([`test_part_of_seed`](illume_core::test_part_of_seed)), answered greedily.
 
+mod cases;
 mod params;
 mod setup;
 mod slots;

@@ -2,16 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use illume_core::{Error, Result, cuda, toml};
 use tch::Device;
 
+use super::cases::{arithmetic, countdown, gsm8k, jsonl};
 use super::params::{self, ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
-use crate::data::{
-    Arithmetic, Case, CommandReward, Countdown, CountdownReward, Dataset, ExactReward, Extraction, Fields,
-    NumberReward, PatternReward, Reward, Sizes, Style, divide, drawn, keep, read_cases, read_gsm8k,
-};
+use crate::data::{Case, Dataset, keep};
 use crate::text::{ChatTemplate, Prompter, StopTexts, TextTokenizer};
 use crate::{Checkpoint, Generator, Lora, Model, ModelConfig, Module, Precision, SearchSpace};
 
@@ -29,7 +26,7 @@ pub struct LmSetup {
     pub(super) stop: Arc<StopTexts>,
 }
 
-fn wrong<T>(key: &str, message: impl Into<String>) -> Result<T> {
+pub(super) fn wrong<T>(key: &str, message: impl Into<String>) -> Result<T> {
     Err(Error::config("task", key, message))
 }
 
@@ -48,13 +45,6 @@ fn folder<'a>(key: &str, path: &'a str, hint: &str) -> Result<&'a Path> {
         return Ok(path);
     }
     wrong(key, format!("there is no folder \"{}\"; {hint}", path.display()))
-}
-
-fn extraction(name: &str) -> Extraction {
-    match name {
-        "strict" => Extraction::Strict,
-        _ => Extraction::Flexible,
-    }
 }
 
 impl LmSetup {
@@ -337,117 +327,4 @@ impl LmSetup {
             ),
         ]
     }
-}
-
-fn gsm8k(p: &Gsm8kParams) -> Result<Dataset> {
-    let read = |key: &str, path: &str| {
-        let hint = "GSM8K's JSON lines have \"question\" and \"answer\" on each line";
-        file(key, path, hint)?;
-        read_gsm8k(Path::new(path), &p.instruction)
-    };
-    let (sft, train) = divide(read("data", &p.data)?, p.sft_share, p.data_seed);
-    Ok(Dataset {
-        train,
-        validation: read("validation_data", &p.validation_data)?,
-        sft,
-        reward: Box::new(NumberReward(extraction(&p.extraction))),
-    })
-}
-
-/// Whether a parameter names a file.
-fn file(key: &str, path: &str, hint: &str) -> Result<()> {
-    if Path::new(path).is_file() {
-        return Ok(());
-    }
-    wrong(key, format!("there is no file \"{path}\"; {hint}"))
-}
-
-fn countdown(p: &CountdownParams) -> Result<Dataset> {
-    let law = Countdown {
-        numbers: p.numbers,
-        largest: p.largest,
-        target: p.target,
-        style: if p.style == "tags" { Style::Tags } else { Style::Short },
-    };
-    let sizes = Sizes {
-        train: p.train_cases,
-        validation: p.validation_cases,
-        sft: p.sft_cases,
-    };
-    let [train, validation, sft] = drawn(sizes, |i| law.problem(p.data_seed, i))?;
-    let reward = Box::new(CountdownReward {
-        format: p.format_reward,
-    });
-    Ok(Dataset {
-        train,
-        validation,
-        sft,
-        reward,
-    })
-}
-
-fn arithmetic(p: &ArithmeticParams) -> Result<Dataset> {
-    let law = Arithmetic {
-        words: p.words,
-        digits: p.digits,
-        terms: p.terms,
-    };
-    let sizes = Sizes {
-        train: p.train_cases,
-        validation: p.validation_cases,
-        sft: p.sft_cases,
-    };
-    let [train, validation, sft] = drawn(sizes, |i| law.problem(p.data_seed, i))?;
-    Ok(Dataset {
-        train,
-        validation,
-        sft,
-        reward: Box::new(NumberReward(extraction(&p.extraction))),
-    })
-}
-
-fn jsonl(p: &JsonlParams) -> Result<Dataset> {
-    if p.data.is_empty() {
-        return wrong(
-            "data",
-            "missing: a file of JSON lines, each with the fields that task.prompt and task.answer name",
-        );
-    }
-    let fields = Fields {
-        prompt: p.prompt.clone(),
-        answer: p.answer.clone(),
-        solution: p.solution.clone(),
-    };
-    let read = |key: &str, path: &str| {
-        file(key, path, "it is to hold JSON lines")?;
-        read_cases(Path::new(path), &fields)
-    };
-    let mut cases = read("data", &p.data)?;
-    let validation = if p.validation_data.is_empty() {
-        let (validation, others) = divide(cases, p.validation_share, p.data_seed);
-        cases = others;
-        validation
-    } else {
-        read("validation_data", &p.validation_data)?
-    };
-    let (sft, train) = divide(cases, p.sft_share, p.data_seed ^ 1 << 63);
-    let reward: Box<dyn Reward> = match p.reward.as_str() {
-        "regex" => Box::new(PatternReward::new(&p.pattern)?),
-        "command" => {
-            let none = Case::default();
-            let probe = train.first().unwrap_or(&none);
-            Box::new(CommandReward::new(
-                &p.command,
-                Duration::from_secs_f64(p.timeout),
-                probe,
-            )?)
-        }
-        _ => Box::new(ExactReward),
-    };
-    Ok(Dataset {
-        train,
-        validation,
-        sft,
-        reward,
-    })
 }
