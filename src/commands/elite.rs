@@ -51,8 +51,18 @@ impl Solution {
     /// # Errors
     /// A damaged file.
     pub fn of(file: &ArchiveFile) -> Result<Option<Solution>> {
-        let Some(table) = file.solution()? else { return Ok(None) };
-        let Some(genomes) = genome(&table, file) else {
+        match file.solution()? {
+            Some(table) => Solution::of_table(&table, file),
+            None => Ok(None),
+        }
+    }
+
+    /// The same of the file's solution, where it has been read.
+    ///
+    /// # Errors
+    /// As [`Solution::of`].
+    pub fn of_table(table: &Batch, file: &ArchiveFile) -> Result<Option<Solution>> {
+        let Some(genomes) = genome(table, file) else {
             return Ok(None);
         };
         let fitness = table.find("fitness");

@@ -72,8 +72,9 @@ pub fn export(path: &Path, options: &ExportOptions) -> Result<String> {
     let file = file::open(&path)?;
     check_target(target, &path, options.force)?;
     let with_genomes = form == Form::H5 || options.genomes;
-    let chosen = choose(&file, options.elite, with_genomes)?;
-    write(&file, form, target, &chosen)?;
+    let solution = file.solution()?;
+    let chosen = choose(&file, solution.as_ref(), options.elite, with_genomes)?;
+    write(&file, solution.as_ref(), form, target, &chosen)?;
     let bytes = target.metadata().map_or(0, |m| m.len());
     Ok(if options.json {
         json(&file, target, &chosen, bytes)
@@ -116,10 +117,15 @@ fn check_target(target: &Path, source: &Path, force: bool) -> Result<()> {
     }
 }
 
-fn choose<'a>(file: &'a ArchiveFile, which: Option<Which>, with_genomes: bool) -> Result<Chosen<'a>> {
+fn choose<'a>(
+    file: &'a ArchiveFile,
+    solution: Option<&Batch>,
+    which: Option<Which>,
+    with_genomes: bool,
+) -> Result<Chosen<'a>> {
     if which == Some(Which::Solution) {
-        let solution = Solution::of(file)?.ok_or_else(|| elite::no_solution(file))?;
-        let table = file.solution()?.unwrap_or_default();
+        let table = solution.ok_or_else(|| elite::no_solution(file))?;
+        let solution = Solution::of_table(table, file)?.ok_or_else(|| elite::no_solution(file))?;
         return Ok(Chosen {
             table: table.select(&[0]),
             statistics: None,
@@ -146,24 +152,24 @@ fn choose<'a>(file: &'a ArchiveFile, which: Option<Which>, with_genomes: bool) -
     Ok(Chosen {
         table: file.elites.select(&rows.clone().collect::<Vec<_>>()),
         genes: with_genomes.then(|| Genes::of_elites(file, rows.clone())).transpose()?,
-        statistics: statistics(file)?,
+        statistics: solution.and_then(statistics),
         rows: Some(rows),
         name,
     })
 }
 
 /// The observations' statistics among the columns of a solution.
-fn statistics(file: &ArchiveFile) -> Result<Option<Batch>> {
+fn statistics(solution: &Batch) -> Option<Batch> {
     let mut found = Batch::new();
-    for column in file.solution()?.iter().flat_map(Batch::columns) {
+    for column in solution.columns() {
         if column.name.starts_with("observation_") {
             found.push_column(column.clone());
         }
     }
-    Ok((!found.columns().is_empty()).then_some(found))
+    (!found.columns().is_empty()).then_some(found)
 }
 
-fn write(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>) -> Result<()> {
+fn write(file: &ArchiveFile, solution: Option<&Batch>, form: Form, target: &Path, chosen: &Chosen<'_>) -> Result<()> {
     let total = chosen.table.rows();
     let progress = Mutex::new(Progress::new(true, SAY_EVERY, 0));
     let written = |rows: usize| {
@@ -195,18 +201,21 @@ fn write(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>) -> 
                     target.display()
                 )));
             };
-            let solution = match (file.solution()?, Solution::of(file)?) {
-                (Some(table), Some(solution)) => {
-                    let genes = Genes::of_genome(file, solution.genomes)?.read(0..1)?;
-                    Some(export::dense_solution(&table, genes))
-                }
-                (table, _) => table,
-            };
+            let solution = solution.map(|table| dense(table, file)).transpose()?;
             export::h5(target, file, rows, solution, written)
         }
     }?;
     progress.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
     Ok(())
+}
+
+/// A solution with its genome dense, if it has one.
+fn dense(table: &Batch, file: &ArchiveFile) -> Result<Batch> {
+    let Some(solution) = Solution::of_table(table, file)? else {
+        return Ok(table.clone());
+    };
+    let genes = Genes::of_genome(file, solution.genomes)?.read(0..1)?;
+    Ok(export::dense_solution(table, genes))
 }
 
 /// The documented fields of `--json`.
