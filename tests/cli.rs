@@ -407,10 +407,10 @@ fn plot_compares_runs_of_several_strategies() {
         let mut command = Command::new(ILLUME);
         command.arg("plot").args(&runs).args(options);
         command.current_dir(folder.path());
-        run_command(command).refused(part);
+        refused(command, part);
         let mut command = Command::new(ILLUME);
         command.arg("plot").arg(&runs[0]).args(options);
-        run_command(command).refused(&format!("{} is for the learning curves of several runs", options[0]));
+        refused(command, &format!("{} is for the learning curves of several runs", options[0]));
     }
 }
 
