@@ -4,10 +4,16 @@
 //! bit for bit the same on every machine (the transforms use fused multiply-add and no library functions).
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod normal;
 mod philox;
 mod table;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 pub use philox::philox4x32_10;
 pub use table::{NoiseTable, TABLE_SEED};

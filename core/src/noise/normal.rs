@@ -3,6 +3,8 @@
 //! The same body is compiled for AVX-512, AVX2 with FMA, and the machine's baseline, chosen at run time. All arithmetic is
 //! exact integer work or correctly rounded operations (fused multiply-add, division-free), so every version gives equal bits.
 
+use std::ops::Range;
+
 use super::philox::philox4x32_10;
 use super::{GROUP, Stream};
 
@@ -50,6 +52,9 @@ fn sin_turn(x: f32) -> f32 {
     p = p.mul_add(q, -1.666_666_7e-1);
     (p * q).mul_add(t, t)
 }
+
+/// Fills whole groups, from a group on; the numbers (and a base) are a multiple of [`GROUP`] long.
+pub(super) type Fill = fn(&Stream, u64, &mut [f32], Use<'_>);
 
 /// Box-Muller: two words to two independent standard normals.
 #[inline(always)]
@@ -182,8 +187,18 @@ pub(super) enum Use<'a> {
     Move(&'a [f32], f32),
 }
 
+impl Use<'_> {
+    /// The same for a part of the numbers.
+    pub(super) fn part(self, range: Range<usize>) -> Self {
+        match self {
+            Use::Move(base, scale) => Use::Move(&base[range], scale),
+            other => other,
+        }
+    }
+}
+
 #[inline(always)]
-fn normals_body(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
+pub(super) fn normals_body(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
     for (at, first, n, group) in groups(start, out.len()) {
         let mut values = [0.0; GROUP];
         group_normals(stream, group, &mut values);
@@ -199,213 +214,87 @@ fn normals_body(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
     }
 }
 
-#[inline(always)]
-fn mirrored_body(stream: &Stream, center: &[f32], scale: f32, plus: &mut [f32], minus: &mut [f32]) {
-    for (at, _, n, group) in groups(0, center.len()) {
-        let mut values = [0.0; GROUP];
-        group_normals(stream, group, &mut values);
-        let (c, p, m) = (&center[at..at + n], &mut plus[at..at + n], &mut minus[at..at + n]);
-        for i in 0..n {
-            p[i] = values[i].mul_add(scale, c[i]);
-            m[i] = values[i].mul_add(-scale, c[i]);
-        }
-    }
-}
-
 pub(super) fn run<T: Out>(stream: &Stream, start: u64, out: &mut [T], kernel: Kernel) {
     crate::simd_dispatch!(
         fn [T: Out](stream: &Stream, start: u64, out: &mut [T], kernel: Kernel) { T::fill(stream, start, out, kernel) }
     )
 }
 
-/// Normal numbers at positions `start..start + out.len()`.
-pub(super) fn normals(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
-    if let Use::Move(base, _) = what {
-        assert_eq!(base.len(), out.len());
-    }
+/// Normal numbers of whole groups by the processor's own vectors, if there is a kernel for them.
+fn kernel() -> Option<Fill> {
     #[cfg(target_arch = "x86_64")]
-    if super::avx512::available() {
-        // Whole groups by their own kernel, what is left at either end by the portable one.
-        let head = (start.next_multiple_of(GROUP as u64) - start).min(out.len() as u64) as usize;
-        let tail = head + (out.len() - head) / GROUP * GROUP;
-        let part = |range: std::ops::Range<usize>| match what {
-            Use::Move(base, scale) => Use::Move(&base[range], scale),
-            other => other,
-        };
-        let n = out.len();
-        portable(stream, start, &mut out[..head], part(0..head));
-        super::avx512::fill(
-            stream,
-            (start + head as u64) / GROUP as u64,
-            &mut out[head..tail],
-            part(head..tail),
-        );
-        portable(stream, start + tail as u64, &mut out[tail..], part(tail..n));
-        return;
+    {
+        if super::avx512::available() {
+            return Some(super::avx512::fill);
+        }
+        if super::avx2::available() {
+            return Some(super::avx2::fill);
+        }
     }
-    portable(stream, start, out, what);
+    None
 }
 
-fn portable(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
-    crate::simd_dispatch!(
-        fn [](stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) { normals_body(stream, start, out, what) }
-    )
+/// Normal numbers at positions `start..start + out.len()`.
+pub(super) fn normals(stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
+    match kernel() {
+        Some(fill) => by_groups(fill, stream, start, out, what),
+        None => normals_body(stream, start, out, what),
+    }
+}
+
+pub(super) fn by_groups(fill: Fill, stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
+    let n = out.len();
+    let head = (start.next_multiple_of(GROUP as u64) - start).min(n as u64) as usize;
+    let tail = head + (n - head) / GROUP * GROUP;
+    cut(fill, stream, start, &mut out[..head], what.part(0..head));
+    let group = (start + head as u64) / GROUP as u64;
+    fill(stream, group, &mut out[head..tail], what.part(head..tail));
+    cut(fill, stream, start + tail as u64, &mut out[tail..], what.part(tail..n));
+}
+
+/// Part of one group.
+fn cut(fill: Fill, stream: &Stream, start: u64, out: &mut [f32], what: Use<'_>) {
+    if out.is_empty() {
+        return;
+    }
+    let mut group = [0.0; GROUP];
+    let first = (start % GROUP as u64) as usize;
+    let part = first..first + out.len();
+    let what = match what {
+        Use::Normals => Use::Normals,
+        Use::Add(scale) => {
+            group[part.clone()].copy_from_slice(out);
+            Use::Add(scale)
+        }
+        Use::Move(base, scale) => {
+            group[part.clone()].copy_from_slice(base);
+            Use::Add(scale)
+        }
+    };
+    fill(stream, start / GROUP as u64, &mut group, what);
+    out.copy_from_slice(&group[part]);
 }
 
 pub(super) fn mirrored(stream: &Stream, center: &[f32], scale: f32, plus: &mut [f32], minus: &mut [f32]) {
+    /// Numbers that stay in the first-level cache.
+    const PART: usize = 16 * GROUP;
     assert!(plus.len() == center.len() && minus.len() == center.len());
-    crate::simd_dispatch!(
-        fn [](stream: &Stream, center: &[f32], scale: f32, plus: &mut [f32], minus: &mut [f32]) {
-            mirrored_body(stream, center, scale, plus, minus)
-        }
-    )
+    let mut values = [0.0; PART];
+    let parts = plus.chunks_mut(PART).zip(minus.chunks_mut(PART));
+    for ((center, (plus, minus)), start) in center.chunks(PART).zip(parts).zip((0..).step_by(PART)) {
+        let values = &mut values[..center.len()];
+        normals(stream, start, values, Use::Normals);
+        both_ways(center, scale, values, plus, minus);
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::{Purpose, Stream};
-    use super::Use;
-
-    fn stream() -> Stream {
-        Stream::new(7, Purpose::Variation, 3, 11)
-    }
-
-    #[test]
-    fn any_slice_equals_the_whole() {
-        let mut whole = vec![0.0; 1000];
-        stream().normals(0, &mut whole);
-        for (start, len) in [(0, 1), (1, 63), (63, 2), (64, 64), (100, 513), (999, 1)] {
-            let mut part = vec![0.0; len];
-            stream().normals(start, &mut part);
-            assert_eq!(part, whole[start as usize..start as usize + len]);
-            let mut sum = vec![1.0f32; len];
-            stream().add_normals(start, 0.5, &mut sum);
-            for (s, w) in sum.iter().zip(&whole[start as usize..]) {
-                assert_eq!(*s, w.mul_add(0.5, 1.0));
+fn both_ways(center: &[f32], scale: f32, values: &[f32], plus: &mut [f32], minus: &mut [f32]) {
+    crate::simd_dispatch!(
+        fn [](center: &[f32], scale: f32, values: &[f32], plus: &mut [f32], minus: &mut [f32]) {
+            for (((p, m), c), n) in plus.iter_mut().zip(minus).zip(center).zip(values) {
+                *p = n.mul_add(scale, *c);
+                *m = n.mul_add(-scale, *c);
             }
         }
-        let mut words = vec![0; 300];
-        stream().words(5, &mut words);
-        for (i, w) in words.iter().enumerate() {
-            assert_eq!(*w, stream().word(5 + i as u64));
-        }
-    }
-
-    /// Nothing to compare with on a processor without AVX-512.
-    #[test]
-    fn every_kernel_gives_the_same_bits() {
-        let n = 3_000_017;
-        let base: Vec<f32> = (0..n).map(|i| (i as f32).sin()).collect();
-        let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
-        for start in [0, 5, (1 << 34) - 1_000_000, (1 << 36) + 77] {
-            for what in [Use::Normals, Use::Add(0.3), Use::Move(&base, 0.002)] {
-                let (mut chosen, mut plain) = (base.clone(), base.clone());
-                super::normals(&stream(), start, &mut chosen, what);
-                super::normals_body(&stream(), start, &mut plain, what);
-                assert!(bits(&chosen) == bits(&plain), "from {start}");
-            }
-        }
-    }
-
-    #[test]
-    fn mirrored_pairs_are_symmetric_and_use_the_same_noise() {
-        let center: Vec<f32> = (0..130).map(|i| i as f32).collect();
-        let (mut p, mut m, mut n) = (vec![0.0; 130], vec![0.0; 130], vec![0.0; 130]);
-        stream().mirrored(&center, 0.5, &mut p, &mut m);
-        stream().normals(0, &mut n);
-        for i in 0..130 {
-            assert_eq!(p[i], n[i].mul_add(0.5, center[i]));
-            assert_eq!(m[i], n[i].mul_add(-0.5, center[i]));
-        }
-    }
-
-    #[test]
-    fn normals_have_normal_moments() {
-        let n = 4_000_000;
-        let mut x = vec![0.0f32; n];
-        stream().normals(0, &mut x);
-        let moment = |k: i32| x.iter().map(|&v| f64::from(v).powi(k)).sum::<f64>() / n as f64;
-        // Standard errors of the raw moments of n normals: sqrt((E x^2k - (E x^k)^2) / n).
-        for (k, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
-            let error = (moment(k) - expected).abs();
-            assert!(error < 4.0 * (variance / n as f64).sqrt(), "moment {k}: {}", moment(k));
-        }
-        let lag: f64 = x.windows(2).map(|w| f64::from(w[0]) * f64::from(w[1])).sum::<f64>() / n as f64;
-        assert!(lag.abs() < 4.0 / (n as f64).sqrt(), "lag-one correlation {lag}");
-        assert!(x.iter().all(|v| v.is_finite()));
-    }
-
-    /// Kolmogorov-Smirnov distance of the normals to the normal law; its 0.1 % quantile is 1.95 / sqrt(n).
-    #[test]
-    fn normals_pass_kolmogorov_smirnov() {
-        let n = 1_000_000;
-        let mut x = vec![0.0f32; n];
-        Stream::new(1, Purpose::Init, 0, 0).normals(0, &mut x);
-        x.sort_by(f32::total_cmp);
-        let d = x
-            .iter()
-            .enumerate()
-            .map(|(i, &v)| {
-                let p = normal_cdf(f64::from(v));
-                (p - i as f64 / n as f64)
-                    .abs()
-                    .max(((i + 1) as f64 / n as f64 - p).abs())
-            })
-            .fold(0.0, f64::max);
-        assert!(d < 1.95 / (n as f64).sqrt(), "KS distance {d}");
-    }
-
-    /// Phi(x) by the series x - x^3/3/2 + …, exact to 1e-15 for |x| < 7.
-    fn normal_cdf(x: f64) -> f64 {
-        let (mut term, mut sum, mut k) = (x, x, 0.0);
-        while term.abs() > 1e-17 * sum.abs().max(1e-300) && k < 400.0 {
-            k += 1.0;
-            term *= x * x / (2.0 * k + 1.0);
-            sum += term;
-        }
-        0.5 + sum * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()
-    }
-
-    /// Two samples of the same law, one from an independent implementation: their KS distance.
-    #[test]
-    fn normals_agree_with_rand_distr() {
-        use rand_distr::{Distribution, StandardNormal};
-        let n = 200_000;
-        let mut ours = vec![0.0f32; n];
-        Stream::new(2, Purpose::Init, 0, 0).normals(0, &mut ours);
-        let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(1);
-        let mut theirs: Vec<f32> = (0..n).map(|_| StandardNormal.sample(&mut rng)).collect();
-        ours.sort_by(f32::total_cmp);
-        theirs.sort_by(f32::total_cmp);
-        let (mut i, mut j, mut d) = (0usize, 0usize, 0usize);
-        while i < n && j < n {
-            if ours[i] <= theirs[j] {
-                i += 1
-            } else {
-                j += 1
-            }
-            d = d.max(i.abs_diff(j));
-        }
-        assert!((d as f64 / n as f64) < 1.95 * (2.0 / n as f64).sqrt());
-    }
-
-    #[test]
-    fn neighbouring_streams_are_uncorrelated() {
-        let n = 100_000;
-        let base = stream();
-        let mut a = vec![0.0f32; n];
-        base.normals(0, &mut a);
-        let others = [
-            Stream::new(8, Purpose::Variation, 3, 11),
-            Stream::new(7, Purpose::Init, 3, 11),
-            Stream::new(7, Purpose::Variation, 4, 11),
-            Stream::new(7, Purpose::Variation, 3, 12),
-        ];
-        for other in others {
-            let mut b = vec![0.0f32; n];
-            other.normals(0, &mut b);
-            let c: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(x * y)).sum::<f64>() / n as f64;
-            assert!(c.abs() < 4.0 / (n as f64).sqrt());
-        }
-    }
+    )
 }
