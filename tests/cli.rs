@@ -394,6 +394,11 @@ fn plot_compares_runs_of_several_strategies() {
     let drawn = fs::read_to_string(folder.path().join("own.svg")).unwrap();
     assert_eq!(drawn.matches("stroke-linejoin=\"round\"").count(), 4);
     assert!(drawn.contains("Mean fitness") && drawn.contains("frames") && !drawn.contains("Coverage"));
+    let refused = |command: Command, part: &str| {
+        let ended = run_command(command);
+        assert_eq!(ended.code(), Some(2), "{ended}");
+        assert!(ended.stderr.contains(part), "{part} in: {ended}");
+    };
     for (options, part) in [
         (
             ["--measures", "score"],
@@ -410,7 +415,10 @@ fn plot_compares_runs_of_several_strategies() {
         refused(command, part);
         let mut command = Command::new(ILLUME);
         command.arg("plot").arg(&runs[0]).args(options);
-        refused(command, &format!("{} is for the learning curves of several runs", options[0]));
+        refused(
+            command,
+            &format!("{} is for the learning curves of several runs", options[0]),
+        );
     }
 }
 
