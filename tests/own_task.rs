@@ -199,7 +199,7 @@ fn essa_with_its_validation_is_equal_on_any_ranks_and_goes_on_where_it_stopped()
                 }
                 run.write(&path(&format!("whole{ranks}.h5")), true).unwrap();
                 let history = run.history().batch();
-                let validated = column(&history, "mean_validation");
+                let validated = column(&history, "validation");
                 assert!(validated[10] > validated[0] + 5.0, "{validated:?}");
                 assert_eq!(run.counters().evaluations, 110, "tests are free");
                 let mut again = Run::new(&config, &task, comm).unwrap();

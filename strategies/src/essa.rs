@@ -140,7 +140,7 @@ impl Essa {
         ];
         let validated = [
             (
-                "mean_validation",
+                "validation",
                 "",
                 "score of the mean on the test cases when it was last taken; until then the start's",
             ),

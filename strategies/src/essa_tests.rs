@@ -82,7 +82,7 @@ fn validation_rises_from_the_start_and_is_that_of_the_mean() {
         };
         let mut validations = Vec::new();
         run(&params, 65, |number, strategy, context| {
-            let shown = ["mean_validation", "best_validation"].map(|c| shown(strategy, c));
+            let shown = ["validation", "best_validation"].map(|c| shown(strategy, c));
             let due = (number + 1).is_multiple_of(10) || number == 64;
             if due {
                 let solution = strategy.save(context).unwrap().solution.unwrap();
