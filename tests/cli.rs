@@ -414,7 +414,7 @@ fn plot_compares_runs_of_several_strategies() {
         command.current_dir(folder.path());
         refused(command, part);
         let mut command = Command::new(ILLUME);
-        command.arg("plot").arg(&runs[0]).args(options);
+        command.arg("plot").arg(runs[0]).args(options);
         refused(
             command,
             &format!("{} is for the learning curves of several runs", options[0]),
