@@ -105,6 +105,18 @@ pub trait Params: Default + Clone + serde::Serialize {
     }
 }
 
+/// Parameters that several structs share stand in one of their own; two structs must not have a name in common.
+impl<A: Params, B: Params> Params for (A, B) {
+    fn describe() -> Vec<ParamInfo> {
+        [A::describe(), B::describe()].concat()
+    }
+
+    fn take(table: &mut toml::Table, section: &str, problems: &mut Vec<Problem>) -> Self {
+        let first = A::take(table, section, problems);
+        (first, B::take(table, section, problems))
+    }
+}
+
 /// Reads all parameters of a section; a key that is no parameter (and not in `also`) is a problem.
 ///
 /// # Errors
@@ -313,5 +325,33 @@ mod tests {
             }
         );
         assert_eq!(Sample::describe()[2].meaning, "The kind of thing.");
+    }
+
+    crate::params! {
+        /// What others may share.
+        pub struct Shared {
+            /// How fast.
+            rate: f64 = 0.5, positive();
+        }
+    }
+
+    #[test]
+    fn two_structs_read_one_table_and_know_each_others_keys() {
+        let table: toml::Table = "sigma = 2\nrate = 3".parse().unwrap();
+        let (sample, shared): (Sample, Shared) = read(&table, "task", &[]).unwrap();
+        assert_eq!((sample.sigma, sample.batch, shared.rate), (2.0, 256, 3.0));
+        assert_eq!(
+            <(Shared, Sample)>::names(),
+            ["rate", "batch", "sigma", "kind", "hidden"]
+        );
+        let table: toml::Table = "rates = 1\nsigma = 0\nrate = 0".parse().unwrap();
+        let Err(Error::Config(problems)) = read::<(Sample, Shared)>(&table, "task", &[]) else {
+            panic!()
+        };
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(
+            problems[2].to_string().contains("did you mean \"rate\""),
+            "{problems:?}"
+        );
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use illume_core::{Batch, Context, Error, Purpose, Result, Stream, block};
+use illume_core::{Batch, Context, Error, Purpose, Result, Stream, block, params};
 use rayon::prelude::*;
 
 use crate::gather::gather;
@@ -26,6 +26,26 @@ pub(crate) struct Center {
     pub steps_taken: u64,
 }
 
+params! {
+    /// How centers move: parameters that several strategies share.
+    pub struct CenterParams {
+        /// Step size of the optimizer.
+        learning_rate: f64 = 0.01, positive();
+        /// Optimizer of a center; each has its own.
+        optimizer: String = "adam".into(), one_of(&["adam", "sgd"]);
+        /// Decay of Adam's first moment.
+        beta1: f64 = 0.9, range(0.0, 0.999_999);
+        /// Decay of Adam's second moment.
+        beta2: f64 = 0.999, range(0.0, 0.999_999_9);
+        /// Adam's epsilon.
+        epsilon: f64 = 1e-8, positive();
+        /// Momentum of SGD.
+        momentum: f64 = 0.9, range(0.0, 0.999_999);
+        /// L2 penalty on a center.
+        l2: f64 = 0.005, at_least(0.0);
+    }
+}
+
 /// How a center moves.
 pub(crate) struct Law {
     pub optimizer: Box<dyn Optimizer + Send>,
@@ -34,16 +54,20 @@ pub(crate) struct Law {
 }
 
 impl Law {
-    /// The optimizer of this name ("sgd", else Adam).
-    pub fn new(name: &str, adam: Adam, momentum: f64, l2: f64) -> Law {
-        let optimizer: Box<dyn Optimizer + Send> = match name {
+    pub fn new(p: &CenterParams) -> Law {
+        let optimizer: Box<dyn Optimizer + Send> = match p.optimizer.as_str() {
             "sgd" => Box::new(Sgd {
-                learning_rate: adam.learning_rate,
-                momentum,
+                learning_rate: p.learning_rate,
+                momentum: p.momentum,
             }),
-            _ => Box::new(adam),
+            _ => Box::new(Adam {
+                learning_rate: p.learning_rate,
+                beta1: p.beta1,
+                beta2: p.beta2,
+                epsilon: p.epsilon,
+            }),
         };
-        Law { optimizer, l2 }
+        Law { optimizer, l2: p.l2 }
     }
 }
 

@@ -24,6 +24,7 @@ mod testing;
 mod validation;
 mod variation;
 
+pub use center::CenterParams;
 pub use cma_es::{CmaEs, CmaEsParams};
 pub use dcg_me::DcgMeParams;
 pub use dcrl_me::DcrlMeParams;

@@ -312,7 +312,7 @@ impl Strategy for NsEs {
 
 #[cfg(test)]
 mod tests {
-    use super::params::Weight;
+    use super::params::{Weight, plan};
     use super::*;
 
     #[test]
@@ -336,7 +336,7 @@ mod tests {
             step: 0.25,
             patience: 3,
         };
-        let mut es = NsEs::new(NsraEsParams::default().plan("nsra_es", weight).unwrap());
+        let mut es = NsEs::new(plan("nsra_es", &Default::default(), weight).unwrap());
         let weights: Vec<f64> = [false, false, false, false, false, false, true, true, false, false]
             .map(|improved| {
                 es.adapt(improved);

@@ -11,31 +11,17 @@ use illume_core::{
     State, Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
 };
 
-use crate::center::{Center, Law};
+use crate::center::{Center, CenterParams, Law};
+use crate::centred_ranks;
 use crate::map_elites::prepare;
-use crate::{Adam, centred_ranks};
 
 params! {
-    /// Parameters of `openai_es`.
+    /// Parameters of `openai_es` beside [`CenterParams`].
     pub struct OpenAiEsParams {
         /// Members per generation, in mirrored pairs: an even number.
         population: usize = 256, range(2, 1 << 30);
         /// Standard deviation of the perturbations.
         sigma: f64 = 0.02, positive();
-        /// Step size of the optimizer.
-        learning_rate: f64 = 0.01, positive();
-        /// Optimizer of the center.
-        optimizer: String = "adam".into(), one_of(&["adam", "sgd"]);
-        /// Decay of Adam's first moment.
-        beta1: f64 = 0.9, range(0.0, 0.999_999);
-        /// Decay of Adam's second moment.
-        beta2: f64 = 0.999, range(0.0, 0.999_999_9);
-        /// Adam's epsilon.
-        epsilon: f64 = 1e-8, positive();
-        /// Momentum of SGD.
-        momentum: f64 = 0.9, range(0.0, 0.999_999);
-        /// L2 penalty on the center.
-        l2: f64 = 0.005, at_least(0.0);
         /// Episodes of the center each generation; they are counted, reported, and offered to the archive.
         center_episodes: usize = 1, range(1, 1 << 20);
         /// Whether the two members of a pair share their evaluation seed.
@@ -56,13 +42,14 @@ params! {
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     name: "openai_es",
     summary: "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
-    params: OpenAiEsParams::describe,
+    params: <(OpenAiEsParams, CenterParams)>::describe,
     network: false,
     novelty: false,
     cells: false,
     cases: false,
     build: |config: &StrategyConfig<'_>| {
-        let params: OpenAiEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        let (params, center): (OpenAiEsParams, CenterParams) =
+            illume_core::params::read(config.strategy, "strategy", &["name"])?;
         if !params.population.is_multiple_of(2) {
             let message = format!("expected an even number (mirrored pairs), got {}", params.population);
             return Err(Error::config("strategy", "population", message));
@@ -71,7 +58,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
             let message = format!("task \"{}\" has no observations to normalize", config.task.name);
             return Err(Error::config("strategy", "normalize_observations", message));
         }
-        Ok(Box::new(OpenAiEs::new(params)))
+        Ok(Box::new(OpenAiEs::new(params, &center)))
     },
 };
 
@@ -116,14 +103,7 @@ pub struct OpenAiEs {
 }
 
 impl OpenAiEs {
-    pub fn new(params: OpenAiEsParams) -> OpenAiEs {
-        let adam = Adam {
-            learning_rate: params.learning_rate,
-            beta1: params.beta1,
-            beta2: params.beta2,
-            epsilon: params.epsilon,
-        };
-        let law = Law::new(&params.optimizer, adam, params.momentum, params.l2);
+    pub fn new(params: OpenAiEsParams, center: &CenterParams) -> OpenAiEs {
         let history = [
             (
                 "center_fitness",
@@ -151,7 +131,7 @@ impl OpenAiEs {
         OpenAiEs {
             params,
             spec,
-            law,
+            law: Law::new(center),
             center: Center::default(),
             moments: Moments::default(),
             normalization: None,

@@ -15,7 +15,7 @@ mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use illume_core::params::{ParamInfo, Params};
+use illume_core::params::Params as _;
 use illume_core::{
     Axis, Error, Init, PolicyGradient, Purpose, Result, Stream, Task, TaskConfig, TaskEntry, TaskSpec, Worker,
     case_of_seed, toml,
@@ -31,22 +31,22 @@ use worker::LmWorker;
 pub static ENTRIES: [TaskEntry; 4] = [
     TaskEntry {
         summary: "language model on GSM8K's problems: fitness the share of right answers, descriptor their length if wanted",
-        params: || described::<Gsm8kParams>(),
+        params: <(Gsm8kParams, LmParams)>::describe,
         ..entry("lm/gsm8k")
     },
     TaskEntry {
         summary: "language model on countdown (make a target of given numbers): fitness the mean reward, descriptor the answers' length if wanted",
-        params: || described::<CountdownParams>(),
+        params: <(CountdownParams, LmParams)>::describe,
         ..entry("lm/countdown")
     },
     TaskEntry {
         summary: "language model on sums and small word problems: fitness the share of right answers, descriptor their length if wanted",
-        params: || described::<ArithmeticParams>(),
+        params: <(ArithmeticParams, LmParams)>::describe,
         ..entry("lm/arithmetic")
     },
     TaskEntry {
         summary: "language model on your own JSON lines: fitness the mean reward (exact, regex, command), descriptor the answers' length if wanted",
-        params: || described::<JsonlParams>(),
+        params: <(JsonlParams, LmParams)>::describe,
         ..entry("lm/jsonl")
     },
 ];
@@ -61,13 +61,6 @@ const fn entry(name: &'static str) -> TaskEntry {
         policy: None,
         build: |config: &TaskConfig<'_>| Ok(Box::new(LmTask::of_rank(config.task, config.ranks)?)),
     }
-}
-
-/// What the task alone has comes first.
-fn described<P: Params>() -> Vec<ParamInfo> {
-    let mut list = P::describe();
-    list.extend(LmParams::describe());
-    list
 }
 
 /// A language model with the cases that it is asked.

@@ -1,9 +1,7 @@
 //! Parameters of the tasks: those that all have, and those of each.
 
-#[cfg(test)]
-use illume_core::params::ParamInfo;
-use illume_core::params::{Params, Rule, unknown_key};
-use illume_core::{Error, Result, params, toml};
+use illume_core::params::{Params, Rule};
+use illume_core::{Result, params, toml};
 
 /// A share of which nothing is left out of the question but 0.
 fn share() -> Rule<f64> {
@@ -177,33 +175,5 @@ params! {
 
 /// The parameters that all tasks have and those of one, out of one table; every problem at once.
 pub(super) fn read<P: Params>(table: &toml::Table) -> Result<(LmParams, P)> {
-    let mut rest = table.clone();
-    rest.remove("name");
-    let mut problems = Vec::new();
-    let shared = LmParams::take(&mut rest, "task", &mut problems);
-    let own = P::take(&mut rest, "task", &mut problems);
-    let known: Vec<&str> = LmParams::names()
-        .into_iter()
-        .chain(P::names())
-        .chain(["name"])
-        .collect();
-    problems.extend(rest.keys().map(|key| unknown_key("task", key, &known)));
-    if problems.is_empty() {
-        Ok((shared, own))
-    } else {
-        Err(Error::Config(problems))
-    }
-}
-
-/// Two lists of parameters must not share a name; the tests ask.
-#[cfg(test)]
-pub(super) fn names() -> Vec<Vec<ParamInfo>> {
-    let shared = LmParams::describe();
-    let own = [
-        Gsm8kParams::describe(),
-        CountdownParams::describe(),
-        ArithmeticParams::describe(),
-        JsonlParams::describe(),
-    ];
-    own.map(|own| [own, shared.clone()].concat()).into()
+    illume_core::params::read(table, "task", &["name"])
 }
