@@ -57,7 +57,9 @@ pub(crate) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Box<
 }
 
 /// Genes that one parallel task updates: what it adds up stays in the first-level cache. Sums are of these slices first, whatever the ranks.
-const SLICE: usize = 1024;
+const SLICE: usize = 512;
+/// Parents that are added up at once, so that sums are loaded and stored once for all of them.
+const TOGETHER: usize = 4;
 
 struct Separable {
     constants: Constants,
@@ -111,14 +113,16 @@ impl Separable {
     /// Genes `from..from + out.len()` of a member.
     fn draw(&self, context: &Context<'_>, member: usize, from: usize, out: &mut [f32]) {
         let stream = Stream::new(context.seed, Purpose::Perturbation, context.generation, member as u64);
-        stream.normals(from as u64, out);
-        let range = from..from + out.len();
-        spread_out(
-            &self.center[range.clone()],
-            &self.spread[range],
-            context.task.bounds,
-            out,
-        );
+        for (out, from) in out.chunks_mut(SLICE).zip((from..).step_by(SLICE)) {
+            stream.normals(from as u64, out);
+            let range = from..from + out.len();
+            spread_out(
+                &self.center[range.clone()],
+                &self.spread[range],
+                context.task.bounds,
+                out,
+            );
+        }
     }
 
     /// Sums over the parents, and the new path of the step size: for each slice its square and the least and largest variance.
@@ -137,11 +141,14 @@ impl Separable {
             .map(|(s, (((first, second), path), variance))| {
                 first.fill(0.0);
                 second.fill(0.0);
-                let mut z = [0.0; SLICE];
-                let z = &mut z[..first.len()];
-                for (stream, weight) in parents {
-                    stream.normals((from + s * SLICE) as u64, z);
-                    add_moments(z, *weight, first, second);
+                let mut z = [[0.0; SLICE]; TOGETHER];
+                for parents in parents.chunks(TOGETHER) {
+                    let mut weights = [0.0; TOGETHER];
+                    for (((stream, w), weight), z) in parents.iter().zip(&mut weights).zip(&mut z) {
+                        *weight = *w;
+                        stream.normals((from + s * SLICE) as u64, &mut z[..first.len()]);
+                    }
+                    add_moments(&z, weights, first, second);
                 }
                 let mut square = 0.0;
                 for (p, z) in path.iter_mut().zip(&*first) {
@@ -230,15 +237,18 @@ fn spread_out(center: &[f32], spread: &[f32], bounds: Bounds, out: &mut [f32]) {
     )
 }
 
-/// `first += weight z`, `second += weight z^2`.
-fn add_moments(z: &[f32], weight: f64, first: &mut [f64], second: &mut [f64]) {
+/// `first += weight z`, `second += weight z^2`, one parent after another.
+fn add_moments(z: &[[f32; SLICE]; TOGETHER], weights: [f64; TOGETHER], first: &mut [f64], second: &mut [f64]) {
     simd_dispatch!(
-        fn [](z: &[f32], weight: f64, first: &mut [f64], second: &mut [f64]) {
-            for ((z, a), b) in z.iter().zip(first).zip(second) {
-                let z = f64::from(*z);
-                let scaled = weight * z;
-                *a += scaled;
-                *b = scaled.mul_add(z, *b);
+        fn [](z: &[[f32; SLICE]; TOGETHER], weights: [f64; TOGETHER], first: &mut [f64], second: &mut [f64]) {
+            let [z0, z1, z2, z3] = z;
+            for (((((a, b), z0), z1), z2), z3) in first.iter_mut().zip(second).zip(z0).zip(z1).zip(z2).zip(z3) {
+                for (z, weight) in [z0, z1, z2, z3].into_iter().zip(weights) {
+                    let z = f64::from(*z);
+                    let scaled = weight * z;
+                    *a += scaled;
+                    *b = scaled.mul_add(z, *b);
+                }
             }
         }
     )
