@@ -64,11 +64,11 @@ demo-atari: setup-atari  ## evolve players of Frostbite from pixels on RANKS=2 p
 demo-essa: build  ## train a small language model, adapt it by examples and by ESSA on RANKS=2 processes, in runs/
 	@set -e; dir=runs/demo_essa; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_essa-$$n; done; \
 	at="--set task.model=$$dir/model --set task.adapter=$$dir/sft"; \
-	echo "1. pretraining on generated sums, written in many ways but not in the task's (3 to 6 minutes)"; \
-	target/release/illume lm pretrain --out $$dir/model --layers 3 --hidden 128 --intermediate 384 --steps 3000 --learning-rate 3e-3 \
-	  --text digits=2 --text words=0.2 --text plain=0.6 --text countdown=0 --text counting=0; \
-	echo "2. warm start: an adapter learns from 256 examples how the task wants its answers"; \
-	target/release/illume lm sft experiments/demo_essa.toml $$at --steps 150 --batch 32 --learning-rate 5e-3; \
+	echo "1. pretraining on generated sums, written in many ways and seldom in the task's (3 to 5 minutes)"; \
+	target/release/illume lm pretrain --out $$dir/model --layers 3 --hidden 128 --intermediate 384 --steps 2000 --learning-rate 1.5e-3 \
+	  --text digits=2 --text words=0 --text plain=0.6 --text task_form=0.1 --text countdown=0 --text counting=0; \
+	echo "2. a short warm start: an adapter begins to learn from examples how the task wants its answers"; \
+	target/release/illume lm sft experiments/demo_essa.toml $$at --steps 20 --batch 32 --learning-rate 2e-3; \
 	echo "3. ESSA: the singular values of that adapter"; \
 	$(MPIRUN) -n $(RANKS) target/release/illume run experiments/demo_essa.toml $$at --out $$dir/run; \
 	target/release/illume export $$dir/run --adapter $$dir/adapter; \
