@@ -26,6 +26,16 @@ impl Default for Columns {
     }
 }
 
+/// How a column is called where people read it.
+pub fn spoken(column: &str) -> String {
+    match column {
+        "qd_score" => "QD score".into(),
+        "max_fitness" => "best fitness".into(),
+        "wall_seconds" => "wall time".into(),
+        other => other.replace('_', " "),
+    }
+}
+
 /// The history of one run, row by row.
 #[derive(Debug, Clone)]
 pub struct History {

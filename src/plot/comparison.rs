@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{escape, open, ticks};
-use crate::compare::{Comparison, Group, Range};
+use crate::compare::{Comparison, Group, Range, spoken};
 use crate::output::significant;
 
 const PANEL: [f64; 2] = [300.0, 208.0];
@@ -121,21 +121,15 @@ pub fn comparison(c: &Comparison) -> String {
     svg + "</svg>\n"
 }
 
-/// How a column is called in a picture.
+/// How a column is called in a picture: with a capital letter, unless it is an axis.
 fn title(column: &str) -> String {
-    match column {
-        "qd_score" => "QD score".into(),
-        "max_fitness" => "Best fitness".into(),
-        "wall_seconds" => "wall time".into(),
-        "evaluations" | "frames" => column.into(),
-        _ => {
-            let words = column.replace('_', " ");
-            let mut letters = words.chars();
-            letters
-                .next()
-                .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-        }
+    let name = spoken(column);
+    if matches!(column, "wall_seconds" | "evaluations" | "frames") {
+        return name;
     }
+    let mut letters = name.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 fn x_scale(groups: &[Group], axis: usize) -> Scale {

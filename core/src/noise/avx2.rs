@@ -14,19 +14,6 @@ pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
-/// Normal numbers of whole groups, from group `first` on; `out` (and a base) are a multiple of [`GROUP`] long.
-pub(super) fn fill(stream: &Stream, first: u64, out: &mut [f32], what: Use<'_>) {
-    assert!(available());
-    // SAFETY: the processor has the features (just asserted).
-    fill_by(
-        |stream, group, out, what| unsafe { fill_groups(stream, group, out, what) },
-        stream,
-        first,
-        out,
-        what,
-    );
-}
-
 type Int = __m256i;
 type Float = __m256;
 const LANES: usize = 8;

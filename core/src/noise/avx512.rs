@@ -15,19 +15,6 @@ pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")
 }
 
-/// Normal numbers of whole groups, from group `first` on; `out` (and a base) are a multiple of [`GROUP`] long.
-pub(super) fn fill(stream: &Stream, first: u64, out: &mut [f32], what: Use<'_>) {
-    assert!(available());
-    // SAFETY: the processor has the features (just asserted).
-    fill_by(
-        |stream, group, out, what| unsafe { fill_groups(stream, group, out, what) },
-        stream,
-        first,
-        out,
-        what,
-    );
-}
-
 type Int = __m512i;
 type Float = __m512;
 const LANES: usize = 16;

@@ -90,9 +90,22 @@ macro_rules! each {
 }
 
 /// Expands to what needs the kernel's vectors (`Int` and `Float` of `LANES`, `PARTS` of which hold sixteen lanes) and instructions: [`Shared`] spread
-/// over vectors, and Box-Muller on a group of words.
+/// over vectors, Box-Muller on a group of words, and around the kernel's `fill_groups` what may be called on any processor.
 macro_rules! kernel {
     ($features:literal) => {
+        /// Normal numbers of whole groups, from group `first` on; `out` (and a base) are a multiple of [`GROUP`] long.
+        pub(super) fn fill(stream: &Stream, first: u64, out: &mut [f32], what: Use<'_>) {
+            assert!(available());
+            // SAFETY: the processor has the features (just asserted).
+            fill_by(
+                |stream, group, out, what| unsafe { fill_groups(stream, group, out, what) },
+                stream,
+                first,
+                out,
+                what,
+            );
+        }
+
         /// [`Shared`], spread over vectors.
         struct Spread {
             first: [Int; 4],

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{PlotOptions, lines, names, targets, write};
 use crate::commands::archive_path;
-use crate::compare::{Columns, Comparison, Group, History, Range};
+use crate::compare::{Columns, Comparison, Group, History, Range, spoken};
 use crate::output::{json_text, significant, thousands};
 use crate::plot;
 
@@ -98,13 +98,12 @@ fn table(c: &Comparison) -> String {
 }
 
 fn heading(column: &str) -> String {
-    match column {
-        "wall_seconds" => "wall time (s)".into(),
-        "qd_score" => "QD score".into(),
-        "coverage" => "coverage (%)".into(),
-        "max_fitness" => "best fitness".into(),
-        other => other.replace('_', " "),
-    }
+    let unit = match column {
+        "wall_seconds" => " (s)",
+        "coverage" => " (%)",
+        _ => "",
+    };
+    spoken(column) + unit
 }
 
 fn shown(name: &str, r: Range) -> String {
