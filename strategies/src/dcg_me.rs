@@ -22,7 +22,7 @@ gradient_params! {
     /// Length scale l of the similarity of descriptors; 0 for that of the program that has these labels, 0.008 or 0.1. It is on
     /// descriptors divided by their largest bound with labels = "achieved", on descriptors scaled to [-1, 1] with "parent".
     length_scale: f64 = 0.0, at_least(0.0);
-    /// Standard deviation of the noise on the descriptors that the actor is asked for, on the same scale.
+    /// Standard deviation of the noise on the descriptors that the actor is asked for, as a share of the bounds' range.
     descriptor_noise: f64 = 0.0004, at_least(0.0);
 }
 
@@ -55,10 +55,15 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         labels.length_scale()
     };
     let units = labels.units(&config.task.descriptor);
-    let on_axes = |scale: f64| units.iter().map(|unit| scale * unit).collect::<Vec<f64>>();
-    let mut plan = params.common().plan("dcg_me", policy, on_axes(length), Some(&actor))?;
+    let mut plan = params.common().plan(
+        "dcg_me",
+        policy,
+        units.iter().map(|unit| length * unit).collect(),
+        Some(&actor),
+    )?;
     plan.labels = labels;
     plan.rollouts = params.actor_rollouts;
-    plan.descriptor_noise = on_axes(params.descriptor_noise);
+    // The range is 2 long on the scale [-1, 1].
+    plan.descriptor_noise = vec![2.0 * params.descriptor_noise; units.len()];
     Ok(Box::new(Gradients::new(plan, &config.task.descriptor)))
 }
