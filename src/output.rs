@@ -291,6 +291,7 @@ pub fn with_error(x: f64, se: f64) -> String {
 /// The same of a share, in percent.
 pub fn share_with_error(share: f64, se: f64) -> String {
     match share.is_finite() && se.is_finite() {
+        true if se == 0.0 => format!("{:.2} ± 0 %", 100.0 * share),
         true => format!("{:.2} ± {:.2} %", 100.0 * share, 100.0 * se),
         false => percent(share),
     }
@@ -346,6 +347,7 @@ mod tests {
             assert_eq!(with_error(x, se), text);
         }
         assert_eq!(share_with_error(0.703, 0.0021), "70.30 ± 0.21 %");
+        assert_eq!(share_with_error(0.703, 0.0), "70.30 ± 0 %");
         assert_eq!(share_with_error(0.703, f64::NAN), "70.30 %");
     }
 

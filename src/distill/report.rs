@@ -242,10 +242,14 @@ impl Comparison {
             row("distance", String::new(), &|s| relative(s.descriptor_distance), None),
             row("center distance", String::new(), &|s| relative(s.center_distance), None),
         ];
+        let errors = match sides.iter().all(|s| s.scores.expected.se.max_fitness.is_nan()) {
+            true => "no standard errors are known",
+            false => "±: a standard error, of other episodes",
+        };
         let mut text = format!(
             "{} descriptors requested, {} {} each; archive and policy from the same starts\n{}\
              (expected: each request in its cell, wherever it led; corrected: put anew where the mean descriptors lie, of each cell the best;\n \
-             ±: a standard error, of other episodes; at centers: asked for the centers of the same cells in place of their elites' descriptors;\n \
+             {errors}; at centers: asked for the centers of the same cells in place of their elites' descriptors;\n \
              distance: from the requested descriptor, in percent of the diagonal of its bounds)\n",
             thousands(self.requests as u64),
             self.episodes,

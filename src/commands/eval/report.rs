@@ -122,7 +122,13 @@ fn scores(e: &Evaluation) -> String {
         with_error(m.expected_max_fitness, m.expected_max_fitness_se),
         with_error(m.corrected_max_fitness, m.corrected_max_fitness_se),
     ]);
-    table(&rows)
-        + "             (expected: each elite in its cell, at its mean fitness; corrected: elites put anew where their mean descriptors lie, of\n"
-        + "             each cell the best; ±: a standard error, of other episodes of these elites)\n"
+    let errors = match m.expected_max_fitness_se.is_nan() {
+        true => "no standard errors are known",
+        false => "±: a standard error, of other episodes of these elites",
+    };
+    let meaning = format!(
+        "             (expected: each elite in its cell, at its mean fitness; corrected: elites put anew where their mean descriptors lie,\n             \
+         of each cell the best; {errors})\n"
+    );
+    table(&rows) + &meaning
 }
