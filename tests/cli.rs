@@ -168,8 +168,14 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
         assert_eq!(e["identical"], e["elites"], "{strategy}: {e}");
         assert!(e["elites"].as_u64().is_some_and(|n| n > 20), "{e}");
         assert_eq!(e["failed"], 0);
-        for name in ["qd_score_kept_percent", "coverage_kept_percent"] {
-            assert!((e[name].as_f64().unwrap() - 100.0).abs() < 1e-9, "{name}: {e}");
+        for kind in ["expected", "corrected"] {
+            for name in ["qd_score_kept_percent", "coverage_kept_percent"] {
+                let share = e[format!("{kind}_{name}")].as_f64().unwrap();
+                assert!((share - 100.0).abs() < 1e-9, "{kind} {name}: {e}");
+            }
+            for name in ["qd_score_se", "coverage_se", "max_fitness_se"] {
+                assert_eq!(e[format!("{kind}_{name}")].as_f64(), Some(0.0), "{kind} {name}: {e}");
+            }
         }
         for name in ["fitness_change", "fitness_sd", "descriptor_sd", "descriptor_distance"] {
             assert_eq!(e[format!("mean_{name}")].as_f64(), Some(0.0), "{name}: {e}");
@@ -191,7 +197,7 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
             assert_eq!(column(name), column(&format!("expected_{name}")), "{name}");
         }
         let cells = |name: &str| written.elites.get::<i64>(name).unwrap();
-        assert_eq!(cells("cell"), cells("expected_cell"));
+        assert_eq!(cells("cell"), cells("corrected_cell"));
         assert_eq!(json(&["info", arg(&path), "--json"]), e, "info shows what eval said");
 
         let text = run(1, &["eval", arg(&dir), "--threads", "1"]).succeeded();
@@ -223,10 +229,35 @@ fn eval_of_a_noisy_task_repeats_each_elite_under_its_seed_and_not_under_others()
         e["mean_fitness_sd"].as_f64().unwrap() > 0.0 && e["mean_fitness_change"].as_f64().unwrap() < 0.0,
         "{e}"
     );
+    let number = |name: &str| e[name].as_f64().unwrap_or_else(|| panic!("{name}: {e}"));
     assert!(
-        e["qd_score_kept_percent"].as_f64().unwrap() < 100.0,
+        number("expected_qd_score_kept_percent") < 100.0,
         "lucky draws are found out: {e}"
     );
+    assert!(
+        number("corrected_qd_score") < number("expected_qd_score")
+            && number("corrected_coverage") < number("expected_coverage"),
+        "and so are elites that lead elsewhere: {e}"
+    );
+    assert_eq!(e["expected_coverage"], e["coverage"], "each stays in its cell");
+    assert!(
+        number("expected_qd_score_se") > 0.0 && number("corrected_qd_score_se") > 0.0,
+        "{e}"
+    );
+    let text = run(1, &["eval", arg(&dir), "--episodes", "3"]).succeeded();
+    for part in ["stored", "expected", "corrected", "±", "% kept"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // Of a single episode no error is known.
+    let e = json(&["eval", arg(&dir), "--episodes", "1", "--json"]);
+    assert!(
+        e["expected_qd_score"].is_f64() && e["expected_qd_score_se"].is_null(),
+        "{e}"
+    );
+    assert!(e["corrected_qd_score_se"].is_null(), "{e}");
+    // Any number of threads gives the same.
+    let on = |threads: &str| json(&["eval", arg(&dir), "--episodes", "4", "--threads", threads, "--json"]);
+    assert_eq!(on("1"), on("3"));
 }
 
 /// Checks a picture: it decodes, and shows more than a few colours. Gives its pixels' number of colours.
