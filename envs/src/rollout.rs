@@ -55,8 +55,8 @@ pub struct RolloutWorker<'a, E> {
     policy: &'a Mlp,
     /// The last other network that a request brought, with its buffers.
     guest: Option<(Mlp, MlpScratch)>,
-    max_steps: u32,
-    test_steps: u32,
+    /// The task's `[max_steps, test_steps]`.
+    limits: [u32; 2],
     genes: Scratch,
     units: MlpScratch,
     observation: Vec<f32>,
@@ -78,8 +78,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             env,
             policy,
             guest: None,
-            max_steps: spec.max_steps,
-            test_steps: spec.test_steps,
+            limits: [spec.max_steps, spec.test_steps],
             genes: Scratch::default(),
             units: policy.scratch(),
             observation: vec![0.0; observation],
@@ -101,11 +100,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             (Some((guest, units)), Some(_)) => (&*guest, units),
             _ => (self.policy, &mut self.units),
         };
-        let limit = if request.tests.contains(&row) {
-            self.test_steps
-        } else {
-            self.max_steps.min(request.max_steps)
-        };
+        let limit = request.limit(row, self.limits);
         let (mut fitness, mut steps) = (0.0, 0);
         self.env.reset(request.seeds[row], &mut self.observation);
         while steps < limit {
@@ -305,6 +300,7 @@ mod tests {
             genomes: &genomes,
             seeds: &[3],
             max_steps,
+            uncapped: 0..0,
             tests: 0..0,
             normalization,
             observed: &[true],

@@ -259,6 +259,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, film: &mut Film) -> R
         ))
     })?;
     let request = Request {
+        uncapped: 0..0,
         genomes: &actor.candidates.genomes,
         seeds: &[actor.seed],
         max_steps: limit.unwrap_or(u32::MAX),

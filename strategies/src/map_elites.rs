@@ -217,6 +217,7 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
     candidates.crowd = false;
     candidates.admitted = total..total;
     candidates.expected_steps.clear();
+    candidates.uncapped = total..total;
     let block = candidates.block.clone();
     evaluation_seeds(
         context.seed,
