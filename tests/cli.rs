@@ -209,6 +209,20 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
     }
 }
 
+/// The center's own episodes, which are all that the archive is offered, have the task's own length whatever its members' cap.
+#[test]
+#[cfg(feature = "mujoco")]
+fn eval_of_an_evolution_strategy_that_caps_its_members_finds_every_center_as_it_was() {
+    let folder = folder();
+    let text = "[task]\nname = \"hopper_uni\"\nepisode_length = 200\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]\n\
+                [strategy]\nname = \"openai_es\"\npopulation = 20\nsigma = 0.2\nlearning_rate = 0.1\n\
+                episode_cap = \"adaptive\"\ncap_factor = 1.0\n[archive]\nshape = [50]\n[budget]\ngenerations = 15\n";
+    let dir = finished(folder.path(), text);
+    let e = json(&["eval", arg(&dir), "--json"]);
+    assert!(e["elites"].as_u64().is_some_and(|n| n > 3), "{e}");
+    assert_eq!(e["identical"], e["elites"], "{e}");
+}
+
 #[test]
 #[cfg(feature = "mujoco")]
 fn eval_of_a_noisy_task_repeats_each_elite_under_its_seed_and_not_under_others() {
