@@ -186,6 +186,26 @@ const EDITS: &[Edit] = &[
         &[":6: strategy.polynomial_share", "polynomial_bounds"],
     ),
     (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"hard_maze\"\n[strategy]\nname = \"openai_es\"\nnormalize_observations = true\nobservation_share = 0.0",
+        &[":7: strategy.observation_share", "above 0", "0.0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"deep_ga\"\nsigma_by = \"evaluations\"",
+        &[":6: strategy.sigma_by", "\"generations\"", "\"frames\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"deep_ga\"\nsigma_frames = 0",
+        &[":6: strategy.sigma_frames", "from 1"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"deep_ga\"\nepisodes = 0",
+        &[":6: strategy.episodes", "from 1"],
+    ),
+    (
         "[strategy]",
         "[policy]\nhidden = [8]\n[strategy]",
         &[":5: policy.hidden", "no network"],
