@@ -168,22 +168,22 @@ const EDITS: &[Edit] = &[
     (
         "batch = 20",
         "polynomial_bounds = [1, 0]",
-        &[":6: strategy.polynomial_bounds", "lower < upper"],
+        &[":6: strategy.polynomial_bounds", "lower < upper", "[1.0, 0.0]"],
+    ),
+    (
+        "batch = 20",
+        "polynomial_bounds = [1, 1.00000000001]",
+        &[":6: strategy.polynomial_bounds", "lower < upper", "single precision"],
+    ),
+    (
+        "batch = 20",
+        "polynomial_bounds = [-inf, inf]",
+        &[":6: strategy.polynomial_bounds", "lower < upper", "[-inf, inf]"],
     ),
     (
         "\"map_elites\"\nbatch = 20",
         "\"openai_es\"\nnormalize_observations = true",
         &[":6: strategy.normalize_observations", "no observations"],
-    ),
-    (
-        "\"map_elites\"\nbatch = 20",
-        "\"deep_ga\"\npopulation = 10\nparents = 11",
-        &[":7: strategy.parents", "at most", "10", "11"],
-    ),
-    (
-        "\"arm\"\n[strategy]\nname = \"map_elites\"",
-        "\"sphere\"\n[strategy]\nname = \"map_elites\"\npolynomial_share = 0.5",
-        &[":6: strategy.polynomial_share", "polynomial_bounds"],
     ),
     (
         "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
@@ -204,6 +204,16 @@ const EDITS: &[Edit] = &[
         "\"map_elites\"\nbatch = 20",
         "\"deep_ga\"\nepisodes = 0",
         &[":6: strategy.episodes", "from 1"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"deep_ga\"\npopulation = 10\nparents = 11",
+        &[":7: strategy.parents", "at most", "10", "11"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"",
+        "\"sphere\"\n[strategy]\nname = \"map_elites\"\npolynomial_share = 0.5",
+        &[":6: strategy.polynomial_share", "polynomial_bounds"],
     ),
     (
         "[strategy]",
