@@ -10,7 +10,7 @@ use common::own::OwnTask;
 use common::{ILLUME, arg, folder, run, run_command, write_config};
 use illume::archives::file;
 use illume::cluster::Solo;
-use illume::core::Status;
+use illume::core::{Genomes, Status};
 use illume::{Config, Run};
 use resvg::{tiny_skia, usvg};
 use serde_json::Value;
@@ -151,6 +151,23 @@ fn a_run_directory_holds_what_is_documented() {
         "{log}"
     );
     assert_eq!(fs::read_to_string(dir.join("history.csv")).unwrap().lines().count(), 21);
+}
+
+/// Those of the task's genes are 0 and 1.
+#[test]
+fn mutants_lie_within_the_tasks_bounds_whatever_those_of_their_mutation() {
+    let folder = folder();
+    let mutation = "batch = 200\npolynomial_share = 1.0\npolynomial_rate = 1.0\npolynomial_bounds = [-3, 4]";
+    let dir = finished(folder.path(), &MAP_ELITES.replace("batch = 200", mutation));
+    let file = file::open(&dir.join("archive.h5")).unwrap();
+    let Genomes::Dense(genomes) = file.genomes(0..file.rows()).unwrap() else {
+        panic!("dense genomes")
+    };
+    assert!(genomes.data.iter().all(|x| (0.0..=1.0).contains(x)));
+    assert!(
+        genomes.data.contains(&0.0) && genomes.data.contains(&1.0),
+        "some were clipped"
+    );
 }
 
 #[test]
