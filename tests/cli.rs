@@ -10,7 +10,7 @@ use common::own::OwnTask;
 use common::{ILLUME, arg, folder, run, run_command, write_config};
 use illume::archives::file;
 use illume::cluster::Solo;
-use illume::core::Status;
+use illume::core::{Genomes, Status};
 use illume::{Config, Run};
 use resvg::{tiny_skia, usvg};
 use serde_json::Value;
@@ -153,6 +153,23 @@ fn a_run_directory_holds_what_is_documented() {
     assert_eq!(fs::read_to_string(dir.join("history.csv")).unwrap().lines().count(), 21);
 }
 
+/// Those of the task's genes are 0 and 1.
+#[test]
+fn mutants_lie_within_the_tasks_bounds_whatever_those_of_their_mutation() {
+    let folder = folder();
+    let mutation = "batch = 200\npolynomial_share = 1.0\npolynomial_rate = 1.0\npolynomial_bounds = [-3, 4]";
+    let dir = finished(folder.path(), &MAP_ELITES.replace("batch = 200", mutation));
+    let file = file::open(&dir.join("archive.h5")).unwrap();
+    let Genomes::Dense(genomes) = file.genomes(0..file.rows()).unwrap() else {
+        panic!("dense genomes")
+    };
+    assert!(genomes.data.iter().all(|x| (0.0..=1.0).contains(x)));
+    assert!(
+        genomes.data.contains(&0.0) && genomes.data.contains(&1.0),
+        "some were clipped"
+    );
+}
+
 #[test]
 fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
     for strategy in [
@@ -213,6 +230,20 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
             "{info}"
         );
     }
+}
+
+/// The center's own episodes, which are all that the archive is offered, have the task's own length whatever its members' cap.
+#[test]
+#[cfg(feature = "mujoco")]
+fn eval_of_an_evolution_strategy_that_caps_its_members_finds_every_center_as_it_was() {
+    let folder = folder();
+    let text = "[task]\nname = \"hopper_uni\"\nepisode_length = 200\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]\n\
+                [strategy]\nname = \"openai_es\"\npopulation = 20\nsigma = 0.2\nlearning_rate = 0.1\n\
+                episode_cap = \"adaptive\"\ncap_factor = 1.0\n[archive]\nshape = [50]\n[budget]\ngenerations = 15\n";
+    let dir = finished(folder.path(), text);
+    let e = json(&["eval", arg(&dir), "--json"]);
+    assert!(e["elites"].as_u64().is_some_and(|n| n > 3), "{e}");
+    assert_eq!(e["identical"], e["elites"], "{e}");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn any_number_of_threads_gives_the_same_policy_and_report() {
 fn lineages_and_elites_with_normalized_observations_can_be_distilled() {
     let strategies = [
         "name = \"deep_ga\"\npopulation = 60\nparents = 9\nsigma = 0.3",
-        "name = \"openai_es\"\npopulation = 20\nnormalize_observations = true",
+        "name = \"openai_es\"\npopulation = 20\nnormalize_observations = true\nobservation_share = 0.3",
     ];
     for strategy in strategies {
         let folder = folder();
@@ -132,8 +132,13 @@ fn lineages_and_elites_with_normalized_observations_can_be_distilled() {
         let policy = PolicyFile::read(&output).unwrap();
         let n = policy.normalization.expect("observations are normalized");
         let of_run = open(&dir.join("archive.h5")).solution().unwrap();
-        if let Some(mean) = of_run.and_then(|s| Some(s.get::<f32>("observation_mean").ok()?.to_vec())) {
-            assert_eq!(n.mean, mean, "elites and student see alike");
+        let of_run = of_run.filter(|s| s.find("observation_mean").is_some());
+        if let Some(s) = of_run {
+            let column = |name| s.get::<f32>(name).unwrap().to_vec();
+            let statistics = (column("observation_mean"), column("observation_sd"));
+            assert_eq!((n.mean, n.sd.clone()), statistics, "elites and student see alike");
+            // The maze's constant input lies on the floor of the variance, 0.01.
+            assert_eq!((n.clip, n.sd.iter().copied().fold(1.0, f32::min)), (5.0, 0.1));
         } else {
             assert!(strategy.contains("deep_ga"));
         }

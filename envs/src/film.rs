@@ -204,6 +204,7 @@ mod tests {
             genomes: &genomes,
             seeds: &[0],
             max_steps: u32::MAX,
+            uncapped: 0..0,
             tests: 0..0,
             normalization: None,
             observed: &[],

@@ -60,8 +60,8 @@ pub struct RolloutWorker<'a, E> {
     policy: &'a Mlp,
     /// The last other network that a request brought, with its buffers.
     guest: Option<(Mlp, MlpScratch)>,
-    max_steps: u32,
-    test_steps: u32,
+    /// The task's `[max_steps, test_steps]`.
+    limits: [u32; 2],
     /// Numbers of an observation that are the environment's; behind them perhaps the time.
     sensed: usize,
     genes: Scratch,
@@ -85,8 +85,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             env,
             policy,
             guest: None,
-            max_steps: spec.max_steps,
-            test_steps: spec.test_steps,
+            limits: [spec.max_steps, spec.test_steps],
             sensed: observation,
             genes: Scratch::default(),
             units: policy.scratch(),
@@ -117,15 +116,11 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             (Some((guest, units)), Some(_)) => (&*guest, units),
             _ => (self.policy, &mut self.units),
         };
-        let limit = if request.tests.contains(&row) {
-            self.test_steps
-        } else {
-            self.max_steps.min(request.max_steps)
-        };
+        let limit = request.limit(row, self.limits);
         let (mut fitness, mut steps) = (0.0, 0);
         let sensed = self.sensed;
         self.env.reset(request.seeds[row], &mut self.observation[..sensed]);
-        show_time(&mut self.observation[sensed..], 0, self.max_steps);
+        show_time(&mut self.observation[sensed..], 0, self.limits[0]);
         while steps < limit {
             add_moments(&self.observation, moments);
             let input = seen(request.normalization, &self.observation, &mut self.normalized);
@@ -139,7 +134,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             }
             let step = self.env.step(&self.action, &mut self.observation[..sensed]);
             steps += 1;
-            show_time(&mut self.observation[sensed..], steps, self.max_steps);
+            show_time(&mut self.observation[sensed..], steps, self.limits[0]);
             fitness += step.reward;
             if let Some(t) = trajectory.as_deref_mut() {
                 t.rewards.push(step.reward as f32);
@@ -156,7 +151,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             t.observations
                 .extend_from_slice(seen(request.normalization, &self.observation, &mut self.normalized));
             t.rewards[steps as usize - 1] += last.unwrap_or(0.0) as f32;
-            let time_seen_to_end = sensed < self.observation.len() && steps >= self.max_steps;
+            let time_seen_to_end = sensed < self.observation.len() && steps >= self.limits[0];
             t.terminated |= last.is_some() || time_seen_to_end;
         }
         (Status::Ok, fitness + last.unwrap_or(0.0), steps)
@@ -350,6 +345,7 @@ mod tests {
             genomes: &genomes,
             seeds: &[3],
             max_steps,
+            uncapped: 0..0,
             tests: 0..0,
             normalization,
             observed: &[true],

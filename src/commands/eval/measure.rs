@@ -35,9 +35,6 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
     if normalization.is_some() {
         notes.push("observations were normalized by the run's last statistics, not by those of the day");
     }
-    if (subject.config.strategy.get("episode_cap")).is_some_and(|cap| cap.as_str() == Some("adaptive")) {
-        notes.push("the strategy capped its episodes; here they have the task's own length");
-    }
     let a = &file.attributes;
     let evaluation = Evaluation {
         software_version: env!("CARGO_PKG_VERSION").into(),

@@ -11,6 +11,14 @@ fn share() -> Rule<f64> {
     }
 }
 
+/// None, or one whose inverse single precision can hold.
+fn temperature() -> Rule<f64> {
+    Rule {
+        words: "0 (greedy), or from 0.000001 to 100".into(),
+        holds: Box::new(|v| *v == 0.0 || (1e-6..=100.0).contains(v)),
+    }
+}
+
 /// A share that leaves something.
 fn part() -> Rule<f64> {
     Rule {
@@ -44,7 +52,7 @@ params! {
         /// Prompts that a candidate is scored on.
         batch: usize = 100, range(1, 1_000_000);
         /// Temperature at which tokens are drawn; 0: the most probable token.
-        temperature: f64 = 0.0, range(0.0, 100.0);
+        temperature: f64 = 0.0, temperature();
         /// Tokens are drawn from the most probable that hold this much probability together.
         top_p: f64 = 1.0, share();
         /// How weights are stored; int8 and int4 are rounded from what the model's files hold.
