@@ -88,6 +88,7 @@ fn episodes_are_those_of_the_own_kernel_whatever_the_slots() {
 
 #[test]
 fn a_genome_that_is_not_finite_spoils_nobody_elses_episode() {
+    devices();
     let net = ConvNet::new(&params("small", "none", 8), 3);
     let spec = spec(&net, 10, 10);
     let mut genes: Vec<f32> = (0..3).flat_map(|i| genome(&net, i)).collect();
