@@ -61,7 +61,7 @@ params! {
         group: usize = 64, range(16, 256);
         /// Where the model runs; "auto": on a CUDA device if there is one.
         device: String = "auto".into(), one_of(&["auto", "cpu", "cuda"]);
-        /// Answers that are written at a time; 0: as many as fit into a quarter of the free memory, divided by the ranks of the node, at most 256. Results do not depend on it.
+        /// Answers that are written at a time; 0: as many as fit into a quarter of the free memory, divided by the ranks of the node, at most 256; on a GPU half of its free memory, divided by its ranks, at most 2048. Results do not depend on it.
         slots: usize = 0, range(0, 65_536);
         /// Message of the role "system" before each prompt; empty for none.
         system: String = String::new(), any();
