@@ -81,10 +81,10 @@ impl<E: Env + Screen> Env for Filmed<'_, E> {
     }
 
     /// The end of the episode, of which there is always a picture, with all of its reward.
-    fn final_reward(&mut self) -> f64 {
+    fn final_reward(&mut self) -> Option<f64> {
         let last = self.env.final_reward();
-        self.reward += last;
-        if !self.taken || last != 0.0 {
+        self.reward += last.unwrap_or(0.0);
+        if !self.taken || last.is_some_and(|last| last != 0.0) {
             self.take(E::screen);
         }
         last

@@ -45,6 +45,11 @@ fn main() {
             }
             let dcrl = config(2);
             train("train, conditioned, 300 steps", &dcrl, &mut table);
+            let seldom = Td3Config {
+                target_delay: 2,
+                ..config(2)
+            };
+            train("train, conditioned, 300 steps, targets every 2nd", &seldom, &mut table);
             improve("improve, conditioned, 8 policies", &dcrl, POLICIES, &mut table);
             let pga = config(0);
             train("train, PGA, 300 steps", &pga, &mut table);
@@ -132,6 +137,7 @@ fn config(condition: usize) -> Td3Config {
         discount: 0.99,
         tau: 0.005,
         delay: 2,
+        target_delay: 1,
     }
 }
 

@@ -24,6 +24,7 @@ fn config(condition: usize, activation: Activation) -> Td3Config {
         discount: 0.99,
         tau: 0.005,
         delay: 2,
+        target_delay: 1,
     }
 }
 

@@ -3,12 +3,14 @@
 mod backend;
 mod emitter;
 mod exchange;
+mod labels;
 mod learning;
 mod params;
 mod replay;
 mod stock;
 
 pub(crate) use emitter::Gradients;
+pub(crate) use labels::Labels;
 pub(crate) use params::{Common, gradient_params};
 
 use illume_core::{Error, Network, Result, TaskSpec};
