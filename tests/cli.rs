@@ -627,3 +627,30 @@ fn under_mpirun_results_are_printed_once() {
     let said = run(2, &["--version"]).succeeded();
     assert!(said.contains("illume"), "{said}");
 }
+
+/// `cargo bench` builds the programs of a benchmark's package with the features that it is given: over what `make build` made.
+#[test]
+fn the_package_of_the_program_has_no_benchmarks() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let targets = |package: &str, kind: &str| -> Vec<String> {
+        let packages = metadata["packages"].as_array().unwrap().iter();
+        packages
+            .filter(|p| p["name"] == package)
+            .flat_map(|p| p["targets"].as_array().unwrap())
+            .filter(|target| target["kind"][0] == kind)
+            .map(|target| target["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(targets("illume", "bin"), ["illume"]);
+    assert!(targets("illume", "bench").is_empty());
+    assert_eq!(
+        targets("illume-benches", "bench"),
+        ["engine", "gradients", "longest_first"]
+    );
+    assert!(targets("illume-benches", "bin").is_empty());
+}

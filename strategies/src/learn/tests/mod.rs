@@ -2,6 +2,7 @@
 
 mod bits;
 mod learning;
+mod qdax;
 mod regression;
 mod steps;
 mod twin;
