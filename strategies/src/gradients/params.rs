@@ -60,8 +60,8 @@ macro_rules! gradient_params {
                 replay: usize = 1_000_000, range(1, 1 << 31);
                 /// Whether checkpoints hold the replay buffer. Without it a resumed run starts with an empty one, and differs.
                 replay_in_checkpoint: bool = true, any();
-                /// What learns: our own trainer on the CPU (equal bits for any number of threads), libtorch, or libtorch where
-                /// it has a GPU.
+                /// What learns: our own trainer on the CPU (equal bits for any number of threads), which "auto" takes unless
+                /// device = "cuda", or libtorch.
                 learner: String = "auto".into(), one_of(&["auto", "native", "torch"]);
                 /// Where libtorch computes: a GPU if there is one, the CPU, or a GPU and nothing else.
                 device: String = "auto".into(), one_of(&["auto", "cpu", "cuda"]);

