@@ -163,6 +163,23 @@ impl Config {
         }
     }
 
+    /// The configuration that a file of a run holds, overridden: complete when it was written, so that a key which came later has the value that says
+    /// what was done without it.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn stored(text: &str, file: &str, set: &[String]) -> Result<Config> {
+        let mut config = Config::parse(text, file, set)?;
+        let language_model = config.name("task").starts_with("lm/");
+        let mut earlier = |table: fn(&mut Config) -> &mut Table, key: &str, value: Value| {
+            table(&mut config).entry(key).or_insert(value);
+        };
+        if language_model {
+            earlier(|c| &mut c.task, "scale", "absolute".into());
+        }
+        Ok(config)
+    }
+
     /// Gives the problems of an error their file and line.
     pub fn locate(&self, error: Error) -> Error {
         let Error::Config(problems) = error else { return error };
@@ -403,5 +420,22 @@ mod tests {
         let again = Config::parse(&text, "b.toml", &[]).unwrap();
         assert_eq!(again.resolved(&[]).unwrap(), text);
         assert!(text.contains("iso_sigma = 0.005"), "{text}");
+    }
+
+    #[test]
+    fn a_stored_configuration_means_what_it_meant_before_later_keys_came() {
+        let text = |task: &str| {
+            format!("[task]\nname = \"lm/arithmetic\"\n{task}[strategy]\nname = \"essa\"\n")
+        };
+        let old = Config::stored(&text(""), "old.h5", &[]).unwrap();
+        assert_eq!(old.task["scale"].as_str(), Some("absolute"));
+        let new = Config::stored(&text("scale = \"relative\"\n"), "new.h5", &[]).unwrap();
+        assert_eq!(new.task["scale"].as_str(), Some("relative"));
+        let other = Config::stored(GOOD, "a.h5", &[]).unwrap();
+        assert_eq!(
+            other.task,
+            Config::parse(GOOD, "a.h5", &[]).unwrap().task,
+            "no key where none belongs"
+        );
     }
 }

@@ -102,6 +102,18 @@ mod with_models {
     }
 
     #[test]
+    fn the_unit_of_genes_is_one_of_two() {
+        let words = ["task.scale: expected a string, one of \"relative\", \"absolute\", got \"relativ\""];
+        set("lm/arithmetic", "scale", "relativ", &words);
+        set(
+            "lm/arithmetic",
+            "scale",
+            0.5,
+            &["task.scale: expected a string", "got 0.5"],
+        );
+    }
+
+    #[test]
     fn answers_of_which_grpo_has_no_gradient_are_refused() {
         let rest = "[strategy]\nname = \"grpo\"\ngroup = 2\n[archive]\nkind = \"grid\"\nshape = [5]\n[budget]\ngenerations = 1\n";
         for (temperature, top_p, words) in [

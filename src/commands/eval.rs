@@ -108,7 +108,7 @@ impl Subject {
                 path.display()
             )));
         }
-        let config = Config::parse(
+        let config = Config::stored(
             &file.attributes.config,
             &format!("{} (its configuration)", path.display()),
             &[],

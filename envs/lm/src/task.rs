@@ -24,7 +24,7 @@ use illume_core::{
 pub use params::{ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
 pub use setup::LmSetup;
 
-use crate::{Generator, Lora, Model, Query, Sampling, SearchKind, SearchSpace, Surrogates};
+use crate::{Generator, Lora, Model, Query, Sampling, SearchKind, SearchSpace, Steps, Surrogates};
 use worker::LmWorker;
 
 /// The registry's entries.
@@ -104,7 +104,11 @@ impl LmTask {
             "adapters" => SearchKind::Adapters,
             _ => SearchKind::SingularValues,
         };
-        let space = Arc::new(SearchSpace::new(&lora, kind, p.alpha)?);
+        let steps = match p.scale.as_str() {
+            "absolute" => Steps::Absolute,
+            _ => Steps::Relative,
+        };
+        let space = Arc::new(SearchSpace::new(&lora, kind, p.alpha)?.with_steps(steps));
         let device = setup.device()?;
         let model = Arc::new(Model::load(&setup.checkpoint, setup.precision(), device)?);
         let longest = train.iter().chain(&validation).map(Vec::len).max().unwrap_or(0) + setup.max_new_tokens;

@@ -9,7 +9,7 @@ use common::{llama, qwen2, tensors, uniform, write};
 use illume_core::{Answer, PolicyGradient, Purpose, Stream, Surrogate};
 use illume_lm::{
     Checkpoint, Example, Generator, Lora, LoraTarget, Model, ModelConfig, Module, Precision, Prompts, Query, Sampling,
-    SearchKind, SearchSpace, Surrogates, TrainRow, TrainSettings, save_checkpoint, sft,
+    SearchKind, SearchSpace, Steps, Surrogates, TrainRow, TrainSettings, save_checkpoint, sft,
 };
 use tch::{Device, Tensor};
 
@@ -161,8 +161,13 @@ fn the_surrogates_gradient_is_what_finite_differences_say() {
     let config = qwen2();
     let (_dir, checkpoint) = opened(&config);
     let advantages = [1.5, -1.0, 0.3, -0.4, 0.8, -1.2];
-    for kind in KINDS {
-        let space = Arc::new(SearchSpace::new(&adapter(&config, &Module::ALL), kind, 0.6).unwrap());
+    for (kind, steps) in [
+        (KINDS[0], Steps::Absolute),
+        (KINDS[0], Steps::Relative),
+        (KINDS[1], Steps::Absolute),
+    ] {
+        let space = SearchSpace::new(&adapter(&config, &Module::ALL), kind, 0.6).unwrap();
+        let space = Arc::new(space.with_steps(steps));
         let genes = genome(&space);
         let surrogates = surrogates(&checkpoint, &space);
         let mut answers = sampled(&checkpoint, &space, &genes);

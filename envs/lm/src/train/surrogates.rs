@@ -136,6 +136,7 @@ impl Surrogates {
     /// What is differentiated: of each target the singular values of A and B, or A and B.
     fn leaves(&self, genes: &[f32]) -> Result<Vec<Tensor>> {
         let singular = self.space.singular();
+        let offsets = self.space.offsets(genes);
         let mut leaves = Vec::new();
         for (i, (f, places)) in self.space.factors().iter().zip(self.space.places()).enumerate() {
             let rank = self.space.rank();
@@ -148,7 +149,7 @@ impl Surrogates {
             };
             for ((base, shape), place) in bases.into_iter().zip(places) {
                 let mut values = base.clone();
-                values.iter_mut().zip(&genes[place]).for_each(|(x, o)| *x += o);
+                values.iter_mut().zip(&offsets[place]).for_each(|(x, o)| *x += o);
                 let leaf = tensor(&values, &shape)
                     .f_to_device(self.device)
                     .and_then(|t| t.f_set_requires_grad(true));
@@ -233,6 +234,7 @@ impl Surrogates {
 
     /// Adds the gradients of the leaves, one after another, where their genes are.
     fn add_to_genes(&self, flat: &[f32], gradient: &mut [f32]) {
+        let mut of_offsets = vec![0.0; gradient.len()];
         let mut from = 0;
         for (f, places) in self.space.factors().iter().zip(self.space.places()) {
             let sizes = match self.space.singular() {
@@ -242,10 +244,13 @@ impl Surrogates {
             for (place, size) in places.into_iter().zip(sizes) {
                 // Of a leaf that is only searched in part, the first numbers are.
                 let found: Range<usize> = from..from + place.len();
-                gradient[place].iter_mut().zip(&flat[found]).for_each(|(g, x)| *g += x);
+                of_offsets[place].copy_from_slice(&flat[found]);
                 from += size;
             }
         }
+        // An offset is a gene times its step, and so is the gene's slope the offset's.
+        let of_genes = self.space.offsets(&of_offsets);
+        gradient.iter_mut().zip(&*of_genes).for_each(|(g, x)| *g += x);
     }
 }
 
