@@ -171,11 +171,17 @@ impl Config {
     pub fn stored(text: &str, file: &str, set: &[String]) -> Result<Config> {
         let mut config = Config::parse(text, file, set)?;
         let language_model = config.name("task").starts_with("lm/");
+        let grpo = config.name("strategy") == "grpo";
         let mut earlier = |table: fn(&mut Config) -> &mut Table, key: &str, value: Value| {
             table(&mut config).entry(key).or_insert(value);
         };
         if language_model {
             earlier(|c| &mut c.task, "scale", "absolute".into());
+        }
+        if grpo {
+            earlier(|c| &mut c.strategy, "loss", "grpo".into());
+            earlier(|c| &mut c.strategy, "scale_rewards", "group".into());
+            earlier(|c| &mut c.strategy, "max_grad_norm", 0.0.into());
         }
         Ok(config)
     }
@@ -424,13 +430,17 @@ mod tests {
 
     #[test]
     fn a_stored_configuration_means_what_it_meant_before_later_keys_came() {
-        let text = |task: &str| {
-            format!("[task]\nname = \"lm/arithmetic\"\n{task}[strategy]\nname = \"essa\"\n")
+        let text = |task: &str, strategy: &str| {
+            format!("[task]\nname = \"lm/arithmetic\"\n{task}[strategy]\nname = \"grpo\"\n{strategy}")
         };
-        let old = Config::stored(&text(""), "old.h5", &[]).unwrap();
+        let old = Config::stored(&text("", ""), "old.h5", &[]).unwrap();
         assert_eq!(old.task["scale"].as_str(), Some("absolute"));
-        let new = Config::stored(&text("scale = \"relative\"\n"), "new.h5", &[]).unwrap();
+        assert_eq!(old.strategy["loss"].as_str(), Some("grpo"));
+        assert_eq!(old.strategy["max_grad_norm"].as_float(), Some(0.0));
+        let new = text("scale = \"relative\"\n", "loss = \"dapo\"\nmax_grad_norm = 1.0\n");
+        let new = Config::stored(&new, "new.h5", &[]).unwrap();
         assert_eq!(new.task["scale"].as_str(), Some("relative"));
+        assert_eq!(new.strategy["loss"].as_str(), Some("dapo"));
         let other = Config::stored(GOOD, "a.h5", &[]).unwrap();
         assert_eq!(
             other.task,

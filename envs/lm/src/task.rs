@@ -131,7 +131,8 @@ impl LmTask {
             Arc::new(move |case| prompts.get(case as usize).cloned()),
             p.temperature,
             device,
-        );
+        )
+        .of_answers(setup.precision(), setup.max_new_tokens);
         // Answers cut to the most probable tokens are drawn by another law than the one that the gradient is of.
         let gradient = (p.top_p == 1.0).then(|| Arc::new(gradient) as Arc<dyn PolicyGradient>);
         let spec = TaskSpec {
