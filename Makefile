@@ -90,9 +90,9 @@ test: setup-atari  ## every test of every crate, and the smallest build
 bench: setup-atari  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
 	cargo bench -p illume-archives --bench archive
 	cargo bench -p illume-core --bench noise
-	cargo bench --bench engine --bench longest_first
+	cargo bench -p illume-benches --bench engine --bench longest_first
 	cargo bench -p illume-strategies --bench learn --bench cma
-	cargo bench --features mujoco --bench gradients
+	cargo bench -p illume-benches --features mujoco --bench gradients
 	cargo bench -p illume-envs --features mujoco,atari --bench envs --bench mujoco --bench pixels --bench atari
 	cargo bench -p illume-lm --bench lm --bench train
 	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm

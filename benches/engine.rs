@@ -1,7 +1,7 @@
 //! Whole generations through the engine: MAP-Elites on the arm, OpenAI-ES without fitness, noise. Medians of several repeats,
 //! the machine's measured limit and the peers' rates (see `docs/results.md`) beside them.
 //!
-//! `cargo bench --bench engine`; threads: RAYON_NUM_THREADS (all cores otherwise).
+//! `cargo bench -p illume-benches --bench engine`; threads: RAYON_NUM_THREADS (all cores otherwise).
 
 use std::ops::Range;
 use std::time::Instant;

@@ -1,6 +1,6 @@
 //! One generation of the strategies that learn, at the papers' sizes: seconds of evaluation, climbing, learning and exchange.
 //!
-//! `cargo bench --features mujoco --bench gradients`. Ant for 250 steps, policies 128x128, batch 256, 3000 critic steps and 150 steps of
+//! `cargo bench -p illume-benches --features mujoco --bench gradients`. Ant for 250 steps, policies 128x128, batch 256, 3000 critic steps and 150 steps of
 //! each policy that climbs; medians over generations that learn, on the threads of this machine.
 
 use illume::cluster::Solo;

@@ -1,5 +1,5 @@
 //! What beginning the longest episodes first gains where episodes differ a hundredfold in length, as on Atari: a synthetic task whose
-//! episodes sleep, on four threads. `cargo bench --bench longest_first`.
+//! episodes sleep, on four threads. `cargo bench -p illume-benches --bench longest_first`.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -147,6 +147,7 @@ impl<'t> Evaluator<'t> {
             genomes: &candidates.genomes,
             seeds: &candidates.seeds,
             max_steps: candidates.max_steps.unwrap_or(u32::MAX),
+            uncapped: local(&candidates.uncapped, block),
             tests: local(&candidates.tests, block),
             normalization: candidates.normalization.as_deref(),
             observed: &self.observed,

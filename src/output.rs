@@ -243,6 +243,19 @@ pub fn named<'a>(rows: impl IntoIterator<Item = (&'a str, impl Display)>) -> Str
         .collect()
 }
 
+/// Columns below one another, the first to the left like the names of [`named`], the others to the right.
+pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let line = |row: &[String; N]| {
+        let first = width(0).max(12);
+        let rest = (1..N)
+            .map(|c| format!("   {:>1$}", row[c], width(c)))
+            .collect::<String>();
+        format!("{:first$}{rest}", row[0]).trim_end().to_string() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
 /// What `--json` prints.
 pub fn json_text(value: &Value) -> String {
     format!("{value:#}\n")
@@ -259,6 +272,28 @@ pub fn significant(x: f64) -> String {
         text.trim_end_matches('0').trim_end_matches('.').into()
     } else {
         text
+    }
+}
+
+/// A number with its standard error, which has two significant digits and says how many decimals the number has; alone where the error is
+/// not known.
+pub fn with_error(x: f64, se: f64) -> String {
+    if !x.is_finite() || !se.is_finite() {
+        return significant(x);
+    }
+    if se == 0.0 {
+        return significant(x) + " ± 0";
+    }
+    let decimals = (1 - se.log10().floor() as i32).clamp(0, 12) as usize;
+    format!("{x:.decimals$} ± {se:.decimals$}")
+}
+
+/// The same of a share, in percent.
+pub fn share_with_error(share: f64, se: f64) -> String {
+    match share.is_finite() && se.is_finite() {
+        true if se == 0.0 => format!("{:.2} ± 0 %", 100.0 * share),
+        true => format!("{:.2} ± {:.2} %", 100.0 * share, 100.0 * se),
+        false => percent(share),
     }
 }
 
@@ -298,6 +333,29 @@ pub fn thousands(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_as_precise_as_its_standard_error() {
+        for (x, se, text) in [
+            (174_017.3, 1234.4, "174017 ± 1234"),
+            (0.943_21, 0.0123, "0.943 ± 0.012"),
+            (-5.0, 0.96, "-5.00 ± 0.96"),
+            (12.5, 0.0, "12.5 ± 0"),
+            (12.5, f64::NAN, "12.5"),
+            (f64::NAN, 1.0, "-"),
+        ] {
+            assert_eq!(with_error(x, se), text);
+        }
+        assert_eq!(share_with_error(0.703, 0.0021), "70.30 ± 0.21 %");
+        assert_eq!(share_with_error(0.703, 0.0), "70.30 ± 0 %");
+        assert_eq!(share_with_error(0.703, f64::NAN), "70.30 %");
+    }
+
+    #[test]
+    fn columns_of_a_table_stand_below_one_another() {
+        let rows = [["", "one", "two ±"], ["a", "1", "22"]].map(|row| row.map(String::from));
+        assert_eq!(table(&rows), "               one   two ±\na                1      22\n");
+    }
 
     #[test]
     fn numbers_are_grouped_and_rounded() {

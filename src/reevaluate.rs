@@ -1,5 +1,8 @@
 //! Genomes evaluated again in fresh episodes: what an archive, or a policy in its place, is worth without the luck of the draw
-//! (Flageul and Cully, 'Uncertain Quality-Diversity', 2023, <https://arxiv.org/abs/2302.00463>).
+//! (Flageat and Cully, 'Uncertain Quality-Diversity', 2023, <https://arxiv.org/abs/2302.00463>).
+
+mod parts;
+mod scores;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +10,8 @@ use std::sync::Arc;
 use illume_core::{Archive, Batch, Candidates, Genomes, Normalization, Result, Status, mix64};
 
 use crate::Evaluator;
+pub use parts::Parts;
+pub use scores::{Corrected, Errors, Score, Scores, corrected, scores};
 
 /// Genes that are decoded or read at a time.
 const GENES_AT_ONCE: usize = 1 << 24;
@@ -37,15 +42,8 @@ pub struct Reevaluated {
     pub descriptor_sd: Vec<f64>,
     /// For each target, the mean over episodes of the Euclidean distance of the episode's descriptor to it, `[n]`.
     pub distances: Vec<Vec<f64>>,
-}
-
-/// Where rows fall by their mean descriptor: the archive without luck.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Expected {
-    /// Cell of each row's mean descriptor, -1 for a row that is refused as outside or has none, `[n]`.
-    pub cells: Vec<i64>,
-    /// Highest mean fitness in each cell, NaN for an empty one: what `archives::metrics::measure` takes, `[cells]`.
-    pub fitness: Vec<f64>,
+    /// How the episodes scatter about these means.
+    pub parts: Parts,
 }
 
 /// The seed of fresh episode `episode` of a row whose own seed is `seed`.
@@ -87,7 +85,7 @@ pub fn reevaluate(
     mut genomes: impl FnMut(Range<usize>) -> Result<Candidates>,
 ) -> Result<Reevaluated> {
     let (n, k) = (trial.seeds.len(), archive.spec().axes.len());
-    let mut sums = Sums::new(n, k, trial.targets.len());
+    let mut sums = Sums::new(n, k, trial.targets.len(), trial.episodes);
     let (mut scored, mut unused) = (Batch::new(), Vec::new());
     for rows in pieces(n, genes) {
         let mut candidates = genomes(rows.clone())?;
@@ -96,31 +94,10 @@ pub fn reevaluate(
                 *fresh = fresh_seed(own, episode);
             }
             evaluator.evaluate(&candidates, archive, &mut scored, &mut unused)?;
-            sums.add(rows.start, &scored, trial.targets)?;
+            sums.add(rows.start, episode, &scored, trial.targets)?;
         }
     }
     Ok(sums.finish())
-}
-
-/// Puts every row into the cell of its mean descriptor; of a cell's rows the best counts. In an unstructured archive, where a member's
-/// number is its cell, every row stays where it is.
-pub fn expected(archive: &dyn Archive, rows: &Reevaluated) -> Expected {
-    let n = rows.fitness.len();
-    let mut cells: Vec<i64> = (0..n as i64).collect();
-    let mut fitness = vec![f64::NAN; n];
-    if archive.spec().has_cells() {
-        archive.locate(&rows.descriptor, &mut cells);
-        fitness = vec![f64::NAN; archive.spec().capacity];
-    }
-    for (i, cell) in cells.iter_mut().enumerate() {
-        if rows.episodes[i] == 0 {
-            *cell = -1;
-        }
-        if let Ok(at) = usize::try_from(*cell) {
-            fitness[at] = fitness[at].max(rows.fitness[i]);
-        }
-    }
-    Expected { cells, fitness }
 }
 
 /// Running means and sums of squares (Welford 1962): equal episodes give a spread of exactly zero, however large the values.
@@ -130,7 +107,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(n: usize, k: usize, targets: usize) -> Sums {
+    fn new(n: usize, k: usize, targets: usize, episodes: usize) -> Sums {
         let rows = Reevaluated {
             episodes: vec![0; n],
             fitness: vec![0.0; n],
@@ -138,17 +115,19 @@ impl Sums {
             descriptor: vec![0.0; n * k],
             descriptor_sd: vec![0.0; n],
             distances: vec![vec![0.0; n]; targets],
+            parts: Parts::new(n, k, episodes),
         };
         Sums { k, rows }
     }
 
-    /// Adds an episode of the rows from `start`.
-    fn add(&mut self, start: usize, scored: &Batch, targets: &[&[f64]]) -> Result<()> {
+    /// Adds episode `episode` of the rows from `start`.
+    fn add(&mut self, start: usize, episode: usize, scored: &Batch, targets: &[&[f64]]) -> Result<()> {
         let (status, fitness) = (scored.get::<u8>("status")?, scored.get::<f64>("fitness")?);
         let (descriptor, k, sums) = (scored.get::<f64>("descriptor")?, self.k, &mut self.rows);
         for i in (0..status.len()).filter(|&i| status[i] == Status::Ok as u8) {
             let (at, d) = (start + i, &descriptor[i * k..(i + 1) * k]);
             sums.episodes[at] += 1;
+            sums.parts.add(at, episode, fitness[i], d);
             let count = f64::from(sums.episodes[at]);
             let step = |mean: &mut f64, squares: &mut f64, x: f64| {
                 let before = x - *mean;
@@ -172,6 +151,7 @@ impl Sums {
 
     fn finish(self) -> Reevaluated {
         let (k, mut rows) = (self.k, self.rows);
+        rows.parts.center(&rows.fitness, &rows.descriptor);
         for (i, &episodes) in rows.episodes.iter().enumerate() {
             if episodes == 0 {
                 rows.fitness[i] = f64::NAN;
@@ -201,10 +181,11 @@ mod tests {
     #[test]
     fn means_spreads_and_distances_are_those_of_the_episodes_that_ended_well() {
         let target = [0.0, 0.0, 1.0, 1.0, 0.0, 0.0];
-        let mut sums = Sums::new(3, 2, 1);
+        let mut sums = Sums::new(3, 2, 1, 2);
         let targets: &[&[f64]] = &[&target];
         // Row 0 is whole, row 1 fails once, row 2 always.
         sums.add(
+            0,
             0,
             &episode(&[1.0, 7.0, 0.0], &[3.0, 4.0, 1.0, 1.0, 0.0, 0.0], &[0, 0, 2]),
             targets,
@@ -212,6 +193,7 @@ mod tests {
         .unwrap();
         sums.add(
             0,
+            1,
             &episode(&[5.0, 0.0, 0.0], &[-3.0, 4.0, 0.0, 0.0, 0.0, 0.0], &[0, 1, 2]),
             targets,
         )
@@ -237,9 +219,10 @@ mod tests {
 
     #[test]
     fn equal_episodes_have_no_spread_at_all() {
-        let mut sums = Sums::new(1, 2, 0);
-        for _ in 0..7 {
-            sums.add(0, &episode(&[1e9 + 0.1], &[0.1, -0.7], &[0]), &[]).unwrap();
+        let mut sums = Sums::new(1, 2, 0, 7);
+        for number in 0..7 {
+            sums.add(0, number, &episode(&[1e9 + 0.1], &[0.1, -0.7], &[0]), &[])
+                .unwrap();
         }
         let rows = sums.finish();
         assert_eq!((rows.fitness[0], rows.fitness_sd[0]), (1e9 + 0.1, 0.0));

@@ -168,12 +168,42 @@ const EDITS: &[Edit] = &[
     (
         "batch = 20",
         "polynomial_bounds = [1, 0]",
-        &[":6: strategy.polynomial_bounds", "lower < upper"],
+        &[":6: strategy.polynomial_bounds", "lower < upper", "[1.0, 0.0]"],
+    ),
+    (
+        "batch = 20",
+        "polynomial_bounds = [1, 1.00000000001]",
+        &[":6: strategy.polynomial_bounds", "lower < upper", "single precision"],
+    ),
+    (
+        "batch = 20",
+        "polynomial_bounds = [-inf, inf]",
+        &[":6: strategy.polynomial_bounds", "lower < upper", "[-inf, inf]"],
     ),
     (
         "\"map_elites\"\nbatch = 20",
         "\"openai_es\"\nnormalize_observations = true",
         &[":6: strategy.normalize_observations", "no observations"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"hard_maze\"\n[strategy]\nname = \"openai_es\"\nnormalize_observations = true\nobservation_share = 0.0",
+        &[":7: strategy.observation_share", "above 0", "0.0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"deep_ga\"\nsigma_by = \"evaluations\"",
+        &[":6: strategy.sigma_by", "\"generations\"", "\"frames\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"deep_ga\"\nsigma_frames = 0",
+        &[":6: strategy.sigma_frames", "from 1"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"deep_ga\"\nepisodes = 0",
+        &[":6: strategy.episodes", "from 1"],
     ),
     (
         "\"map_elites\"\nbatch = 20",

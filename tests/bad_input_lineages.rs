@@ -120,7 +120,7 @@ fn a_damaged_individual_of_a_checkpoint_is_refused() {
 
 #[test]
 fn a_budget_smaller_than_the_first_generation_is_refused_with_both_numbers_and_keys() {
-    let cases: [(&str, &str, &[&str]); 5] = [
+    let cases: [(&str, &str, &[&str]); 6] = [
         ("map_elites", "batch = 500", &["500", "strategy.batch"]),
         ("map_elites", "batch = 10\ninitial = 300", &["300", "strategy.initial"]),
         (
@@ -133,12 +133,27 @@ fn a_budget_smaller_than_the_first_generation_is_refused_with_both_numbers_and_k
             "population = 250\ncenter_episodes = 3",
             &["253", "strategy.population", "strategy.center_episodes"],
         ),
+        (
+            "ns_es",
+            "population = 90\ncenters = 5\ncenter_episodes = 2",
+            &[
+                "100",
+                "strategy.population",
+                "strategy.centers",
+                "strategy.center_episodes",
+            ],
+        ),
         ("pga_me", "batch = 120", &["120", "strategy.batch"]),
     ];
     let folder = folder();
     for (strategy, size, parts) in cases {
+        let archive = if strategy == "ns_es" {
+            ""
+        } else {
+            "[archive]\nshape = [10, 10]\n"
+        };
         let text = format!(
-            "[task]\nname = \"hard_maze\"\n[strategy]\nname = \"{strategy}\"\n{size}\n[archive]\nshape = [10, 10]\n\
+            "[task]\nname = \"hard_maze\"\n[strategy]\nname = \"{strategy}\"\n{size}\n{archive}\
              [budget]\nevaluations = 99\n"
         );
         let config = write_config(folder.path(), &text);

@@ -99,6 +99,12 @@ mod with_models {
             table.insert("train_cases".into(), 5000.into());
         });
         set("lm/gsm8k", "digits", 3, &["task.digits: unknown key"]);
+        set(
+            sums,
+            "temperature",
+            1e-40,
+            &["task.temperature", "0 (greedy), or from 0.000001 to 100"],
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use common::own::OwnTask;
 use common::{ILLUME, arg, folder, run, run_command, write_config};
 use illume::archives::file;
 use illume::cluster::Solo;
-use illume::core::Status;
+use illume::core::{Genomes, Status};
 use illume::{Config, Run};
 use resvg::{tiny_skia, usvg};
 use serde_json::Value;
@@ -153,6 +153,23 @@ fn a_run_directory_holds_what_is_documented() {
     assert_eq!(fs::read_to_string(dir.join("history.csv")).unwrap().lines().count(), 21);
 }
 
+/// Those of the task's genes are 0 and 1.
+#[test]
+fn mutants_lie_within_the_tasks_bounds_whatever_those_of_their_mutation() {
+    let folder = folder();
+    let mutation = "batch = 200\npolynomial_share = 1.0\npolynomial_rate = 1.0\npolynomial_bounds = [-3, 4]";
+    let dir = finished(folder.path(), &MAP_ELITES.replace("batch = 200", mutation));
+    let file = file::open(&dir.join("archive.h5")).unwrap();
+    let Genomes::Dense(genomes) = file.genomes(0..file.rows()).unwrap() else {
+        panic!("dense genomes")
+    };
+    assert!(genomes.data.iter().all(|x| (0.0..=1.0).contains(x)));
+    assert!(
+        genomes.data.contains(&0.0) && genomes.data.contains(&1.0),
+        "some were clipped"
+    );
+}
+
 #[test]
 fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
     for strategy in [
@@ -168,8 +185,14 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
         assert_eq!(e["identical"], e["elites"], "{strategy}: {e}");
         assert!(e["elites"].as_u64().is_some_and(|n| n > 20), "{e}");
         assert_eq!(e["failed"], 0);
-        for name in ["qd_score_kept_percent", "coverage_kept_percent"] {
-            assert!((e[name].as_f64().unwrap() - 100.0).abs() < 1e-9, "{name}: {e}");
+        for kind in ["expected", "corrected"] {
+            for name in ["qd_score_kept_percent", "coverage_kept_percent"] {
+                let share = e[format!("{kind}_{name}")].as_f64().unwrap();
+                assert!((share - 100.0).abs() < 1e-9, "{kind} {name}: {e}");
+            }
+            for name in ["qd_score_se", "coverage_se", "max_fitness_se"] {
+                assert_eq!(e[format!("{kind}_{name}")].as_f64(), Some(0.0), "{kind} {name}: {e}");
+            }
         }
         for name in ["fitness_change", "fitness_sd", "descriptor_sd", "descriptor_distance"] {
             assert_eq!(e[format!("mean_{name}")].as_f64(), Some(0.0), "{name}: {e}");
@@ -191,7 +214,7 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
             assert_eq!(column(name), column(&format!("expected_{name}")), "{name}");
         }
         let cells = |name: &str| written.elites.get::<i64>(name).unwrap();
-        assert_eq!(cells("cell"), cells("expected_cell"));
+        assert_eq!(cells("cell"), cells("corrected_cell"));
         assert_eq!(json(&["info", arg(&path), "--json"]), e, "info shows what eval said");
 
         let text = run(1, &["eval", arg(&dir), "--threads", "1"]).succeeded();
@@ -209,6 +232,20 @@ fn eval_of_a_deterministic_task_finds_every_elite_as_it_was() {
     }
 }
 
+/// The center's own episodes, which are all that the archive is offered, have the task's own length whatever its members' cap.
+#[test]
+#[cfg(feature = "mujoco")]
+fn eval_of_an_evolution_strategy_that_caps_its_members_finds_every_center_as_it_was() {
+    let folder = folder();
+    let text = "[task]\nname = \"hopper_uni\"\nepisode_length = 200\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]\n\
+                [strategy]\nname = \"openai_es\"\npopulation = 20\nsigma = 0.2\nlearning_rate = 0.1\n\
+                episode_cap = \"adaptive\"\ncap_factor = 1.0\n[archive]\nshape = [50]\n[budget]\ngenerations = 15\n";
+    let dir = finished(folder.path(), text);
+    let e = json(&["eval", arg(&dir), "--json"]);
+    assert!(e["elites"].as_u64().is_some_and(|n| n > 3), "{e}");
+    assert_eq!(e["identical"], e["elites"], "{e}");
+}
+
 #[test]
 #[cfg(feature = "mujoco")]
 fn eval_of_a_noisy_task_repeats_each_elite_under_its_seed_and_not_under_others() {
@@ -223,10 +260,35 @@ fn eval_of_a_noisy_task_repeats_each_elite_under_its_seed_and_not_under_others()
         e["mean_fitness_sd"].as_f64().unwrap() > 0.0 && e["mean_fitness_change"].as_f64().unwrap() < 0.0,
         "{e}"
     );
+    let number = |name: &str| e[name].as_f64().unwrap_or_else(|| panic!("{name}: {e}"));
     assert!(
-        e["qd_score_kept_percent"].as_f64().unwrap() < 100.0,
+        number("expected_qd_score_kept_percent") < 100.0,
         "lucky draws are found out: {e}"
     );
+    assert!(
+        number("corrected_qd_score") < number("expected_qd_score")
+            && number("corrected_coverage") < number("expected_coverage"),
+        "and so are elites that lead elsewhere: {e}"
+    );
+    assert_eq!(e["expected_coverage"], e["coverage"], "each stays in its cell");
+    assert!(
+        number("expected_qd_score_se") > 0.0 && number("corrected_qd_score_se") > 0.0,
+        "{e}"
+    );
+    let text = run(1, &["eval", arg(&dir), "--episodes", "3"]).succeeded();
+    for part in ["stored", "expected", "corrected", "±", "% kept"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // Of a single episode no error is known.
+    let e = json(&["eval", arg(&dir), "--episodes", "1", "--json"]);
+    assert!(
+        e["expected_qd_score"].is_f64() && e["expected_qd_score_se"].is_null(),
+        "{e}"
+    );
+    assert!(e["corrected_qd_score_se"].is_null(), "{e}");
+    // Any number of threads gives the same.
+    let on = |threads: &str| json(&["eval", arg(&dir), "--episodes", "4", "--threads", threads, "--json"]);
+    assert_eq!(on("1"), on("3"));
 }
 
 /// Checks a picture: it decodes, and shows more than a few colours. Gives its pixels' number of colours.
@@ -564,4 +626,31 @@ fn under_mpirun_results_are_printed_once() {
     assert_eq!(said.matches("replayed").count(), 1, "{said}");
     let said = run(2, &["--version"]).succeeded();
     assert!(said.contains("illume"), "{said}");
+}
+
+/// `cargo bench` builds the programs of a benchmark's package with the features that it is given: over what `make build` made.
+#[test]
+fn the_package_of_the_program_has_no_benchmarks() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let targets = |package: &str, kind: &str| -> Vec<String> {
+        let packages = metadata["packages"].as_array().unwrap().iter();
+        packages
+            .filter(|p| p["name"] == package)
+            .flat_map(|p| p["targets"].as_array().unwrap())
+            .filter(|target| target["kind"][0] == kind)
+            .map(|target| target["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(targets("illume", "bin"), ["illume"]);
+    assert!(targets("illume", "bench").is_empty());
+    assert_eq!(
+        targets("illume-benches", "bench"),
+        ["engine", "gradients", "longest_first"]
+    );
+    assert!(targets("illume-benches", "bin").is_empty());
 }

@@ -309,6 +309,19 @@ fn deep_ga_on_a_robot_with_validation_and_test_episodes() {
 
 #[test]
 #[cfg(feature = "mujoco")]
+fn deep_ga_on_a_robot_with_several_episodes_a_child_and_a_schedule_by_frames() {
+    for validation in [0, 2] {
+        let strategy = format!(
+            "name = \"deep_ga\"\npopulation = 13\nparents = 4\nsigma = 0.05\nepisodes = 3\n\
+             validation_candidates = {validation}\nvalidation_episodes = 2\ntest_episodes = 2\n\
+             sigma_schedule = \"exponential\"\nsigma_by = \"frames\"\nsigma_frames = 2000"
+        );
+        assert_equal_archives(&config(HOPPER, SMALL, &strategy, "shape = [64]", 5));
+    }
+}
+
+#[test]
+#[cfg(feature = "mujoco")]
 fn openai_es_on_a_robot_with_normalized_observations_and_an_adaptive_cap() {
     for task in [CHEETAH, HOPPER] {
         let strategy = "name = \"openai_es\"\npopulation = 16\nnormalize_observations = true\nobservation_share = 0.2\n\

@@ -71,3 +71,32 @@ fn the_archive_holds_the_conditioned_actor() {
     assert_eq!(solution.get::<f32>("actor").unwrap().len(), 14 * 4 + 5 * 2);
     assert_eq!(solution.get::<u8>("actor_relu").unwrap(), [0]);
 }
+
+/// Descriptors asked for differ from those achieved (d' != d) in as many transitions of the replay buffer as the labels say.
+#[test]
+fn only_the_actors_own_episodes_are_negatives_unless_climbers_are_labelled_with_their_parents() {
+    let (initial, batch, climbers, rollouts, steps) = (13, 10, 5, 6, 20);
+    for (labels, negative) in [("", rollouts), ("labels = \"parent\"\n", rollouts + climbers)] {
+        let folder = folder();
+        let text = format!(
+            "{MAZE}[strategy]\nname = \"dcg_me\"\nbatch = {batch}\ninitial = {initial}\ncritic_steps = 4\npg_steps = 20\nactor_rollouts = {rollouts}\n\
+             actor_hidden = [5]\n{labels}[archive]\nshape = [5, 5]\n[budget]\ngenerations = 2\n"
+        );
+        let out = folder.path().join("out");
+        run(
+            1,
+            &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&out)],
+        )
+        .succeeded();
+        let state = open(&out.join("checkpoint.h5")).state().unwrap().unwrap();
+        let replay = state.table("replay").unwrap();
+        let [achieved, requested] = ["achieved", "requested"].map(|name| replay.get::<f32>(name).unwrap());
+        let pairs = achieved.chunks_exact(2).zip(requested.chunks_exact(2));
+        assert_eq!(replay.rows(), (initial + batch + rollouts) * steps);
+        assert_eq!(
+            pairs.filter(|(d, asked)| d != asked).count(),
+            negative * steps,
+            "{labels}"
+        );
+    }
+}

@@ -45,10 +45,11 @@ const NSR_ES: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy
                       [archive]\nneighbours = 5\n";
 const NSRA_ES: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n\
                        [strategy]\nname = \"nsra_es\"\npopulation = 10\nsigma = 0.1\ncenters = 2\npatience = 2\n";
-/// With validation episodes, or with normalized observations and a cap: more state to be lost.
+/// With several episodes a child, validation and a schedule by frames, or with normalized observations and a cap: more state to be lost.
 #[cfg(feature = "mujoco")]
 const DEEP_GA_VALIDATED: &str = "[task]\nname = \"hopper_uni\"\nepisode_length = 20\nreset_noise_scale = 0.05\n\
     [policy]\nhidden = [4]\n[strategy]\nname = \"deep_ga\"\npopulation = 20\nparents = 4\nsigma = 0.05\n\
+    episodes = 2\nsigma_schedule = \"linear\"\nsigma_by = \"frames\"\nsigma_frames = 200000\n\
     validation_candidates = 3\nvalidation_episodes = 3\ntest_episodes = 4\n[archive]\nshape = [20]\n";
 #[cfg(feature = "mujoco")]
 const OPENAI_ES_NORMALIZED: &str = "[task]\nname = \"hopper_uni\"\nepisode_length = 20\nreset_noise_scale = 0.05\n\

@@ -119,9 +119,19 @@ fn every_reader_takes_an_unstructured_archive() {
     );
     let evaluated = illume::archives::file::open_evaluation(&out.join("eval.h5")).unwrap();
     let numbers: Vec<i64> = (0..members as i64).collect();
-    let cells = evaluated.elites.get::<i64>("expected_cell").unwrap();
+    let cells = evaluated.elites.get::<i64>("corrected_cell").unwrap();
     assert_eq!(cells, numbers, "each stays where it is");
-    assert!(evaluated.totals.coverage.is_nan() && evaluated.totals.expected_qd_score.is_nan());
+    let t = &evaluated.totals;
+    for of_cells in [
+        t.coverage,
+        t.expected_qd_score,
+        t.corrected_qd_score,
+        t.expected_coverage_se,
+        t.corrected_qd_score_se,
+    ] {
+        assert!(of_cells.is_nan(), "{t:?}");
+    }
+    assert_eq!([t.expected_max_fitness_se, t.corrected_max_fitness_se], [0.0; 2]);
     assert_eq!(
         evaluated.totals.mean_descriptor_distance, 0.0,
         "the maze is deterministic"
@@ -135,7 +145,7 @@ fn every_reader_takes_an_unstructured_archive() {
         run(1, &[command, arg(&one)]).succeeded();
     }
     let evaluated = illume::archives::file::open_evaluation(&folder.path().join("eval.h5")).unwrap();
-    assert_eq!(evaluated.elites.get::<i64>("expected_cell").unwrap(), [0]);
+    assert_eq!(evaluated.elites.get::<i64>("corrected_cell").unwrap(), [0]);
     assert_eq!(evaluated.totals.identical, 1);
     let film = folder.path().join("member.gif");
     run(1, &["replay", arg(&out), "--elite", "7", "-o", arg(&film)]).succeeded();

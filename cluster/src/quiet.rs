@@ -1,9 +1,16 @@
 //! Keeps other libraries from starting threads of their own (trap: BLAS threads times ranks).
 
-/// Read once by each library when it loads.
-const VARIABLES: [&str; 3] = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
+/// Read once by each library when it loads, or when it first needs it. The last puts cuDNN's attention behind libtorch's own on a GPU: cuDNN
+/// plans for every new shape, which takes a tenth of a second and more, and shapes are new all the time where texts grow.
+const VARIABLES: [&str; 4] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TORCH_CUDNN_SDPA_DEPRIORITIZED",
+];
 
-/// Sets `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` and `MKL_NUM_THREADS` to 1 where they are unset: our threads are rayon's.
+/// Sets `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS` and `TORCH_CUDNN_SDPA_DEPRIORITIZED` to 1 where they are unset: our
+/// threads are rayon's, and attention is libtorch's.
 ///
 /// To be called first in `main`; does nothing once the process has a second thread.
 pub fn pin_libraries() {

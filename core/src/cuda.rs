@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 const LIBRARY: &str = "libtorch_cuda.so";
 
 /// Whether libtorch can compute on a GPU. The first call loads its CUDA library, which takes a second or more; libtorch decides
-/// once and for all what it has, so nothing else may ask it before.
+/// once and for all what it has, so nothing else may ask it before. Nor may anything be differentiated before, on the processor
+/// either: libtorch starts its threads for devices at the first backward pass, for those that it then knows.
 pub fn available() -> bool {
     loaded().is_ok() && tch::Cuda::is_available()
 }
@@ -30,11 +31,65 @@ pub fn missing(index: usize) -> Option<String> {
 
 /// The CUDA device for this process: ranks of a node, as the launcher counts them, take the node's devices in turn.
 pub fn device_of_rank() -> usize {
-    let local = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
+    let local = [
+        "OMPI_COMM_WORLD_LOCAL_RANK",
+        "MPI_LOCALRANKID",
+        "MV2_COMM_WORLD_LOCAL_RANK",
+        "PMI_LOCAL_RANK",
+        "PALS_LOCAL_RANKID",
+        "FLUX_TASK_LOCAL_ID",
+        "SLURM_LOCALID",
+    ];
     let rank = local
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
     rank.unwrap_or(0) % tch::Cuda::device_count().max(1) as usize
+}
+
+/// CUDA devices of this node, over which its ranks are spread.
+pub fn devices() -> usize {
+    match available() {
+        true => tch::Cuda::device_count().max(0) as usize,
+        false => 0,
+    }
+}
+
+/// Bytes of a device that nobody has taken, and all of it; none if CUDA does not say.
+pub fn memory(index: usize) -> Option<[u64; 2]> {
+    type Get = unsafe extern "C" fn(*mut c_int) -> c_int;
+    type Set = unsafe extern "C" fn(c_int) -> c_int;
+    type Info = unsafe extern "C" fn(*mut usize, *mut usize) -> c_int;
+    let runtime = |name: &CStr| -> Option<*mut c_void> {
+        // SAFETY: a name with its final zero; CUDA's runtime came with libtorch's library, which was loaded for all to see.
+        let function = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        (!function.is_null()).then_some(function)
+    };
+    if index >= devices() {
+        return None;
+    }
+    let (get, set, info) = (
+        runtime(c"cudaGetDevice")?,
+        runtime(c"cudaSetDevice")?,
+        runtime(c"cudaMemGetInfo")?,
+    );
+    // SAFETY: the runtime's interface declares them so.
+    let (get, set, info) = unsafe {
+        (
+            std::mem::transmute::<*mut c_void, Get>(get),
+            std::mem::transmute::<*mut c_void, Set>(set),
+            std::mem::transmute::<*mut c_void, Info>(info),
+        )
+    };
+    let (mut before, mut free, mut all) = (0, 0, 0);
+    let index = c_int::try_from(index).ok()?;
+    // SAFETY: they write what they are given; the calling thread's device is as before when they are done.
+    let done = unsafe {
+        get(&mut before) == 0 && set(index) == 0 && {
+            let told = info(&mut free, &mut all) == 0;
+            set(before) == 0 && told
+        }
+    };
+    done.then_some([free as u64, all as u64])
 }
 
 /// The CUDA library that is loaded, at the latest now; otherwise why there is none, as the part of a sentence.

@@ -88,7 +88,9 @@ fn draw_network(layers: &[usize], weights: Weights, stream: &Stream, noise: &Noi
                 noise.normals(at, w);
                 for j in 0..fan_out {
                     let norm = (0..fan_in).map(|i| w[i * fan_out + j].powi(2)).sum::<f32>().sqrt();
-                    (0..fan_in).for_each(|i| w[i * fan_out + j] *= sd / norm);
+                    // A unit with one input may draw a zero, which has no direction.
+                    let scale = if norm > 0.0 { sd / norm } else { 0.0 };
+                    (0..fan_in).for_each(|i| w[i * fan_out + j] *= scale);
                 }
             }
         }
@@ -355,6 +357,14 @@ mod tests {
             assert!((measured - sd).abs() < 0.003, "{weights:?}: {measured}");
             assert!(genes[20_000..20_200].iter().chain(&genes[20_800..]).all(|b| *b == 0.0));
         }
+    }
+
+    #[test]
+    fn a_unit_that_draws_no_weight_gets_none() {
+        let (layers, zeros, mut genes) = ([1, 2, 1], [0.0; 7], [9.0; 7]);
+        let stream = Stream::new(1, Purpose::Init, 0, 0);
+        draw_network(&layers, Weights::NormColumn, &stream, &Noise::Slice(&zeros), &mut genes);
+        assert_eq!(genes, zeros);
     }
 
     #[test]

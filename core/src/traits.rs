@@ -56,6 +56,8 @@ pub struct Request<'a> {
     pub seeds: &'a [u64],
     /// Episodes end after this many steps at the latest (`u32::MAX`: the task's own limit alone).
     pub max_steps: u32,
+    /// Rows that `max_steps` does not cut short: their limit is the task's own.
+    pub uncapped: Range<usize>,
     /// Rows that only test: their limit is the task's `test_steps` alone.
     pub tests: Range<usize>,
     /// Applied to observations before the policy sees them.
@@ -64,6 +66,19 @@ pub struct Request<'a> {
     pub observed: &'a [bool],
     /// The network whose weights the genomes are, if that is not the task's own. For tasks that act through one.
     pub network: Option<&'a Network>,
+}
+
+impl Request<'_> {
+    /// Steps that the episode of a row may take on a task whose own limits are `[max_steps, test_steps]`.
+    pub fn limit(&self, row: usize, [max_steps, test_steps]: [u32; 2]) -> u32 {
+        if self.tests.contains(&row) {
+            test_steps
+        } else if self.uncapped.contains(&row) {
+            max_steps
+        } else {
+            max_steps.min(self.max_steps)
+        }
+    }
 }
 
 /// What a policy saw and did in one episode.
@@ -164,6 +179,8 @@ pub struct Candidates {
     pub expected_steps: Vec<u32>,
     /// See [`Request::max_steps`].
     pub max_steps: Option<u32>,
+    /// The global rows that `max_steps` does not cut short.
+    pub uncapped: Range<usize>,
     pub normalization: Option<Arc<Normalization>>,
     /// Global rows of which the observations' moments are wanted, ascending, equal on all ranks.
     pub observed: Vec<u32>,

@@ -34,6 +34,7 @@ fn rate(task: &dyn Task, rows: usize, repeats: usize) -> f64 {
         genomes: &genomes,
         seeds: &seeds,
         max_steps: u32::MAX,
+        uncapped: 0..0,
         tests: 0..0,
         normalization: None,
         observed: &[],

@@ -27,6 +27,7 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
         genomes,
         seeds,
         max_steps: u32::MAX,
+        uncapped: 0..0,
         tests: 0..0,
         normalization: None,
         observed: &[],

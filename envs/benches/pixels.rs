@@ -138,6 +138,7 @@ fn episodes(network: &str) -> [f64; 2] {
         genomes: &genomes,
         seeds: &[1],
         max_steps: 8,
+        uncapped: 0..0,
         tests: 0..0,
         normalization: None,
         observed: &[],

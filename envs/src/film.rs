@@ -81,10 +81,10 @@ impl<E: Env + Screen> Env for Filmed<'_, E> {
     }
 
     /// The end of the episode, of which there is always a picture, with all of its reward.
-    fn final_reward(&mut self) -> f64 {
+    fn final_reward(&mut self) -> Option<f64> {
         let last = self.env.final_reward();
-        self.reward += last;
-        if !self.taken || last != 0.0 {
+        self.reward += last.unwrap_or(0.0);
+        if !self.taken || last.is_some_and(|last| last != 0.0) {
             self.take(E::screen);
         }
         last
@@ -204,6 +204,7 @@ mod tests {
             genomes: &genomes,
             seeds: &[0],
             max_steps: u32::MAX,
+            uncapped: 0..0,
             tests: 0..0,
             normalization: None,
             observed: &[],

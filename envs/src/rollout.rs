@@ -37,9 +37,10 @@ pub trait Env: Send {
     /// The descriptor of the episode so far, `[descriptor_dim]`.
     fn descriptor(&mut self, out: &mut [f64]);
 
-    /// A reward for the state in which the episode ended, however and whenever that was; asked once at its end.
-    fn final_reward(&mut self) -> f64 {
-        0.0
+    /// A reward for the state in which the episode ended, however and whenever that was, where one is paid because it ended; asked
+    /// once at its end. Nothing can be earned after it, so that the episode counts as terminated.
+    fn final_reward(&mut self) -> Option<f64> {
+        None
     }
 }
 
@@ -49,14 +50,20 @@ pub trait Env: Send {
 /// it as [`Status::NotFinite`]. Observation moments are those of the observations acted upon (one per step), as the
 /// environment gave them, before normalization.
 ///
+/// With [`RolloutWorker::with_time`] the last number of an observation is the share of the task's time that remains; the end of that
+/// time is then a state of the task as any other, and an episode that reaches it counts as terminated (Pardo et al. 2018,
+/// <https://arxiv.org/abs/1712.00378>). One that a request cuts short does not.
+///
 /// A request may bring a network of its own in place of the task's policy, of the same inputs and outputs.
 pub struct RolloutWorker<'a, E> {
     env: E,
     policy: &'a Mlp,
     /// The last other network that a request brought, with its buffers.
     guest: Option<(Mlp, MlpScratch)>,
-    max_steps: u32,
-    test_steps: u32,
+    /// The task's `[max_steps, test_steps]`.
+    limits: [u32; 2],
+    /// Numbers of an observation that are the environment's; behind them perhaps the time.
+    sensed: usize,
     genes: Scratch,
     units: MlpScratch,
     observation: Vec<f32>,
@@ -78,13 +85,21 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             env,
             policy,
             guest: None,
-            max_steps: spec.max_steps,
-            test_steps: spec.test_steps,
+            limits: [spec.max_steps, spec.test_steps],
+            sensed: observation,
             genes: Scratch::default(),
             units: policy.scratch(),
             observation: vec![0.0; observation],
             normalized: vec![0.0; observation],
             action: vec![0.0; action],
+        }
+    }
+
+    /// The same, with the time that remains behind the environment's observation if `shown`.
+    pub fn with_time(self, shown: bool) -> RolloutWorker<'a, E> {
+        RolloutWorker {
+            sensed: self.observation.len() - usize::from(shown),
+            ..self
         }
     }
 
@@ -101,13 +116,11 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             (Some((guest, units)), Some(_)) => (&*guest, units),
             _ => (self.policy, &mut self.units),
         };
-        let limit = if request.tests.contains(&row) {
-            self.test_steps
-        } else {
-            self.max_steps.min(request.max_steps)
-        };
+        let limit = request.limit(row, self.limits);
         let (mut fitness, mut steps) = (0.0, 0);
-        self.env.reset(request.seeds[row], &mut self.observation);
+        let sensed = self.sensed;
+        self.env.reset(request.seeds[row], &mut self.observation[..sensed]);
+        show_time(&mut self.observation[sensed..], 0, self.limits[0]);
         while steps < limit {
             add_moments(&self.observation, moments);
             let input = seen(request.normalization, &self.observation, &mut self.normalized);
@@ -119,8 +132,9 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
                 t.observations.extend_from_slice(input);
                 t.actions.extend_from_slice(&self.action);
             }
-            let step = self.env.step(&self.action, &mut self.observation);
+            let step = self.env.step(&self.action, &mut self.observation[..sensed]);
             steps += 1;
+            show_time(&mut self.observation[sensed..], steps, self.limits[0]);
             fitness += step.reward;
             if let Some(t) = trajectory.as_deref_mut() {
                 t.rewards.push(step.reward as f32);
@@ -136,9 +150,11 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
         if let (Some(t), true) = (trajectory, steps > 0) {
             t.observations
                 .extend_from_slice(seen(request.normalization, &self.observation, &mut self.normalized));
-            t.rewards[steps as usize - 1] += last as f32;
+            t.rewards[steps as usize - 1] += last.unwrap_or(0.0) as f32;
+            let time_seen_to_end = sensed < self.observation.len() && steps >= self.limits[0];
+            t.terminated |= last.is_some() || time_seen_to_end;
         }
-        (Status::Ok, fitness + last, steps)
+        (Status::Ok, fitness + last.unwrap_or(0.0), steps)
     }
 }
 
@@ -180,6 +196,11 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
     }
 }
 
+/// Writes the share of `most` steps that remains, where there is a place for it.
+fn show_time(place: &mut [f32], steps: u32, most: u32) {
+    place.fill((f64::from(most.saturating_sub(steps)) / f64::from(most)) as f32);
+}
+
 fn add_moments(observation: &[f32], moments: &mut [f64]) {
     if moments.is_empty() {
         return;
@@ -216,11 +237,12 @@ mod tests {
     use illume_core::Activation;
     use illume_core::{Dense, Genomes, Init, Network};
 
-    /// Counts: observation (steps, seed), reward 1 a step, 100 at the end; ends in some way after a number of steps.
+    /// Counts: observation (steps, seed), reward 1 a step, and perhaps one at the end; ends in some way after a number of steps.
     struct Counter {
         steps: u32,
         last: u32,
         end: End,
+        pay: Option<f64>,
     }
 
     impl Env for Counter {
@@ -247,8 +269,8 @@ mod tests {
             out[0] = f64::from(self.steps);
         }
 
-        fn final_reward(&mut self) -> f64 {
-            100.0
+        fn final_reward(&mut self) -> Option<f64> {
+            self.pay
         }
     }
 
@@ -259,8 +281,7 @@ mod tests {
         max_steps: u32,
         normalization: Option<&Normalization>,
     ) -> (u8, f64, f64, u32, [f64; 4]) {
-        let (row, _) = recorded(end, gene, max_steps, normalization, None);
-        row
+        recorded(end, gene, max_steps, normalization, None).0
     }
 
     type Row = (u8, f64, f64, u32, [f64; 4]);
@@ -273,17 +294,30 @@ mod tests {
         normalization: Option<&Normalization>,
         network: Option<&Network>,
     ) -> (Row, Trajectory) {
-        let policy = Mlp::new(2, &[], 1, Activation::Tanh);
+        act((end, Some(100.0)), false, gene, max_steps, normalization, network)
+    }
+
+    /// The same with an end that pays or not, and perhaps with the time.
+    fn act(
+        (end, pay): (End, Option<f64>),
+        time: bool,
+        gene: f32,
+        max_steps: u32,
+        normalization: Option<&Normalization>,
+        network: Option<&Network>,
+    ) -> (Row, Trajectory) {
+        let observation = 2 + usize::from(time);
+        let policy = Mlp::new(observation, &[], 1, Activation::Tanh);
         let spec = TaskSpec {
             name: "counter".into(),
-            genome_dim: 3,
+            genome_dim: policy.params(),
             init: Init::Normal { mean: 0.0, sd: 1.0 },
             bounds: None,
             descriptor: vec![],
             fitness: "steps".into(),
             qd_offset: 0.0,
             deterministic: false,
-            observation_dim: 2,
+            observation_dim: observation,
             action_dim: 1,
             network: None,
             negative_rewards: None,
@@ -295,8 +329,14 @@ mod tests {
             facts: Vec::new(),
             chunk: 1,
         };
-        let mut worker = RolloutWorker::new(Counter { steps: 0, last: 4, end }, &policy, &spec);
-        let dim = network.map_or(3, Network::params);
+        let counter = Counter {
+            steps: 0,
+            last: 4,
+            end,
+            pay,
+        };
+        let mut worker = RolloutWorker::new(counter, &policy, &spec).with_time(time);
+        let dim = network.map_or(policy.params(), Network::params);
         let genomes = Genomes::Dense(Dense {
             dim,
             data: vec![gene; dim],
@@ -305,12 +345,14 @@ mod tests {
             genomes: &genomes,
             seeds: &[3],
             max_steps,
+            uncapped: 0..0,
             tests: 0..0,
             normalization,
             observed: &[true],
             network,
         };
-        let (mut status, mut fitness, mut descriptor, mut steps, mut moments) = ([0], [0.0], [0.0], [0], [0.0; 4]);
+        let (mut status, mut fitness, mut descriptor, mut steps) = ([0], [0.0], [0.0], [0]);
+        let mut moments = vec![0.0; 2 * observation];
         let mut trajectories = [Trajectory::default()];
         let mut scores = Scores {
             status: &mut status,
@@ -322,6 +364,7 @@ mod tests {
         };
         worker.evaluate(&request, 0..1, &mut scores);
         let [trajectory] = trajectories;
+        let moments = std::array::from_fn(|i| moments[i]);
         ((status[0], fitness[0], descriptor[0], steps[0], moments), trajectory)
     }
 
@@ -344,13 +387,30 @@ mod tests {
             (End::Running, u32::MAX, 10),
             (End::Terminated, 2, 2),
         ] {
-            let t = recorded(end, 0.0, max_steps, None, None).1;
+            let t = act((end, None), false, 0.0, max_steps, None, None).1;
             assert_eq!(
                 (t.terminated, t.steps(), t.observations.len()),
                 (false, steps, 2 * steps + 2),
                 "{end:?}"
             );
+            assert!(
+                recorded(end, 0.0, max_steps, None, None).1.terminated,
+                "{end:?}: nothing is earned after a reward that is paid because the episode ends"
+            );
         }
+    }
+
+    #[test]
+    fn the_last_number_is_the_time_that_remains_and_its_end_is_an_end() {
+        let whole = act((End::Running, None), true, 0.0, u32::MAX, None, None).1;
+        let times: Vec<f32> = whole.observations.chunks_exact(3).map(|o| o[2]).collect();
+        let expected: Vec<f32> = (0..=10).map(|step| (10 - step) as f32 / 10.0).collect();
+        assert_eq!(times, expected);
+        assert_eq!(whole.observations[3..5], [1.0, 3.0], "the rest is the environment's");
+        assert!(whole.terminated);
+        // Cut short by the request, the task's time is not over.
+        let cut = act((End::Running, None), true, 0.0, 4, None, None).1;
+        assert_eq!((cut.terminated, cut.observations[14]), (false, 0.6));
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         genomes: &genomes,
         seeds: &seeds,
         max_steps: u32::MAX,
+        uncapped: 0..0,
         tests: 0..0,
         normalization: None,
         observed: &[],

@@ -1,7 +1,7 @@
 //! The Atari games: emulators that start again are as good as new, episodes follow the Deep GA program's rules.
 #![cfg(feature = "atari")]
 
-use illume_core::{Purpose, Stream, TaskConfig, toml};
+use illume_core::{Purpose, Result, Stream, Task, TaskConfig, toml};
 use illume_envs::atari::{ATARI_TASKS, Ale, AtariParams, Game, NOOP, PREFIX, rom};
 use illume_envs::pixels::{FrameStack, PixelEnv};
 use illume_envs::{End, build};
@@ -213,8 +213,7 @@ fn memory_is_sampled_at_its_times_and_the_last_stays() {
     }
 }
 
-/// The message of a `[task]` that is refused.
-fn refused(task: &str) -> String {
+fn made(task: &str) -> Result<Box<dyn Task>> {
     let task: toml::Table = task.parse().unwrap();
     let policy = toml::Table::new();
     build(&TaskConfig {
@@ -222,9 +221,20 @@ fn refused(task: &str) -> String {
         policy: &policy,
         ranks: 1,
     })
-    .err()
-    .unwrap()
-    .to_string()
+}
+
+/// The message of a `[task]` that is refused.
+fn refused(task: &str) -> String {
+    made(task).err().unwrap().to_string()
+}
+
+/// `tf_atari.py:37-39`: `100000 * self.frameskip` frames where a test sets no limit, 5000 steps otherwise.
+#[test]
+fn tests_are_as_long_as_the_deep_ga_programs() {
+    let task = made("name = \"atari/frostbite\"").unwrap();
+    let spec = task.spec();
+    assert_eq!((spec.max_steps, spec.test_steps), (5000, 100_000));
+    assert_eq!(spec.test_steps * spec.frames_per_step, 400_000);
 }
 
 #[test]

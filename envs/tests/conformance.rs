@@ -185,6 +185,7 @@ fn request<'a>(genomes: &'a Genomes, seeds: &'a [u64]) -> Request<'a> {
         genomes,
         seeds,
         max_steps: STEPS,
+        uncapped: 0..0,
         tests: 0..0,
         normalization: None,
         observed: &[],
@@ -443,20 +444,25 @@ fn observations_are_normalized_and_counted_as_the_environment_gave_them() {
 }
 
 #[test]
-fn an_episode_may_be_cut_short() {
+fn an_episode_may_be_cut_short_and_others_beside_it_are_not() {
     for task in tasks().iter().filter(|t| t.spec().max_steps > 1) {
-        let genomes = genomes(&**task, 1);
+        let genomes = genomes(&**task, 3);
+        let alone = evaluate(&**task, &request(&genomes, &[1, 2, 3]), &[0..3], 1);
         let r = evaluate(
             &**task,
             &Request {
                 max_steps: 2,
-                tests: 0..0,
-                ..request(&genomes, &[1])
+                uncapped: 1..2,
+                tests: 2..3,
+                ..request(&genomes, &[1, 2, 3])
             },
-            &[0..1],
+            &[0..3],
             1,
         );
-        assert_eq!((r.steps[0], r.status[0]), (2, Status::Ok as u8), "{}", task.spec().name);
+        let name = &task.spec().name;
+        assert_eq!((r.steps[0], r.status[0]), (2, Status::Ok as u8), "{name}");
+        assert!(r.steps[1] > 2 && r.steps[1] >= alone.steps[1], "{name}: {:?}", r.steps);
+        assert!(r.steps[2] > 2 && r.steps[2] >= alone.steps[2], "{name}: {:?}", r.steps);
     }
 }
 

@@ -37,6 +37,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
         genomes: &genomes,
         seeds,
         max_steps: u32::MAX,
+        uncapped: 0..0,
         tests: 0..0,
         normalization: None,
         observed: &[],

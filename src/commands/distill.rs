@@ -175,6 +175,7 @@ fn provenance(subject: &Subject, report: &Value) -> Value {
     let (a, path) = (&subject.file.attributes, subject.file.path());
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let kept = |name: &str| report[name].clone();
+    let share = |name: &str| report["policy"][name].clone();
     json!({
         "archive": path.display().to_string(),
         "strategy": a.strategy,
@@ -185,8 +186,8 @@ fn provenance(subject: &Subject, report: &Value) -> Value {
         "seed": kept("seed"),
         "requests": kept("requests"),
         "episodes": kept("episodes"),
-        "qd_score_kept_percent": kept("qd_score_kept_percent"),
-        "coverage_kept_percent": kept("coverage_kept_percent"),
-        "max_fitness_kept_percent": kept("max_fitness_kept_percent"),
+        "corrected_qd_score_kept_percent": share("corrected_qd_score_kept_percent"),
+        "corrected_coverage_kept_percent": share("corrected_coverage_kept_percent"),
+        "corrected_max_fitness_kept_percent": share("corrected_max_fitness_kept_percent"),
     })
 }

@@ -30,7 +30,8 @@ pub struct EvalOptions {
 /// The text that `illume eval PATH` prints; what it says, and the same for each elite, is written to a file.
 ///
 /// Every elite is evaluated once with the seed under which it was found (which must give the very same fitness), then
-/// `episodes` times with fresh seeds. The expected archive holds each elite at its mean fitness and mean descriptor.
+/// `episodes` times with fresh seeds. Expected is what the elites are worth in their cells, each at its mean fitness; corrected is what an
+/// empty archive keeps of them at their mean descriptors.
 ///
 /// # Errors
 /// No archive, an empty one, one of a task that cannot be built here, or a file that cannot be written.

@@ -254,7 +254,11 @@ pub fn info_policy(dir: &Path, as_json: bool) -> Result<String> {
         Value::Null => "-".into(),
         other => other.to_string(),
     };
-    let percent = |name: &str| from[name].as_f64().map_or("-".into(), |x| format!("{x:.1} %"));
+    // Policies of before the two measures were told apart have the corrected shares by names without that word.
+    let percent = |name: &str| {
+        let share = from[format!("corrected_{name}")].as_f64().or(from[name].as_f64());
+        share.map_or("-".into(), |x| format!("{x:.1} %"))
+    };
     let rows = [
         ("policy", dir.display().to_string()),
         ("task", policy.task.clone()),
@@ -287,7 +291,7 @@ pub fn info_policy(dir: &Path, as_json: bool) -> Result<String> {
         (
             "kept",
             format!(
-                "QD score {}, coverage {}, best fitness {} ({} descriptors, {} episodes each)",
+                "corrected QD score {}, coverage {}, best fitness {} ({} descriptors, {} episodes each)",
                 percent("qd_score_kept_percent"),
                 percent("coverage_kept_percent"),
                 percent("max_fitness_kept_percent"),

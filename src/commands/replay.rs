@@ -142,9 +142,6 @@ fn of_archive(subject: &Subject, options: &ReplayOptions) -> Result<Actor> {
     if normalization.is_some() {
         notes.push("observations are normalized by the run's last statistics, not by those of the day".into());
     }
-    if (subject.config.strategy.get("episode_cap")).is_some_and(|cap| cap.as_str() == Some("adaptive")) {
-        notes.push("the strategy capped its episodes; here they have the task's own length".into());
-    }
     let solution = match options.elite {
         Some(Which::Solution) => Some(Solution::of(file)?.ok_or_else(|| elite::no_solution(file))?),
         None => Solution::of(file)?,
@@ -262,6 +259,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, film: &mut Film) -> R
         genomes: &actor.candidates.genomes,
         seeds: &[actor.seed],
         max_steps: limit.unwrap_or(u32::MAX),
+        uncapped: 0..0,
         tests: 0..0,
         normalization: actor.candidates.normalization.as_deref(),
         observed: &[],

@@ -12,7 +12,7 @@ use super::student::Student;
 use super::train::{Fitted, Schedule, fit};
 use crate::Evaluator;
 use crate::output::{Progress, significant, thousands};
-use crate::reevaluate::{Reevaluated, expected};
+use crate::reevaluate::{Reevaluated, corrected};
 
 /// How a student is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,8 +84,8 @@ impl Training {
     }
 }
 
-/// Makes a student of the experts' elites. Of the students after each round the one is kept that reaches the highest QD score in fresh
-/// episodes, so that a correction never makes it worse.
+/// Makes a student of the experts' elites. Of the students after each round the one is kept that reaches the highest corrected QD score in
+/// fresh episodes, so that a correction never makes it worse.
 ///
 /// # Errors
 /// The archive's genomes cannot be read.
@@ -215,7 +215,7 @@ fn assess(experts: &Experts<'_>, did: &Reevaluated, round: usize, steps: [usize;
         round,
         steps,
         fitted,
-        reached: measure(&expected(archive, did).fitness, file.spec.qd_offset),
+        reached: measure(&corrected(archive, did).fitness, file.spec.qd_offset),
         distance: known.iter().sum::<f64>() / known.len() as f64,
     })
 }

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use illume_archives::centers;
 use illume_archives::file::{ArchiveFile, Table, write_table};
 use illume_core::{Batch, Result};
 
-use super::report::{Comparison, Side};
+use super::report::{Comparison, Side, numbers};
 
 const FORMAT: &str = "illume distillation";
+
+/// Version 1 had other names: its `qd_score` is the corrected one now, its `requested_qd_score` the expected one.
+const VERSION: u64 = 2;
 
 impl Comparison {
     /// Writes the report as HDF5; the file appears whole or not at all.
@@ -17,11 +21,25 @@ impl Comparison {
     pub fn write(&self, path: &Path, archive: &ArchiveFile) -> Result<()> {
         let a = &archive.attributes;
         let axes: Vec<String> = archive.spec.axes.iter().map(|axis| axis.name.clone()).collect();
-        let [qd_score, coverage, best, requested] = self.kept();
+        let mut totals = vec![("qd_offset".to_string(), self.qd_offset)];
+        for (who, side) in self.sides() {
+            totals.extend(
+                numbers(&side.scores)
+                    .into_iter()
+                    .map(|(name, x)| (format!("{who}_{name}"), x)),
+            );
+            totals.push((format!("{who}_mean_descriptor_distance"), side.descriptor_distance));
+            totals.push((format!("{who}_mean_center_distance"), side.center_distance));
+            if who != "archive" {
+                totals.extend(self.kept(side).map(|(name, x)| (format!("{who}_{name}"), x)));
+            }
+        }
+        let totals: Vec<(&str, f64)> = totals.iter().map(|(name, x)| (&**name, *x)).collect();
         write_table(
             path,
             &Table {
                 format: FORMAT,
+                version: VERSION,
                 texts: &[
                     ("software_version", env!("CARGO_PKG_VERSION").into()),
                     ("created", crate::log::now()),
@@ -36,21 +54,7 @@ impl Comparison {
                     ("episodes", self.episodes as u64),
                     ("cells", archive.spec.capacity as u64),
                 ],
-                numbers: &[
-                    ("qd_offset", self.qd_offset),
-                    ("qd_score", self.policy.metrics.qd_score),
-                    ("archive_qd_score", self.archive.metrics.qd_score),
-                    ("coverage", self.policy.metrics.coverage),
-                    ("archive_coverage", self.archive.metrics.coverage),
-                    ("max_fitness", self.policy.metrics.max_fitness),
-                    ("archive_max_fitness", self.archive.metrics.max_fitness),
-                    ("requested_qd_score", self.policy.requested_qd_score),
-                    ("archive_requested_qd_score", self.archive.requested_qd_score),
-                    ("qd_score_kept_percent", qd_score),
-                    ("coverage_kept_percent", coverage),
-                    ("max_fitness_kept_percent", best),
-                    ("requested_qd_score_kept_percent", requested),
-                ],
+                numbers: &totals,
                 axes: &axes,
                 group: [
                     "requests",
@@ -60,6 +64,15 @@ impl Comparison {
                 columns: &self.columns(archive)?,
             },
         )
+    }
+
+    /// The sides by the names that columns and totals begin with.
+    fn sides(&self) -> [(&'static str, &Side); 3] {
+        [
+            ("policy", &self.policy),
+            ("archive", &self.archive),
+            ("at_center", &self.policy_at_centers),
+        ]
     }
 
     fn columns(&self, archive: &ArchiveFile) -> Result<Batch> {
@@ -83,7 +96,14 @@ impl Comparison {
         );
         let stored = archive.elites.get::<f64>("fitness")?.to_vec();
         b.push("stored_fitness", 1, "", "fitness of the elite as stored", stored);
-        for (who, side) in [("policy", &self.policy), ("archive", &self.archive)] {
+        b.push(
+            "center",
+            k,
+            unit,
+            "center of the cell, which is requested in place of the elite's descriptor in the columns at_center",
+            centers(&archive.spec, archive.elites.get("cell")?),
+        );
+        for (who, side) in self.sides() {
             add(&mut b, who, side, k, unit);
         }
         Ok(b)
@@ -93,7 +113,8 @@ impl Comparison {
 fn add(b: &mut Batch, who: &str, side: &Side, k: usize, unit: &str) {
     let whose = match who {
         "policy" => "the policy's",
-        _ => "the elite's",
+        "archive" => "the elite's",
+        _ => "the policy's, asked for the center,",
     };
     let r = &side.rows;
     let columns: [(&str, usize, &str, &str, &Vec<f64>); 6] = [
@@ -134,12 +155,14 @@ fn add(b: &mut Batch, who: &str, side: &Side, k: usize, unit: &str) {
             &r.distances[1],
         ),
     ];
-    for (name, width, unit, description, values) in columns {
+    // Where the center is what was requested, there is one distance.
+    let last = if who == "at_center" { 5 } else { 6 };
+    for (name, width, unit, description, values) in columns.into_iter().take(last) {
         let description = description.replace("WHOSE", whose);
         b.push(&format!("{who}_{name}"), width, unit, &description, values.clone());
     }
     let reached = format!("cell of the mean descriptor of {whose} fresh episodes, -1 for none");
-    b.push(&format!("{who}_cell"), 1, "", &reached, side.reached.cells.clone());
+    b.push(&format!("{who}_cell"), 1, "", &reached, side.scores.cells.clone());
     let episodes = format!("{whose} fresh episodes that ended well; the others count nowhere");
     b.push(&format!("{who}_episodes"), 1, "", &episodes, r.episodes.clone());
 }

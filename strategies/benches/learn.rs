@@ -1,7 +1,8 @@
 //! Parts of an iteration's learning of DCRL- and PGA-MAP-Elites on Ant: TD3 and policy-gradient variation with the `native` learner,
 //! beside what the machine's multiply-adds and the passes over one layer of the critic's size can do.
 //!
-//! `cargo bench -p illume-strategies --bench learn`; behind `--`, part of a row's name selects rows, and a number the threads.
+//! `cargo bench -p illume-strategies --bench learn`; behind `--`, part of a row's name selects rows, and a number the threads. With `--features
+//! torch` the word `cuda` measures libtorch's learner on a GPU beside it (`libtorch`: on the processor).
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,6 +10,9 @@ use std::time::Instant;
 use illume_core::{Activation, Purpose, Stream};
 use illume_strategies::learn::measure::Product;
 use illume_strategies::learn::{Ascent, Learner, Minibatches, Native, Net, Networks, Output, Td3Config};
+
+/// Makes the learner that is measured.
+type Maker<'a> = &'a dyn Fn(&Td3Config, &Networks) -> Box<dyn Learner>;
 
 /// A tenth of an iteration's: short calls, so that their median leaves out what else the machine did.
 const CRITIC_STEPS: usize = 300;
@@ -26,6 +30,8 @@ const ROUNDS: usize = 20_000_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let (devices, arguments): (Vec<String>, Vec<String>) =
+        arguments.into_iter().partition(|a| a == "cuda" || a == "libtorch");
     let (wanted, counts): (Vec<String>, Vec<String>) = arguments.into_iter().partition(|a| a.parse::<usize>().is_err());
     let mut counts: Vec<usize> = counts.iter().filter_map(|a| a.parse().ok()).collect();
     if counts.is_empty() {
@@ -43,14 +49,56 @@ fn main() {
             if threads == 1 {
                 products(&mut table);
             }
-            let dcrl = config(2);
-            train("train, conditioned, 300 steps", &dcrl, &mut table);
-            improve("improve, conditioned, 8 policies", &dcrl, POLICIES, &mut table);
-            let pga = config(0);
-            train("train, PGA, 300 steps", &pga, &mut table);
-            improve("improve, PGA, 16 policies", &pga, 2 * POLICIES, &mut table);
+            let (dcrl, pga) = (config(2), config(0));
+            let seldom = Td3Config {
+                target_delay: 2,
+                ..config(2)
+            };
+            let rows = |make: Maker, where_: &str, table: &mut Table| {
+                let all: &[usize] = if where_.is_empty() { &[] } else { &[64] };
+                train(&format!("train, conditioned, 300 steps{where_}"), &dcrl, make, table);
+                let name = format!("train, conditioned, 300 steps, targets every 2nd{where_}");
+                train(&name, &seldom, make, table);
+                for policies in [POLICIES].iter().chain(all) {
+                    let name = format!("improve, conditioned, {policies} policies{where_}");
+                    improve(&name, &dcrl, *policies, make, table);
+                }
+                train(&format!("train, PGA, 300 steps{where_}"), &pga, make, table);
+                improve(
+                    &format!("improve, PGA, 16 policies{where_}"),
+                    &pga,
+                    2 * POLICIES,
+                    make,
+                    table,
+                );
+            };
+            let native: Maker = &|config, networks| Box::new(Native::new(config, networks));
+            for device in &devices {
+                by_libtorch(device, &rows, &mut table);
+            }
+            match devices.is_empty() {
+                true => rows(native, "", &mut table),
+                false => rows(native, ", native", &mut table),
+            }
         });
     }
+}
+
+#[cfg(feature = "torch")]
+fn by_libtorch(device: &str, rows: &dyn Fn(Maker, &str, &mut Table), table: &mut Table) {
+    use illume_strategies::learn::{Torch, cuda_missing};
+    let there = match device {
+        "cuda" => cuda_missing(0).map_or(tch::Device::Cuda(0), |fault| panic!("no CUDA device: {fault}")),
+        _ => tch::Device::Cpu,
+    };
+    let make: Maker =
+        &|config, networks| Box::new(Torch::new(config, networks, there).expect("the device has been asked for"));
+    rows(make, &format!(", {device}"), table);
+}
+
+#[cfg(not(feature = "torch"))]
+fn by_libtorch(_: &str, _: &dyn Fn(Maker, &str, &mut Table), _: &mut Table) {
+    panic!("this benchmark was built without --features torch");
 }
 
 /// Prints rows as they come.
@@ -132,6 +180,7 @@ fn config(condition: usize) -> Td3Config {
         discount: 0.99,
         tau: 0.005,
         delay: 2,
+        target_delay: 1,
     }
 }
 
@@ -150,7 +199,7 @@ fn climb(policy: &Net, critic: &Net, action: usize) -> f64 {
     2.0 * weights(policy) + inner(policy) + weights(critic) + back
 }
 
-fn train(work: &str, config: &Td3Config, table: &mut Table) {
+fn train(work: &str, config: &Td3Config, make: Maker, table: &mut Table) {
     if !table.wants(work) {
         return;
     }
@@ -173,16 +222,16 @@ fn train(work: &str, config: &Td3Config, table: &mut Table) {
         continues: vec![1.0; rows],
         noise: normals(5, rows * config.action).iter().map(|a| 0.2 * a).collect(),
     };
-    let mut learner = Native::new(config, &Networks::new(config, 1));
+    let mut learner = make(config, &Networks::new(config, 1));
     let (actor, critic) = (config.actor(), config.critic());
     let critic_step = weights(&actor) + 6.0 * weights(&critic) + 2.0 * inner(&critic);
     let row = critic_step + climb(&actor, &critic, config.action) / config.delay as f64;
     table.row(work, 2.0 * row * rows as f64, || {
-        black_box(learner.train(&batches).expect("the processor does not fail"));
+        black_box(learner.train(&batches).expect("the device does not fail"));
     });
 }
 
-fn improve(work: &str, config: &Td3Config, policies: usize, table: &mut Table) {
+fn improve(work: &str, config: &Td3Config, policies: usize, make: Maker, table: &mut Table) {
     if !table.wants(work) {
         return;
     }
@@ -197,7 +246,7 @@ fn improve(work: &str, config: &Td3Config, policies: usize, table: &mut Table) {
         minibatch: config.minibatch,
     };
     let networks = Networks::new(config, 1);
-    let mut learner = Native::new(config, &networks);
+    let mut learner = make(config, &networks);
     let mut genes = vec![0.0; policies * ascent.policy.params()];
     for (n, policy) in genes.chunks_exact_mut(ascent.policy.params()).enumerate() {
         ascent.policy.init(&Stream::new(1, Purpose::Init, 0, n as u64), policy);
@@ -211,7 +260,7 @@ fn improve(work: &str, config: &Td3Config, policies: usize, table: &mut Table) {
     table.row(work, 2.0 * row * rows, || {
         climbed.copy_from_slice(&genes);
         let result = learner.improve(&ascent, &networks.critics[0], &mut climbed, &conditions, &states);
-        result.expect("the processor does not fail");
+        result.expect("the device does not fail");
         black_box(&climbed);
     });
 }

@@ -3,9 +3,6 @@
 //! policies that climb the descriptor-conditioned critic, and a quarter the conditioned actor itself. The actor has the
 //! policy's architecture, and for a fixed descriptor its descriptor inputs fold into the first layer's bias: an ordinary genome,
 //! which needs no episodes beside the others'. Negatives (d' != d) come from both kinds.
-//!
-//! Differs from the authors' program: training also follows the first, random generation, and truncated transitions are
-//! learned from (their next state is known here).
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry};
 
@@ -34,9 +31,9 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let params: DcrlMeParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
     let policy = check_task("dcrl_me", config.task, true)?;
-    let k = config.task.descriptor_dim();
+    let lengths = vec![params.length_scale; config.task.descriptor_dim()];
     let common = params.common();
-    let mut plan = common.plan("dcrl_me", policy, k, params.length_scale, None)?;
+    let mut plan = common.plan("dcrl_me", policy, lengths, None)?;
     plan.actors = common.rows(params.actor_share);
     if plan.climbers + plan.actors > plan.batch {
         let message = format!(

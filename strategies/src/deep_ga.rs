@@ -1,6 +1,7 @@
 //! Deep GA (Such et al., 'Deep neuroevolution: genetic algorithms are a competitive alternative for training deep neural networks for
 //! reinforcement learning', 2017, <https://arxiv.org/abs/1712.06567>), as its GPU program runs it: truncation selection, mutation of all genes,
 //! no crossover, an elite chosen by re-evaluation that survives as a parent only. Genomes are lineages of noise streams.
+//! With several `episodes` a child's fitness is their mean, as in the paper's experiment on Humanoid.
 //!
 //! With `parents = 0` the same program is random search, the paper's baseline.
 
@@ -61,6 +62,8 @@ struct Reported {
 pub struct DeepGa {
     params: DeepGaParams,
     spec: StrategySpec,
+    /// Of each child.
+    episodes: usize,
     validates: bool,
     phase: Phase,
     parents: Vec<Individual>,
@@ -70,12 +73,16 @@ pub struct DeepGa {
     /// Mean of its tests if they were done at the end of a budget, before the generation that they are told in; else NaN.
     known_test: f64,
     reported: Option<Reported>,
+    /// Steps charged to the budget before this generation, and in it so far.
+    steps: u64,
+    steps_now: u64,
     nursery: Nursery,
     row: [f64; 6],
 }
 
 /// The rows of a phase of children.
 struct Layout {
+    /// Row e * population + c is episode e of child c.
     children: Range<usize>,
     /// Validation episodes of the last elite.
     validation: Range<usize>,
@@ -88,10 +95,13 @@ impl DeepGa {
         let history = [
             (
                 "elite_fitness",
-                "mean fitness of the elite's validation episodes (of its one episode where there is no validation)",
+                "mean fitness of the elite's validation episodes (of those by which it was found where there is no validation)",
             ),
             ("validated_mean", "mean over all validated candidates"),
-            ("population_max", "highest fitness of a child"),
+            (
+                "population_max",
+                "highest fitness of a child, a mean where it has several episodes",
+            ),
             ("population_median", "median fitness of the children"),
             (
                 "last_elite_test",
@@ -99,6 +109,7 @@ impl DeepGa {
             ),
             ("sigma", "mutation power"),
         ];
+        let episodes = if task.deterministic { 1 } else { params.episodes };
         let validates = params.validation_candidates > 0 && params.validation_episodes > 0 && !task.deterministic;
         let validation = if validates {
             params.validation_candidates.min(params.population) * params.validation_episodes
@@ -112,13 +123,14 @@ impl DeepGa {
                 .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
                 .to_vec(),
             lineage: true,
-            first_generation: params.population + validation,
-            sized_by: &["population", "validation_candidates", "validation_episodes"],
+            first_generation: params.population * episodes + validation,
+            sized_by: &["population", "episodes", "validation_candidates", "validation_episodes"],
             facts: lineages.facts(task, params.parents.max(1)),
         };
         DeepGa {
             params,
             spec,
+            episodes,
             validates,
             phase: Phase::Children,
             parents: Vec::new(),
@@ -126,13 +138,15 @@ impl DeepGa {
             untested: None,
             known_test: f64::NAN,
             reported: None,
+            steps: 0,
+            steps_now: 0,
             nursery: Nursery::new(lineages),
             row: [f64::NAN; 6],
         }
     }
 
     fn layout(&self) -> Layout {
-        let children = self.params.population;
+        let children = self.params.population * self.episodes;
         let validation = if self.validates && self.elite.is_some() {
             self.params.validation_episodes
         } else {
@@ -156,8 +170,14 @@ impl DeepGa {
     /// Child `index` of this generation.
     fn child(&self, context: &Context<'_>, index: usize) -> Individual {
         let own = stream_id(context.generation, index as u64);
-        let sigma = self.params.sigma(context.generation) as f32;
+        let sigma = self.sigma(context) as f32;
         Individual::child(self.parent_of(context, index), own, sigma)
+    }
+
+    /// The mutation power of this generation.
+    fn sigma(&self, context: &Context<'_>) -> f64 {
+        let frames = self.steps * u64::from(context.task.frames_per_step);
+        self.params.sigma(context.generation, frames)
     }
 
     fn ask_children(&mut self, context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
@@ -165,7 +185,8 @@ impl DeepGa {
         self.nursery.remember(context, candidates, &built_upon);
         let layout = self.layout();
         prepare(context, layout.tests.end, CHILDREN_SEEDS, candidates);
-        candidates.offered = layout.children.clone();
+        let population = self.params.population;
+        candidates.offered = 0..population;
         candidates.tests = layout.tests.clone();
         let block = candidates.block.clone();
         overwrite_seeds(
@@ -180,14 +201,14 @@ impl DeepGa {
         let elite = || self.elite.clone().expect("an elite is validated and tested");
         self.nursery.fill(candidates, |i| {
             if layout.children.contains(&i) {
-                self.child(context, i)
+                self.child(context, i % population)
             } else {
                 elite()
             }
         });
         let steps = |i| {
             let known = if layout.children.contains(&i) {
-                self.parent_of(context, i)
+                self.parent_of(context, i % population)
             } else {
                 self.elite.as_ref()
             };
@@ -252,16 +273,14 @@ impl DeepGa {
         } else {
             std::mem::replace(&mut self.known_test, f64::NAN)
         };
-        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
-        let (status, fitness) = (&status[layout.children.clone()], &fitness[layout.children.clone()]);
-        let steps = told.rows.get::<u32>("steps")?;
-        let order: Vec<usize> = best_first(status, fitness)
+        let (status, fitness, steps) = self.trials(told, layout.children)?;
+        let order: Vec<usize> = best_first(&status, &fitness)
             .into_iter()
             .filter(|&i| status[i] == Status::Ok as u8)
             .collect();
         self.row[2] = order.first().map_or(f64::NAN, |&i| fitness[i]);
         self.row[3] = order.get(order.len() / 2).map_or(f64::NAN, |&i| fitness[i]);
-        self.row[5] = self.params.sigma(context.generation);
+        self.row[5] = self.sigma(context);
         let individual = |&i: &usize| Individual {
             score: fitness[i],
             steps: steps[i],
@@ -288,6 +307,28 @@ impl DeepGa {
         }
         self.phase = Phase::Validation { elite, others, parents };
         Ok(Next::SameGeneration)
+    }
+
+    /// Status of each child (that of its first episode that failed), mean fitness and mean steps, of the rows of all their episodes.
+    fn trials(&self, told: &Told<'_>, rows: Range<usize>) -> Result<(Vec<u8>, Vec<f64>, Vec<u32>)> {
+        let (population, n) = (self.params.population, self.episodes);
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let steps = told.rows.get::<u32>("steps")?;
+        let of = |child: usize| rows.clone().skip(child).step_by(population);
+        let failed = |child| of(child).map(|row| status[row]).find(|s| *s != Status::Ok as u8);
+        let taken = |child| of(child).map(|row| u64::from(steps[row])).sum::<u64>() / n as u64;
+        let children = 0..population;
+        Ok((
+            children
+                .clone()
+                .map(|c| failed(c).unwrap_or(Status::Ok as u8))
+                .collect(),
+            children
+                .clone()
+                .map(|c| of(c).map(|row| fitness[row]).sum::<f64>() / n as f64)
+                .collect(),
+            children.map(|c| taken(c) as u32).collect(),
+        ))
     }
 
     fn tell_validation(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
@@ -327,6 +368,7 @@ impl DeepGa {
         validated_mean: f64,
         mut parents: Vec<Individual>,
     ) -> Next {
+        self.steps += std::mem::take(&mut self.steps_now);
         self.row[0] = elite.as_ref().map_or(f64::NAN, |e| e.score);
         self.row[1] = validated_mean;
         if let Some(elite) = elite {
@@ -379,6 +421,13 @@ fn mean(told: &Told<'_>, rows: Range<usize>) -> Result<f64> {
     })
 }
 
+/// Steps of the rows that count in the budget.
+fn charged(told: &Told<'_>) -> Result<u64> {
+    let steps = told.rows.get::<u32>("steps")?.iter().enumerate();
+    let counted = steps.filter(|(row, _)| !told.candidates.tests.contains(row));
+    Ok(counted.map(|(_, s)| u64::from(*s)).sum())
+}
+
 /// Gives the rows of a prepared block the seeds from `first` on of a kind and generation.
 fn seeds(context: &Context<'_>, generation: u64, kind: u64, first: usize, candidates: &mut Candidates) {
     let rows = candidates.block.start + first..candidates.block.end + first;
@@ -418,6 +467,7 @@ impl Strategy for DeepGa {
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        self.steps_now += charged(told)?;
         match self.phase {
             Phase::Children => self.tell_children(context, told),
             Phase::Validation { .. } => self.tell_validation(context, told),

@@ -108,9 +108,9 @@ impl LineageParams {
 pub(crate) struct Individual {
     pub streams: Vec<u64>,
     pub scales: Vec<f32>,
-    /// Its validated mean, or its single episode's score; NaN before it is evaluated.
+    /// Its validated mean, or the mean of the episodes by which it was found; NaN before it is evaluated.
     pub score: f64,
-    /// Steps of the episode by which it was found.
+    /// Mean steps of these episodes.
     pub steps: u32,
 }
 
@@ -243,7 +243,7 @@ pub(crate) fn tables<'a>(name: &str, individuals: impl IntoIterator<Item = &'a I
         "score",
         1,
         "",
-        "validated mean or single episode",
+        "validated mean, or that of the episodes by which it was found",
         individuals.iter().map(|i| i.score).collect(),
     );
     let lengths = individuals.iter().map(|i| i.streams.len() as u64).collect();
@@ -252,7 +252,7 @@ pub(crate) fn tables<'a>(name: &str, individuals: impl IntoIterator<Item = &'a I
         "steps",
         1,
         "steps",
-        "length of the episode by which it was found",
+        "mean length of the episodes by which it was found",
         individuals.iter().map(|i| i.steps).collect(),
     );
     let mut steps = Batch::new();

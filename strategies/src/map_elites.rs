@@ -26,7 +26,7 @@ params! {
         polynomial_rate: f64 = 0.1, range(0.0, 1.0);
         /// Distribution index of polynomial mutation: larger stays nearer to the parent.
         polynomial_eta: f64 = 10.0, at_least(0.0);
-        /// Lower and upper bound of a gene for polynomial mutation; empty for the task's own.
+        /// Lower and upper bound of a gene for polynomial mutation, which puts genes from outside on them first; empty for the task's own.
         polynomial_bounds: Vec<f64> = vec![], any();
     }
 }
@@ -44,15 +44,17 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let params: MapElitesParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-    let bounds = match params.polynomial_bounds.as_slice() {
+    let given: Vec<f32> = params.polynomial_bounds.iter().map(|x| *x as f32).collect();
+    let bounds = match given.as_slice() {
         [] => config.task.bounds,
-        [low, high] if low < high => Some([*low as f32, *high as f32]),
+        // What the law divides by.
+        &[low, high] if low < high && (high - low).is_finite() => Some([low, high]),
         _ => {
-            return Err(Error::config(
-                "strategy",
-                "polynomial_bounds",
-                "expected [lower, upper] with lower < upper",
-            ));
+            let message = format!(
+                "expected [lower, upper] with lower < upper as numbers of single precision, got {:?}",
+                params.polynomial_bounds
+            );
+            return Err(Error::config("strategy", "polynomial_bounds", message));
         }
     };
     if params.polynomial_share > 0.0 && bounds.is_none() {
@@ -183,6 +185,7 @@ impl MapElites {
                         eta,
                         polynomial_bounds,
                     );
+                    child.iter_mut().for_each(|x| *x = x.clamp(limits[0], limits[1]));
                     cells[2 * i + 1] = -1;
                 }
                 Ok(())
@@ -214,6 +217,7 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
     candidates.block = context.block(total);
     candidates.offered = 0..total;
     candidates.tests = total..total;
+    candidates.uncapped = total..total;
     candidates.crowd = false;
     candidates.admitted = total..total;
     candidates.expected_steps.clear();

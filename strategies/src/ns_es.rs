@@ -73,7 +73,7 @@ impl NsEs {
                 .to_vec(),
             lineage: false,
             first_generation: plan.centers * plan.episodes + plan.population,
-            sized_by: &["population", "centers", "episodes"],
+            sized_by: &["population", "centers", "center_episodes"],
             facts: Vec::new(),
         };
         NsEs {

@@ -22,17 +22,17 @@ params! {
         population: usize = 256, range(2, 1 << 30);
         /// Standard deviation of the perturbations.
         sigma: f64 = 0.02, positive();
-        /// Episodes of the center each generation; they are counted, reported, and offered to the archive.
+        /// Episodes of the center each generation; they are counted, reported, offered to the archive, and as long as the task allows.
         center_episodes: usize = 1, range(1, 1 << 20);
         /// Whether the two members of a pair share their evaluation seed.
         common_random_numbers: bool = false, any();
         /// Whether observations are normalized by running statistics.
         normalize_observations: bool = false, any();
-        /// Share of the episodes that contribute to the statistics.
+        /// Share of the members' episodes that contribute to the statistics.
         observation_share: f64 = 0.01, range(0.0, 1.0);
         /// Normalized observations are clipped to plus and minus this.
         observation_clip: f64 = 5.0, positive();
-        /// "none", or "adaptive": no episode is longer than `cap_factor` times the last generation's mean length.
+        /// "none", or "adaptive": no member's episode is longer than `cap_factor` times the last generation's mean length.
         episode_cap: String = "none".into(), one_of(&["none", "adaptive"]);
         /// See `episode_cap`.
         cap_factor: f64 = 2.0, range(1.0, 1e6);
@@ -58,12 +58,19 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
             let message = format!("task \"{}\" has no observations to normalize", config.task.name);
             return Err(Error::config("strategy", "normalize_observations", message));
         }
+        if params.normalize_observations && params.observation_share == 0.0 {
+            let message =
+                "expected above 0 with normalize_observations = true, since statistics need episodes, got 0.0";
+            return Err(Error::config("strategy", "observation_share", message));
+        }
         Ok(Box::new(OpenAiEs::new(params, &center)))
     },
 };
 
-/// Standard deviations of observations are not taken below this (evolution-strategies-starter).
-const SD_FLOOR: f64 = 1e-2;
+/// Variances of observations are not taken below this, nor deviations below its root (evolution-strategies-starter, es.py:42).
+const VARIANCE_FLOOR: f64 = 1e-2;
+/// Observations of mean 0 and variance 1 that the statistics begin with (the same, es.py:25-29 and 141-144).
+const BEGINNING: f64 = 1e-2;
 
 /// Running sums of the observations; f64, added in row order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -74,13 +81,18 @@ struct Moments {
 }
 
 impl Moments {
+    /// Before any episode.
+    fn new(observation_dim: usize) -> Moments {
+        let mut sums = vec![0.0; 2 * observation_dim];
+        sums[observation_dim..].fill(BEGINNING);
+        Moments { count: BEGINNING, sums }
+    }
+
     fn normalization(&self, clip: f64) -> Normalization {
         let (sums, squares) = self.sums.split_at(self.sums.len() / 2);
         let mean: Vec<f64> = sums.iter().map(|s| s / self.count).collect();
-        let sd = squares
-            .iter()
-            .zip(&mean)
-            .map(|(q, m)| ((q / self.count - m * m).max(0.0).sqrt().max(SD_FLOOR)) as f32);
+        let variance = squares.iter().zip(&mean).map(|(q, m)| q / self.count - m * m);
+        let sd = variance.map(|v| v.max(VARIANCE_FLOOR).sqrt() as f32);
         Normalization {
             sd: sd.collect(),
             mean: mean.iter().map(|m| *m as f32).collect(),
@@ -116,7 +128,7 @@ impl OpenAiEs {
             (
                 "episode_cap",
                 "steps",
-                "longest episode allowed in this generation, 0 for the task's own limit",
+                "longest episode of a member allowed in this generation, 0 for the task's own limit",
             ),
         ];
         let spec = StrategySpec {
@@ -142,26 +154,29 @@ impl OpenAiEs {
 
     fn start(&mut self, context: &Context<'_>) {
         self.center = Center::draw(context, 0);
-        self.moments = Moments {
-            count: 0.0,
-            sums: vec![0.0; 2 * context.task.observation_dim],
-        };
+        self.measured(Moments::new(context.task.observation_dim));
+    }
+
+    /// Takes up statistics, and what follows from them.
+    fn measured(&mut self, moments: Moments) {
+        self.moments = moments;
+        self.normalization = (self.params.normalize_observations)
+            .then(|| Arc::new(self.moments.normalization(self.params.observation_clip)));
     }
 
     fn observe(&mut self, context: &Context<'_>, told: &Told<'_>, steps: &[u32]) {
         let width = 2 * context.task.observation_dim;
+        let mut moments = std::mem::take(&mut self.moments);
         for (row, sums) in told
             .candidates
             .observed
             .iter()
             .zip(told.moments.chunks_exact(width.max(1)))
         {
-            self.moments.count += f64::from(steps[*row as usize]);
-            self.moments.sums.iter_mut().zip(sums).for_each(|(a, b)| *a += b);
+            moments.count += f64::from(steps[*row as usize]);
+            moments.sums.iter_mut().zip(sums).for_each(|(a, b)| *a += b);
         }
-        if self.moments.count > 0.0 {
-            self.normalization = Some(Arc::new(self.moments.normalization(self.params.observation_clip)));
-        }
+        self.measured(moments);
     }
 }
 
@@ -198,14 +213,13 @@ impl Strategy for OpenAiEs {
         candidates.tags.get_mut::<i32>("operator")?.fill(0);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         candidates.max_steps = self.cap;
+        candidates.uncapped = members..total;
         candidates.normalization = self.normalization.clone();
         candidates.observed.clear();
         if self.params.normalize_observations {
             let stream = Stream::new(context.seed, Purpose::Observation, context.generation, 0);
             let share = self.params.observation_share;
-            // Without statistics yet, the first generation gives at least one episode.
-            let first = self.moments.count == 0.0;
-            let chosen = (0..members as u32).filter(|i| first && *i == 0 || stream.uniform(u64::from(*i)) < share);
+            let chosen = (0..members as u32).filter(|i| stream.uniform(u64::from(*i)) < share);
             candidates.observed.extend(chosen);
         }
         Ok(())
@@ -262,14 +276,14 @@ impl Strategy for OpenAiEs {
             "cap",
             1,
             "steps",
-            "episode cap of the next generation, 0 for none",
+            "cap on members' episodes in the next generation, 0 for none",
             vec![self.cap.unwrap_or(0)],
         );
         scalars.push(
             "count",
             1,
             "",
-            "observations in the statistics",
+            "observations in the statistics, with the 0.01 that they begin with",
             vec![self.moments.count],
         );
         scalars.push(
@@ -343,13 +357,20 @@ impl Strategy for OpenAiEs {
         self.center = Center::of(context, state.table("parameters")?, steps_taken)?;
         self.cap = Some(scalars.get::<u32>("cap")?[0]).filter(|c| *c > 0);
         self.row.copy_from_slice(&scalars.get::<f64>("row")?[..5]);
-        self.moments.count = scalars.get::<f64>("count")?[0];
-        self.moments.sums = match state.table("observations") {
-            Ok(table) => table.get::<f64>("sums")?.to_vec(),
-            Err(_) => vec![0.0; 2 * context.task.observation_dim],
+        let count = scalars.get::<f64>("count")?[0];
+        let moments = match state.table("observations") {
+            Ok(table) if count > 0.0 => Moments {
+                count,
+                sums: table.get::<f64>("sums")?.to_vec(),
+            },
+            // Earlier versions began with nothing, and may have measured nothing.
+            _ => Moments::new(context.task.observation_dim),
         };
-        self.normalization =
-            (self.moments.count > 0.0).then(|| Arc::new(self.moments.normalization(self.params.observation_clip)));
+        self.measured(moments);
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "openai_es_tests.rs"]
+mod tests;

@@ -20,7 +20,9 @@ impl Optimizer for Adam {
     fn step(&self, t: u64, gradient: &[f32], theta: &mut [f32], first: &mut [f32], second: &mut [f32]) {
         let power = |b: f64| 1.0 - b.powf(t as f64);
         let rate = (self.learning_rate * power(self.beta2).sqrt() / power(self.beta1)) as f32;
-        let (b1, b2, epsilon) = (self.beta1 as f32, self.beta2 as f32, self.epsilon as f32);
+        let (b1, b2) = (self.beta1 as f32, self.beta2 as f32);
+        // Not 0 in single precision, or a parameter without any gradient would become 0 / 0.
+        let epsilon = (self.epsilon as f32).max(f32::MIN_POSITIVE);
         for (((x, g), m), v) in theta.iter_mut().zip(gradient).zip(first).zip(second) {
             *m = b1 * *m + (1.0 - b1) * g;
             *v = b2 * *v + (1.0 - b2) * g * g;
@@ -66,6 +68,19 @@ mod tests {
         let (m2, v2) = (0.9 * 0.2 - 0.1, 0.999 * 0.004 + 0.001);
         let step = 0.1 * (m2 / (1.0 - 0.81)) / f64::sqrt(v2 / (1.0 - 0.998_001));
         assert!((f64::from(x[0]) - (0.9 - step)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_parameter_without_a_gradient_stays_for_any_epsilon() {
+        let adam = Adam {
+            learning_rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-60,
+        };
+        let (mut x, mut m, mut v) = ([3.0f32, 3.0], [0.0; 2], [0.0; 2]);
+        (1..9).for_each(|t| adam.step(t, &[0.0, 1.0], &mut x, &mut m, &mut v));
+        assert!(x[0] == 3.0 && x[1] < 2.5, "{x:?}");
     }
 
     #[test]

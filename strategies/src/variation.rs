@@ -28,7 +28,8 @@ fn iso_line(child: &mut [f32], x1: &[f32], x2: &[f32], iso: f32, line: f32, boun
     }
 }
 
-/// Polynomial mutation (Deb and Agrawal 1999; bounded form of Deb 2001): each gene with probability `rate`, distribution index `eta`.
+/// Polynomial mutation (Deb and Agrawal 1999; bounded form of Deb 2001): each gene with probability `rate`, distribution index `eta`. A gene
+/// outside the bounds, of which the law knows nothing, is put on the nearer bound before it is mutated.
 pub fn polynomial(child: &mut [f32], parent: &[f32], stream: &Stream, row: u64, rate: f32, eta: f32, bounds: [f32; 2]) {
     let [low, high] = bounds;
     let mut draws = vec![0.0f32; 2 * child.len()];
@@ -38,6 +39,7 @@ pub fn polynomial(child: &mut [f32], parent: &[f32], stream: &Stream, row: u64, 
         if draw[0] >= rate {
             continue;
         }
+        let p = p.clamp(low, high);
         let (to_low, to_high) = ((p - low) / (high - low), (high - p) / (high - low));
         let u = draw[1];
         let delta = if u < 0.5 {
@@ -85,6 +87,30 @@ mod tests {
         assert!(child.iter().all(|x| (0.0..=1.0).contains(x)));
         polynomial(&mut child, &x1, &s, 3, 1.0, 1.0, [0.0, 1.0]);
         assert!(child.iter().all(|x| (0.0..=1.0).contains(x)) && child.iter().any(|x| *x > 0.1));
+    }
+
+    #[test]
+    fn polynomial_mutation_puts_a_gene_from_outside_on_its_bound_first() {
+        let s = Stream::new(1, Purpose::Variation, 0, 0);
+        let mutants = |gene: f32, eta: f32| {
+            let mut child = vec![0.0; 1000];
+            polynomial(&mut child, &[gene; 1000], &s, 0, 1.0, eta, [-0.2, 0.2]);
+            child
+        };
+        for eta in [0.0, 1.5, 10.0, 10.5, 1e30] {
+            for (gene, bound) in [(-7.3, -0.2), (-0.2001, -0.2), (0.3, 0.2), (1e30, 0.2)] {
+                let child = mutants(gene, eta);
+                assert!(
+                    child.iter().all(|x| (-0.2..=0.2).contains(x)),
+                    "{gene} {eta}: {child:?}"
+                );
+                assert_eq!(child, mutants(bound, eta));
+            }
+        }
+        // Genes that are not mutated stay where they are.
+        let mut child = [0.0; 8];
+        polynomial(&mut child, &[3.0; 8], &s, 0, 0.0, 10.5, [-0.2, 0.2]);
+        assert_eq!(child, [3.0; 8]);
     }
 
     /// At the center of the interval the law is symmetric, and 2^(-1/(eta+1)) quantiles follow from its distribution function.

@@ -1,4 +1,6 @@
 //! Two learners that share no code, own kernels and libtorch's automatic differentiation, take the same steps.
+//!
+//! Every test asks for CUDA first: libtorch can differentiate on a device only if it was there at the first backward pass of all.
 
 use illume_core::Error;
 use illume_core::{Activation, Purpose, Stream};
@@ -24,6 +26,7 @@ fn config(condition: usize, activation: Activation) -> Td3Config {
         discount: 0.99,
         tau: 0.005,
         delay: 2,
+        target_delay: 1,
     }
 }
 
@@ -137,6 +140,7 @@ fn devices() -> Vec<Device> {
 
 #[test]
 fn every_network_and_moment_agrees_after_one_step_and_after_four() {
+    cuda_available();
     let mut largest = 0.0f32;
     for c in cases() {
         let mut starts = vec![(trained(&c), "trained")];
@@ -167,6 +171,7 @@ fn every_network_and_moment_agrees_after_one_step_and_after_four() {
 
 #[test]
 fn the_delay_counts_over_calls() {
+    cuda_available();
     let c = config(2, Activation::Relu);
     let networks = trained(&c);
     let batches = minibatches(&c, 1);
@@ -181,6 +186,7 @@ fn the_delay_counts_over_calls() {
 
 #[test]
 fn policies_that_improve_together_agree() {
+    cuda_available();
     let mut largest = 0.0f32;
     for c in cases() {
         let ascent = Ascent {
@@ -275,6 +281,7 @@ fn forward(net: &Net, params: &[f64], inputs: &[f64]) -> Vec<f64> {
 
 #[test]
 fn the_critics_gradient_is_the_slope_of_their_loss() {
+    cuda_available();
     for c in small() {
         let networks = Networks::new(&c, 3);
         let batches = minibatches(&c, 1);
@@ -307,6 +314,7 @@ fn the_critics_gradient_is_the_slope_of_their_loss() {
 
 #[test]
 fn a_device_that_is_not_there_and_foreign_networks_are_refused_in_a_sentence() {
+    cuda_available();
     let c = config(2, Activation::Relu);
     let networks = Networks::new(&c, 1);
     let refusal = |device, networks: &Networks| match Torch::new(&c, networks, device) {

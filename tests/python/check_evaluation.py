@@ -22,7 +22,7 @@ COLUMNS = {
     "descriptor_sd": ("f8", ["elite"]),
     "descriptor_distance": ("f8", ["elite"]),
     "center_distance": ("f8", ["elite"]),
-    "expected_cell": ("i8", ["elite"]),
+    "corrected_cell": ("i8", ["elite"]),
     "episodes": ("u4", ["elite"]),
     "identical": ("u1", ["elite"]),
 }
@@ -49,7 +49,7 @@ def locate(cells, descriptor):
 page, archive_path, path = sys.argv[1:]
 with h5py.File(archive_path) as archive, h5py.File(path) as f:
     a, elites, cells = f.attrs, f["elites"], archive["cells"]
-    same("format", (a["format"], int(a["format_version"])), ("illume evaluation", 1))
+    same("format", (a["format"], int(a["format_version"])), ("illume evaluation", 2))
     for name in ["task", "strategy", "seed", "generation", "evaluations"]:
         same(name, a[name], archive.attrs[name])
     same("archive", a["archive"], archive_path)
@@ -78,8 +78,8 @@ with h5py.File(archive_path) as archive, h5py.File(path) as f:
     inside = ((mean >= cells.attrs["lower"]) & (mean <= cells.attrs["upper"])).all(axis=1)
     nearest, _ = locate(cells, mean)
     reject = 'outside = "reject"' in archive.attrs["config"]
-    expected_cell = np.where(inside | (not reject), nearest, -1)
-    assert (x["expected_cell"][well] == expected_cell).all() and (x["expected_cell"][~well] == -1).all()
+    cell = np.where(inside | (not reject), nearest, -1)
+    assert (x["corrected_cell"][well] == cell).all() and (x["corrected_cell"][~well] == -1).all()
     # The mean distance to a point is at least the distance of the mean, at most that and the spread together.
     _, centers = locate(cells, x["descriptor"])
     for name, points in [("descriptor_distance", x["descriptor"]), ("center_distance", centers)]:
@@ -89,19 +89,23 @@ with h5py.File(archive_path) as archive, h5py.File(path) as f:
 
     # Totals.
     offset = float(a["qd_offset"])
-    kept = x["expected_cell"] >= 0
-    table = pandas.DataFrame({"cell": x["expected_cell"][kept], "fitness": x["expected_fitness"][kept]})
+    kept = x["corrected_cell"] >= 0
+    table = pandas.DataFrame({"cell": x["corrected_cell"][kept], "fitness": x["expected_fitness"][kept]})
     best = table.groupby("cell").fitness.max()
     totals = {
         "elites": len(x["cell"]),
         "identical": int(x["identical"].sum()),
         "failed": int((~well).sum()),
         "qd_score": (x["fitness"] + offset).sum(),
-        "expected_qd_score": (best + offset).sum(),
+        "expected_qd_score": (x["expected_fitness"][well] + offset).sum(),
+        "expected_qd_score_se": np.sqrt((x["fitness_sd"][well] ** 2 / (x["episodes"][well] - 1)).sum()),
+        "corrected_qd_score": (best + offset).sum(),
         "coverage": len(x["cell"]) / int(a["cells"]),
-        "expected_coverage": len(best) / int(a["cells"]),
+        "expected_coverage": well.sum() / int(a["cells"]),
+        "corrected_coverage": len(best) / int(a["cells"]),
         "max_fitness": x["fitness"].max(),
-        "expected_max_fitness": best.max(),
+        "expected_max_fitness": np.nanmax(x["expected_fitness"]),
+        "corrected_max_fitness": best.max(),
         "mean_fitness_change": np.nanmean(x["expected_fitness"] - x["fitness"]),
         "mean_fitness_sd": np.nanmean(x["fitness_sd"]),
         "mean_descriptor_sd": np.nanmean(x["descriptor_sd"]),
@@ -111,11 +115,14 @@ with h5py.File(archive_path) as archive, h5py.File(path) as f:
     same("qd_offset", offset, float(cells.attrs["qd_offset"]))
     for name, value in totals.items():
         np.testing.assert_allclose(a[name], value, rtol=1e-9, atol=1e-12, err_msg=name)
+    assert len(set(x["seed"])) == len(x["seed"]), "elites are independent"
+    errors = [a[f"{kind}_{name}_se"] for kind in ("expected", "corrected") for name in ("qd_score", "coverage", "max_fitness")]
+    assert (np.array(errors) > 0).sum() == (0 if a["task"] == "arm" else 5) and a["expected_coverage_se"] == 0, errors
     if a["task"] == "arm":
         assert not x["fitness_sd"].any() and not x["descriptor_distance"].any() and x["identical"].all()
     else:
         assert (x["fitness_sd"] > 0).mean() > 0.9, "fresh episodes differ"
-        assert len(best) < len(x["cell"]), "some elites share a cell in expectation"
+        assert len(best) < len(x["cell"]), "some elites share a cell when corrected"
 
 with xarray.open_dataset(path, group="elites", engine="h5netcdf") as data:
     same("sizes", data.sizes["elite"], totals["elites"])
@@ -123,11 +130,12 @@ with xarray.open_dataset(path, group="elites", engine="h5netcdf") as data:
 
 # The lines that docs/format.md shows say the same.
 blocks = re.findall(r"```python\n(.*?)```", open(page, encoding="utf-8").read(), re.S)
-[block] = [b for b in blocks if "expected_cell" in b]
+[block] = [b for b in blocks if "corrected_cell" in b]
 os.chdir(os.path.dirname(path))
 said = io.StringIO()
 with contextlib.redirect_stdout(said):
     exec(block)
-numbers = [float(n) for n in re.findall(r"[-\d.e]+(?= |$)", said.getvalue().strip()) if n not in ("e", "-")]
-np.testing.assert_allclose(numbers, [totals["expected_qd_score"], totals["expected_coverage"]], err_msg=said.getvalue())
+numbers = [float(n) for n in re.findall(r"(?<= )-?\d[-+\d.e]*", said.getvalue())]
+known = [totals[f"{kind}_{name}"] for kind in ("expected", "corrected") for name in ("qd_score", "coverage")]
+np.testing.assert_allclose(numbers, known, err_msg=said.getvalue())
 print("checked", path)

@@ -5,10 +5,13 @@ use std::path::Path;
 use hdf5::{File, Group};
 use illume_core::{Batch, Result};
 
+use super::EVALUATION_FORMAT;
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
 use super::read::{self, refuse};
-use super::{EVALUATION_FORMAT, FORMAT_VERSION};
+
+/// What this code writes. Version 1 called the corrected numbers expected, and had neither the papers' expected ones nor standard errors.
+const VERSION: u64 = 2;
 
 /// An archive's elites evaluated again.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,7 +42,9 @@ pub struct Evaluation {
     pub elites: Batch,
 }
 
-/// What the rows come to. Means are over the elites with an episode that ended well; NaN where there is none.
+/// What the rows come to. Means are over the elites with an episode that ended well; NaN where there is none. Expected is what each elite
+/// is worth in the cell that it has, corrected what is left when elites are put anew where their mean descriptor lies; `se` is the
+/// standard error.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Totals {
     pub elites: u64,
@@ -49,10 +54,19 @@ pub struct Totals {
     pub failed: u64,
     pub qd_score: f64,
     pub expected_qd_score: f64,
+    pub expected_qd_score_se: f64,
+    pub corrected_qd_score: f64,
+    pub corrected_qd_score_se: f64,
     pub coverage: f64,
     pub expected_coverage: f64,
+    pub expected_coverage_se: f64,
+    pub corrected_coverage: f64,
+    pub corrected_coverage_se: f64,
     pub max_fitness: f64,
     pub expected_max_fitness: f64,
+    pub expected_max_fitness_se: f64,
+    pub corrected_max_fitness: f64,
+    pub corrected_max_fitness_se: f64,
     pub mean_fitness_change: f64,
     pub mean_fitness_sd: f64,
     pub mean_descriptor_sd: f64,
@@ -69,14 +83,23 @@ impl Totals {
         ]
     }
 
-    fn numbers(&mut self) -> [(&'static str, &mut f64); 11] {
+    fn numbers(&mut self) -> [(&'static str, &mut f64); 20] {
         [
             ("qd_score", &mut self.qd_score),
             ("expected_qd_score", &mut self.expected_qd_score),
+            ("expected_qd_score_se", &mut self.expected_qd_score_se),
+            ("corrected_qd_score", &mut self.corrected_qd_score),
+            ("corrected_qd_score_se", &mut self.corrected_qd_score_se),
             ("coverage", &mut self.coverage),
             ("expected_coverage", &mut self.expected_coverage),
+            ("expected_coverage_se", &mut self.expected_coverage_se),
+            ("corrected_coverage", &mut self.corrected_coverage),
+            ("corrected_coverage_se", &mut self.corrected_coverage_se),
             ("max_fitness", &mut self.max_fitness),
             ("expected_max_fitness", &mut self.expected_max_fitness),
+            ("expected_max_fitness_se", &mut self.expected_max_fitness_se),
+            ("corrected_max_fitness", &mut self.corrected_max_fitness),
+            ("corrected_max_fitness_se", &mut self.corrected_max_fitness_se),
             ("mean_fitness_change", &mut self.mean_fitness_change),
             ("mean_fitness_sd", &mut self.mean_fitness_sd),
             ("mean_descriptor_sd", &mut self.mean_descriptor_sd),
@@ -140,7 +163,7 @@ pub fn write_evaluation(path: &Path, evaluation: &Evaluation) -> Result<()> {
 
 fn fill(file: &File, mut e: Evaluation) -> hdf5::Result<()> {
     h5::put_text(file, "format", EVALUATION_FORMAT)?;
-    h5::put_number(file, "format_version", FORMAT_VERSION)?;
+    h5::put_number(file, "format_version", VERSION)?;
     for (name, value) in e.texts() {
         h5::put_text(file, name, value)?;
     }
@@ -171,11 +194,44 @@ fn fill(file: &File, mut e: Evaluation) -> hdf5::Result<()> {
 /// One sentence that names the path: no such file, another one, of a newer format, truncated or damaged.
 pub fn open_evaluation(path: &Path) -> Result<Evaluation> {
     let (file, bytes) = read::open_hdf5(path)?;
-    read::check_format(&file, EVALUATION_FORMAT).map_err(|what| refuse(path, &what))?;
-    parts(&file, bytes).map_err(|what| refuse(path, &what))
+    let version = read::check_format(&file, EVALUATION_FORMAT, VERSION).map_err(|what| refuse(path, &what))?;
+    parts(&file, bytes, version).map_err(|what| refuse(path, &what))
 }
 
-fn parts(file: &File, bytes: u64) -> std::result::Result<Evaluation, String> {
+/// The name that version 1 had for an attribute or column; none for one that it had not.
+fn first_name(name: &'static str) -> Option<&'static str> {
+    match name {
+        "corrected_qd_score" => Some("expected_qd_score"),
+        "corrected_coverage" => Some("expected_coverage"),
+        "corrected_max_fitness" => Some("expected_max_fitness"),
+        "corrected_cell" => Some("expected_cell"),
+        name if name.starts_with("expected_") || name.ends_with("_se") => None,
+        name => Some(name),
+    }
+}
+
+/// Makes up for what version 1 had not: its expected numbers follow from the rows, its standard errors are not known.
+fn complete(e: &mut Evaluation) -> std::result::Result<(), String> {
+    let renamed = std::mem::take(&mut e.elites);
+    for column in renamed.columns() {
+        let mut column = column.clone();
+        if Some(&*column.name) == first_name("corrected_cell") {
+            column.name = "corrected_cell".into();
+        }
+        e.elites.push_column(column);
+    }
+    let fitness = e.elites.get::<f64>("expected_fitness").map_err(|e| e.to_string())?;
+    let known: Vec<f64> = fitness.iter().copied().filter(|x| !x.is_nan()).collect();
+    // An archive without cells has neither of these.
+    if e.totals.coverage.is_finite() {
+        e.totals.expected_qd_score = known.iter().map(|x| x + e.qd_offset).sum();
+        e.totals.expected_coverage = known.len() as f64 / e.cells as f64;
+    }
+    e.totals.expected_max_fitness = known.into_iter().fold(f64::NAN, f64::max);
+    Ok(())
+}
+
+fn parts(file: &File, bytes: u64, version: u64) -> std::result::Result<Evaluation, String> {
     let missing = |name: &str, e: hdf5::Error| format!("has no usable attribute '{name}' ({})", h5::cause(&e));
     let mut e = Evaluation::default();
     for (name, value) in e.texts() {
@@ -189,7 +245,11 @@ fn parts(file: &File, bytes: u64) -> std::result::Result<Evaluation, String> {
         *value = h5::get_number(file, name).map_err(|e| missing(name, e))?;
     }
     for (name, value) in e.totals.numbers() {
-        *value = h5::get_number(file, name).map_err(|e| missing(name, e))?;
+        let stored = if version == 1 { first_name(name) } else { Some(name) };
+        *value = match stored {
+            Some(name) => h5::get_number(file, name).map_err(|e| missing(name, e))?,
+            None => f64::NAN,
+        };
     }
     let group: Group = file
         .group("elites")
@@ -198,6 +258,9 @@ fn parts(file: &File, bytes: u64) -> std::result::Result<Evaluation, String> {
     e.elites = h5::read_table(&group, bytes)?;
     if e.elites.rows() as u64 != e.totals.elites {
         return Err(format!("/elites has {} rows, not {}", e.elites.rows(), e.totals.elites));
+    }
+    if version == 1 {
+        complete(&mut e)?;
     }
     Ok(e)
 }

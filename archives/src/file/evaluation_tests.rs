@@ -6,6 +6,13 @@ fn sample(rows: usize) -> Evaluation {
     let mut elites = Batch::new();
     elites.push("cell", 1, "", "number of the cell", (0..rows as i64).collect());
     elites.push("expected_fitness", 1, "", "mean fitness", vec![f64::NAN; rows]);
+    elites.push(
+        "corrected_cell",
+        1,
+        "",
+        "cell of the mean descriptor",
+        vec![-1i64; rows],
+    );
     elites.push("expected_descriptor", 2, "m", "mean descriptor", vec![0.5f64; 2 * rows]);
     Evaluation {
         software_version: "0.1.0".into(),
@@ -26,10 +33,19 @@ fn sample(rows: usize) -> Evaluation {
             failed: 2,
             qd_score: 1.5,
             expected_qd_score: 1.25,
+            expected_qd_score_se: 0.01,
+            corrected_qd_score: 1.125,
+            corrected_qd_score_se: 0.02,
             coverage: 0.5,
             expected_coverage: 0.25,
+            expected_coverage_se: 0.03,
+            corrected_coverage: 0.125,
+            corrected_coverage_se: f64::NAN,
             max_fitness: -0.5,
             expected_max_fitness: -0.75,
+            expected_max_fitness_se: 0.04,
+            corrected_max_fitness: -0.8,
+            corrected_max_fitness_se: 0.05,
             mean_fitness_change: -0.125,
             mean_fitness_sd: 0.0625,
             mean_descriptor_sd: 3.0,
@@ -60,6 +76,57 @@ fn an_evaluation_is_read_back_and_the_next_one_takes_its_place() {
         1,
         "nothing is left beside it"
     );
+}
+
+/// Version 1, which called the corrected numbers expected and had no others.
+#[test]
+fn an_evaluation_of_before_the_papers_numbers_opens_with_the_names_of_today() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eval.h5");
+    let mut first = sample(3);
+    first
+        .elites
+        .get_mut::<f64>("expected_fitness")
+        .unwrap()
+        .copy_from_slice(&[1.0, f64::NAN, -3.0]);
+    write_evaluation(&path, &first).unwrap();
+    let file = File::open_rw(&path).unwrap();
+    for (name, value) in first.totals.numbers() {
+        if name.starts_with("expected_") || name.ends_with("_se") {
+            file.delete_attr(name).unwrap();
+        } else if let Some(rest) = name.strip_prefix("corrected_") {
+            file.delete_attr(name).unwrap();
+            h5::put_number(&file, &format!("expected_{rest}"), *value).unwrap();
+        }
+    }
+    file.attr("format_version").unwrap().write_scalar(&1u64).unwrap();
+    let elites = file.group("elites").unwrap();
+    elites.relink("corrected_cell", "expected_cell").unwrap();
+    let columns = h5::get_texts(&elites, "columns").unwrap();
+    elites.delete_attr("columns").unwrap();
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|c| c.replace("corrected_cell", "expected_cell"))
+        .collect();
+    h5::put_texts(&elites, "columns", &columns).unwrap();
+    drop(elites);
+    file.close().unwrap();
+
+    let opened = open_evaluation(&path).unwrap();
+    let t = opened.totals;
+    assert_eq!(
+        (t.corrected_qd_score, t.corrected_coverage, t.corrected_max_fitness),
+        (1.125, 0.125, -0.8)
+    );
+    // Fitness 1 and -3, offset 4, 100 cells.
+    assert_eq!(
+        (t.expected_qd_score, t.expected_coverage, t.expected_max_fitness),
+        (6.0, 0.02, 1.0)
+    );
+    assert!(t.expected_qd_score_se.is_nan() && t.corrected_max_fitness_se.is_nan());
+    assert_eq!((t.qd_score, t.mean_center_distance), (1.5, 5.0));
+    assert_eq!(opened.elites.get::<i64>("corrected_cell").unwrap(), [-1; 3]);
+    assert!(opened.elites.find("expected_cell").is_none());
 }
 
 #[test]
@@ -105,7 +172,12 @@ fn an_evaluation_that_is_cut_or_changed_is_refused_in_one_sentence() {
         refused(&format!("{length} bytes"));
     }
     type Edit = (&'static str, fn(&File), &'static str);
-    let edits: [Edit; 3] = [
+    let edits: [Edit; 4] = [
+        (
+            "of a later version",
+            |f| f.attr("format_version").unwrap().write_scalar(&3u64).unwrap(),
+            "reads up to version 2",
+        ),
         (
             "a total is missing",
             |f| f.delete_attr("mean_fitness_sd").unwrap(),

@@ -41,8 +41,8 @@ pub struct ArchiveFile {
 /// One sentence that names the path: no such file, not HDF5, not ours, of a newer format, truncated, or damaged in a way it names.
 pub fn open(path: &Path) -> Result<ArchiveFile> {
     let (file, bytes) = open_hdf5(path)?;
-    check_format(&file, FORMAT)
-        .and_then(|()| read_parts(path, file, bytes))
+    check_format(&file, FORMAT, FORMAT_VERSION)
+        .and_then(|_| read_parts(path, file, bytes))
         .map_err(|what| refuse(path, &what))
 }
 
@@ -79,7 +79,7 @@ pub(super) fn refuse(path: &Path, what: &str) -> Error {
     Error::input(format!("{}: {what}", path.display()))
 }
 
-pub(super) fn check_format(file: &File, format: &str) -> std::result::Result<(), String> {
+pub(super) fn check_format(file: &File, format: &str, newest: u64) -> std::result::Result<u64, String> {
     let found = h5::get_text(file, "format").unwrap_or_default();
     if found != format {
         return Err(if found == EVALUATION_FORMAT {
@@ -90,10 +90,10 @@ pub(super) fn check_format(file: &File, format: &str) -> std::result::Result<(),
     }
     let version: u64 = h5::get_number(file, "format_version").map_err(|_| "has no format_version".to_string())?;
     match version {
-        FORMAT_VERSION => Ok(()),
         0 => Err("has format version 0, which never was".into()),
+        known if known <= newest => Ok(known),
         newer => Err(format!(
-            "has format version {newer}, this illume reads up to version {FORMAT_VERSION}: a newer illume is needed"
+            "has format version {newer}, this illume reads up to version {newest}: a newer illume is needed"
         )),
     }
 }

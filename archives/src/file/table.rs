@@ -4,7 +4,6 @@ use std::path::Path;
 
 use illume_core::{Batch, Result};
 
-use super::FORMAT_VERSION;
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
 
@@ -12,6 +11,7 @@ use super::h5::{self, Maker};
 pub struct Table<'a> {
     /// The root's attribute `format`, which tells readers what this is.
     pub format: &'a str,
+    pub version: u64,
     /// The root's further attributes.
     pub texts: &'a [(&'a str, String)],
     pub counts: &'a [(&'a str, u64)],
@@ -38,7 +38,7 @@ pub fn write_table(path: &Path, table: &Table<'_>) -> Result<()> {
 
 fn fill(file: &hdf5::File, t: &Table<'_>) -> hdf5::Result<()> {
     h5::put_text(file, "format", t.format)?;
-    h5::put_number(file, "format_version", FORMAT_VERSION)?;
+    h5::put_number(file, "format_version", t.version)?;
     for (name, value) in t.texts {
         h5::put_text(file, name, value)?;
     }

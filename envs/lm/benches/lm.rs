@@ -1,5 +1,9 @@
 //! Populations through one model: `cargo bench -p illume-lm --bench lm [-- small|large] [-- full]`.
 //!
+//! With the word `cuda` on a GPU instead (`libtorch`: the same by libtorch on the processor), where `precision=f32,bf16,int8,int4`,
+//! `rows=96,256`, `prompt=32` and `new=33` say what is measured: of each number of rows tokens per second of the population and of the base,
+//! milliseconds of a pass that adds a token to every answer, and the device's memory in use.
+//!
 //! Tokens per second through models with drawn weights, of a population whose members differ in singular values (rank 8 on queries, keys,
 //! values and outputs of all layers), one row a member, against the same rows without adapters, and against members one after another with
 //! adapters merged into the weights (the time of merging is not counted, so this is the base model with one row at a time), and against the
@@ -106,6 +110,16 @@ impl Plan {
 
 /// Seconds of one run.
 fn seconds(generator: &mut Generator, population: &Population, plan: &Plan, members: std::ops::Range<u32>) -> f64 {
+    seconds_at(generator, population, plan, members, 0.0)
+}
+
+fn seconds_at(
+    generator: &mut Generator,
+    population: &Population,
+    plan: &Plan,
+    members: std::ops::Range<u32>,
+    temperature: f64,
+) -> f64 {
     let vocab = generator.model().config().vocab as u64;
     let prompt =
         |m: u32| (0..plan.prompt as u64).map(move |i| (illume_core::mix64(u64::from(m) << 32 | i) % vocab) as u32);
@@ -118,7 +132,7 @@ fn seconds(generator: &mut Generator, population: &Population, plan: &Plan, memb
     };
     let queries: Vec<Query> = members.zip(prompts.iter().map(Vec::as_slice)).map(query).collect();
     let sampling = Sampling {
-        temperature: 0.0,
+        temperature,
         top_p: 1.0,
         max_new_tokens: plan.new,
         stop: Vec::new(),
@@ -208,9 +222,98 @@ fn ours(config: &ModelConfig, plan: &Plan, precision: Precision) -> [String; 2] 
     })
 }
 
+/// A table of the model on a device.
+fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String]) {
+    let named = |name: &str, default: &str| -> Vec<String> {
+        let found = words.iter().find_map(|w| w.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or(default).split(',').map(String::from).collect()
+    };
+    let number = |text: &String| {
+        text.parse::<u32>()
+            .unwrap_or_else(|_| panic!("\"{text}\" is no number"))
+    };
+    let rows: Vec<u32> = named("rows", "96,256").iter().map(number).collect();
+    let plan = Plan {
+        prompt: number(&named("prompt", "32")[0]) as usize,
+        new: number(&named("new", "33")[0]) as usize,
+        repeats: number(&named("repeats", "2")[0]) as usize,
+        libtorch: true,
+    };
+    println!(
+        "\n{name}: {:.1} million parameters on {device:?}, prompts of {}, answers of {}",
+        config.parameters() as f64 / 1e6,
+        plan.prompt,
+        plan.new
+    );
+    println!(
+        "{:>9} {:>9} {:>6} {:>12} {:>10} {:>7} {:>12} {:>10} {:>10} {:>9} {:>8}",
+        "precision", "MB", "rows", "population", "base", "share", "population", "base", "base", "memory", "loading"
+    );
+    println!(
+        "{:>9} {:>9} {:>6} {:>12} {:>10} {:>7} {:>12} {:>10} {:>10} {:>9} {:>8}",
+        "", "", "", "tokens/s", "tokens/s", "", "ms a pass", "ms a pass", "drawn, ms", "in use MB", "s"
+    );
+    for label in named("precision", "bf16") {
+        let precision = match label.as_str() {
+            "f32" => Precision::F32,
+            "bf16" => Precision::Bf16,
+            "int8" => Precision::Int8,
+            "int4" => INT4,
+            other => panic!("\"{other}\" is no precision"),
+        };
+        let start = Instant::now();
+        let model = Arc::new(Model::random_by_libtorch(config, precision, device, 1).expect("a valid shape"));
+        let loading = start.elapsed().as_secs_f64();
+        for rows in &rows {
+            let mut generator = Generator::new(model.clone(), *rows as usize);
+            let population = population(config, *rows as usize);
+            let mut run = |population: &Population, new: usize, temperature: f64| {
+                let plan = Plan { new, ..plan };
+                let run = |_| seconds_at(&mut generator, population, &plan, 0..*rows, temperature);
+                (0..plan.repeats.max(1)).map(run).fold(f64::INFINITY, f64::min)
+            };
+            run(&population, 2, 1.0);
+            let pass = |all: f64, first: f64| 1e3 * (all - first) / (plan.new - 1).max(1) as f64;
+            let mut of = |population: &Population, temperature: f64| {
+                let first = run(population, 1, temperature);
+                let all = run(population, plan.new, temperature);
+                (plan.tokens(*rows) / all, pass(all, first))
+            };
+            let (with, without, drawn) = (
+                of(&population, 0.0),
+                of(&Population::None, 0.0),
+                of(&Population::None, 1.0),
+            );
+            let memory = illume_core::cuda::memory(0).map_or(0, |[free, all]| all - free);
+            println!(
+                "{label:>9} {:>9.1} {rows:>6} {:>12.0} {:>10.0} {:>7.3} {:>12.3} {:>10.3} {:>10.3} {:>9.0} {loading:>8.1}",
+                model.weight_bytes() as f64 / 1e6,
+                with.0,
+                without.0,
+                with.0 / without.0,
+                with.1,
+                without.1,
+                drawn.1,
+                memory as f64 / 1e6
+            );
+        }
+    }
+}
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let said = |word: &str| words.iter().any(|w| w == word);
+    if said("cuda") || said("libtorch") {
+        let device = match said("cuda") {
+            true => illume_core::cuda::missing(0).map_or(Device::Cuda(0), |fault| panic!("no CUDA device: {fault}")),
+            false => Device::Cpu,
+        };
+        tch::set_num_threads(rayon::current_num_threads() as i32);
+        return match said("small") {
+            true => on_device("small model", &small(), device, &words),
+            false => on_device("Qwen2.5-0.5B's shape", &large(), device, &words),
+        };
+    }
     tch::set_num_threads(rayon::current_num_threads() as i32);
     let both = !said("small") && !said("large");
     let full = said("full");

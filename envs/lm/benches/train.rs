@@ -1,4 +1,4 @@
-//! Training: `cargo bench -p illume-lm --bench train`.
+//! Training: `cargo bench -p illume-lm --bench train [-- cuda]`. With `cuda`, adapters and gradients of SmolLM2-135M's shape on a GPU.
 //!
 //! Tokens per second, on 1 and on all threads: a small model from scratch, its adapters by examples, and the gradient of sampled answers (with the
 //! reference's pass). Then seconds to decompose the adapters of a 7B model (Qwen2.5's shape).
@@ -10,7 +10,7 @@ use std::time::Instant;
 use illume_core::{Answer, Credit, PolicyGradient, Surrogate, mix64};
 use illume_lm::{
     Checkpoint, Example, Family, Lora, ModelConfig, Module, SearchKind, SearchSpace, Surrogates, SvdAdapter, TrainRow,
-    TrainSettings, pretrain, save_checkpoint, sft,
+    TrainSettings, pretrain, random_weights, save_checkpoint, sft,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -53,6 +53,57 @@ fn texts(step: u64) -> Vec<Example> {
         .collect()
 }
 
+/// SmolLM2-135M.
+fn medium() -> ModelConfig {
+    ModelConfig {
+        family: Family::Llama,
+        vocab: 49_152,
+        hidden: 576,
+        layers: 30,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        intermediate: 1536,
+        rms_eps: 1e-5,
+        rope_theta: 1e5,
+        max_positions: 2048,
+        attention_bias: false,
+        ..small()
+    }
+}
+
+fn on_device(config: &ModelConfig, device: Device) {
+    println!("{} parameters, {device:?}", config.parameters());
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    save_checkpoint(dir.path(), config, &random_weights(config, 1)).expect("a folder that can be written");
+    let checkpoint = Arc::new(Checkpoint::open(dir.path()).expect("just written"));
+    let longest = config.max_positions.min(1024);
+    let mut long = |step: u64| -> Vec<Example> {
+        let token = |row: u64, t: u64| (mix64(step << 40 | row << 20 | t) % 160) as u32;
+        let one = |row: u64| Example {
+            tokens: (0..longest as u64).map(|t| token(row, t)).collect(),
+            answer_from: longest / 2,
+        };
+        (0..8).map(one).collect()
+    };
+    let settings = TrainSettings { device, ..settings(0) };
+    let mut lora = None;
+    let lengths: [(_, &mut (dyn FnMut(u64) -> Vec<Example> + Send)); 2] =
+        [("32 to 48", &mut texts), ("1024 at most", &mut long)];
+    for (name, next) in lengths {
+        steps(&format!("adapters of rank 8, texts of {name}"), |report| {
+            let fresh = Lora::fresh(config, 8, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
+            lora = Some(sft(&checkpoint, fresh, next, &settings, report).expect("texts fit"));
+        });
+        if let Some([free, all]) = illume_core::cuda::memory(0) {
+            println!("{:<44} {:>9.0} MB of the device in use", "", (all - free) as f64 / 1e6);
+        }
+    }
+    let lora = lora.expect("trained above");
+    let space = Arc::new(SearchSpace::new(&lora, SearchKind::SingularValues, 1.0).expect("a trained adapter"));
+    surrogate(&checkpoint, &space, 1, device);
+}
+
 fn settings(threads: usize) -> TrainSettings {
     TrainSettings {
         steps: STEPS,
@@ -77,6 +128,16 @@ fn steps(what: &str, train: impl FnOnce(&mut (dyn FnMut(TrainRow) -> ControlFlow
 }
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|w| w == "cuda") {
+        if let Some(fault) = illume_core::cuda::missing(0) {
+            panic!("no CUDA device: {fault}");
+        }
+        return on_device(&medium(), Device::Cuda(0));
+    }
+    if words.iter().any(|w| w == "libtorch") {
+        return on_device(&small(), Device::Cpu);
+    }
     let config = small();
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{} parameters", config.parameters());
@@ -100,7 +161,7 @@ fn main() {
     for kind in [SearchKind::SingularValues, SearchKind::Adapters] {
         let space = Arc::new(SearchSpace::new(&lora, kind, 1.0).expect("a trained adapter"));
         for threads in [1, all] {
-            surrogate(&checkpoint, &space, threads);
+            surrogate(&checkpoint, &space, threads, Device::Cpu);
         }
     }
     for rank in [8, 32] {
@@ -108,9 +169,9 @@ fn main() {
     }
 }
 
-fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: usize) {
+fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: usize, device: Device) {
     let prompts = Arc::new(|case| Some((0..24).map(|t| (case * 7 + t) % 160).collect()));
-    let surrogates = Surrogates::new(checkpoint.clone(), space.clone(), prompts, 1.0, Device::Cpu);
+    let surrogates = Surrogates::new(checkpoint.clone(), space.clone(), prompts, 1.0, device);
     let answer = |case: u32| Answer {
         case,
         tokens: (0..16).map(|t| (case * 3 + t) % 160).collect(),

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use illume_core::{Error, Result, Stream};
+use tch::Device;
 
-use crate::model::{Model, Segment, Session};
+use crate::model::{Model, Segment, Session, Wish};
 use crate::population::Population;
-use crate::sample::{Picked, pick};
 use crate::text::StopTexts;
 
 /// Tokens of prompts that a pass takes at most. Long prompts go in pieces, so that buffers stay small and answers go on meanwhile.
 const PROMPT_TOKENS: usize = 256;
+/// The same on a device, where a pass costs hundreds of launches, whatever its size.
+const PROMPT_TOKENS_ON_DEVICE: usize = 2048;
 
 /// How tokens are chosen and when an answer ends.
 #[derive(Debug, Clone)]
@@ -120,6 +122,10 @@ impl Generator {
         let slots = self.slots.min(queries.len());
         self.session.reserve(&self.model, slots, longest.unwrap_or(0))?;
 
+        let most_prompt_tokens = match self.model.device() {
+            Device::Cpu => PROMPT_TOKENS,
+            _ => PROMPT_TOKENS_ON_DEVICE,
+        };
         let mut answers = vec![Generated::default(); queries.len()];
         let mut rows: Vec<Row> = Vec::new();
         let mut free: Vec<usize> = (0..slots).rev().collect();
@@ -136,7 +142,7 @@ impl Generator {
             tokens.clear();
             segments.clear();
             taken.clear();
-            let mut prompt_tokens = PROMPT_TOKENS;
+            let mut prompt_tokens = most_prompt_tokens;
             for (i, row) in rows.iter().enumerate() {
                 let (query, answer) = (&queries[row.query], &answers[row.query].tokens);
                 let at = tokens.len();
@@ -163,23 +169,26 @@ impl Generator {
                     taken.push(i);
                 }
             }
+            let uniform = |segment: usize| {
+                let row = &rows[taken[segment]];
+                let number = answers[row.query].tokens.len() as u64;
+                match sampling.temperature {
+                    0.0 => 0.0,
+                    _ => queries[row.query].stream.uniform(number),
+                }
+            };
+            let wish = Wish::Token {
+                sampling,
+                uniform: &uniform,
+            };
             let picked = self
                 .model
-                .step(&mut self.session, &tokens, &segments, &adapters, &|segment, logits| {
-                    let row = &rows[taken[segment]];
-                    let number = answers[row.query].tokens.len() as u64;
-                    let uniform = match sampling.temperature {
-                        0.0 => 0.0,
-                        _ => queries[row.query].stream.uniform(number),
-                    };
-                    pick(logits, sampling, uniform).to_bits()
-                })?;
+                .step(&mut self.session, &tokens, &segments, &adapters, &wish)?;
             self.stats.passes += 1;
-            for ((i, segment), bits) in taken.iter().zip(&segments).zip(picked) {
+            for ((i, segment), picked) in taken.iter().zip(&segments).zip(picked) {
                 let row = &mut rows[*i];
                 row.done += segment.len;
                 if segment.last {
-                    let picked = Picked::from_bits(bits);
                     let answer = &mut answers[row.query];
                     answer.tokens.push(picked.token);
                     answer.log_probs.push(picked.log_prob);

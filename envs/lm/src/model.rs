@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use illume_core::{Error, Purpose, Result, Stream};
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use adapters::Adapters;
@@ -26,7 +27,9 @@ use torch::{TorchAdapters, TorchCache, TorchModel};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::ModelConfig;
+use crate::generate::Sampling;
 use crate::population::Population;
+use crate::sample::{Picked, pick};
 
 /// How weights are stored. On the CPU sums are in f32, whatever the weights; on a device activations are in bf16 unless weights are in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,9 @@ struct Drawn<'a> {
     seed: u64,
 }
 
+/// Numbers that a thread draws at a time.
+const PART: usize = 1 << 16;
+
 impl Source for Drawn<'_> {
     fn values(&self, name: &str) -> Result<Vec<f32>> {
         let tensors = self.config.tensors();
@@ -66,9 +72,13 @@ impl Source for Drawn<'_> {
         let number = number.ok_or_else(|| Error::input(format!("the model has no tensor {name}")))?;
         let mut out = vec![1.0; tensors[number].1.iter().product()];
         if !name.ends_with("norm.weight") {
-            Stream::new(self.seed, Purpose::Init, 0, number as u64).normals(0, &mut out);
+            let stream = Stream::new(self.seed, Purpose::Init, 0, number as u64);
             let sd = self.config.initializer_range as f32;
-            out.iter_mut().for_each(|x| *x *= sd);
+            let parts = out.par_chunks_mut(PART).enumerate();
+            parts.for_each(|(i, part)| {
+                stream.normals((i * PART) as u64, part);
+                part.iter_mut().for_each(|x| *x *= sd);
+            });
         }
         Ok(out)
     }
@@ -193,14 +203,13 @@ impl Model {
                 row.lock()
                     .expect("nobody panics while holding it")
                     .extend_from_slice(logits);
-                0
             };
             self.step(
                 &mut session,
                 &[*token],
                 &[segment],
                 &self.adapters(&Population::None)?,
-                &keep,
+                &Wish::Logits(&keep),
             )?;
             all.extend(row.into_inner().expect("nobody panics while holding it"));
         }
@@ -249,29 +258,45 @@ impl Model {
         })
     }
 
-    /// Runs the tokens of a pass: stores their keys and values in the session, and calls `pick` with the number of each segment that asks
-    /// for it and the logits of the token that follows it. The result for each segment is what `pick` returned, 0 for the others.
+    /// Runs the tokens of a pass: stores their keys and values in the session, and does what is wished with the law of the token that follows
+    /// each segment that asks for it. The result for each segment is the token, if tokens were wished.
     pub(crate) fn step(
         &self,
         session: &mut Session,
         tokens: &[u32],
         segments: &[Segment],
         adapters: &Ready,
-        pick: &(dyn Fn(usize, &mut [f32]) -> u64 + Sync),
-    ) -> Result<Vec<u64>> {
-        let picked: Vec<AtomicU64> = segments.iter().map(|_| AtomicU64::new(0)).collect();
-        let keep = |i: usize, logits: &mut [f32]| picked[i].store(pick(i, logits), Ordering::Relaxed);
+        wish: &Wish,
+    ) -> Result<Vec<Picked>> {
         match (&self.body, session, adapters) {
             (Body::Native(native), Session::Native { cache, scratch }, Ready::Native(adapters)) => {
+                let picked: Vec<AtomicU64> = segments.iter().map(|_| AtomicU64::new(0)).collect();
+                let keep = |i: usize, logits: &mut [f32]| match wish {
+                    Wish::Token { sampling, uniform } => {
+                        picked[i].store(pick(logits, sampling, uniform(i)).to_bits(), Ordering::Relaxed);
+                    }
+                    Wish::Logits(take) => take(i, logits),
+                };
                 native.step(tokens, segments, &cache.share(), adapters, scratch, &keep);
+                Ok(picked.into_iter().map(|p| Picked::from_bits(p.into_inner())).collect())
             }
             (Body::Torch(torch), Session::Torch { cache: Some(cache), .. }, Ready::Torch(adapters)) => {
-                torch.pass(tokens, segments, cache, adapters, &keep)?;
+                torch.pass(tokens, segments, cache, adapters, wish)
             }
             _ => unreachable!("a session and adapters are made by the model that uses them, and room is reserved"),
         }
-        Ok(picked.into_iter().map(AtomicU64::into_inner).collect())
     }
+}
+
+/// What is done with the law of the token that follows a segment.
+pub(crate) enum Wish<'a> {
+    /// The token is chosen, by the segment's uniform number in [0, 1).
+    Token {
+        sampling: &'a Sampling,
+        uniform: &'a (dyn Fn(usize) -> f64 + Sync),
+    },
+    /// Something else, with the segment's number and the logits.
+    Logits(&'a (dyn Fn(usize, &mut [f32]) + Sync)),
 }
 
 /// Adapters in the layout that the model's kernels want.

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{generate, greedy, llama, model, prompts, queries, qwen2, uniform, write};
+use common::{devices, generate, greedy, llama, model, prompts, queries, qwen2, uniform, write};
 use illume_lm::{
     Basis, BasisTarget, Checkpoint, Generated, Generator, Model, ModelConfig, Module, Population, Precision,
 };
@@ -307,51 +307,116 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
     size(&mut a.iter().zip(b).map(|(x, y)| x - y)) / size(&mut b.iter().copied())
 }
 
-#[test]
-fn models_by_libtorch_as_on_a_device_agree_with_those_by_our_kernels() {
-    let shape = ModelConfig {
+/// Shapes that all precisions by libtorch take, with weights that are not small.
+fn for_libtorch() -> [ModelConfig; 2] {
+    [qwen2(), llama()].map(|config| ModelConfig {
         hidden: 64,
         head_dim: 16,
         heads: 4,
         intermediate: 128,
         initializer_range: 0.2,
-        ..qwen2()
-    };
-    let untied = ModelConfig {
-        hidden: 64,
-        head_dim: 16,
-        intermediate: 128,
-        initializer_range: 0.2,
-        ..llama()
-    };
+        ..config
+    })
+}
+
+#[test]
+fn models_by_libtorch_as_on_a_device_agree_with_those_by_our_kernels() {
+    let devices = devices();
     let tokens: Vec<u32> = (0..30).map(|i| i * 5 % 83).collect();
-    for config in [shape, untied] {
-        // On the processor the head of a quantized model is quantized too, and activations are never.
-        for (precision, error) in [
-            (Precision::F32, 1e-5),
-            (Precision::Bf16, 0.03),
-            (Precision::Int8, 0.06),
-            (Precision::Int4 { group: 32 }, 0.06),
-        ] {
-            let ours = Model::random(&config, precision, Device::Cpu, 4).unwrap();
-            let theirs = Model::random_by_libtorch(&config, precision, Device::Cpu, 4).unwrap();
-            let off = apart(&theirs.logits(&tokens).unwrap(), &ours.logits(&tokens).unwrap());
-            assert!(off < error, "{precision:?}: {off}");
+    for config in for_libtorch() {
+        for device in &devices {
+            // On the processor the head of a quantized model is quantized too, and activations are never.
+            let coarse = if *device == Device::Cpu { 0.06 } else { 0.1 };
+            for (precision, error) in [
+                (Precision::F32, 1e-5),
+                (Precision::Bf16, 0.03),
+                (Precision::Int8, coarse),
+                (Precision::Int4 { group: 32 }, coarse),
+            ] {
+                let ours = Model::random(&config, precision, Device::Cpu, 4).unwrap();
+                let theirs = Model::random_by_libtorch(&config, precision, *device, 4).unwrap();
+                let off = apart(&theirs.logits(&tokens).unwrap(), &ours.logits(&tokens).unwrap());
+                println!(
+                    "{device:?}, {:?}, {precision:?}: off by {off:.1e} of {error:.0e}",
+                    config.family
+                );
+                assert!(off < error, "{device:?}, {precision:?}: {off}");
+            }
+            let prompts = prompts(&config, 11);
+            let drawn = Sampling {
+                temperature: 0.9,
+                ..greedy(7)
+            };
+            let ways = [
+                greedy(7),
+                drawn.clone(),
+                Sampling {
+                    top_p: 0.8,
+                    ..drawn.clone()
+                },
+            ];
+            for how in ways {
+                let how = Sampling {
+                    stop: vec![3, 30, 60],
+                    ..how
+                };
+                for population in [Population::None, singular(&config, 3), dense(&singular(&config, 3))] {
+                    let queries = queries(&prompts, 3);
+                    let ours = Model::random(&config, Precision::F32, Device::Cpu, 4).unwrap();
+                    let theirs = Model::random_by_libtorch(&config, Precision::F32, *device, 4).unwrap();
+                    close(
+                        &generate(theirs, 4, &queries, &population, &how),
+                        &generate(ours, 4, &queries, &population, &how),
+                        1e-4,
+                    );
+                }
+            }
         }
-        let prompts = prompts(&config, 11);
+    }
+}
+
+#[test]
+fn members_whose_singular_values_differ_by_a_thousandth_differ_in_bf16_too() {
+    for device in devices() {
+        for config in for_libtorch() {
+            let answers = [2.0, 2.002].map(|value| {
+                let mut population = singular(&config, 1);
+                let Population::Singular { s_a, s_b, .. } = &mut population else {
+                    unreachable!("made above")
+                };
+                for s in s_a.iter_mut().chain(s_b) {
+                    let _ = s.fill_(value);
+                }
+                let prompts = prompts(&config, 6);
+                let model = Model::random_by_libtorch(&config, Precision::Bf16, device, 4).unwrap();
+                generate(model, 6, &queries(&prompts, 1), &population, &greedy(4))
+            });
+            assert_ne!(answers[0], answers[1], "{device:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_that_come_and_go_on_a_device_are_answered_as_if_each_were_alone() {
+    for device in devices() {
+        let config = for_libtorch()[0].clone();
+        // Long and short prompts beside each other, more than there are slots.
+        let prompts: Vec<Vec<u32>> = (0..23)
+            .map(|i: u32| (0..1 + (i * 29) % 90).map(|t| (i + t * 7) % 97).collect())
+            .collect();
+        let all = queries(&prompts, 3);
         let how = Sampling {
-            stop: vec![3, 30, 60],
-            ..greedy(7)
+            stop: vec![3, 30, 60, 70, 80, 90],
+            ..greedy(9)
         };
-        for population in [Population::None, singular(&config, 3), dense(&singular(&config, 3))] {
-            let queries = queries(&prompts, 3);
-            let ours = Model::random(&config, Precision::F32, Device::Cpu, 4).unwrap();
-            let theirs = Model::random_by_libtorch(&config, Precision::F32, Device::Cpu, 4).unwrap();
-            close(
-                &generate(theirs, 4, &queries, &population, &how),
-                &generate(ours, 4, &queries, &population, &how),
-                1e-4,
-            );
+        let population = singular(&config, 3);
+        let model = Arc::new(Model::random_by_libtorch(&config, Precision::F32, device, 4).unwrap());
+        let together = Generator::new(model.clone(), 7)
+            .generate(&all, &population, &how)
+            .unwrap();
+        for (i, query) in all.iter().enumerate() {
+            let alone = Generator::new(model.clone(), 1).generate(std::slice::from_ref(query), &population, &how);
+            close(&together[i..=i], &alone.unwrap(), 1e-4);
         }
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use common::{llama, qwen2, tensors, uniform, write};
+use common::{devices, llama, qwen2, tensors, uniform, write};
 use illume_core::{Answer, Credit, PolicyGradient, Purpose, Stream, Surrogate, SurrogateReport};
 use illume_lm::{
     Checkpoint, Example, Generator, Lora, LoraTarget, Model, ModelConfig, Module, Precision, Prompts, Query, Sampling,
@@ -82,6 +82,7 @@ fn sampled_in(precision: Precision, checkpoint: &Checkpoint, space: &SearchSpace
 }
 
 fn opened(config: &ModelConfig) -> (tempfile::TempDir, Arc<Checkpoint>) {
+    devices();
     let dir = tempfile::tempdir().unwrap();
     let checkpoint = Arc::new(write(dir.path(), config));
     (dir, checkpoint)
@@ -480,6 +481,79 @@ fn training_ends_when_told_and_says_which_text_does_not_fit() {
     })
     .unwrap_err();
     assert!(error.to_string().contains("learning rate"), "{error}");
+}
+
+#[test]
+fn a_gpu_trains_as_the_processor_does() {
+    let devices = devices();
+    for config in [qwen2(), llama()] {
+        let (_dir, checkpoint) = opened(&config);
+        let losses = devices.iter().map(|device| {
+            let settings = TrainSettings {
+                steps: 4,
+                learning_rate: 3e-2,
+                warmup: 2,
+                device: *device,
+                ..TrainSettings::default()
+            };
+            let mut losses = Vec::new();
+            let mut report = |row: TrainRow| {
+                losses.push((row.loss, row.norm));
+                ControlFlow::Continue(())
+            };
+            // Texts of different lengths, more than a pass takes.
+            let mut texts = |step| -> Vec<Example> {
+                let longer = (0..40).map(|i| Example {
+                    tokens: (0..20 + i).map(|t| (i * 3 + t * 11 + step as u32) % 80).collect(),
+                    answer_from: 5,
+                });
+                sums(step).into_iter().chain(longer).collect()
+            };
+            let lora = Lora::fresh(&config, 4, 8.0, &Module::ALL, 1).unwrap();
+            let lora = sft(&checkpoint, lora, &mut texts, &settings, &mut report).unwrap();
+            assert!(lora.targets.iter().all(|t| t.b.device() == Device::Cpu));
+            losses
+        });
+        let losses: Vec<Vec<(f64, f64)>> = losses.collect();
+        for (device, there) in devices.iter().zip(&losses) {
+            println!("{:?}, {device:?}: losses and norms {there:?}", config.family);
+            for (here, there) in losses[0].iter().zip(there) {
+                for (x, y) in [(here.0, there.0), (here.1, there.1)] {
+                    assert!((x - y).abs() < 1e-4 * x.abs(), "{device:?}: {losses:?}");
+                }
+            }
+        }
+        for kind in KINDS {
+            let space = Arc::new(SearchSpace::new(&adapter(&config, &Module::ALL), kind, 0.6).unwrap());
+            let genes = genome(&space);
+            let few = sampled(&checkpoint, &space, &genes);
+            let answers: Vec<Answer> = (0..240).map(|i| few[i % few.len()].clone()).collect();
+            let advantages: Vec<f32> = (0..answers.len()).map(|i| (i as f32 * 0.7).sin()).collect();
+            let gradients = devices.iter().map(|device| {
+                let surrogates = Surrogates::new(checkpoint.clone(), space.clone(), prompts(), TEMPERATURE, *device);
+                let mut gradient = vec![0.0; space.dim()];
+                let rule = Surrogate { clip: 0.2, kl: 0.04 };
+                surrogates
+                    .add_gradient(
+                        &genes,
+                        &answers,
+                        &mut credits(&answers, &advantages, true),
+                        &rule,
+                        &mut gradient,
+                    )
+                    .unwrap();
+                gradient
+            });
+            let gradients: Vec<Vec<f32>> = gradients.collect();
+            let norm = |of: &mut dyn Iterator<Item = f32>| of.map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+            for (device, there) in devices.iter().zip(&gradients) {
+                let off = norm(&mut gradients[0].iter().zip(there).map(|(x, y)| x - y));
+                let off = off / norm(&mut gradients[0].iter().copied());
+                println!("{:?}, {device:?}, {kind:?}: gradient off by {off:.1e}", config.family);
+                assert!(off < 1e-4, "{device:?}: {off}");
+            }
+        }
+    }
 }
 
 fn numbers(tensor: &Tensor) -> Vec<f32> {

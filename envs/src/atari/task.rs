@@ -19,8 +19,8 @@ params! {
         frame_skip: u32 = 4, range(1, 60);
         /// Agent steps of the longest episode that counts.
         max_steps: u32 = 5000, range(1, 1_000_000);
-        /// Agent steps of the longest episode that only tests; 27,000 of 4 frames are half an hour of play.
-        test_steps: u32 = 27_000, range(1, 1_000_000);
+        /// Agent steps of the longest episode that only tests, as in the Deep GA program; 27,000 of 4 frames are half an hour of play.
+        test_steps: u32 = 100_000, range(1, 1_000_000);
         /// Frames at the start of an episode in which nothing is done: from 1 to this, drawn by the evaluation seed; 0 for none.
         noops: u32 = 30, range(0, 1000);
         /// Whether FIRE is pressed for a step and then the third action for another before the policy acts, in games whose second

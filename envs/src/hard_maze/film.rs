@@ -67,7 +67,7 @@ impl Env for Drawn {
         self.maze.descriptor(out);
     }
 
-    fn final_reward(&mut self) -> f64 {
+    fn final_reward(&mut self) -> Option<f64> {
         self.maze.final_reward()
     }
 }

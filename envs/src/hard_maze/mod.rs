@@ -27,6 +27,9 @@ params! {
         /// What is paid at the end: minus the distance to the goal, that plus the map's diagonal (so never below zero), or nothing
         /// (for novelty).
         reward: String = "distance".into(), one_of(&["distance", "closeness", "none"]);
+        /// Whether the observation ends with the share of the episode's time that remains, from 1 to 0: without it nothing that the
+        /// agent sees says when it will be paid.
+        time_in_observation: bool = false, any();
     }
 }
 
@@ -54,7 +57,8 @@ const ACTION: usize = 2;
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params: MazeParams = params::read(config.task, "task", &["name"])?;
     let policy = PolicyParams::read(config.policy)?;
-    let mlp = policy.mlp(OBSERVATION, ACTION);
+    let observation = OBSERVATION + usize::from(params.time_in_observation);
+    let mlp = policy.mlp(observation, ACTION);
     let [[left, right], [top, bottom]] = EXTENT;
     // No place in the map is farther from the goal than its diagonal.
     let diagonal = (right - left).hypot(bottom - top);
@@ -79,7 +83,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         },
         qd_offset: if pay == Some(0.0) { diagonal } else { 0.0 },
         deterministic: true,
-        observation_dim: OBSERVATION,
+        observation_dim: observation,
         action_dim: ACTION,
         network: Some(mlp.network().clone()),
         negative_rewards: (pay == Some(0.0)).then(|| "set task.reward = \"closeness\"".into()),
@@ -91,7 +95,12 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         facts: Vec::new(),
         chunk: 1,
     };
-    Ok(Box::new(HardMaze { spec, mlp, pay }))
+    Ok(Box::new(HardMaze {
+        spec,
+        mlp,
+        pay,
+        time: params.time_in_observation,
+    }))
 }
 
 struct HardMaze {
@@ -99,6 +108,8 @@ struct HardMaze {
     mlp: Mlp,
     /// What is added to minus the distance to the goal; none if nothing is paid.
     pay: Option<f64>,
+    /// Whether the observation ends with the time that remains.
+    time: bool,
 }
 
 impl HardMaze {
@@ -116,12 +127,14 @@ impl Task for HardMaze {
     }
 
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
-        Ok(Box::new(RolloutWorker::new(self.maze(), &self.mlp, &self.spec)))
+        let worker = RolloutWorker::new(self.maze(), &self.mlp, &self.spec);
+        Ok(Box::new(worker.with_time(self.time)))
     }
 
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         let env = Filmed::new(film::Drawn::new(self.maze()), camera, film::STEPS_PER_SECOND);
-        Ok(Some(Box::new(RolloutWorker::new(env, &self.mlp, &self.spec))))
+        let worker = RolloutWorker::new(env, &self.mlp, &self.spec);
+        Ok(Some(Box::new(worker.with_time(self.time))))
     }
 }
 
@@ -149,9 +162,9 @@ impl Env for Maze {
         out.copy_from_slice(&self.agent.at.map(f64::from));
     }
 
-    fn final_reward(&mut self) -> f64 {
+    fn final_reward(&mut self) -> Option<f64> {
         let [x, y] = [0, 1].map(|i| f64::from(self.agent.at[i]) - f64::from(GOAL[i]));
-        self.pay.map_or(0.0, |base| base - x.hypot(y))
+        self.pay.map(|base| base - x.hypot(y))
     }
 }
 
@@ -422,7 +435,7 @@ mod tests {
             }
         }
         assert!(
-            maze.final_reward() > -10.0 && steps < 450,
+            maze.final_reward().unwrap() > -10.0 && steps < 450,
             "{steps} steps, then at {:?}",
             maze.agent
         );

@@ -70,6 +70,7 @@ pub fn uni(params: &AntUni) -> Plan {
     Plan {
         recipe,
         episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
         fitness,
     }
 }
@@ -106,6 +107,7 @@ fn anywhere(params: &AntOmni, walls: &'static [Wall]) -> Plan {
     Plan {
         recipe,
         episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
         fitness: "survival - control cost",
     }
 }

@@ -70,6 +70,7 @@ pub fn uni(params: &HumanoidUni) -> Plan {
     Plan {
         recipe,
         episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
         fitness,
     }
 }
@@ -92,6 +93,7 @@ pub fn omni(params: &HumanoidOmni) -> Plan {
     Plan {
         recipe,
         episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
         fitness: "survival - control cost",
     }
 }

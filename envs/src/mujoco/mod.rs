@@ -76,6 +76,7 @@ pub fn registry() -> &'static [TaskEntry] {
 
 struct RobotTask {
     robot: Robot,
+    time_in_observation: bool,
     policy: Mlp,
     spec: TaskSpec,
 }
@@ -87,11 +88,13 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let Plan {
         recipe,
         episode_length,
+        time_in_observation,
         fitness,
     } = plan?;
     let params = PolicyParams::read(config.policy)?;
     let robot = Robot::new(recipe)?;
-    let policy = params.mlp(robot.observation_dim(), robot.model().sizes().controls);
+    let observation = robot.observation_dim() + usize::from(time_in_observation);
+    let policy = params.mlp(observation, robot.model().sizes().controls);
     let spec = TaskSpec {
         name: name.into(),
         genome_dim: policy.params(),
@@ -115,7 +118,12 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         facts: Vec::new(),
         chunk: 1,
     };
-    Ok(Box::new(RobotTask { robot, policy, spec }))
+    Ok(Box::new(RobotTask {
+        robot,
+        time_in_observation,
+        policy,
+        spec,
+    }))
 }
 
 impl Task for RobotTask {
@@ -124,10 +132,7 @@ impl Task for RobotTask {
     }
 
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
-        Ok(Box::new(RolloutWorker::new(
-            self.robot.episode()?,
-            &self.policy,
-            &self.spec,
-        )))
+        let worker = RolloutWorker::new(self.robot.episode()?, &self.policy, &self.spec);
+        Ok(Box::new(worker.with_time(self.time_in_observation)))
     }
 }

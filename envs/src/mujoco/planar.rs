@@ -57,6 +57,7 @@ pub fn halfcheetah(params: &HalfCheetahUni) -> Plan {
     Plan {
         recipe,
         episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
         fitness,
     }
 }
@@ -78,6 +79,7 @@ pub fn walker2d(params: &Walker2dUni) -> Plan {
     Plan {
         recipe,
         episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
         fitness: FITNESS,
     }
 }
@@ -102,6 +104,7 @@ pub fn hopper(params: &HopperUni) -> Plan {
     Plan {
         recipe,
         episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
         fitness: FITNESS,
     }
 }

@@ -7,6 +7,7 @@ use super::recipe::Recipe;
 pub struct Plan {
     pub recipe: Recipe,
     pub episode_length: u32,
+    pub time_in_observation: bool,
     /// What the fitness is.
     pub fitness: &'static str,
 }
@@ -21,6 +22,7 @@ pub struct Common {
     pub exclude_current_positions: bool,
     pub ctrl_cost_weight: f64,
     pub positive_reward: bool,
+    pub time_in_observation: bool,
 }
 
 impl Common {
@@ -57,6 +59,9 @@ macro_rules! robot_params {
                 /// Whether every step's reward is kept from being negative: the most that controls can cost in a step is added
                 /// to it, and what is then still below 0 (by going backward, or by contact forces) becomes 0.
                 positive_reward: bool = false, any();
+                /// Whether the observation ends with the share of the episode's time that remains, from 1 to 0, as in the authors'
+                /// tasks of PGA-, DCG- and DCRL-MAP-Elites. The end of the time is then an end that a critic learns as such.
+                time_in_observation: bool = false, any();
                 $($own)*
             }
         }
@@ -71,6 +76,7 @@ macro_rules! robot_params {
                     exclude_current_positions: self.exclude_current_positions,
                     ctrl_cost_weight: self.ctrl_cost_weight,
                     positive_reward: self.positive_reward,
+                    time_in_observation: self.time_in_observation,
                 }
             }
         }

@@ -378,6 +378,7 @@ pub fn play(
         genomes: &genomes,
         seeds,
         max_steps,
+        uncapped: 0..0,
         tests,
         normalization: None,
         observed: &[],

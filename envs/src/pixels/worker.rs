@@ -41,15 +41,6 @@ pub fn worker<'a, E: PixelEnv + 'a>(
     Ok(Box::new(PixelWorker::new(env()?, net, spec)))
 }
 
-/// Steps that the episode of a row may take, by the task's `[max_steps, test_steps]`.
-pub(super) fn limit(request: &Request<'_>, row: usize, [max_steps, test_steps]: [u32; 2]) -> u32 {
-    if request.tests.contains(&row) {
-        test_steps
-    } else {
-        max_steps.min(request.max_steps)
-    }
-}
-
 /// Scores genomes by one episode each under the action of the greatest logit (the first of equals): fitness is the sum of rewards.
 ///
 /// An episode is truncated at the spec's `max_steps` or the request's, whichever comes first; a row that only tests at the spec's
@@ -98,7 +89,7 @@ impl<'a, E: PixelEnv> PixelWorker<'a, E> {
             self.known.clear();
             self.known.extend_from_slice(genes);
         }
-        let limit = limit(request, row, self.limits);
+        let limit = request.limit(row, self.limits);
         let (mut fitness, mut steps) = (0.0, 0);
         self.env.reset(request.seeds[row], &mut self.frames);
         while steps < limit {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use illume_archives::centers;
 use illume_archives::file::{ArchiveFile, Evaluation, Totals};
-use illume_archives::metrics::measure_archive;
 use illume_core::{Batch, Candidates, Normalization, Result};
 
 use super::{MOVED, Subject};
 use crate::Evaluator;
 use crate::commands::elite::with_decoder;
 use crate::decoder::decoder;
-use crate::reevaluate::{Expected, Reevaluated, Trial, candidates, expected, pieces, reevaluate};
+use crate::reevaluate::{Reevaluated, Scores, Trial, candidates, pieces, reevaluate, scores};
 
 /// Evaluates an archive's elites; with what a reader of the result should know.
 pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation, Vec<&'static str>)> {
@@ -30,14 +29,11 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
     };
     let archive = subject.archive.as_ref();
     let rows = reevaluate(&mut evaluator, archive, &trial, file.genome_dim, source)?;
-    let expected = expected(archive, &rows);
+    let scores = scores(archive, &rows, trial.seeds);
 
     let mut notes: Vec<_> = subject.moved.then_some(MOVED).into_iter().collect();
     if normalization.is_some() {
         notes.push("observations were normalized by the run's last statistics, not by those of the day");
-    }
-    if (subject.config.strategy.get("episode_cap")).is_some_and(|cap| cap.as_str() == Some("adaptive")) {
-        notes.push("the strategy capped its episodes; here they have the task's own length");
     }
     let a = &file.attributes;
     let evaluation = Evaluation {
@@ -53,26 +49,35 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
         cells: file.spec.capacity as u64,
         qd_offset: file.spec.qd_offset,
         axes: file.spec.axes.iter().map(|axis| axis.name.clone()).collect(),
-        totals: totals(file, &identical, &rows, &expected)?,
-        elites: columns(file, identical, rows, expected)?,
+        totals: totals(file, &identical, &rows, &scores)?,
+        elites: columns(file, identical, rows, scores)?,
     };
     Ok((evaluation, notes))
 }
 
-fn totals(file: &ArchiveFile, identical: &[u8], rows: &Reevaluated, expected: &Expected) -> Result<Totals> {
-    let (before, after) = (file.metrics(), measure_archive(&file.spec, &expected.fitness));
+fn totals(file: &ArchiveFile, identical: &[u8], rows: &Reevaluated, scores: &Scores) -> Result<Totals> {
+    let (stored_as, expected, corrected) = (file.metrics(), &scores.expected, &scores.corrected);
     let stored = file.elites.get::<f64>("fitness")?;
     let change: Vec<f64> = rows.fitness.iter().zip(stored).map(|(new, old)| new - old).collect();
     Ok(Totals {
         elites: identical.len() as u64,
         identical: identical.iter().map(|&same| u64::from(same)).sum(),
         failed: rows.episodes.iter().filter(|&&n| n == 0).count() as u64,
-        qd_score: before.qd_score,
-        expected_qd_score: after.qd_score,
-        coverage: before.coverage,
-        expected_coverage: after.coverage,
-        max_fitness: before.max_fitness,
-        expected_max_fitness: after.max_fitness,
+        qd_score: stored_as.qd_score,
+        expected_qd_score: expected.metrics.qd_score,
+        expected_qd_score_se: expected.se.qd_score,
+        corrected_qd_score: corrected.metrics.qd_score,
+        corrected_qd_score_se: corrected.se.qd_score,
+        coverage: stored_as.coverage,
+        expected_coverage: expected.metrics.coverage,
+        expected_coverage_se: expected.se.coverage,
+        corrected_coverage: corrected.metrics.coverage,
+        corrected_coverage_se: corrected.se.coverage,
+        max_fitness: stored_as.max_fitness,
+        expected_max_fitness: expected.metrics.max_fitness,
+        expected_max_fitness_se: expected.se.max_fitness,
+        corrected_max_fitness: corrected.metrics.max_fitness,
+        corrected_max_fitness_se: corrected.se.max_fitness,
         mean_fitness_change: mean(&change),
         mean_fitness_sd: mean(&rows.fitness_sd),
         mean_descriptor_sd: mean(&rows.descriptor_sd),
@@ -82,7 +87,7 @@ fn totals(file: &ArchiveFile, identical: &[u8], rows: &Reevaluated, expected: &E
 }
 
 /// What is known of each elite, as docs/format.md lists it.
-fn columns(file: &ArchiveFile, identical: Vec<u8>, rows: Reevaluated, expected: Expected) -> Result<Batch> {
+fn columns(file: &ArchiveFile, identical: Vec<u8>, rows: Reevaluated, scores: Scores) -> Result<Batch> {
     let (k, elites, unit) = (file.spec.axes.len(), &file.elites, file.spec.unit());
     let [descriptor_distance, center_distance] =
         <[Vec<f64>; 2]>::try_from(rows.distances).expect("as many distances as targets");
@@ -141,11 +146,11 @@ fn columns(file: &ArchiveFile, identical: Vec<u8>, rows: Reevaluated, expected: 
         center_distance,
     );
     b.push(
-        "expected_cell",
+        "corrected_cell",
         1,
         "",
         "cell of the mean descriptor, -1 for none",
-        expected.cells,
+        scores.cells,
     );
     b.push(
         "episodes",

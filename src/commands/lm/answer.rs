@@ -105,6 +105,7 @@ fn validate(task: &LmTask, genome: &[f32]) -> Result<(f64, Trajectory)> {
         genomes: &genomes,
         seeds: &[test_part_seed(0, 1)],
         max_steps: u32::MAX,
+        uncapped: 0..0,
         tests: 0..1,
         normalization: None,
         observed: &[],

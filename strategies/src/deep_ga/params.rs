@@ -10,6 +10,8 @@ params! {
     pub struct DeepGaParams {
         /// Children per generation.
         population: usize = 1000, range(1, 1 << 31);
+        /// Episodes of each child, whose mean is its fitness; the archive is offered the first. A deterministic task gets one.
+        episodes: usize = 1, range(1, 1 << 20);
         /// Best children that become parents (truncation size T); 0 for random search.
         parents: usize = 20, range(0, 1 << 20);
         /// Mutation power: standard deviation of the noise added to every gene.
@@ -18,8 +20,12 @@ params! {
         sigma_schedule: String = "constant".into(), one_of(&["constant", "linear", "exponential"]);
         /// Mutation power at the end of the schedule.
         sigma_final: f64 = 0.001, positive();
+        /// Whether the schedule goes by generations (`sigma_generations`) or by the frames of the budget that are used (`sigma_frames`).
+        sigma_by: String = "generations".into(), one_of(&["generations", "frames"]);
         /// Generations that the schedule takes.
         sigma_generations: u64 = 1000, range(1, (1 << 32) - 1);
+        /// Frames that the schedule takes.
+        sigma_frames: u64 = 1_000_000_000, range(1, 1 << 62);
         /// Best candidates (the last elite among them) that are validated each generation; 0 for none.
         validation_candidates: usize = 10, range(0, 1 << 20);
         /// Further episodes of each validated candidate; counted in the budget; a deterministic task needs none and gets none.
@@ -52,9 +58,13 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 };
 
 impl DeepGaParams {
-    /// The mutation power of a generation.
-    pub(super) fn sigma(&self, generation: u64) -> f64 {
-        let done = (generation as f64 / self.sigma_generations as f64).min(1.0);
+    /// The mutation power of a generation that begins when so many frames of the budget are used.
+    pub(super) fn sigma(&self, generation: u64, frames: u64) -> f64 {
+        let done = match self.sigma_by.as_str() {
+            "frames" => frames as f64 / self.sigma_frames as f64,
+            _ => generation as f64 / self.sigma_generations as f64,
+        };
+        let done = done.min(1.0);
         match self.sigma_schedule.as_str() {
             "linear" => self.sigma + done * (self.sigma_final - self.sigma),
             "exponential" => (self.sigma.ln() + done * (self.sigma_final.ln() - self.sigma.ln())).exp(),

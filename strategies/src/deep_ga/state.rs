@@ -47,6 +47,8 @@ impl DeepGa {
                 self.untested.unwrap_or(u64::MAX),
             ],
         );
+        let meaning = "environment steps charged to the budget so far, by which the mutation power may go";
+        scalars.push("charged_steps", 1, "steps", meaning, vec![self.steps]);
         state.tables.push(("scalars".into(), scalars));
         state.solution = self.solution();
         state
@@ -80,6 +82,11 @@ impl DeepGa {
             return Err(damaged());
         }
         self.row.copy_from_slice(row);
+        // An older checkpoint has none, and a schedule that goes by generations.
+        self.steps = scalars
+            .get::<u64>("charged_steps")
+            .map_or(0, |steps| steps.first().copied().unwrap_or(0));
+        self.steps_now = 0;
         self.phase = Phase::Children;
         self.nursery.forget();
         Ok(())

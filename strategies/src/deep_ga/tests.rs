@@ -349,7 +349,7 @@ fn the_mutation_power_follows_its_schedule() {
             sigma_schedule: schedule.into(),
             ..params()
         };
-        params.sigma(generation)
+        params.sigma(generation, 5)
     };
     assert_eq!([0, 3, 9].map(|g| sigma("constant", g)), [0.016; 3]);
     let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} and {b}");
@@ -364,8 +364,107 @@ fn the_mutation_power_follows_its_schedule() {
     }
 }
 
+/// Frames of the budget: those of children and validation, four a step, and none of tests.
 #[test]
-fn a_state_between_generations_goes_on_as_if_it_had_not_been_saved() {
+fn the_mutation_power_may_follow_the_frames_of_the_budget() {
+    let by_frames = DeepGaParams {
+        sigma: 0.5,
+        sigma_final: 0.1,
+        sigma_schedule: "linear".into(),
+        sigma_by: "frames".into(),
+        sigma_frames: 800,
+        ..params()
+    };
+    let task = TaskSpec {
+        frames_per_step: 4,
+        ..task(5, false)
+    };
+    let mut d = Driven::on(by_frames, task);
+    let sigma = |d: &mut Driven| lineages(&d.ask())[0].1[1];
+    d.step(&[5.0, 1.0, 9.0, 7.0, 3.0, 9.0]);
+    assert_eq!(d.ga.row[5], 0.5);
+    d.step(&[4.0, 6.0, 8.0, 6.0]);
+    // Children took 10 to 15 steps, four episodes of validation 10 to 13: 121 steps are 484 frames of 800.
+    let expected = 0.5 - 0.4 * 484.0 / 800.0;
+    assert_eq!(sigma(&mut d), expected as f32);
+    d.step(&[1., 2., 3., 4., 5., 6., 1., 2., 10., 20., 30.]);
+    assert_eq!(d.ga.row[5], expected, "that of the generation, not of its end");
+    d.step(&[1.0, 1.0]);
+    assert_eq!(
+        d.ga.steps,
+        121 + (10..18).sum::<u64>() + 10 + 11,
+        "tests are not charged"
+    );
+    assert_eq!(sigma(&mut d), 0.1, "the schedule is over");
+}
+
+#[test]
+fn a_child_is_worth_the_mean_of_its_episodes() {
+    let mut d = Driven::new(DeepGaParams {
+        episodes: 3,
+        ..params()
+    });
+    assert_eq!(d.ga.spec.first_generation, 3 * 6 + 2 * 2);
+    let c = d.ask();
+    assert_eq!(
+        (c.total, c.offered.clone()),
+        (18, 0..6),
+        "the archive is offered the first episode of each"
+    );
+    let rows = lineages(&c);
+    assert!((0..18).all(|row| rows[row] == rows[row % 6]));
+    let mut seeds = c.seeds.clone();
+    seeds.sort_unstable();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 18, "all episodes differ");
+    // Child 0 has the best single episode, child 4 the best mean; child 1 failed once.
+    let scores = [
+        [90., 50., 10., 20., 30., 1.],
+        [0.0, 50., 10., 20., 40., 1.],
+        [0.0, f64::NAN, 10., 23., 50., 1.],
+    ];
+    d.tell(&c, &scores.concat(), false);
+    assert_eq!(
+        d.ga.row[2..4],
+        [40.0, 21.0],
+        "maximum and median of the children that are ok"
+    );
+    let v = d.ask();
+    assert_eq!(lineages(&v)[0].0, [stream_id(0, 4)]);
+    assert_eq!(lineages(&v)[2].0, [stream_id(0, 0)]);
+    d.tell(&v, &[1.0, 1.0, 2.0, 2.0], false);
+    assert_eq!(d.parents(), [4, 0, 3].map(|i| stream_id(0, i)));
+    assert_eq!(d.elite(), (stream_id(0, 0), 2.0));
+    // Child 4's episodes took 14, 20 and 26 steps.
+    assert_eq!((d.ga.parents[0].score, d.ga.parents[0].steps), (40.0, 20));
+
+    // The elite's validation and tests stand behind all episodes.
+    let c = d.ask();
+    assert_eq!(
+        (c.total, c.offered.clone(), c.tests.clone()),
+        (18 + 2 + 3, 0..6, 20..23)
+    );
+    assert!(lineages(&c)[18..].iter().all(|row| row.0 == [stream_id(0, 0)]));
+    for size in [2, 5] {
+        let parts: Vec<_> = (0..size).flat_map(|rank| lineages(&d.ask_of(rank, size))).collect();
+        assert_eq!(parts, lineages(&c));
+    }
+}
+
+#[test]
+fn a_deterministic_task_has_one_episode_a_child() {
+    let mut d = Driven::on(
+        DeepGaParams {
+            episodes: 3,
+            ..params()
+        },
+        task(5, true),
+    );
+    assert_eq!((d.ask().total, d.ga.spec.first_generation), (6, 6));
+}
+
+#[test]
+fn an_older_checkpoint_that_counts_no_steps_is_read() {
     let mut d = Driven::new(params());
     d.first_generation();
     let comm = Silent(0, 1);
@@ -375,14 +474,51 @@ fn a_state_between_generations_goes_on_as_if_it_had_not_been_saved() {
         task: &d.task,
         comm: &comm,
     };
-    let state = d.ga.save(&context).unwrap();
+    let mut state = d.ga.save(&context).unwrap();
+    let (_, scalars) = state.tables.iter_mut().find(|(name, _)| name == "scalars").unwrap();
+    let mut older = Batch::new();
+    for column in scalars.columns().iter().filter(|c| c.name != "charged_steps") {
+        older.push_column(column.clone());
+    }
+    *scalars = older;
     let mut again = Driven::new(params());
+    again.ga.load(&context, &state).unwrap();
+    assert_eq!((again.parents(), again.elite()), (d.parents(), d.elite()));
+}
+
+#[test]
+fn a_state_between_generations_goes_on_as_if_it_had_not_been_saved() {
+    let by_frames = || DeepGaParams {
+        sigma_schedule: "exponential".into(),
+        sigma_by: "frames".into(),
+        sigma_frames: 1000,
+        ..params()
+    };
+    let mut d = Driven::new(by_frames());
+    d.first_generation();
+    let comm = Silent(0, 1);
+    let context = Context {
+        seed: SEED,
+        generation: 1,
+        task: &d.task,
+        comm: &comm,
+    };
+    let state = d.ga.save(&context).unwrap();
+    let mut again = Driven::new(by_frames());
     again.ga.load(&context, &state).unwrap();
     again.generation = 1;
     for scores in [&[1., 2., 3., 4., 5., 6., 1., 2., 10., 20., 30.][..], &[1.0, 1.0]] {
         d.step(scores);
         again.step(scores);
     }
-    let said = |d: &Driven| (d.parents(), d.elite(), d.reported(), d.ga.row.map(f64::to_bits));
+    let said = |d: &Driven| {
+        (
+            d.parents(),
+            d.elite(),
+            d.reported(),
+            d.ga.row.map(f64::to_bits),
+            d.ga.steps,
+        )
+    };
     assert_eq!(said(&d), said(&again));
 }

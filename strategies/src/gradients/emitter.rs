@@ -11,6 +11,7 @@ use illume_core::{
 use rayon::prelude::*;
 
 use super::exchange::gather_episodes;
+use super::labels::Labels;
 use super::learning::{Learning, Published, Settings};
 use super::stock::{ACTOR, CLIMBER, HISTORY, ISO_LINE, OPERATORS, Row, scale};
 use crate::learn::{Learner, Net, Networks, fold_condition};
@@ -31,8 +32,10 @@ pub struct Plan {
     pub actors: usize,
     /// Further episodes of a conditioned actor whose network is not the policy's; they are learned from and charged, not offered.
     pub rollouts: usize,
-    /// Standard deviation of the noise on the descriptors that such episodes ask for, on the scale [-1, 1].
-    pub descriptor_noise: f64,
+    /// What transitions of a policy that climbed are labelled with.
+    pub labels: Labels,
+    /// Standard deviation of the noise on each axis of the descriptors that such episodes ask for, on the scale [-1, 1].
+    pub descriptor_noise: Vec<f64>,
     pub iso_sigma: f64,
     pub line_sigma: f64,
     pub settings: Settings,
@@ -246,9 +249,9 @@ impl Gradients {
             let cell = filled[draws.below(row as u64, filled.len() as u64) as usize] as usize;
             scale(&self.axes, &archive.elites().descriptor[cell * k..(cell + 1) * k], d);
             noise.normals((row * k) as u64, &mut z);
-            d.iter_mut()
-                .zip(&z)
-                .for_each(|(d, z)| *d += self.plan.descriptor_noise as f32 * z);
+            for ((d, z), sd) in d.iter_mut().zip(&z).zip(&self.plan.descriptor_noise) {
+                *d += *sd as f32 * z;
+            }
         }
         let actor = self.plan.settings.td3.actor();
         let network = folded(&actor, k);
@@ -269,6 +272,8 @@ impl Gradients {
     /// Sends this phase's episodes to the learner.
     fn absorb(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<()> {
         let (k, axes, requested) = (self.condition(), &self.axes, &self.requested);
+        let operators = told.rows.get::<i32>("operator")?;
+        let own = self.plan.labels == Labels::Achieved;
         let descriptors = told.rows.get::<f64>("descriptor")?;
         let width = axes.len();
         let ok = told.rows.get::<u8>("status")?.iter().map(|s| *s == Status::Ok as u8);
@@ -282,6 +287,7 @@ impl Gradients {
                 }
                 scale(axes, &descriptors[row * width..(row + 1) * width], &mut achieved);
                 let asked = requested.get(row * k..(row + 1) * k).filter(|d| !d[0].is_nan());
+                let asked = asked.filter(|_| !(own && operators[row] == CLIMBER));
                 insert(episode, &achieved, asked.unwrap_or(&achieved));
             })
         })

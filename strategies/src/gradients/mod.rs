@@ -3,13 +3,17 @@
 mod backend;
 mod emitter;
 mod exchange;
+mod labels;
 mod learning;
 mod params;
 mod replay;
 mod stock;
 
 pub(crate) use emitter::Gradients;
+pub(crate) use labels::Labels;
 pub(crate) use params::{Common, gradient_params};
+#[cfg(test)]
+pub(crate) use replay::similarity;
 
 use illume_core::{Error, Network, Result, TaskSpec};
 

@@ -4,6 +4,7 @@ use illume_core::{Error, Network, Result};
 
 use super::backend::Choice;
 use super::emitter::Plan;
+use super::labels::Labels;
 use super::learning::Settings;
 use super::replay::Sampling;
 use crate::learn::{Ascent, Net, Output, Td3Config};
@@ -42,8 +43,11 @@ macro_rules! gradient_params {
                 critic_rate: f64 = 3e-4, positive();
                 /// Learning rate of the actor.
                 actor_rate: f64 = 3e-4, positive();
-                /// Critic steps for each step of the actor and the target networks.
+                /// Critic steps for each step of the actor and of its target network.
                 policy_delay: u64 = 2, range(1, 1_000_000);
+                /// Critic steps for each step of the critics' target networks: 1 as in QDax and the programs of DCG- and
+                /// DCRL-MAP-Elites, 2 as in TD3 and the PGA-MAP-Elites program of 2021.
+                target_delay: u64 = 1, range(1, 1_000_000);
                 /// Discount of later rewards.
                 discount: f64 = 0.99, range(0.0, 1.0);
                 /// Share of the way that target networks go towards theirs at each of their steps.
@@ -84,6 +88,7 @@ macro_rules! gradient_params {
                     critic_rate: self.critic_rate,
                     actor_rate: self.actor_rate,
                     policy_delay: self.policy_delay,
+                    target_delay: self.target_delay,
                     discount: self.discount,
                     tau: self.tau,
                     smoothing_noise: self.smoothing_noise,
@@ -116,6 +121,7 @@ pub struct Common {
     pub critic_rate: f64,
     pub actor_rate: f64,
     pub policy_delay: u64,
+    pub target_delay: u64,
     pub discount: f64,
     pub tau: f64,
     pub smoothing_noise: f64,
@@ -133,8 +139,8 @@ impl Common {
         (share * self.batch as f64).round() as usize
     }
 
-    /// A plan without actors for a task of this policy; `condition` numbers of a descriptor, whose distances count by
-    /// `length_scale`. The actor is like the policy, but for the hidden layers if others are given.
+    /// A plan without actors for a task of this policy, conditioned on descriptors of as many axes as there are `lengths`, which are
+    /// the length scale of the similarity on each. The actor is like the policy, but for the hidden layers if others are given.
     ///
     /// # Errors
     /// A learner that is not here.
@@ -142,8 +148,7 @@ impl Common {
         &self,
         name: &'static str,
         policy: &Network,
-        condition: usize,
-        length_scale: f64,
+        lengths: Vec<f64>,
         actor: Option<&Network>,
     ) -> Result<Plan> {
         let [observation, hidden @ .., action] = policy.layers.as_slice() else {
@@ -153,7 +158,7 @@ impl Common {
         let td3 = Td3Config {
             observation: *observation,
             action: *action,
-            condition,
+            condition: lengths.len(),
             actor_hidden: actor_hidden.to_vec(),
             actor_activation: actor.map_or(policy.activation, |a| a.activation),
             critic_hidden: self.critic_hidden.clone(),
@@ -163,6 +168,7 @@ impl Common {
             discount: self.discount,
             tau: self.tau,
             delay: self.policy_delay,
+            target_delay: self.target_delay,
         };
         let ascent = Ascent {
             policy: Net {
@@ -181,7 +187,8 @@ impl Common {
             climbers: self.rows(self.pg_share),
             actors: 0,
             rollouts: 0,
-            descriptor_noise: 0.0,
+            labels: Labels::Parent,
+            descriptor_noise: Vec::new(),
             iso_sigma: self.iso_sigma,
             line_sigma: self.line_sigma,
             settings: Settings {
@@ -189,7 +196,7 @@ impl Common {
                 ascent,
                 sampling: Sampling {
                     minibatch: self.minibatch,
-                    length_scale,
+                    lengths,
                     noise: self.smoothing_noise,
                     clip: self.smoothing_clip,
                 },

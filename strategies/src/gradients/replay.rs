@@ -22,12 +22,12 @@ impl Widths {
 }
 
 /// How minibatches are drawn.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Sampling {
     /// Rows of a minibatch.
     pub minibatch: usize,
-    /// Rewards are multiplied by `exp(-|d - d'| / length_scale)`.
-    pub length_scale: f64,
+    /// Rewards are multiplied by `exp(-|d - d'|)`, where these are the unit on each axis of the scaled descriptors, `[condition]`.
+    pub lengths: Vec<f64>,
     /// Standard deviation of the noise on target actions, and where it is clipped.
     pub noise: f64,
     pub clip: f64,
@@ -148,7 +148,7 @@ impl Replay {
             .for_each(|(column, out)| c[column].gather(&chosen, out));
         if c[ACHIEVED].width > 0 {
             for (reward, &row) in out.reward.iter_mut().zip(&chosen) {
-                *reward *= similarity(c[ACHIEVED].row(row), c[REQUESTED].row(row), sampling.length_scale);
+                *reward *= similarity(c[ACHIEVED].row(row), c[REQUESTED].row(row), &sampling.lengths);
             }
         }
         out.noise.resize(rows * c[ACTION].width, 0.0);
@@ -233,13 +233,14 @@ const CRITIC_DRAWS: u64 = 0;
 const STATE_DRAWS: u64 = 1;
 const SMOOTHING: u64 = 0;
 
-/// `S(d, d') = exp(-|d - d'| / l)` (Faldor et al. 2023, equation 3).
-pub fn similarity(achieved: &[f32], requested: &[f32], length_scale: f64) -> f32 {
+/// `S(d, d') = exp(-|d - d'| / l)` (Faldor et al. 2023, equation 3), with an l for each axis.
+pub fn similarity(achieved: &[f32], requested: &[f32], lengths: &[f64]) -> f32 {
     let squares = achieved
         .iter()
         .zip(requested)
-        .map(|(d, r)| (f64::from(*d) - f64::from(*r)).powi(2));
-    (-squares.sum::<f64>().sqrt() / length_scale).exp() as f32
+        .zip(lengths)
+        .map(|((d, r), l)| ((f64::from(*d) - f64::from(*r)) / l).powi(2));
+    (-squares.sum::<f64>().sqrt()).exp() as f32
 }
 
 #[cfg(test)]
@@ -266,7 +267,7 @@ mod tests {
     fn sampling() -> Sampling {
         Sampling {
             minibatch: 50,
-            length_scale: 0.5,
+            lengths: vec![0.5],
             noise: 0.2,
             clip: 0.3,
         }
@@ -288,9 +289,9 @@ mod tests {
 
     #[test]
     fn similarity_is_that_of_the_paper_by_hand() {
-        assert_eq!(similarity(&[0.25], &[0.25], 0.008), 1.0);
-        assert!((similarity(&[0.3, 0.4], &[0.0, 0.0], 0.5) - (-1.0f32).exp()).abs() < 1e-7);
-        assert!((similarity(&[-1.0], &[1.0], 0.1) - (-20.0f32).exp()).abs() < 1e-12);
+        assert_eq!(similarity(&[0.25], &[0.25], &[0.008]), 1.0);
+        assert!((similarity(&[0.3, 0.4], &[0.0, 0.0], &[0.5, 0.5]) - (-1.0f32).exp()).abs() < 1e-7);
+        assert!((similarity(&[-1.0], &[1.0], &[0.1]) - (-20.0f32).exp()).abs() < 1e-12);
     }
 
     #[test]

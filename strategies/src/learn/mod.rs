@@ -55,8 +55,10 @@ pub struct Td3Config {
     pub discount: f64,
     /// Share of the way that targets go towards their networks in a soft update.
     pub tau: f64,
-    /// Critic steps for each step of the actor and the targets.
+    /// Critic steps for each step of the actor and of its target.
     pub delay: u64,
+    /// Critic steps for each step of the critics' targets.
+    pub target_delay: u64,
 }
 
 impl Td3Config {
@@ -210,8 +212,9 @@ pub struct Losses {
 ///
 /// One critic step: the target action is `a' = clip(actor_target(s' | d') + noise, -1, 1)`, the target
 /// `y = reward + discount * continues * min_j critic_target_j(s', a' | d')`, the loss `sum_j mean (critic_j(s, a | d') - y)^2`.
-/// After every `delay` of them, counted over calls, the actor takes a step on `-mean critic_0(s, actor(s | d') | d')` with the
-/// critic just updated, and all targets go `tau` of the way to their networks. Adam (0.9, 0.999, 1e-8) is bias-corrected with
+/// After every `target_delay` of them, counted over calls, the critics' targets go `tau` of the way to the critics. After every
+/// `delay`, the actor takes a step on `-mean critic_0(s, actor(s | d') | d')` with the critic just updated, and its target goes
+/// `tau` of the way to it. Adam (0.9, 0.999, 1e-8) is bias-corrected with
 /// epsilon added to the corrected root; its step number is that of the critics or of the actor.
 pub trait Learner: Send {
     /// The back-end and the device, for the log: `native, 2 threads`.

@@ -53,7 +53,7 @@ struct Lesson<'a> {
     wanted: &'a [f32],
     /// Steps taken before.
     before: u64,
-    /// A soft update follows.
+    /// A soft update of the critics' targets follows.
     soften: bool,
     /// For each critic.
     threads: usize,
@@ -191,6 +191,13 @@ impl Critic {
     }
 }
 
+/// Critic steps until their number is a multiple of `delay`, at most [`AHEAD`].
+fn until(steps: u64, delay: u64) -> usize {
+    (delay - steps % delay)
+        .try_into()
+        .map_or(AHEAD, |steps: usize| steps.min(AHEAD))
+}
+
 /// Rows of a strip of a step's minibatch.
 fn rows_of(step: usize, strip: usize, rows: usize) -> Range<usize> {
     step * rows + strip * STRIP..step * rows + rows.min((strip + 1) * STRIP)
@@ -215,12 +222,12 @@ impl Native {
 
     pub(crate) fn at(level: Level, config: &Td3Config, networks: &Networks) -> Native {
         assert!(
-            config.minibatch > 0 && config.delay > 0,
-            "a minibatch and a delay of at least one"
+            config.minibatch > 0 && config.delay > 0 && config.target_delay > 0,
+            "a minibatch and delays of at least one"
         );
         let actor = Trained::general(level, &config.actor());
         let critics = [0; 2].map(|_| Critic::new(level, config));
-        let ahead = AHEAD.min(config.delay.try_into().unwrap_or(AHEAD));
+        let ahead = until(0, config.delay.min(config.target_delay));
         let count = strips(config.minibatch);
         let critic = &critics[0].net.plan;
         let climb = Climb::new(&actor.plan, critic, config.observation);
@@ -260,27 +267,27 @@ impl Native {
 
     fn run(&mut self, batches: &Minibatches) -> Losses {
         let threads = rayon::current_num_threads();
-        let delay = self.config.delay;
+        let (delay, target_delay) = (self.config.delay, self.config.target_delay);
         let mut losses = Losses::default();
         let mut actor_steps = 0u64;
         self.critics.iter_mut().for_each(|c| c.loss = 0.0);
         let mut at = 0;
         while at < batches.steps {
-            let until_actor = (delay - self.critic_steps % delay).try_into().unwrap_or(AHEAD);
-            let steps = at..batches.steps.min(at + until_actor.min(AHEAD));
-            let soften = steps.len() == until_actor;
+            let ahead = until(self.critic_steps, delay).min(until(self.critic_steps, target_delay));
+            let steps = at..batches.steps.min(at + ahead);
+            let taken = self.critic_steps + steps.len() as u64;
             self.look_ahead(batches, steps.clone(), threads);
             let lesson = Lesson {
                 batches,
                 steps: steps.clone(),
                 wanted: &self.targets.wanted,
                 before: self.critic_steps,
-                soften,
+                soften: taken.is_multiple_of(target_delay),
                 threads: threads.div_ceil(2),
             };
             both(&mut self.critics, threads, |critic| critic.learn(&self.config, &lesson));
-            self.critic_steps += steps.len() as u64;
-            if soften {
+            self.critic_steps = taken;
+            if taken.is_multiple_of(delay) {
                 losses.actor += self.actor_step(batches, steps.end - 1, threads);
                 actor_steps += 1;
             }

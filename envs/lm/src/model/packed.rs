@@ -216,8 +216,8 @@ impl Store {
     }
 }
 
-/// The numbers of the tensor `name` as a model of this precision computes with them. On a device what is not packed is in bf16, scales are too, and the
-/// embedding and the head are not packed.
+/// The numbers of the tensor `name` as a model of this precision computes with them. On a device what is not packed is in bf16, as are the scales of four
+/// bits, and the embedding and the head are not packed.
 pub(crate) fn round(values: &mut [f32], name: &str, shape: &[usize], precision: Precision, device: Device) {
     let on_device = device != Device::Cpu;
     let vector = shape.len() == 1;
@@ -241,7 +241,7 @@ pub(crate) fn round(values: &mut [f32], name: &str, shape: &[usize], precision: 
         Precision::Int8 | Precision::Int4 { .. } => {
             for row in values.chunks_mut(inputs) {
                 let size = int8_scale(row.iter());
-                let value = |w: f32| f32::from(int8_code(w, size)) * scale(size);
+                let value = |w: f32| f32::from(int8_code(w, size)) * size;
                 row.iter_mut().for_each(|w| *w = value(*w));
             }
         }

@@ -5,24 +5,37 @@
 
 mod adapters;
 mod attention;
+mod choose;
 mod linear;
 
 use illume_core::{Error, Result};
-use tch::{Device, IndexOp, Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 pub(crate) use adapters::TorchAdapters;
-use attention::rotate;
+use attention::{Numbers, Plan, Sketch, padded, rotate};
 use linear::Linear;
 
 use super::adapters::GROUPS;
 use super::native::Segment;
-use super::{Precision, Source};
+use super::{Precision, Source, Wish};
 use crate::config::ModelConfig;
+use crate::sample::Picked;
 
 type Torch<T> = std::result::Result<T, TchError>;
 
 fn failed(e: TchError) -> Error {
-    Error::failed(format!("libtorch failed: {e}"))
+    // What follows is libtorch's own call stack.
+    let text = e.to_string();
+    Error::failed(format!("libtorch failed: {}", text.lines().next().unwrap_or_default()))
+}
+
+/// `x w` in f32, whatever they are in: nothing is rounded on the way out.
+fn wide_product(x: &Tensor, w: &Tensor) -> Torch<Tensor> {
+    match (x.device(), x.kind()) {
+        (_, Kind::Float) => x.f_matmul(w),
+        (Device::Cpu, _) => x.f_to_kind(Kind::Float)?.f_matmul(&w.f_to_kind(Kind::Float)?),
+        _ => x.f_mm_dtype(w, Kind::Float),
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +63,7 @@ pub(crate) struct TorchModel {
 // SAFETY: the tensors are never changed after `load`, and libtorch's may be read by many threads.
 unsafe impl Sync for TorchModel {}
 
-/// Keys and values of a layer, `[slots, kv_heads, positions, head_dim]` each.
+/// Keys and values of a layer, `[slots, kv_heads, positions, head_dim]` each; what was never written is 0.
 #[derive(Debug)]
 pub(crate) struct TorchCache {
     layers: Vec<[Tensor; 2]>,
@@ -67,8 +80,8 @@ impl TorchModel {
             let make = || {
                 Tensor::f_from_slice(&values)?
                     .f_view(shape)?
-                    .f_to_kind(kind)?
-                    .f_to_device(device)
+                    .f_to_device(device)?
+                    .f_to_kind(kind)
             };
             make().map_err(failed)
         };
@@ -138,7 +151,7 @@ impl TorchModel {
 
     pub fn cache(&self, slots: usize, positions: usize) -> Result<TorchCache> {
         let c = &self.config;
-        let shape = [slots, c.kv_heads, positions, c.head_dim].map(|n| n as i64);
+        let shape = [slots, c.kv_heads, padded(positions), c.head_dim].map(|n| n as i64);
         let make = || Tensor::f_zeros(shape, (self.kind, self.device));
         let pair = |_| -> Torch<[Tensor; 2]> { Ok([make()?, make()?]) };
         Ok(TorchCache {
@@ -146,33 +159,39 @@ impl TorchModel {
         })
     }
 
-    /// As the pass of `native.rs`; `pick` runs on this thread.
+    /// As the pass of `native.rs`. What is returned counts only for segments that are `last`.
     pub fn pass(
         &self,
         tokens: &[u32],
         segments: &[Segment],
         cache: &TorchCache,
         adapters: &TorchAdapters,
-        pick: &(dyn Fn(usize, &mut [f32]) + Sync),
-    ) -> Result<()> {
+        wish: &Wish,
+    ) -> Result<Vec<Picked>> {
         let wanted: Vec<usize> = (0..segments.len()).filter(|i| segments[*i].last).collect();
-        let logits = tch::no_grad(|| self.logits(tokens, segments, &wanted, cache, adapters)).map_err(failed)?;
-        let mut row = vec![0.0; self.config.vocab];
-        for (i, segment) in wanted.iter().enumerate() {
-            logits
-                .i(i as i64)
-                .f_copy_data(&mut row, self.config.vocab)
-                .map_err(failed)?;
-            pick(*segment, &mut row);
-        }
-        Ok(())
+        let mut picked = vec![Picked::default(); segments.len()];
+        let make = || -> Torch<()> {
+            let Some(logits) = self.logits(tokens, segments, &wanted, cache, adapters)? else {
+                return Ok(());
+            };
+            match wish {
+                Wish::Token { sampling, uniform } => {
+                    let uniforms: Vec<f64> = wanted.iter().map(|i| uniform(*i)).collect();
+                    let tokens = choose::choose(&logits, sampling, &uniforms)?;
+                    wanted.iter().zip(tokens).for_each(|(i, token)| picked[*i] = token);
+                }
+                Wish::Logits(take) => choose::on_host(&logits, |numbers, vocab| {
+                    let rows = numbers.chunks_exact_mut(vocab);
+                    wanted.iter().zip(rows).for_each(|(i, row)| take(*i, row));
+                })?,
+            }
+            Ok(())
+        };
+        tch::no_grad(make).map_err(failed)?;
+        Ok(picked)
     }
 
-    fn numbers(&self, values: impl Iterator<Item = usize>) -> Torch<Tensor> {
-        let values: Vec<i64> = values.map(|v| v as i64).collect();
-        Tensor::f_from_slice(&values)?.f_to_device(self.device)
-    }
-
+    /// `[wanted, vocab]` in f32 on the device; none if no segment's are wanted.
     fn logits(
         &self,
         tokens: &[u32],
@@ -180,71 +199,79 @@ impl TorchModel {
         wanted: &[usize],
         cache: &TorchCache,
         adapters: &TorchAdapters,
-    ) -> Torch<Tensor> {
+    ) -> Torch<Option<Tensor>> {
         let c = &self.config;
         let rows = tokens.len() as i64;
         let (heads, kv_heads, d) = (c.heads as i64, c.kv_heads as i64, c.head_dim as i64);
+        let mut numbers = Numbers::default();
         let each = |f: fn(&Segment, usize) -> usize| {
-            self.numbers(segments.iter().flat_map(|s| (0..s.len).map(move |i| f(s, i))))
+            let of = move |s: &Segment| -> Vec<usize> { (0..s.len).map(|i| f(s, i)).collect() };
+            segments.iter().flat_map(of)
         };
-        let slots = each(|s, _| s.slot)?;
-        let members = each(|s, _| s.member as usize)?;
-        let positions = each(|s, i| s.position + i)?;
+        let tokens = numbers.add(tokens.iter().map(|t| *t as usize));
+        let slots = numbers.add(each(|s, _| s.slot));
+        let members = numbers.add(each(|s, _| s.member as usize));
+        let positions = numbers.add(each(|s, i| s.position + i));
+        let last = numbers.add(wanted.iter().map(|i| segments[*i].at + segments[*i].len - 1));
+        let sketches = [
+            Sketch::new(segments, |s| s.len == 1, rows as usize, &mut numbers),
+            Sketch::new(segments, |s| s.len > 1, rows as usize, &mut numbers),
+        ];
+        let sent = numbers.send(self.device)?;
+        let (slots, members, positions) = (sent.get(&slots)?, sent.get(&members)?, sent.get(&positions)?);
+        let mut plans = Vec::new();
+        for sketch in sketches.iter().flatten() {
+            plans.push(Plan::new(sketch, &sent, self)?);
+        }
         let angles = positions
             .f_to_kind(Kind::Float)?
             .f_unsqueeze(1)?
             .f_mul(&self.frequencies)?;
-        let (cos, sin) = (
-            angles.f_cos()?.f_to_kind(self.kind)?,
-            angles.f_sin()?.f_to_kind(self.kind)?,
-        );
-        let plans = [
-            self.plan(segments, |s| s.len == 1)?,
-            self.plan(segments, |s| s.len > 1)?,
-        ];
+        let (cos, sin) = (angles.f_cos()?, angles.f_sin()?);
+        let table =
+            |first: &Tensor, second: &Tensor| Tensor::f_cat(&[first, second], 1)?.f_unsqueeze(1)?.f_to_kind(self.kind);
+        let (cos, sin) = (table(&cos, &cos)?, table(&sin.f_neg()?, &sin)?);
         let norm = |x: &Tensor, weight: &Tensor| x.f_rms_norm([c.hidden as i64], Some(weight), c.rms_eps);
+        let scales = adapters.scales(&members)?;
 
-        let mut h = self
-            .embedding
-            .f_index_select(0, &self.numbers(tokens.iter().map(|t| *t as usize))?)?;
+        let mut h = self.embedding.f_index_select(0, &sent.get(&tokens)?)?;
         for (number, (layer, [keys, values])) in self.layers.iter().zip(&cache.layers).enumerate() {
-            let apply = |group: usize, x: &Tensor| -> Torch<Tensor> {
-                let y = layer.maps[group].apply(x)?;
-                match &adapters[number][group] {
-                    Some(adapter) => y.f_add(&adapter.apply(x, &members)?),
+            let apply = |group: usize, x: &Tensor, plus: Option<&Tensor>| -> Torch<Tensor> {
+                let y = layer.maps[group].apply(x, plus)?;
+                match &adapters.layers[number][group] {
+                    Some(adapter) => adapter.add(&y, x, scales.as_ref(), &members),
                     None => Ok(y),
                 }
             };
-            let mut qkv = apply(0, &norm(&h, &layer.attention_norm)?)?;
-            if let Some(bias) = &layer.bias {
-                qkv = qkv.f_add(bias)?;
-            }
-            let parts = qkv.f_split_with_sizes([heads * d, kv_heads * d, kv_heads * d], 1)?;
-            let turned = |x: &Tensor, heads: i64| rotate(&x.f_view([rows, heads, d])?, &cos, &sin);
-            let (q, k) = (
-                turned(&parts[0].f_contiguous()?, heads)?,
-                turned(&parts[1].f_contiguous()?, kv_heads)?,
-            );
-            let v = parts[2].f_contiguous()?.f_view([rows, kv_heads, d])?;
+            let qkv = apply(0, &norm(&h, &layer.attention_norm)?, layer.bias.as_ref())?;
+            let (turned, width) = (heads + kv_heads, (heads + kv_heads) * d);
+            let qk = rotate(&qkv.f_narrow(1, 0, width)?.f_view([rows, turned, d])?, &cos, &sin)?;
+            let (q, k) = (qk.f_narrow(1, 0, heads)?, qk.f_narrow(1, heads, kv_heads)?);
+            let v = qkv.f_narrow(1, width, kv_heads * d)?.f_view([rows, kv_heads, d])?;
             for (store, new) in [(keys, &k), (values, &v)] {
                 let mut store = store.shallow_clone();
                 let _ = store.f_index_put_(&[Some(&slots), None, Some(&positions)], new, false)?;
             }
-            let mut out = Tensor::f_zeros([rows, heads * d], (self.kind, self.device))?;
-            for plan in plans.iter().flatten() {
-                let got = plan.attend(&q, keys, values)?;
-                let _ = out.f_index_copy_(0, &plan.tokens, &got)?;
-            }
-            h = h.f_add(&apply(1, &out)?)?;
-            let gate_up = apply(2, &norm(&h, &layer.mlp_norm)?)?.f_chunk(2, 1)?;
-            h = h.f_add(&apply(3, &gate_up[0].f_silu()?.f_mul(&gate_up[1])?)?)?;
+            let out = match &plans[..] {
+                [plan] if plan.alone => plan.attend(&q, keys, values)?,
+                _ => {
+                    let mut out = Tensor::f_zeros([rows, heads * d], (self.kind, self.device))?;
+                    for plan in &plans {
+                        let got = plan.attend(&q, keys, values)?;
+                        let _ = out.f_index_copy_(0, &plan.tokens, &got)?;
+                    }
+                    out
+                }
+            };
+            h = apply(1, &out, Some(&h))?;
+            let gate_up = apply(2, &norm(&h, &layer.mlp_norm)?, None)?.f_chunk(2, 1)?;
+            h = apply(3, &gate_up[0].f_silu()?.f_mul(&gate_up[1])?, Some(&h))?;
         }
-        let last = self.numbers(wanted.iter().map(|i| segments[*i].at + segments[*i].len - 1))?;
-        let x = norm(&h.f_index_select(0, &last)?, &self.norm)?;
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let x = norm(&h.f_index_select(0, &sent.get(&last)?)?, &self.norm)?;
         let head = self.head.as_ref().unwrap_or(&self.embedding);
-        x.f_matmul(&head.f_tr()?)?
-            .f_to_kind(Kind::Float)?
-            .f_to_device(Device::Cpu)?
-            .f_contiguous()
+        Ok(Some(wide_product(&x, &head.f_tr()?)?))
     }
 }

@@ -11,6 +11,14 @@ fn share() -> Rule<f64> {
     }
 }
 
+/// None, or one whose inverse single precision can hold.
+fn temperature() -> Rule<f64> {
+    Rule {
+        words: "0 (greedy), or from 0.000001 to 100".into(),
+        holds: Box::new(|v| *v == 0.0 || (1e-6..=100.0).contains(v)),
+    }
+}
+
 /// A share that leaves something.
 fn part() -> Rule<f64> {
     Rule {
@@ -46,7 +54,7 @@ params! {
         /// Prompts that a candidate is scored on.
         batch: usize = 100, range(1, 1_000_000);
         /// Temperature at which tokens are drawn; 0: the most probable token.
-        temperature: f64 = 0.0, range(0.0, 100.0);
+        temperature: f64 = 0.0, temperature();
         /// Tokens are drawn from the most probable that hold this much probability together.
         top_p: f64 = 1.0, share();
         /// How weights are stored; int8 and int4 are rounded from what the model's files hold.
@@ -55,7 +63,7 @@ params! {
         group: usize = 64, range(16, 256);
         /// Where the model runs; "auto": on a CUDA device if there is one.
         device: String = "auto".into(), one_of(&["auto", "cpu", "cuda"]);
-        /// Answers that are written at a time; 0: as many as fit into a quarter of the free memory, divided by the ranks of the node, at most 256. Results do not depend on it.
+        /// Answers that are written at a time; 0: as many as fit into a quarter of the free memory, divided by the ranks of the node, at most 256; on a GPU half of its free memory, divided by its ranks, at most 2048. Results do not depend on it.
         slots: usize = 0, range(0, 65_536);
         /// Message of the role "system" before each prompt; empty for none.
         system: String = String::new(), any();

@@ -41,6 +41,7 @@ fn evaluate(task: &LmTask, genomes: &[Vec<f32>], seeds: &[u64], tests: std::ops:
         genomes: &genomes,
         seeds,
         max_steps: u32::MAX,
+        uncapped: 0..0,
         tests,
         normalization: None,
         observed: &[],

@@ -24,6 +24,29 @@ struct Row {
     cases: Vec<u32>,
 }
 
+/// How rows are answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// As the task says, in no more steps than the request allows.
+    Capped,
+    /// As the task says.
+    Uncapped,
+    /// Greedily, on the validation split.
+    Test,
+}
+
+impl Kind {
+    fn of(request: &Request<'_>, row: usize) -> Kind {
+        if request.tests.contains(&row) {
+            Kind::Test
+        } else if request.uncapped.contains(&row) {
+            Kind::Uncapped
+        } else {
+            Kind::Capped
+        }
+    }
+}
+
 /// Genomes that differ; rows name them by their number.
 #[derive(Default)]
 struct Members(Vec<Vec<f32>>);
@@ -45,17 +68,17 @@ impl<'a> LmWorker<'a> {
         LmWorker { task, scratch }
     }
 
-    /// The rows that only test, or the others; those whose genes are no numbers are marked and left out.
+    /// The rows of a kind; those whose genes are no numbers are marked and left out.
     fn rows(
         &mut self,
         request: &Request<'_>,
         range: &Range<usize>,
-        tests: bool,
+        kind: Kind,
         scores: &mut Scores<'_>,
     ) -> (Vec<Row>, Members) {
         let mut members = Members::default();
         let mut rows = Vec::new();
-        for i in range.clone().filter(|i| request.tests.contains(i) == tests) {
+        for i in range.clone().filter(|i| Kind::of(request, *i) == kind) {
             let genes = request.genomes.genes(i, &mut self.scratch);
             let at = i - range.start;
             if !genes.iter().all(|g| g.is_finite()) {
@@ -63,7 +86,7 @@ impl<'a> LmWorker<'a> {
                 continue;
             }
             let seed = request.seeds[i];
-            let cases = if tests {
+            let cases = if kind == Kind::Test {
                 let (part, parts) = test_part_of_seed(seed);
                 let all = block(self.task.validation.len(), part as usize, parts as usize);
                 (all.start as u32..all.end as u32).collect()
@@ -85,22 +108,22 @@ impl<'a> LmWorker<'a> {
         &mut self,
         request: &Request<'_>,
         range: &Range<usize>,
-        tests: bool,
+        kind: Kind,
         scores: &mut Scores<'_>,
     ) -> Result<()> {
-        let (rows, members) = self.rows(request, range, tests, scores);
+        let (rows, members) = self.rows(request, range, kind, scores);
         if rows.is_empty() {
             return Ok(());
         }
         let task = self.task;
-        let (prompts, cases) = match tests {
-            true => (&task.validation, &task.setup.dataset.validation),
-            false => (&*task.train, &task.setup.dataset.train),
+        let (prompts, cases) = match kind {
+            Kind::Test => (&task.validation, &task.setup.dataset.validation),
+            _ => (&*task.train, &task.setup.dataset.train),
         };
         let mut sampling = task.sampling.clone();
-        if tests {
+        if kind == Kind::Test {
             sampling.temperature = 0.0;
-        } else if request.max_steps < task.spec.max_steps {
+        } else if kind == Kind::Capped && request.max_steps < task.spec.max_steps {
             let each = request.max_steps as usize / task.setup.params.batch;
             sampling.max_new_tokens = sampling.max_new_tokens.min(each.max(1));
         }
@@ -167,9 +190,9 @@ impl<'a> LmWorker<'a> {
 
 impl Worker for LmWorker<'_> {
     fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>) {
-        for tests in [false, true] {
-            if let Err(e) = self.answer(request, &rows, tests, scores) {
-                for i in rows.clone().filter(|i| request.tests.contains(i) == tests) {
+        for kind in [Kind::Capped, Kind::Uncapped, Kind::Test] {
+            if let Err(e) = self.answer(request, &rows, kind, scores) {
+                for i in rows.clone().filter(|i| Kind::of(request, *i) == kind) {
                     scores.status[i - rows.start] = Status::Failed as u8;
                 }
                 self.task.engine().note(&self.task.spec.name, &e);

@@ -1,6 +1,6 @@
 //! The forward pass that is differentiated: the same function as the model's inference, on padded rows.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::Tried;
 use super::adapters::Adapters;
@@ -95,11 +95,22 @@ fn attention(
     let q = turned.f_narrow(2, 0, heads)?.f_transpose(1, 2)?;
     let k = turned.f_narrow(2, heads, kv)?.f_transpose(1, 2)?;
     let v = y.f_narrow(2, heads + kv, kv)?.f_transpose(1, 2)?;
+    // On CUDA none of libtorch's kernels that keep no scores takes f32 and heads that share keys and values.
+    let (k, v) = match heads != kv && x.device() != Device::Cpu {
+        true => (repeated(&k, heads / kv)?, repeated(&v, heads / kv)?),
+        false => (k, v),
+    };
     let scale = 1.0 / (c.head_dim as f64).sqrt();
-    let mixed = Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, true, scale, heads != kv)?;
+    let mixed =
+        Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, true, scale, heads != k.size()[1])?;
     let mixed = mixed.f_transpose(1, 2)?.f_reshape([rows, length, heads * width])?;
     let out = mixed.f_linear(&layer.output, None::<&Tensor>)?;
     adapters.add(number, &[Module::O], &mixed, out, &[c.hidden as i64])
+}
+
+/// Every head of `[rows, heads, length, head_dim]` so many times.
+fn repeated(x: &Tensor, times: i64) -> Tried<Tensor> {
+    x.f_repeat_interleave_self_int(times, 1, None)
 }
 
 fn swiglu(weights: &Weights, layer: &Layer, number: usize, adapters: &Adapters, x: &Tensor) -> Tried<Tensor> {

@@ -6,15 +6,27 @@ use std::sync::Mutex;
 use illume_core::Result;
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::Tried;
 use super::adapters::Adapters;
 use super::rows::Rows;
 use super::weights::{Weights, failed};
 
-/// Passes that are made before their gradients are added: bounds how many are in memory.
+/// Passes on the processor that are made before their gradients are added: bounds how many are in memory.
 const WAVE: usize = 8;
+
+/// The next passes that are made at once. A device does one after another anyway: there one at a time is in memory.
+fn wave(passes: &mut impl Iterator<Item = Rows>, share: impl Fn(Rows) -> Pass) -> Vec<Pass> {
+    let Some(first) = passes.next().map(&share) else {
+        return Vec::new();
+    };
+    let more = match first.weights.device() {
+        Device::Cpu => WAVE - 1,
+        _ => 0,
+    };
+    std::iter::once(first).chain(passes.take(more).map(share)).collect()
+}
 
 /// What one pass works on; it shares its tensors' memory with the others.
 pub(super) struct Pass {
@@ -40,7 +52,7 @@ pub(super) fn gradients<T: Send>(
     let mut told = Vec::new();
     let mut passes = passes.into_iter().peekable();
     while passes.peek().is_some() {
-        let wave: Vec<Pass> = passes.by_ref().take(WAVE).map(&share).collect();
+        let wave = wave(&mut passes, &share);
         let done = each(pool, wave, |pass| {
             let (value, told) = work(pass)?;
             let gradients = Tensor::f_run_backward(&[value], &pass.leaves, false, false)?;
@@ -72,7 +84,7 @@ pub(super) fn values<T: Send>(
     let mut told = Vec::new();
     let mut passes = passes.into_iter().peekable();
     while passes.peek().is_some() {
-        let wave: Vec<Pass> = passes.by_ref().take(WAVE).map(&share).collect();
+        let wave = wave(&mut passes, &share);
         let done = each(pool, wave, |pass| tch::no_grad(|| work(pass)));
         for one in done {
             told.push(one.map_err(failed)?);
@@ -81,8 +93,11 @@ pub(super) fn values<T: Send>(
     Ok(told)
 }
 
-/// On the threads of `pool`, or of the one that the caller runs in.
+/// On the threads of `pool`, or of the one that the caller runs in; for a device on the calling thread.
 fn each<T: Send>(pool: Option<&ThreadPool>, wave: Vec<Pass>, work: impl Fn(&Pass) -> Tried<T> + Sync) -> Vec<Tried<T>> {
+    if wave.iter().any(|pass| pass.weights.device() != Device::Cpu) {
+        return wave.iter().map(work).collect();
+    }
     let all = || {
         wave.into_par_iter()
             .map(|pass| single_threaded(|| work(&pass)))

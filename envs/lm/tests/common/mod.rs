@@ -91,6 +91,12 @@ pub fn model(config: &ModelConfig, precision: Precision) -> Model {
     Model::load(&write(dir.path(), config), precision, Device::Cpu).unwrap()
 }
 
+/// The processor, and the GPU where there is one. To be called first: CUDA must be there before anything is differentiated.
+pub fn devices() -> Vec<Device> {
+    let gpu = illume_core::cuda::available().then_some(Device::Cuda(0));
+    [Device::Cpu].into_iter().chain(gpu).collect()
+}
+
 pub fn greedy(max_new_tokens: usize) -> Sampling {
     Sampling {
         temperature: 0.0,

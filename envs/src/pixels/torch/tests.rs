@@ -1,4 +1,4 @@
-//! The batched networks against the own kernel, on libtorch's CPU device.
+//! The batched networks against the own kernel, on libtorch's CPU device and on CUDA where there is one.
 
 use tch::Device;
 
@@ -9,6 +9,11 @@ use crate::pixels::{Catch, ConvNet, PIXELS, PixelWorker, reference_frames};
 
 /// Of the root of the logits' mean square.
 const TOLERANCE: f64 = 1e-5;
+
+fn devices() -> Vec<Device> {
+    let gpu = illume_core::cuda::available().then_some(Device::Cuda(0));
+    [Device::Cpu].into_iter().chain(gpu).collect()
+}
 
 fn nets() -> Vec<ConvNet> {
     let plain = ["large", "small"].map(|network| ConvNet::new(&params(network, "none", 8), 6));
@@ -21,10 +26,11 @@ fn nets() -> Vec<ConvNet> {
 
 #[test]
 fn batched_networks_agree_with_the_own_kernel() {
-    for net in nets() {
+    let (devices, mut largest) = (devices(), 0.0f64);
+    for (net, device) in nets().iter().flat_map(|net| devices.iter().map(move |d| (net, *d))) {
         let frames = pictures(3, 3);
-        let mut stack = Stack::new(&net, 4, Device::Cpu).unwrap();
-        let genomes = [0, 1, 2].map(|i| genome(&net, i));
+        let mut stack = Stack::new(net, 4, device).unwrap();
+        let genomes = [0, 1, 2].map(|i| genome(net, i));
         for (slot, genes) in [3, 1, 2].into_iter().zip(&genomes) {
             stack.load(slot, genes).unwrap();
         }
@@ -43,13 +49,15 @@ fn batched_networks_agree_with_the_own_kernel() {
             } else {
                 TOLERANCE
             };
-            assert!(d < tolerance, "slot {i} of {} genes: {d:e}", net.params());
+            largest = largest.max(d);
+            assert!(d < tolerance, "{device:?}, slot {i} of {} genes: {d:e}", net.params());
             for (theirs, ours) in stack.moments(i).iter().zip(&scratch.moments) {
                 let mean: Vec<f64> = ours.mean.iter().map(|m| f64::from(*m)).collect();
                 assert!(distance(&theirs.mean, &mean) < tolerance);
             }
         }
     }
+    println!("largest difference {largest:.1e} of the root of the logits' mean square");
 }
 
 #[test]
@@ -64,12 +72,15 @@ fn episodes_are_those_of_the_own_kernel_whatever_the_slots() {
         let mut own = PixelWorker::new(game.clone(), &net, &spec);
         let expected = play(&mut own, &genes, net.params(), &seeds, u32::MAX, 1..2);
         assert_eq!(expected.iter().map(|r| r.3).collect::<Vec<_>>(), [25, 40, 25, 25, 25]);
-        for slots in [2, 3, 8] {
-            let mut worker = SlotWorker::new(&net, &spec, Device::Cpu, slots, || Ok(game.clone())).unwrap();
+        for (slots, device) in [2, 3, 8]
+            .into_iter()
+            .flat_map(|n| devices().into_iter().map(move |d| (n, d)))
+        {
+            let mut worker = SlotWorker::new(&net, &spec, device, slots, || Ok(game.clone())).unwrap();
             // The second call finds what the first has left.
             for _ in 0..2 {
                 let rows = play(&mut worker, &genes, net.params(), &seeds, u32::MAX, 1..2);
-                assert_eq!(rows, expected, "{slots} slots");
+                assert_eq!(rows, expected, "{slots} slots, {device:?}");
             }
         }
     }
@@ -77,6 +88,7 @@ fn episodes_are_those_of_the_own_kernel_whatever_the_slots() {
 
 #[test]
 fn a_genome_that_is_not_finite_spoils_nobody_elses_episode() {
+    devices();
     let net = ConvNet::new(&params("small", "none", 8), 3);
     let spec = spec(&net, 10, 10);
     let mut genes: Vec<f32> = (0..3).flat_map(|i| genome(&net, i)).collect();

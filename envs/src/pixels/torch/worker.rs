@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use tch::{Device, TchError};
 
 use super::stack::Stack;
-use crate::pixels::worker::{greatest, limit};
+use crate::pixels::worker::greatest;
 use crate::pixels::{ConvNet, FrameStack, PIXELS, PixelEnv};
 use crate::rollout::End;
 
@@ -214,7 +214,7 @@ impl Rows<'_, '_, '_> {
     fn begin<E: PixelEnv>(&mut self, stack: &mut Stack, index: usize, slot: &mut Slot<E>) -> Result<bool> {
         while let Some(row) = self.left.next() {
             (slot.row, slot.steps, slot.fitness, slot.ended) = (row, 0, 0.0, None);
-            slot.limit = limit(self.request, row, self.limits);
+            slot.limit = self.request.limit(row, self.limits);
             slot.env.reset(self.request.seeds[row], &mut slot.frames);
             if slot.limit == 0 {
                 self.record(slot, Status::Ok);

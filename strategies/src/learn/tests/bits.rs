@@ -11,7 +11,13 @@ fn training_is_bit_equal_for_any_threads_instructions_and_calls() {
         },
         Td3Config {
             delay: 11,
+            target_delay: 11,
             minibatch: 100,
+            ..config()
+        },
+        Td3Config {
+            delay: 3,
+            target_delay: 2,
             ..config()
         },
     ] {

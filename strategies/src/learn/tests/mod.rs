@@ -2,6 +2,7 @@
 
 mod bits;
 mod learning;
+mod qdax;
 mod regression;
 mod steps;
 mod twin;
@@ -56,6 +57,7 @@ fn variants() -> Vec<Td3Config> {
             condition: 0,
             minibatch: 10,
             delay: 1,
+            target_delay: 2,
             ..c.clone()
         },
         Td3Config {
@@ -63,12 +65,14 @@ fn variants() -> Vec<Td3Config> {
             critic_hidden: vec![33],
             minibatch: 1,
             delay: 3,
+            target_delay: 2,
             ..c.clone()
         },
         Td3Config {
             action: 1,
             critic_hidden: vec![],
             actor_hidden: vec![4],
+            target_delay: 2,
             minibatch: 21,
             ..c.clone()
         },

@@ -46,6 +46,34 @@ fn several_steps_are_those_of_a_plain_twin_in_double_precision() {
 }
 
 #[test]
+fn critic_targets_move_after_as_many_steps_as_their_delay_says_whatever_the_actor_does() {
+    for (target_delay, moves) in [(1, 4), (2, 2), (3, 1), (5, 0)] {
+        let c = Td3Config {
+            delay: 4,
+            target_delay,
+            critic_rate: 0.0,
+            tau: 0.5,
+            ..config()
+        };
+        let mut start = networks(&c);
+        start.critics.iter_mut().for_each(|critic| critic.fill(0.0));
+        start.critic_targets.iter_mut().for_each(|target| target.fill(1.0));
+        let mut native = Native::new(&c, &start);
+        native.train(&batches(&c, 4)).unwrap();
+        let trained = native.networks().unwrap();
+        let expected = 0.5f32.powi(moves);
+        for target in &trained.critic_targets {
+            assert!(
+                target.iter().all(|x| *x == expected),
+                "{target_delay}: {} for {expected}",
+                target[0]
+            );
+        }
+        assert_eq!(trained.actor_steps, 1);
+    }
+}
+
+#[test]
 fn a_target_ends_with_the_episode_but_not_with_its_time() {
     // Linear critics without weights: the targets say 2 and 3 everywhere, the critics 0. So y = 1 + 0.5 * 2 where the episode
     // goes on (also where only time was up), else 1, and the two losses are y^2 each.

@@ -143,7 +143,18 @@ impl Twin {
             let g = gradient(&self.critics[j], loss);
             self.critic_adams[j].step(c.critic_rate, &g, &mut self.critics[j]);
         }
+        let soft = |target: &mut Vec<f64>, net: &[f64]| {
+            target
+                .iter_mut()
+                .zip(net)
+                .for_each(|(t, p)| *t = (1.0 - c.tau) * *t + c.tau * p);
+        };
         self.steps += 1;
+        if self.steps.is_multiple_of(c.target_delay) {
+            for j in 0..2 {
+                soft(&mut self.critic_targets[j], &self.critics[j]);
+            }
+        }
         if !self.steps.is_multiple_of(c.delay) {
             return (total, None);
         }
@@ -158,16 +169,7 @@ impl Twin {
         let actor_loss = loss(&self.actor);
         let g = gradient(&self.actor, loss);
         self.actor_adam.step(c.actor_rate, &g, &mut self.actor);
-        let soft = |target: &mut Vec<f64>, net: &[f64]| {
-            target
-                .iter_mut()
-                .zip(net)
-                .for_each(|(t, p)| *t = (1.0 - c.tau) * *t + c.tau * p);
-        };
         soft(&mut self.actor_target, &self.actor);
-        for j in 0..2 {
-            soft(&mut self.critic_targets[j], &self.critics[j]);
-        }
         (total, Some(actor_loss))
     }
 }
@@ -214,6 +216,7 @@ pub fn config() -> Td3Config {
         discount: 0.97,
         tau: 0.05,
         delay: 2,
+        target_delay: 1,
     }
 }
 

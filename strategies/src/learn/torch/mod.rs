@@ -80,6 +80,9 @@ impl Torch {
         for step in 0..batches.steps {
             let rows = rows.minibatch(step, config.minibatch)?;
             let _ = critic_loss.f_add_(&state.critic_step(config, &rows)?)?;
+            if state.critic_steps.is_multiple_of(config.target_delay) {
+                state.critic_targets.approach(&state.critics, config.tau)?;
+            }
             if state.critic_steps.is_multiple_of(config.delay) {
                 let _ = actor_loss.f_add_(&state.actor_step(config, &rows)?)?;
             }
@@ -218,7 +221,7 @@ impl State {
         loss.f_detach()
     }
 
-    /// Takes the actor's step and moves the targets; returns the loss before.
+    /// Takes the actor's step and moves its target; returns the loss before.
     fn actor_step(&mut self, config: &Td3Config, rows: &Rows) -> Tried<Tensor> {
         let action = self.actor.forward_shared(&rows.seen)?.f_squeeze_dim(0)?;
         let chosen = Tensor::f_cat(&[&rows.observation, &action, &rows.condition], 1)?;
@@ -228,7 +231,6 @@ impl State {
         self.actor_moments
             .descend(&mut self.actor, &loss, config.actor_rate, self.actor_steps)?;
         self.actor_target.approach(&self.actor, config.tau)?;
-        self.critic_targets.approach(&self.critics, config.tau)?;
         loss.f_detach()
     }
 }

@@ -1,9 +1,9 @@
 //! A population's adapters as libtorch's matrices.
 
 use illume_core::Result;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::{Torch, TorchModel, failed};
+use super::{Torch, TorchModel, failed, wide_product};
 use crate::config::Module;
 use crate::model::adapters::GROUPS;
 use crate::population::{BasisTarget, Population};
@@ -11,38 +11,65 @@ use crate::population::{BasisTarget, Population};
 /// A population's adapters of one group of maps, as matrices of the whole group.
 #[derive(Debug)]
 pub(crate) enum TorchGroup {
-    /// `x V_A`, `* s_a`, `inner` (block by block, scaled), `* s_b`, `U_B'` (block by block).
+    /// `x V_A`, `* s_a`, `inner` (block by block, scaled), `* s_b`, `U_B'` (block by block). What is between the first and the last
+    /// product is in f32: members that differ by a thousandth are to differ.
     Shared {
         v_a: Tensor,
-        s_a: Tensor,
         inner: Tensor,
-        s_b: Tensor,
         u_b: Tensor,
+        /// Where `s_a` and after it `s_b` begin among the columns of `scales`.
+        from: i64,
     },
     /// `[members, ranks, inputs]`, and `[members, outputs, ranks]` block by block, scaled.
     Own { a: Tensor, b: Tensor },
 }
 
-pub(crate) type TorchAdapters = Vec<[Option<TorchGroup>; 4]>;
+/// A population's adapters.
+#[derive(Debug)]
+pub(crate) struct TorchAdapters {
+    /// For each layer, for each group.
+    pub(super) layers: Vec<[Option<TorchGroup>; 4]>,
+    /// The members' singular values of all groups, `[members, columns]` in f32.
+    scales: Option<Tensor>,
+}
+
+impl TorchAdapters {
+    /// The singular values of each token's member, `[tokens, columns]`.
+    pub(super) fn scales(&self, members: &Tensor) -> Torch<Option<Tensor>> {
+        let of = |scales: &Tensor| scales.f_index_select(0, members);
+        self.scales.as_ref().map(of).transpose()
+    }
+}
 
 impl TorchModel {
     /// The adapters of a population that fits the model, on the device.
     pub fn adapters(&self, population: &Population) -> Result<TorchAdapters> {
-        let mut layers = Vec::new();
+        let (mut layers, mut scales) = (Vec::new(), Vec::new());
         for layer in 0..self.config.layers {
-            let group = |modules: &[Module]| self.group(population, layer, modules);
+            let mut group = |modules: &[Module]| self.group(population, layer, modules, &mut scales);
             let [a, b, c, d] = GROUPS;
             layers.push([group(a)?, group(b)?, group(c)?, group(d)?]);
         }
-        Ok(layers)
+        let scales = match scales.is_empty() {
+            true => None,
+            false => Some(Tensor::f_cat(&scales, 1).map_err(failed)?),
+        };
+        Ok(TorchAdapters { layers, scales })
     }
 
-    fn group(&self, population: &Population, layer: usize, modules: &[Module]) -> Result<Option<TorchGroup>> {
+    fn group(
+        &self,
+        population: &Population,
+        layer: usize,
+        modules: &[Module],
+        scales: &mut Vec<Tensor>,
+    ) -> Result<Option<TorchGroup>> {
         let here = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(self.kind);
         let outputs: Vec<i64> = modules.iter().map(|m| self.config.module_dims(*m).1 as i64).collect();
         let all: i64 = outputs.iter().sum();
         let start = |m: usize| outputs[..m].iter().sum::<i64>();
-        let make = || -> Torch<Option<TorchGroup>> {
+        let wide = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(Kind::Float);
+        let mut make = || -> Torch<Option<TorchGroup>> {
             let (mut downs, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
             let (mut inners, mut ups, mut rank) = (Vec::new(), Vec::new(), 0);
             match population {
@@ -55,9 +82,9 @@ impl TorchModel {
                         };
                         let t = &basis.targets()[i];
                         downs.push(here(&t.v_a)?);
-                        first.push(here(&s_a[i])?);
-                        second.push(here(&s_b[i])?);
-                        inners.push(here(&t.inner.f_mul_scalar(basis.scaling())?)?);
+                        first.push(wide(&s_a[i])?);
+                        second.push(wide(&s_b[i])?);
+                        inners.push(wide(&t.inner.f_mul_scalar(basis.scaling())?)?);
                         let up = Tensor::f_zeros([basis.rank() as i64, all], (self.kind, self.device))?;
                         up.narrow(1, start(m), outputs[m]).f_copy_(&here(&t.u_b)?.f_tr()?)?;
                         ups.push(up);
@@ -65,12 +92,13 @@ impl TorchModel {
                     if downs.is_empty() {
                         return Ok(None);
                     }
+                    let from: i64 = scales.iter().map(|t| t.size()[1]).sum();
+                    scales.extend([Tensor::f_cat(&first, 1)?, Tensor::f_cat(&second, 1)?]);
                     Ok(Some(TorchGroup::Shared {
                         v_a: Tensor::f_cat(&downs, 1)?,
-                        s_a: Tensor::f_cat(&first, 1)?,
                         inner: Tensor::f_block_diag(&inners)?,
-                        s_b: Tensor::f_cat(&second, 1)?,
                         u_b: Tensor::f_cat(&ups, 0)?,
+                        from,
                     }))
                 }
                 Population::Dense { scaling, places, a, b } => {
@@ -101,24 +129,22 @@ impl TorchModel {
 }
 
 impl TorchGroup {
-    /// What the adapters add to the products with `x`.
-    pub(super) fn apply(&self, x: &Tensor, members: &Tensor) -> Torch<Tensor> {
+    /// `y` and what the adapters add to the products with `x`; `scales` are of the tokens' members.
+    pub(super) fn add(&self, y: &Tensor, x: &Tensor, scales: Option<&Tensor>, members: &Tensor) -> Torch<Tensor> {
         match self {
-            TorchGroup::Shared {
-                v_a,
-                s_a,
-                inner,
-                s_b,
-                u_b,
-            } => x
-                .f_matmul(v_a)?
-                .f_mul(&s_a.f_index_select(0, members)?)?
-                .f_matmul(inner)?
-                .f_mul(&s_b.f_index_select(0, members)?)?
-                .f_matmul(u_b),
+            TorchGroup::Shared { v_a, inner, u_b, from } => {
+                let columns = inner.size()[0];
+                let scales = scales.expect("made with the group");
+                let z = wide_product(x, v_a)?
+                    .f_mul(&scales.f_narrow(1, *from, columns)?)?
+                    .f_matmul(inner)?
+                    .f_mul(&scales.f_narrow(1, from + columns, columns)?)?
+                    .f_to_kind(y.kind())?;
+                y.f_addmm(&z, u_b)
+            }
             TorchGroup::Own { a, b } => {
                 let z = a.f_index_select(0, members)?.f_bmm(&x.f_unsqueeze(2)?)?;
-                b.f_index_select(0, members)?.f_bmm(&z)?.f_squeeze_dim(2)
+                y.f_add(&b.f_index_select(0, members)?.f_bmm(&z)?.f_squeeze_dim(2)?)
             }
         }
     }
