@@ -163,6 +163,29 @@ impl Config {
         }
     }
 
+    /// The configuration that a file of a run holds, overridden: complete when it was written, so that a key which came later has the value that says
+    /// what was done without it.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn stored(text: &str, file: &str, set: &[String]) -> Result<Config> {
+        let mut config = Config::parse(text, file, set)?;
+        let language_model = config.name("task").starts_with("lm/");
+        let grpo = config.name("strategy") == "grpo";
+        let mut earlier = |table: fn(&mut Config) -> &mut Table, key: &str, value: Value| {
+            table(&mut config).entry(key).or_insert(value);
+        };
+        if language_model {
+            earlier(|c| &mut c.task, "scale", "absolute".into());
+        }
+        if grpo {
+            earlier(|c| &mut c.strategy, "loss", "grpo".into());
+            earlier(|c| &mut c.strategy, "scale_rewards", "group".into());
+            earlier(|c| &mut c.strategy, "max_grad_norm", 0.0.into());
+        }
+        Ok(config)
+    }
+
     /// Gives the problems of an error their file and line.
     pub fn locate(&self, error: Error) -> Error {
         let Error::Config(problems) = error else { return error };
@@ -403,5 +426,26 @@ mod tests {
         let again = Config::parse(&text, "b.toml", &[]).unwrap();
         assert_eq!(again.resolved(&[]).unwrap(), text);
         assert!(text.contains("iso_sigma = 0.005"), "{text}");
+    }
+
+    #[test]
+    fn a_stored_configuration_means_what_it_meant_before_later_keys_came() {
+        let text = |task: &str, strategy: &str| {
+            format!("[task]\nname = \"lm/arithmetic\"\n{task}[strategy]\nname = \"grpo\"\n{strategy}")
+        };
+        let old = Config::stored(&text("", ""), "old.h5", &[]).unwrap();
+        assert_eq!(old.task["scale"].as_str(), Some("absolute"));
+        assert_eq!(old.strategy["loss"].as_str(), Some("grpo"));
+        assert_eq!(old.strategy["max_grad_norm"].as_float(), Some(0.0));
+        let new = text("scale = \"relative\"\n", "loss = \"dapo\"\nmax_grad_norm = 1.0\n");
+        let new = Config::stored(&new, "new.h5", &[]).unwrap();
+        assert_eq!(new.task["scale"].as_str(), Some("relative"));
+        assert_eq!(new.strategy["loss"].as_str(), Some("dapo"));
+        let other = Config::stored(GOOD, "a.h5", &[]).unwrap();
+        assert_eq!(
+            other.task,
+            Config::parse(GOOD, "a.h5", &[]).unwrap().task,
+            "no key where none belongs"
+        );
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Genes<'a> {
 
 fn decoder(file: &ArchiveFile) -> Result<Arc<illume_core::Decoder>> {
     let shown = file.path().display();
-    let config = Config::parse(&file.attributes.config, &format!("{shown} (its configuration)"), &[])?;
+    let config = Config::stored(&file.attributes.config, &format!("{shown} (its configuration)"), &[])?;
     let (task, _) = registry::task_here(&config, true)?;
     if task.spec().genome_dim != file.genome_dim {
         return Err(Error::input(format!(

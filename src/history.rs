@@ -102,21 +102,20 @@ impl History {
         batch
     }
 
-    /// Goes back to a saved history.
+    /// Goes back to a saved history. Values of columns that it lacks, being older than they are, are unknown.
     ///
     /// # Errors
-    /// A column is missing.
+    /// The common columns are missing, or their interval.
     pub fn load(&mut self, batch: &Batch, every: u64) -> Result<()> {
-        let columns = self
-            .columns
-            .iter()
-            .map(|(name, ..)| batch.get::<f64>(name))
-            .collect::<Result<Vec<_>>>()?;
+        for (name, ..) in COMMON {
+            batch.get::<f64>(name)?;
+        }
+        let columns: Vec<Option<&[f64]>> = self.columns.iter().map(|(name, ..)| batch.get(name).ok()).collect();
         if every == 0 {
             return Err(Error::failed("the checkpoint's history has no interval"));
         }
         self.rows = (0..batch.rows())
-            .map(|i| columns.iter().map(|c| c[i]).collect())
+            .map(|i| columns.iter().map(|c| c.map_or(f64::NAN, |c| c[i])).collect())
             .collect();
         self.every = every;
         Ok(())
@@ -180,5 +179,18 @@ mod tests {
             fill(&mut second, stop + 1..=100);
             assert_eq!(second, whole);
         }
+    }
+
+    #[test]
+    fn a_column_that_is_younger_than_a_file_is_unknown_there() {
+        let mut old = History::new(&[], 8);
+        fill(&mut old, 1..=2);
+        let own = [("gap".to_string(), String::new(), "new".to_string())];
+        let mut new = History::new(&own, 8);
+        new.load(&old.batch(), old.every()).unwrap();
+        assert_eq!(generations(&new), [1, 2]);
+        assert!(new.rows.iter().all(|row| row.len() == 14 && row[13].is_nan()));
+        let error = new.load(&Batch::new(), 1).unwrap_err().to_string();
+        assert!(error.contains("generation"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use illume_core::params::{ParamInfo, suggest};
 use illume_core::{
-    Answer, Archive, ArchiveConfig, ArchiveEntry, Axis, Error, Init, PolicyGradient, Problem, Result, Strategy,
+    Answer, Archive, ArchiveConfig, ArchiveEntry, Axis, Credit, Error, Init, PolicyGradient, Problem, Result, Strategy,
     StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
 };
 
@@ -94,11 +94,15 @@ impl PolicyGradient for AnyGradient {
         1.0
     }
 
+    fn longest(&self) -> usize {
+        1
+    }
+
     fn add_gradient(
         &self,
         _genes: &[f32],
         _answers: &[Answer],
-        _advantages: &[f32],
+        _credits: &mut [Credit],
         _surrogate: &Surrogate,
         _gradient: &mut [f32],
     ) -> Result<SurrogateReport> {

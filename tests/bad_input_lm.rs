@@ -108,8 +108,58 @@ mod with_models {
     }
 
     #[test]
+    fn the_unit_of_genes_is_one_of_two() {
+        let words = ["task.scale: expected a string, one of \"relative\", \"absolute\", got \"relativ\""];
+        set("lm/arithmetic", "scale", "relativ", &words);
+        set(
+            "lm/arithmetic",
+            "scale",
+            0.5,
+            &["task.scale: expected a string", "got 0.5"],
+        );
+    }
+
+    /// A run of `grpo` with this in its table.
+    fn grpo(line: &str) -> String {
+        format!(
+            "[strategy]\nname = \"grpo\"\ngroup = 2\n{line}\n[archive]\nkind = \"grid\"\nshape = [5]\n[budget]\ngenerations = 1\n"
+        )
+    }
+
+    #[test]
+    fn grpo_checks_the_form_of_its_loss_and_the_size_of_its_steps() {
+        for (line, words) in [
+            (
+                "loss = \"bnpo\"",
+                "strategy.loss: expected a string, one of \"dapo\", \"grpo\", \"dr_grpo\", got \"bnpo\"",
+            ),
+            ("loss = 1", "strategy.loss: expected a string"),
+            (
+                "scale_rewards = \"std\"",
+                "strategy.scale_rewards: expected a string, one of \"group\", \"batch\", \"none\", got \"std\"",
+            ),
+            ("scale_rewards = true", "strategy.scale_rewards: expected a string"),
+            (
+                "max_grad_norm = -1.0",
+                "strategy.max_grad_norm: expected a number, at least 0, got -1",
+            ),
+            ("max_grad_norm = nan", "strategy.max_grad_norm"),
+            (
+                "max_grad_norms = 1.0",
+                "strategy.max_grad_norms: unknown key; did you mean \"max_grad_norm\"?",
+            ),
+            ("kl = -0.1", "strategy.kl: expected a number, at least 0, got -0.1"),
+        ] {
+            let ended = changed_with(&grpo(line), "lm/arithmetic", |_, table| {
+                table.insert("temperature".into(), 1.0.into());
+            });
+            assert_refused(&ended, &[words]);
+        }
+    }
+
+    #[test]
     fn answers_of_which_grpo_has_no_gradient_are_refused() {
-        let rest = "[strategy]\nname = \"grpo\"\ngroup = 2\n[archive]\nkind = \"grid\"\nshape = [5]\n[budget]\ngenerations = 1\n";
+        let rest = &grpo("");
         for (temperature, top_p, words) in [
             (0.0, 1.0, "expected task.temperature above 0"),
             (1.0, 0.9, "expected an lm/ task with task.top_p = 1"),

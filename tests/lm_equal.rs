@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Running, arg, assert_equal_runs, column, folder, illume, open, run, was_killed, write_config};
-use illume_lm::tiny_task;
+use illume_lm::{Lora, LoraTarget, tiny_config, tiny_task};
 
 /// (ranks, threads of each).
 #[cfg(feature = "mpi")]
@@ -80,6 +80,37 @@ fn grpo_on_singular_values() {
 #[test]
 fn map_elites_on_a_language_model() {
     assert_equal_archives("", MAP_ELITES);
+}
+
+/// `(2A, B / 2)` is the same adapter as `(A, B)`.
+#[test]
+fn essa_searches_an_adapter_whose_factors_are_rescaled_in_the_same_way() {
+    let folder = folder();
+    let config = config(folder.path(), "", ESSA, "generations = 4");
+    let out = |name: &str| folder.path().join(name);
+    let search = |name: &str, set: &str| {
+        let dir = out(name);
+        let run_it = ["run", arg(&config), "--out", arg(&dir), "--threads", "1", "--set", set];
+        run(1, &run_it).succeeded();
+        dir
+    };
+    let relative = "task.scale=relative";
+    let absolute = "task.scale=absolute";
+    let first = search("first", relative);
+    let first_absolute = search("first-absolute", absolute);
+    let adapter = folder.path().join("model/adapter");
+    let lora = Lora::read(&adapter, &tiny_config()).unwrap();
+    let rescaled = |t: &LoraTarget| LoraTarget {
+        layer: t.layer,
+        module: t.module,
+        a: &t.a * 2.0,
+        b: &t.b / 2.0,
+    };
+    let targets = lora.targets.iter().map(rescaled).collect();
+    Lora { targets, ..lora }.write(&adapter).unwrap();
+    assert_equal_runs(&first, &search("second", relative));
+    let rewards = |dir: &Path| column(&open(&dir.join("archive.h5")).history, "population_mean");
+    assert_ne!(rewards(&first_absolute), rewards(&search("second-absolute", absolute)));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratc
 pub use level::Level;
 pub use noise::{Purpose, Stream, mix64};
 pub use params::Params;
-pub use policy_gradient::{Answer, PolicyGradient, Surrogate, SurrogateReport};
+pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};
 pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
 pub use spec::{Activation, Admission, ArchiveSpec, Axis, Cells, Network, StrategySpec, TaskSpec, Unstructured};

@@ -109,7 +109,7 @@ impl Subject {
                 path.display()
             )));
         }
-        let config = Config::parse(
+        let config = Config::stored(
             &file.attributes.config,
             &format!("{} (its configuration)", path.display()),
             &[],

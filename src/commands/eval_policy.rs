@@ -86,7 +86,7 @@ pub(super) fn asked(policy: &PolicyFile, descriptor: Option<&str>, dir: &Path) -
 
 /// The task that the policy is for.
 fn task(dir: &Path, policy: &PolicyFile) -> Result<Box<dyn Task>> {
-    let config = Config::parse(&policy.config, &format!("{} (its configuration)", dir.display()), &[])?;
+    let config = Config::stored(&policy.config, &format!("{} (its configuration)", dir.display()), &[])?;
     let task = registry::task(&config)?;
     let spec = task.spec();
     let action = policy.layers.last().copied().unwrap_or(0);
@@ -136,7 +136,7 @@ fn parse(text: &str, policy: &PolicyFile) -> Result<Vec<f64>> {
 /// Episodes for one descriptor.
 fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], options: &PolicyOptions<'_>) -> Result<String> {
     let (k, n) = (requested.len(), options.episodes);
-    let config = Config::parse(&policy.config, "the policy's configuration", &[])?;
+    let config = Config::stored(&policy.config, "the policy's configuration", &[])?;
     let archive = registry::archive(&config, task.spec(), false)?;
     let conditions = scaled(&policy.axes, &requested.repeat(n));
     let mut candidates = Student::of_file(policy).candidates(&conditions, k, 0..n);

@@ -86,7 +86,7 @@ fn resumed_config(directory: &Directory, checkpoint: &Checkpoint, set: &[String]
         }
     }
     let name = format!("{} (its configuration)", directory.checkpoint().display());
-    Config::parse(&checkpoint.attributes.config, &name, set)
+    Config::stored(&checkpoint.attributes.config, &name, set)
 }
 
 /// Generations until the end, a signal, or an error; checkpoints and shows on the way.

@@ -19,8 +19,8 @@ params! {
     pub struct EssaParams {
         /// Candidates per generation; 0 for 4 + floor(3 ln n) with n genes.
         population: usize = 0, range(0, 1 << 24);
-        /// Initial step size: the standard deviation of each offset to a singular value.
-        sigma: f64 = 0.1, positive();
+        /// Initial step size: the standard deviation of each gene, which is of an offset in units of its factor's size (`task.scale = "relative"`).
+        sigma: f64 = 0.3, positive();
         /// "cma_es" with a full covariance, or "sep_cma_es" with a diagonal one.
         optimizer: String = "cma_es".into(), one_of(&["cma_es", "sep_cma_es"]);
         /// Whether the full covariance also learns from the worse half, by negative weights.

@@ -3,6 +3,7 @@
 //!
 //! Symbols: theta = center, G = group, r_i = reward, A_i = advantage, epsilon = clip, beta = kl, pi_ref = the genome of zeros. Each rank
 //! differentiates the answers of its own rows; the gradients are gathered row by row and added in row order, so that ranks do not change bits.
+//! Defaults are those of TRL and verl, which have moved on from the paper: tokens weigh alike, no divergence, gradients cut at norm 1.
 
 mod exchange;
 mod params;
@@ -13,22 +14,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Next, PolicyGradient, Purpose, Result, State, Strategy, StrategySpec,
-    Stream, Surrogate, SurrogateReport, TaskSpec, Told, case_seed,
+    Archive, Batch, Candidates, Context, Credit, Error, Next, PolicyGradient, Purpose, Result, State, Strategy,
+    StrategySpec, Stream, Surrogate, SurrogateReport, TaskSpec, Told, case_seed,
 };
 
 use crate::map_elites::prepare;
 use crate::validation::{Phase, Validation, minibatch};
 use crate::{Adam, Optimizer};
-use exchange::{Gradient, gather, gather_rewards};
+use exchange::{Gradient, Heard, gather, gather_answers};
 pub(crate) use params::ENTRY;
 pub use params::GrpoParams;
 
-/// Added to the standard deviation of a group's rewards (verl; TRL has 1e-4).
+/// Added to the standard deviation of rewards (verl; TRL has 1e-4).
 const SD_FLOOR: f64 = 1e-6;
+/// Added to the norm of a gradient before it is cut (torch's `clip_grad_norm_`).
+const NORM_FLOOR: f64 = 1e-6;
 
 /// Its columns in the history.
-const COLUMNS: usize = 7;
+const COLUMNS: usize = 8;
+const NORM: usize = 5;
+const GAP: usize = 6;
 /// The last of them.
 const VALIDATION: usize = COLUMNS - 1;
 
@@ -84,14 +89,23 @@ impl Grpo {
             (
                 "kl",
                 "",
-                "mean divergence of the answers from the start, in the last epoch",
+                "mean divergence of the answers from the start, in the last epoch; none where kl = 0",
             ),
             (
                 "clipped",
                 "",
                 "part of the tokens whose ratio was clipped, in the last epoch",
             ),
-            ("gradient_norm", "", "Euclidean norm of the gradient in the last epoch"),
+            (
+                "gradient_norm",
+                "",
+                "Euclidean norm of the gradient in the last epoch, before it was cut",
+            ),
+            (
+                "sampling_gap",
+                "",
+                "mean distance of a token's log-probability between the model that answered and the one that is differentiated",
+            ),
             (
                 "validation",
                 "",
@@ -140,21 +154,20 @@ impl Grpo {
         self.second = vec![0.0; dim];
     }
 
-    /// One pass over the answers: the gradient of the surrogate's mean over them, and a step along it.
-    fn pass(&mut self, context: &Context<'_>, told: &Told<'_>, advantages: &[Vec<f32>]) -> Result<SurrogateReport> {
+    /// One pass over the answers: the gradient of the surrogate, and a step along it. `credits` are of the rows of this rank's block, answer by answer.
+    fn pass(&mut self, context: &Context<'_>, told: &Told<'_>, credits: &mut [Vec<Credit>]) -> Result<SurrogateReport> {
         let surrogate = Surrogate {
             clip: self.params.clip,
             kl: self.params.kl,
         };
-        let block = told.candidates.block.clone();
-        let mut mine = Vec::with_capacity(block.len());
-        for (row, trajectory) in block.zip(told.trajectories) {
+        let mut mine = Vec::with_capacity(credits.len());
+        for (credits, trajectory) in credits.iter_mut().zip(told.trajectories) {
             let mut own = Gradient::zeros(self.center.len());
-            if !advantages[row].is_empty() {
+            if !credits.is_empty() {
                 own.report = self.source.add_gradient(
                     &self.center,
                     &trajectory.answers,
-                    &advantages[row],
+                    credits,
                     &surrogate,
                     &mut own.values,
                 )?;
@@ -166,11 +179,9 @@ impl Grpo {
         for row in &rows {
             sum.add(row)?;
         }
-        let answers: usize = advantages.iter().map(Vec::len).sum();
         // The optimizer descends.
-        let scale = -1.0 / answers as f32;
-        sum.values.iter_mut().for_each(|g| *g *= scale);
-        self.row[5] = sum.values.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        sum.values.iter_mut().for_each(|g| *g = -*g);
+        self.row[NORM] = cut(&mut sum.values, self.params.max_grad_norm);
         self.steps_taken += 1;
         self.adam.step(
             self.steps_taken,
@@ -186,50 +197,102 @@ impl Grpo {
     }
 
     fn learn(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<()> {
-        let rewards = gather_rewards(context, told)?;
+        let heard = gather_answers(context, told)?;
         let steps = told.rows.get::<u32>("steps")?;
         let mean_steps = steps.iter().map(|s| f64::from(*s)).sum::<f64>() / steps.len() as f64;
-        let answers: usize = rewards.iter().map(Vec::len).sum();
+        let answers: usize = heard.iter().map(Vec::len).sum();
         self.row[..VALIDATION].fill(f64::NAN);
         self.row[2] = mean_steps;
         if answers == 0 {
             return Ok(());
         }
-        let sum: f64 = rewards.iter().flatten().map(|(_, reward)| reward).sum();
-        let (advantages, sd) = advantages(&rewards);
+        let sum: f64 = heard.iter().flatten().map(|h| h.reward).sum();
+        let (advantages, sd) = advantages(&heard, &self.params.scale_rewards);
         self.row[0] = sum / answers as f64;
         self.row[1] = sd;
-        for _ in 0..self.params.epochs {
-            let report = self.pass(context, told, &advantages)?;
-            self.row[3] = report.kl / answers as f64;
-            self.row[4] = report.clipped as f64 / report.tokens.max(1) as f64;
+        let weights = weights(&heard, &self.params.loss, self.source.longest());
+        let credit = |(advantage, weight): (&f32, &f32)| Credit {
+            advantage: *advantage,
+            weight: *weight,
+            old: Vec::new(),
+        };
+        let of_row = |row: usize| advantages[row].iter().zip(&weights[row]).map(credit).collect();
+        let mut credits: Vec<Vec<Credit>> = told.candidates.block.clone().map(of_row).collect();
+        for epoch in 0..self.params.epochs {
+            let report = self.pass(context, told, &mut credits)?;
+            let tokens = report.tokens.max(1) as f64;
+            if self.params.kl > 0.0 {
+                self.row[3] = report.kl / answers as f64;
+            }
+            self.row[4] = report.clipped as f64 / tokens;
+            if epoch == 0 {
+                self.row[GAP] = report.gap / tokens;
+            }
         }
         Ok(())
     }
 }
 
-/// `(r - mean) / (sd + 1e-6)` of each answer within the group of answers to the same case, as `rewards` by row; and the mean over
-/// cases of the standard deviation. A case with one answer alone teaches nothing: 0.
-fn advantages(rewards: &[Vec<(u32, f64)>]) -> (Vec<Vec<f32>>, f64) {
-    let mut groups: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for (case, reward) in rewards.iter().flatten() {
-        groups.entry(*case).or_default().push(*reward);
+/// Shortens a gradient to `most`, if it is longer and `most` is not 0; returns how long it was.
+fn cut(gradient: &mut [f32], most: f64) -> f64 {
+    let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    let factor = most / (norm + NORM_FLOOR);
+    if most > 0.0 && factor < 1.0 {
+        gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * factor) as f32);
     }
-    let laws: BTreeMap<u32, (f64, f64)> = groups
-        .into_iter()
-        .map(|(case, group)| {
-            let n = group.len() as f64;
-            let mean = group.iter().sum::<f64>() / n;
-            let squares: f64 = group.iter().map(|r| (r - mean).powi(2)).sum();
-            (case, (mean, (squares / (n - 1.0).max(1.0)).sqrt()))
-        })
-        .collect();
-    let of = |(case, reward): &(u32, f64)| {
-        let (mean, sd) = laws[case];
-        ((reward - mean) / (sd + SD_FLOOR)) as f32
+    norm
+}
+
+/// The weight of each token of each answer in the loss: all tokens of the generation alike ("dapo"), the answers alike ("grpo"), or all tokens alike by a
+/// constant, as if all answers were the `longest` ("dr_grpo").
+fn weights(heard: &[Vec<Heard>], loss: &str, longest: usize) -> Vec<Vec<f32>> {
+    let answers = heard.iter().map(Vec::len).sum::<usize>() as f64;
+    let tokens = heard
+        .iter()
+        .flatten()
+        .map(|h| f64::from(h.tokens))
+        .sum::<f64>()
+        .max(1.0);
+    let of = |h: &Heard| {
+        let sum = match loss {
+            "grpo" => answers * f64::from(h.tokens.max(1)),
+            "dr_grpo" => answers * longest.max(1) as f64,
+            _ => tokens,
+        };
+        (1.0 / sum) as f32
+    };
+    heard.iter().map(|row| row.iter().map(of).collect()).collect()
+}
+
+/// `(r - mean) / (sd + 1e-6)` of each answer, as `heard` by row, the mean being that of the answers to the same case, and sd too ("group"), or that of all
+/// rewards ("batch"), or left out ("none"); and the mean over cases of the standard deviation. A case with one answer alone teaches nothing: 0.
+fn advantages(heard: &[Vec<Heard>], scaling: &str) -> (Vec<Vec<f32>>, f64) {
+    let mut groups: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for h in heard.iter().flatten() {
+        groups.entry(h.case).or_default().push(h.reward);
+    }
+    let laws: BTreeMap<u32, (f64, f64)> = groups.into_iter().map(|(case, group)| (case, law(&group))).collect();
+    let all: Vec<f64> = heard.iter().flatten().map(|h| h.reward).collect();
+    let (_, sd_of_all) = law(&all);
+    let of = |h: &Heard| {
+        let (mean, sd) = laws[&h.case];
+        let scale = match scaling {
+            "none" => 1.0,
+            "batch" => sd_of_all + SD_FLOOR,
+            _ => sd + SD_FLOOR,
+        };
+        ((h.reward - mean) / scale) as f32
     };
     let sd = laws.values().map(|(_, sd)| sd).sum::<f64>() / laws.len() as f64;
-    (rewards.iter().map(|row| row.iter().map(of).collect()).collect(), sd)
+    (heard.iter().map(|row| row.iter().map(of).collect()).collect(), sd)
+}
+
+/// Mean, and the standard deviation of a sample.
+fn law(rewards: &[f64]) -> (f64, f64) {
+    let n = rewards.len() as f64;
+    let mean = rewards.iter().sum::<f64>() / n;
+    let squares: f64 = rewards.iter().map(|r| (r - mean).powi(2)).sum();
+    (mean, (squares / (n - 1.0).max(1.0)).sqrt())
 }
 
 impl Strategy for Grpo {
@@ -322,10 +385,15 @@ impl Strategy for Grpo {
         let scalars = state.table("scalars")?;
         self.steps_taken = scalars.get::<u64>("steps_taken")?[0];
         let row = scalars.get::<f64>("row")?;
-        self.row.copy_from_slice(
-            row.get(..COLUMNS)
-                .ok_or_else(|| Error::failed("the checkpoint's row of history is too short"))?,
-        );
+        match row.len() {
+            COLUMNS => self.row.copy_from_slice(row),
+            // Before there was a gap.
+            7 => {
+                self.row[..GAP].copy_from_slice(&row[..GAP]);
+                self.row[VALIDATION] = row[GAP];
+            }
+            _ => return Err(Error::failed("the checkpoint's row of history has another length")),
+        }
         Ok(())
     }
 }

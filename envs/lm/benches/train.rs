@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use illume_core::{Answer, PolicyGradient, Surrogate, mix64};
+use illume_core::{Answer, Credit, PolicyGradient, Surrogate, mix64};
 use illume_lm::{
     Checkpoint, Example, Family, Lora, ModelConfig, Module, SearchKind, SearchSpace, Surrogates, SvdAdapter, TrainRow,
     TrainSettings, pretrain, random_weights, save_checkpoint, sft,
@@ -179,7 +179,12 @@ fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: us
         reward: 0.0,
     };
     let answers: Vec<Answer> = (0..ROWS as u32).map(answer).collect();
-    let advantages: Vec<f32> = (0..ROWS).map(|i| (i % 3) as f32 - 1.0).collect();
+    let credit = |i: usize| Credit {
+        advantage: (i % 3) as f32 - 1.0,
+        weight: 1.0 / (16 * ROWS) as f32,
+        old: vec![-5.0; 16],
+    };
+    let mut credits: Vec<Credit> = (0..ROWS).map(credit).collect();
     let genes = vec![0.0; space.dim()];
     let mut gradient = vec![0.0; space.dim()];
     let rule = Surrogate { clip: 0.2, kl: 0.04 };
@@ -188,7 +193,7 @@ fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: us
     let mut seconds: Vec<f64> = (0..STEPS)
         .map(|_| {
             let start = Instant::now();
-            pool.install(|| surrogates.add_gradient(&genes, &answers, &advantages, &rule, &mut gradient))
+            pool.install(|| surrogates.add_gradient(&genes, &answers, &mut credits, &rule, &mut gradient))
                 .expect("answers fit the model");
             start.elapsed().as_secs_f64()
         })

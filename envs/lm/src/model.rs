@@ -22,6 +22,7 @@ pub(crate) use adapters::PackedBasis;
 use cache::Cache;
 pub(crate) use native::Segment;
 use native::{Native, Scratch};
+pub(crate) use packed::round;
 use torch::{TorchAdapters, TorchCache, TorchModel};
 
 use crate::checkpoint::Checkpoint;

@@ -1,7 +1,7 @@
 //! What ESSA searches (2025, <https://arxiv.org/abs/2507.04453>): the singular values of each factor of an adapter, or the factors themselves.
 //!
-//! `A = U_A diag(s_A) V_A'` and `B = U_B diag(s_B) V_B'`; a genome is what is added to the largest `ceil(alpha rank)` of each `s`, so that zeros are
-//! the adapter that the search starts from.
+//! `A = U_A diag(s_A) V_A'` and `B = U_B diag(s_B) V_B'`; a genome is what is added to the largest `ceil(alpha rank)` of each `s`, in units of that factor's
+//! size or as it is, so that zeros are the adapter that the search starts from.
 
 mod jacobi;
 mod space;
@@ -14,7 +14,7 @@ use crate::checkpoint::floats;
 use crate::config::Module;
 use crate::lora::Lora;
 pub(crate) use jacobi::{Thin, decompose};
-pub use space::{SearchKind, SearchSpace};
+pub use space::{SearchKind, SearchSpace, Steps};
 
 /// The factors of an adapter, decomposed.
 #[derive(Debug, Clone, PartialEq)]

@@ -24,7 +24,7 @@ use illume_core::{
 pub use params::{ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
 pub use setup::LmSetup;
 
-use crate::{Generator, Lora, Model, Query, Sampling, SearchKind, SearchSpace, Surrogates};
+use crate::{Generator, Lora, Model, Query, Sampling, SearchKind, SearchSpace, Steps, Surrogates};
 use worker::LmWorker;
 
 /// The registry's entries.
@@ -104,7 +104,11 @@ impl LmTask {
             "adapters" => SearchKind::Adapters,
             _ => SearchKind::SingularValues,
         };
-        let space = Arc::new(SearchSpace::new(&lora, kind, p.alpha)?);
+        let steps = match p.scale.as_str() {
+            "absolute" => Steps::Absolute,
+            _ => Steps::Relative,
+        };
+        let space = Arc::new(SearchSpace::new(&lora, kind, p.alpha)?.with_steps(steps));
         let device = setup.device()?;
         let model = Arc::new(Model::load(&setup.checkpoint, setup.precision(), device)?);
         let longest = train.iter().chain(&validation).map(Vec::len).max().unwrap_or(0) + setup.max_new_tokens;
@@ -127,7 +131,8 @@ impl LmTask {
             Arc::new(move |case| prompts.get(case as usize).cloned()),
             p.temperature,
             device,
-        );
+        )
+        .of_answers(setup.precision(), setup.max_new_tokens);
         // Answers cut to the most probable tokens are drawn by another law than the one that the gradient is of.
         let gradient = (p.top_p == 1.0).then(|| Arc::new(gradient) as Arc<dyn PolicyGradient>);
         let spec = TaskSpec {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use common::{greedy, llama, prompts, queries, qwen2, uniform, write};
 use illume_core::{Purpose, Stream};
 use illume_lm::{
-    Generator, Lora, Model, ModelConfig, Module, Population, Precision, SearchKind, SearchSpace, SvdAdapter,
+    Generator, Lora, LoraTarget, Model, ModelConfig, Module, Population, Precision, SearchKind, SearchSpace, Steps,
+    SvdAdapter,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -110,7 +111,7 @@ fn a_member_answers_as_the_adapter_that_is_written_for_it() {
         let written: Vec<Lora> = genomes.iter().map(|g| space.adapter(g)).collect();
         for (i, t) in written[0].targets.iter().enumerate() {
             places.push((t.layer, t.module));
-            let stack = |of: fn(&illume_lm::LoraTarget) -> &Tensor| {
+            let stack = |of: fn(&LoraTarget) -> &Tensor| {
                 Tensor::stack(&written.iter().map(|l| of(&l.targets[i])).collect::<Vec<_>>(), 0)
             };
             a.push(stack(|t| &t.a));
@@ -130,6 +131,84 @@ fn a_member_answers_as_the_adapter_that_is_written_for_it() {
         let zeros = vec![0.0; space.dim()];
         assert_ne!(members, answer(&space.population(&[zeros.as_slice(); 3], Device::Cpu)));
     }
+}
+
+/// The same adapter, its factors of other sizes: `A * c` and `B / c`.
+fn rescaled(lora: &Lora, c: f64) -> Lora {
+    let targets = lora.targets.iter().map(|t| LoraTarget {
+        a: &t.a * c,
+        b: &t.b / c,
+        ..*t
+    });
+    Lora {
+        targets: targets.collect(),
+        base: lora.base.clone(),
+        ..*lora
+    }
+}
+
+#[test]
+fn an_adapter_whose_factors_are_rescaled_has_the_same_search_where_steps_are_relative() {
+    let config = qwen2();
+    let dir = tempfile::tempdir().unwrap();
+    let model = Arc::new(Model::load(&write(dir.path(), &config), Precision::F32, Device::Cpu).unwrap());
+    let lora = adapter(&config, 4);
+    let prompts = prompts(&config, 6);
+    let queries = queries(&prompts, 3);
+    let search = |lora: &Lora, steps: Steps| {
+        let space = SearchSpace::new(lora, KINDS[0], 0.7).unwrap().with_steps(steps);
+        let genomes: Vec<Vec<f32>> = (0..3).map(|i| genome(&space, i)).collect();
+        let written: Vec<Lora> = genomes.iter().map(|g| space.adapter(g)).collect();
+        let genomes: Vec<&[f32]> = genomes.iter().map(Vec::as_slice).collect();
+        let population = space.population(&genomes, Device::Cpu);
+        let answers = Generator::new(model.clone(), 4).generate(&queries, &population, &greedy(6));
+        let merged = |l: &Lora| -> Vec<f32> { l.targets.iter().flat_map(|t| numbers(&t.b.matmul(&t.a))).collect() };
+        (written.iter().flat_map(merged).collect::<Vec<f32>>(), answers.unwrap())
+    };
+    let (merged, answers) = search(&lora, Steps::Relative);
+    for c in [2.0, 0.25] {
+        let (same, same_answers) = search(&rescaled(&lora, c), Steps::Relative);
+        assert!(
+            same.iter().zip(&merged).all(|(x, y)| x.to_bits() == y.to_bits()),
+            "{c}: merged weights"
+        );
+        assert_eq!(same_answers, answers, "{c}: answers and their log-probabilities");
+        assert_ne!(
+            search(&rescaled(&lora, c), Steps::Absolute).0,
+            search(&lora, Steps::Absolute).0
+        );
+    }
+    let largest = merged.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let (near, _) = search(&rescaled(&lora, 3.0), Steps::Relative);
+    assert!(near.iter().zip(&merged).all(|(x, y)| (x - y).abs() < 1e-5 * largest));
+}
+
+#[test]
+fn a_relative_gene_of_1_adds_the_root_mean_square_of_its_factors_singular_values() {
+    let lora = adapter(&llama(), 6);
+    let svd = SvdAdapter::new(&lora).unwrap();
+    let space = SearchSpace::new(&lora, KINDS[0], 0.5)
+        .unwrap()
+        .with_steps(Steps::Relative);
+    let moved = SvdAdapter::new(&space.adapter(&vec![1.0; space.dim()])).unwrap();
+    let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
+    for ((t, s), m) in lora.targets.iter().zip(&svd.targets).zip(&moved.targets) {
+        for (factor, before, after) in [(&t.a, &s.s_a, &m.s_a), (&t.b, &s.s_b, &m.s_b)] {
+            // The norm of a matrix is that of its singular values.
+            let step = factor.norm().double_value(&[]) / 6.0_f64.sqrt();
+            (low, high) = (low.min(step), high.max(step));
+            for i in 0..3 {
+                let added = f64::from(after[i] - before[i]);
+                assert!((added - step).abs() < 1e-4 * step, "{added} for {step}");
+            }
+        }
+    }
+    let [least, most] = space.steps().map(f64::from);
+    assert!((least - low).abs() < 1e-5 && (most - high).abs() < 1e-5);
+    let whole = SearchSpace::new(&lora, KINDS[1], 1.0)
+        .unwrap()
+        .with_steps(Steps::Relative);
+    assert_eq!(whole.steps(), [1.0; 2], "whole adapters move by what genes say");
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use common::{devices, llama, qwen2, tensors, uniform, write};
-use illume_core::{Answer, PolicyGradient, Purpose, Stream, Surrogate};
+use illume_core::{Answer, Credit, PolicyGradient, Purpose, Stream, Surrogate, SurrogateReport};
 use illume_lm::{
     Checkpoint, Example, Generator, Lora, LoraTarget, Model, ModelConfig, Module, Precision, Prompts, Query, Sampling,
-    SearchKind, SearchSpace, Surrogates, TrainRow, TrainSettings, save_checkpoint, sft,
+    SearchKind, SearchSpace, Steps, Surrogates, TrainRow, TrainSettings, save_checkpoint, sft,
 };
 use tch::{Device, Tensor};
 
@@ -45,7 +45,11 @@ fn surrogates(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>) -> Surroga
 
 /// What the model answers to the six cases as the genome's member, sampled.
 fn sampled(checkpoint: &Checkpoint, space: &SearchSpace, genes: &[f32]) -> Vec<Answer> {
-    let model = Model::load(checkpoint, Precision::F32, Device::Cpu).unwrap();
+    sampled_in(Precision::F32, checkpoint, space, genes)
+}
+
+fn sampled_in(precision: Precision, checkpoint: &Checkpoint, space: &SearchSpace, genes: &[f32]) -> Vec<Answer> {
+    let model = Model::load(checkpoint, precision, Device::Cpu).unwrap();
     let cases: Vec<Vec<u32>> = (0..6).map(|case| prompts()(case).unwrap()).collect();
     let query = |(i, prompt): (usize, &'_ Vec<u32>)| (i as u64, prompt.clone());
     let queries: Vec<(u64, Vec<u32>)> = cases.iter().enumerate().map(query).collect();
@@ -139,6 +143,104 @@ fn an_adapter_merged_into_the_weights_gives_the_log_probabilities_of_training() 
     }
 }
 
+/// The answers weigh alike, and ratios compare with what they were sampled by; none: with the genes themselves.
+fn credits(answers: &[Answer], advantages: &[f32], compared: bool) -> Vec<Credit> {
+    let one = |(answer, advantage): (&Answer, &f32)| Credit {
+        advantage: *advantage,
+        weight: 1.0 / answer.tokens.len() as f32,
+        old: if compared { answer.log_probs.clone() } else { Vec::new() },
+    };
+    answers.iter().zip(advantages).map(one).collect()
+}
+
+/// In whole numbers of 16, as libtorch's and our kernels of four bits want them, and of 32 for their groups.
+fn of_all_precisions() -> ModelConfig {
+    ModelConfig {
+        hidden: 64,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 16,
+        intermediate: 96,
+        ..qwen2()
+    }
+}
+
+#[test]
+fn the_first_ratios_are_1_in_every_precision_and_the_model_differentiated_is_the_one_that_answered() {
+    let config = of_all_precisions();
+    let (_dir, checkpoint) = opened(&config);
+    let advantages = [1.5, -1.0, 0.3, -0.4, 0.8, -1.2];
+    for precision in [
+        Precision::F32,
+        Precision::Bf16,
+        Precision::Int8,
+        Precision::Int4 { group: 32 },
+    ] {
+        for kind in KINDS {
+            let space = Arc::new(SearchSpace::new(&adapter(&config, &Module::ALL), kind, 0.6).unwrap());
+            let genes = genome(&space);
+            let answers = sampled_in(precision, &checkpoint, &space, &genes);
+            let surrogates = surrogates(&checkpoint, &space).of_answers(precision, 7);
+            assert_eq!(surrogates.longest(), 7);
+            let surrogate = Surrogate { clip: 0.2, kl: 0.0 };
+            let pass = |credits: &mut Vec<Credit>| -> (Vec<f32>, SurrogateReport) {
+                let mut gradient = vec![0.0; space.dim()];
+                let report = surrogates.add_gradient(&genes, &answers, credits, &surrogate, &mut gradient);
+                (gradient, report.unwrap())
+            };
+            let mut of_itself = credits(&answers, &advantages, false);
+            let (gradient, report) = pass(&mut of_itself);
+            let again = surrogates.log_probs(&genes, &answers).unwrap();
+            for (credit, (answer, again)) in of_itself.iter().zip(answers.iter().zip(&again)) {
+                assert_eq!(&credit.old, again, "the first ratios are exactly 1");
+                for (x, y) in credit.old.iter().zip(&answer.log_probs) {
+                    let ratio = f64::from(x - y).exp();
+                    assert!(
+                        (ratio - 1.0).abs() < 1e-4,
+                        "{precision:?}: the first ratio to what answered is {ratio}"
+                    );
+                }
+            }
+            assert!(report.gap / (report.tokens as f64) < 1e-5, "{precision:?}: {report:?}");
+            assert_eq!(report.clipped, 0);
+            // A second pass at the same genes compares with the first's, and is the same.
+            assert_eq!(pass(&mut of_itself), (gradient, SurrogateReport { gap: 0.0, ..report }));
+            // The weights as they are stored would not do.
+            if precision != Precision::F32 {
+                let of_files = self::surrogates(&checkpoint, &space)
+                    .log_probs(&genes, &answers)
+                    .unwrap();
+                let pairs = of_files.iter().flatten().zip(answers.iter().flat_map(|a| &a.log_probs));
+                let most = pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+                assert!(most > 1e-3, "{precision:?} differs from f32 by {most} only");
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_rounded_for_training_are_those_that_the_model_computes_with() {
+    let config = of_all_precisions();
+    let (dir, checkpoint) = opened(&config);
+    let space = Arc::new(SearchSpace::new(&adapter(&config, &[Module::Q]), KINDS[0], 1.0).unwrap());
+    let genes = genome(&space);
+    for precision in [Precision::Bf16, Precision::Int8, Precision::Int4 { group: 32 }] {
+        let used = Model::load(&checkpoint, precision, Device::Cpu)
+            .unwrap()
+            .dequantized()
+            .unwrap();
+        let there = dir
+            .path()
+            .join(format!("{precision:?}").replace([' ', ':', '{', '}'], ""));
+        save_checkpoint(&there, &config, &used).unwrap();
+        let answers = sampled(&checkpoint, &space, &genes);
+        let of_model = surrogates(&Arc::new(Checkpoint::open(&there).unwrap()), &space);
+        let of_rounding = surrogates(&checkpoint, &space).of_answers(precision, 7);
+        let [one, other] = [of_model, of_rounding].map(|s| s.log_probs(&genes, &answers).unwrap());
+        assert_eq!(one, other, "{precision:?}: bit for bit");
+    }
+}
+
 /// The surrogate as its definition says it, from log-probabilities.
 fn value(surrogate: &Surrogate, answers: &[Answer], advantages: &[f32], new: &[Vec<f32>], zero: &[Vec<f32>]) -> f64 {
     let mut sum = 0.0;
@@ -162,8 +264,13 @@ fn the_surrogates_gradient_is_what_finite_differences_say() {
     let config = qwen2();
     let (_dir, checkpoint) = opened(&config);
     let advantages = [1.5, -1.0, 0.3, -0.4, 0.8, -1.2];
-    for kind in KINDS {
-        let space = Arc::new(SearchSpace::new(&adapter(&config, &Module::ALL), kind, 0.6).unwrap());
+    for (kind, steps) in [
+        (KINDS[0], Steps::Absolute),
+        (KINDS[0], Steps::Relative),
+        (KINDS[1], Steps::Absolute),
+    ] {
+        let space = SearchSpace::new(&adapter(&config, &Module::ALL), kind, 0.6).unwrap();
+        let space = Arc::new(space.with_steps(steps));
         let genes = genome(&space);
         let surrogates = surrogates(&checkpoint, &space);
         let mut answers = sampled(&checkpoint, &space, &genes);
@@ -186,7 +293,13 @@ fn the_surrogates_gradient_is_what_finite_differences_say() {
         };
         let mut gradient = vec![0.0; space.dim()];
         let report = surrogates
-            .add_gradient(&genes, &answers, &advantages, &surrogate, &mut gradient)
+            .add_gradient(
+                &genes,
+                &answers,
+                &mut credits(&answers, &advantages, true),
+                &surrogate,
+                &mut gradient,
+            )
             .unwrap();
         let tokens: usize = answers.iter().map(|a| a.tokens.len()).sum();
         assert_eq!(report.tokens, tokens as u64);
@@ -232,7 +345,13 @@ fn the_surrogates_gradient_has_the_same_bits_on_any_number_of_threads_and_is_add
         let surrogates = surrogates(&checkpoint, &space);
         let add = || {
             surrogates
-                .add_gradient(&genes, &answers, &advantages, &surrogate, &mut gradient)
+                .add_gradient(
+                    &genes,
+                    &answers,
+                    &mut credits(&answers, &advantages, true),
+                    &surrogate,
+                    &mut gradient,
+                )
                 .unwrap()
         };
         let report = pool.install(add);
@@ -263,7 +382,7 @@ fn a_gradient_is_refused_for_greedy_answers_and_cases_that_are_not_there() {
         s.add_gradient(
             &vec![0.0; space.dim()],
             std::slice::from_ref(&answer),
-            &[1.0],
+            &mut credits(std::slice::from_ref(&answer), &[1.0], true),
             &surrogate,
             &mut gradient,
         )
@@ -415,7 +534,13 @@ fn a_gpu_trains_as_the_processor_does() {
                 let mut gradient = vec![0.0; space.dim()];
                 let rule = Surrogate { clip: 0.2, kl: 0.04 };
                 surrogates
-                    .add_gradient(&genes, &answers, &advantages, &rule, &mut gradient)
+                    .add_gradient(
+                        &genes,
+                        &answers,
+                        &mut credits(&answers, &advantages, true),
+                        &rule,
+                        &mut gradient,
+                    )
                     .unwrap();
                 gradient
             });

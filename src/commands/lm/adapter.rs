@@ -34,7 +34,7 @@ pub(super) fn is_config(path: &Path) -> bool {
 /// The run's task is no language model.
 pub(super) fn config_of(file: &ArchiveFile, set: &[String]) -> Result<Config> {
     let shown = file.path().display();
-    let config = Config::parse(&file.attributes.config, &format!("{shown} (its configuration)"), set)?;
+    let config = Config::stored(&file.attributes.config, &format!("{shown} (its configuration)"), set)?;
     check_task(&config, &shown.to_string())?;
     Ok(config)
 }

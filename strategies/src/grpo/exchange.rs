@@ -1,6 +1,6 @@
 //! What ranks tell one another of their rows: rewards answer by answer, then gradients.
 
-use illume_core::{Context, Element, Error, Result, Status, SurrogateReport, Told, block};
+use illume_core::{Answer, Context, Element, Error, Result, Status, SurrogateReport, Told, block};
 
 /// Bytes of every row of all ranks, in row order; `mine` are those of this rank's block. Collective.
 ///
@@ -29,11 +29,45 @@ pub(super) fn gather(context: &Context<'_>, total: usize, mine: &[Vec<u8>]) -> R
     Ok(rows.collect())
 }
 
-/// (case, reward) of every answer of every row of all ranks; none of a row that failed. Collective.
+/// What all ranks hear of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Heard {
+    pub case: u32,
+    pub tokens: u32,
+    pub reward: f64,
+}
+
+impl Heard {
+    const BYTES: usize = 16;
+
+    fn of(answer: &Answer) -> Heard {
+        Heard {
+            case: answer.case,
+            tokens: answer.tokens.len() as u32,
+            reward: answer.reward,
+        }
+    }
+
+    fn write(self, bytes: &mut Vec<u8>) {
+        self.case.write_le(bytes);
+        self.tokens.write_le(bytes);
+        self.reward.write_le(bytes);
+    }
+
+    fn read(raw: &[u8]) -> Heard {
+        Heard {
+            case: u32::read_le(&raw[..4]),
+            tokens: u32::read_le(&raw[4..8]),
+            reward: f64::read_le(&raw[8..]),
+        }
+    }
+}
+
+/// Every answer of every row of all ranks; none of a row that failed. Collective.
 ///
 /// # Errors
 /// Communication, or a task that does not record its answers.
-pub(super) fn gather_rewards(context: &Context<'_>, told: &Told<'_>) -> Result<Vec<Vec<(u32, f64)>>> {
+pub(super) fn gather_answers(context: &Context<'_>, told: &Told<'_>) -> Result<Vec<Vec<Heard>>> {
     let status = told.rows.get::<u8>("status")?;
     let mut mine = Vec::new();
     for (row, trajectory) in told.candidates.block.clone().zip(told.trajectories) {
@@ -44,17 +78,13 @@ pub(super) fn gather_rewards(context: &Context<'_>, told: &Told<'_>) -> Result<V
             )));
         }
         let mut bytes = Vec::new();
-        for answer in &trajectory.answers {
-            answer.case.write_le(&mut bytes);
-            answer.reward.write_le(&mut bytes);
-        }
+        trajectory.answers.iter().for_each(|a| Heard::of(a).write(&mut bytes));
         mine.push(bytes);
     }
-    let read = |raw: &[u8]| (u32::read_le(&raw[..4]), f64::read_le(&raw[4..]));
     let rows = gather(context, told.candidates.total, &mine)?;
     Ok(rows
         .iter()
-        .map(|row| row.chunks_exact(12).map(read).collect())
+        .map(|row| row.chunks_exact(Heard::BYTES).map(Heard::read).collect())
         .collect())
 }
 
@@ -73,11 +103,15 @@ impl Gradient {
         }
     }
 
+    /// Bytes of the report.
+    const REPORT: usize = 32;
+
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(24 + 4 * self.values.len());
+        let mut bytes = Vec::with_capacity(Gradient::REPORT + 4 * self.values.len());
         self.report.kl.write_le(&mut bytes);
         self.report.clipped.write_le(&mut bytes);
         self.report.tokens.write_le(&mut bytes);
+        self.report.gap.write_le(&mut bytes);
         self.values.iter().for_each(|g| g.write_le(&mut bytes));
         bytes
     }
@@ -87,13 +121,14 @@ impl Gradient {
     /// # Errors
     /// It is of another length.
     pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() != 24 + 4 * self.values.len() {
+        if bytes.len() != Gradient::REPORT + 4 * self.values.len() {
             return Err(Error::failed("a gradient came in another length than the genome's"));
         }
         self.report.kl += f64::read_le(&bytes[..8]);
         self.report.clipped += u64::read_le(&bytes[8..16]);
         self.report.tokens += u64::read_le(&bytes[16..24]);
-        for (sum, raw) in self.values.iter_mut().zip(bytes[24..].chunks_exact(4)) {
+        self.report.gap += f64::read_le(&bytes[24..32]);
+        for (sum, raw) in self.values.iter_mut().zip(bytes[Gradient::REPORT..].chunks_exact(4)) {
             *sum += f32::read_le(raw);
         }
         Ok(())

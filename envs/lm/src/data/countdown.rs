@@ -4,7 +4,7 @@
 use illume_core::{Purpose, Result, Stream};
 
 use super::generated::{Problem, key_of};
-use super::number::MARK;
+use super::number::{BOX, MARK, plain};
 use super::{Case, Reward};
 
 /// How the problem is put.
@@ -144,27 +144,30 @@ pub enum Verdict {
 }
 
 /// Whether an answer makes `target` of `numbers`, each at most once. The answer is what stands between the last `<answer>` and `</answer>`,
-/// else on the line behind `####`, else on the last line that is not empty; from an equals sign on it is ignored.
+/// else on the first line behind a `####` that is an expression, else on the last line that is not empty; from an equals sign on it is ignored, as is
+/// what LaTeX and Markdown put around it.
 pub fn verdict(answer: &str, numbers: &[u64], target: u64) -> Verdict {
     let tagged = answer.rfind("<answer>").map(|at| {
         let inside = &answer[at + "<answer>".len()..];
         &inside[..inside.find("</answer>").unwrap_or(inside.len())]
     });
     let marked = || {
-        answer.find(MARK).map(|at| {
+        let behind = |(at, _)| {
             answer[at + MARK.len()..]
                 .trim_start()
                 .lines()
                 .next()
                 .unwrap_or_default()
-        })
+        };
+        let mut lines = answer.match_indices(MARK).map(behind).peekable();
+        let first = lines.peek().copied();
+        lines.find(|line| evaluate(&expression(line)).is_some()).or(first)
     };
     let last = || answer.lines().rev().find(|line| !line.trim().is_empty());
     let Some(text) = tagged.or_else(marked).or_else(last) else {
         return Verdict::Nothing;
     };
-    let expression = text.split('=').next().unwrap_or_default();
-    let Some((value, used)) = evaluate(expression) else {
+    let Some((value, used)) = evaluate(&expression(text)) else {
         return Verdict::Nothing;
     };
     let mut left = numbers.to_vec();
@@ -177,6 +180,14 @@ pub fn verdict(answer: &str, numbers: &[u64], target: u64) -> Verdict {
     } else {
         Verdict::Expression
     }
+}
+
+/// What stands before an equals sign, as [`evaluate`] reads it.
+fn expression(text: &str) -> String {
+    let left = plain(text.split('=').next().unwrap_or_default());
+    let around = |c: char| ['{', '}', '$', '`', BOX].contains(&c);
+    let shown: String = left.into_iter().map(|c| if around(c) { ' ' } else { c }).collect();
+    shown.trim().trim_matches('*').into()
 }
 
 /// 1 if the answer makes the target, this many if it is at least an expression, else 0.
@@ -352,6 +363,12 @@ mod tests {
             ("3 * 5 + 7 = 22", Right),
             ("Let me see.\n3 * 5 + 7\n\n", Right),
             ("#### 3 * 5 + 7\nand so on", Right),
+            ("#### 1. Products\n3 * 5 is 15\n#### 3 * 5 + 7", Right),
+            ("<answer>$3 \\times 5 + 7$</answer>", Right),
+            ("<answer>\\boxed{\\left(3 \\cdot 5\\right) + 7}</answer>", Right),
+            ("**3 * 5 + 7 = 22**", Right),
+            ("<answer>5 \u{2212} 3</answer>", Expression),
+            ("<answer>2{2}</answer>", Nothing),
             // Another value, a number twice, a number that was not given, a claim after the equals sign.
             ("<answer>3 + 5 + 7</answer>", Expression),
             ("<answer>5 + 5 + 5 + 7</answer>", Expression),

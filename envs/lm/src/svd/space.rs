@@ -1,5 +1,6 @@
 //! What the genes of a search over adapters are, and what a genome means to the model.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use illume_core::{Error, Result};
@@ -20,6 +21,16 @@ pub enum SearchKind {
     Adapters,
 }
 
+/// What a gene of 1 adds to a singular value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// 1.
+    Absolute,
+    /// The root mean square of all singular values of its factor: genes that are normal with deviation s change a factor that is searched whole by s of
+    /// its norm. `(c A, B / c)` is the same adapter as `(A, B)`, and this way its search is the same too.
+    Relative,
+}
+
 /// Offsets to an adapter as genes: target after target, A then B; a factor's singular values from the largest, or its numbers row by row.
 #[derive(Debug)]
 pub struct SearchSpace {
@@ -31,6 +42,8 @@ pub struct SearchSpace {
     /// The factors that the search starts from, row by row.
     factors: Vec<Factors>,
     searched: Searched,
+    /// What a gene of 1 adds, `[dim]`; empty: 1.
+    steps: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -56,7 +69,7 @@ enum Searched {
 }
 
 impl SearchSpace {
-    /// `share`: singular values that are searched, of each factor the largest `ceil(share rank)`; not used for whole adapters.
+    /// `share`: singular values that are searched, of each factor the largest `ceil(share rank)`; not used for whole adapters. Steps are absolute.
     ///
     /// # Errors
     /// `share` is not in (0, 1], the rank is above a side of a target, or singular values are searched of a factor that is all zeros.
@@ -89,7 +102,37 @@ impl SearchSpace {
             base: lora.base.clone(),
             factors: factors?,
             searched,
+            steps: Vec::new(),
         })
+    }
+
+    /// The same search with these steps of singular values. Those of whole adapters stay absolute: a factor of a new one is zero and has no size.
+    pub fn with_steps(mut self, steps: Steps) -> SearchSpace {
+        self.steps = match (&self.searched, steps) {
+            (Searched::Values { svd, count, .. }, Steps::Relative) => svd
+                .targets
+                .iter()
+                .flat_map(|t| [&t.s_a, &t.s_b])
+                .flat_map(|s| std::iter::repeat_n(root_mean_square(s), *count))
+                .collect(),
+            _ => Vec::new(),
+        };
+        self
+    }
+
+    /// The smallest and the largest that a gene of 1 adds.
+    pub fn steps(&self) -> [f32; 2] {
+        let mut steps = self.steps.iter().copied();
+        let Some(first) = steps.next() else { return [1.0; 2] };
+        steps.fold([first; 2], |[low, high], s| [low.min(s), high.max(s)])
+    }
+
+    /// What genes `[dim]` add.
+    pub(crate) fn offsets<'a>(&self, genes: &'a [f32]) -> Cow<'a, [f32]> {
+        match self.steps.is_empty() {
+            true => genes.into(),
+            false => genes.iter().zip(&self.steps).map(|(g, s)| g * s).collect(),
+        }
     }
 
     pub fn kind(&self) -> SearchKind {
@@ -146,9 +189,10 @@ impl SearchSpace {
     /// The members that have these genomes, each `[dim]`, on the model's device.
     pub fn population(&self, genomes: &[&[f32]], device: Device) -> Population {
         genomes.iter().for_each(|g| self.assert_dim(g));
+        let genomes: Vec<Cow<'_, [f32]>> = genomes.iter().map(|g| self.offsets(g)).collect();
         let stacked = |base: &[f32], genes: &std::ops::Range<usize>, shape: &[usize]| {
             let mut all = Vec::with_capacity(genomes.len() * base.len());
-            for genome in genomes {
+            for genome in &genomes {
                 all.extend(moved(base, &genome[genes.clone()]));
             }
             let shape: Vec<usize> = [genomes.len()].iter().chain(shape).copied().collect();
@@ -210,11 +254,12 @@ impl SearchSpace {
     /// The adapter of a genome `[dim]`, its offsets multiplied in: to be written for `peft`.
     pub fn adapter(&self, genome: &[f32]) -> Lora {
         self.assert_dim(genome);
+        let offsets = self.offsets(genome);
         let rank = self.rank;
         let mut targets = Vec::new();
         for (i, (f, [genes_a, genes_b])) in self.factors.iter().zip(self.places()).enumerate() {
             let (inputs, outputs) = (f.a.len() / rank, f.b.len() / rank);
-            let (offsets_a, offsets_b) = (&genome[genes_a], &genome[genes_b]);
+            let (offsets_a, offsets_b) = (&offsets[genes_a], &offsets[genes_b]);
             let (a, b) = match &self.searched {
                 Searched::Values { svd, .. } => {
                     let t = &svd.targets[i];
@@ -274,6 +319,11 @@ fn decomposed(lora: &Lora) -> Result<SvdAdapter> {
         )));
     }
     SvdAdapter::new(lora)
+}
+
+fn root_mean_square(values: &[f32]) -> f32 {
+    let squares: f64 = values.iter().map(|s| f64::from(*s).powi(2)).sum();
+    (squares / values.len() as f64).sqrt() as f32
 }
 
 /// `base` with the offsets added to its first numbers.

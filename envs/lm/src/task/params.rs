@@ -49,6 +49,8 @@ params! {
         search: String = "singular_values".into(), one_of(&["singular_values", "adapters"]);
         /// Share of each factor's singular values, the largest first, that a genome changes.
         alpha: f64 = 1.0, share();
+        /// What a gene of 1 adds to a singular value: the root mean square of its factor's ("relative"), or 1 ("absolute"). Weights of whole adapters always have the latter.
+        scale: String = "relative".into(), one_of(&["relative", "absolute"]);
         /// Prompts that a candidate is scored on.
         batch: usize = 100, range(1, 1_000_000);
         /// Temperature at which tokens are drawn; 0: the most probable token.

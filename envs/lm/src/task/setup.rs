@@ -308,7 +308,10 @@ impl LmSetup {
                     lora.parameters()
                 ),
             ),
-            fact("search", format!("{} numbers: {}", space.dim(), self.params.search)),
+            fact(
+                "search",
+                format!("{} numbers: {}{}", space.dim(), self.params.search, steps(space)),
+            ),
             fact(
                 "answers",
                 format!(
@@ -326,5 +329,13 @@ impl LmSetup {
                 ),
             ),
         ]
+    }
+}
+
+/// What a gene of 1 adds, where it is not 1.
+fn steps(space: &SearchSpace) -> String {
+    match space.steps() {
+        [1.0, 1.0] => String::new(),
+        [low, high] => format!(", a gene of 1 adds the factor's root mean square, {low:.3} to {high:.3}"),
     }
 }

@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{ModelConfig, Module};
+use crate::model::{Precision, round};
 
 /// The modules that one matrix holds, in the order of its rows.
 const FUSED: [&[Module]; 4] = [
@@ -50,6 +51,31 @@ impl Weights {
         let mut list = Vec::new();
         for names in fused_names(&config) {
             let parts: Result<Vec<Tensor>> = names.iter().map(|n| checkpoint.tensor(n, kind, device)).collect();
+            list.push(Tensor::f_cat(&parts?, 0).map_err(failed)?);
+        }
+        Ok(Weights::of(&config, list))
+    }
+
+    /// Reads a checkpoint as a model of this precision on this device computes with it, in f32.
+    ///
+    /// # Errors
+    /// As [`Weights::load`].
+    pub fn rounded(checkpoint: &Checkpoint, precision: Precision, device: Device) -> Result<Weights> {
+        if precision == Precision::F32 {
+            return Weights::load(checkpoint, Kind::Float, device);
+        }
+        let config = checkpoint.config.clone();
+        let shapes: std::collections::HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
+        let part = |name: &String| -> Result<Tensor> {
+            let shape: Vec<i64> = shapes[name].iter().map(|n| *n as i64).collect();
+            let mut values = checkpoint.floats(name)?;
+            round(&mut values, name, &shapes[name], precision, device);
+            let tensor = Tensor::f_from_slice(&values).and_then(|t| t.f_view(shape.as_slice())?.f_to_device(device));
+            tensor.map_err(failed)
+        };
+        let mut list = Vec::new();
+        for names in fused_names(&config) {
+            let parts: Result<Vec<Tensor>> = names.iter().map(part).collect();
             list.push(Tensor::f_cat(&parts?, 0).map_err(failed)?);
         }
         Ok(Weights::of(&config, list))
