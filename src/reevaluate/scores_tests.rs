@@ -20,11 +20,11 @@ fn grid(shape: &[usize]) -> CellArchive {
     CellArchive::from_spec(&spec, 1, false).unwrap()
 }
 
-/// Fitness and descriptor of an episode that ended well.
-type Ended = Option<(f64, Vec<f64>)>;
+/// Fitness and descriptor of an episode; none of one that did not end well.
+type Episode = Option<(f64, Vec<f64>)>;
 
-/// Rows of which episode e has fitness and descriptor `episodes[e][row]`; none is an episode that did not end well.
-fn table(k: usize, episodes: &[Vec<Ended>]) -> Reevaluated {
+/// Rows of which episode e is `episodes[e][row]`.
+fn table(k: usize, episodes: &[Vec<Episode>]) -> Reevaluated {
     let n = episodes[0].len();
     let mut sums = Sums::new(n, k, 0, episodes.len());
     for (number, rows) in episodes.iter().enumerate() {
