@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::ops::Range;
 
 use illume_core::{Answer, Dense, Genomes, Request, Scores, Status, Task, Trajectory, case_seed, test_part_seed, toml};
 
@@ -33,15 +34,27 @@ struct Found {
     answers: Vec<Trajectory>,
 }
 
-fn evaluate(task: &LmTask, genomes: &[Vec<f32>], seeds: &[u64], tests: std::ops::Range<usize>) -> Found {
+fn evaluate(task: &LmTask, genomes: &[Vec<f32>], seeds: &[u64], tests: Range<usize>) -> Found {
+    capped(task, genomes, seeds, u32::MAX, 0..0, tests)
+}
+
+/// The same with at most so many steps, but for the rows that are uncapped or test.
+fn capped(
+    task: &LmTask,
+    genomes: &[Vec<f32>],
+    seeds: &[u64],
+    max_steps: u32,
+    uncapped: Range<usize>,
+    tests: Range<usize>,
+) -> Found {
     let (rows, dim, k) = (genomes.len(), task.spec().genome_dim, task.spec().descriptor_dim());
     let data = genomes.concat();
     let genomes = Genomes::Dense(Dense { dim, data });
     let request = Request {
         genomes: &genomes,
         seeds,
-        max_steps: u32::MAX,
-        uncapped: 0..0,
+        max_steps,
+        uncapped,
         tests,
         normalization: None,
         observed: &[],
@@ -134,6 +147,19 @@ fn test_rows_cover_the_validation_split_in_parts_and_greedily() {
         (whole.steps[0] as usize, whole.descriptor[0]),
         (tokens, tokens as f64 / 10.0)
     );
+}
+
+#[test]
+fn a_cap_shortens_the_answers_of_rows_that_are_neither_uncapped_nor_tests() {
+    let dir = model();
+    let task = task(&dir, "temperature = 1.0");
+    let genomes: Vec<Vec<f32>> = (0..3).map(|i| genome(&task, i)).collect();
+    let seeds = [case_seed(1, 0), case_seed(1, 1), test_part_seed(0, 1)];
+    let free = evaluate(&task, &genomes, &seeds, 2..3);
+    // Three prompts, one token for each.
+    let found = capped(&task, &genomes, &seeds, 3, 1..2, 2..3);
+    assert!(free.steps[0] > 3 && found.steps[0] == 3, "{:?}", found.steps);
+    assert_eq!(found.answers[1..], free.answers[1..]);
 }
 
 #[test]
