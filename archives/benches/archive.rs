@@ -256,7 +256,7 @@ fn main() {
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var(illume_archives::CACHE_VARIABLE, &nowhere) };
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    println!("{threads} threads; peers and limits as measured on 2 cores in shared/peers/NUMBERS.md\n");
+    println!("{threads} threads; peers and limits as measured on 2 cores on 2026-11-20\n");
     line(
         "200,000 candidates into an empty archive",
         "measured".into(),
