@@ -156,7 +156,7 @@ impl<'t> Run<'t> {
         self.strategy.load(&context, &checkpoint.state)
     }
 
-    /// Runs one generation; false if the budget is used up (and was before: nothing is done then).
+    /// Runs one generation; false if the budget is used up or the strategy has ended (and so it was before: nothing is done then).
     ///
     /// # Errors
     /// Communication, or a defect.
@@ -268,9 +268,12 @@ impl<'t> Run<'t> {
         self.history.push(row);
     }
 
-    /// Share of the budget that is used, 1 or more when the run is over.
+    /// Share of the budget that is used, 1 or more when the run is over: also where the strategy has nothing left to try.
     pub fn done(&self) -> f64 {
-        self.done_after(self.counters.generation)
+        match self.strategy.ended() {
+            Some(_) => 1.0,
+            None => self.done_after(self.counters.generation),
+        }
     }
 
     /// Frames of the simulator so far.

@@ -156,6 +156,31 @@ const EDITS: &[Edit] = &[
         &[":6: strategy.optimizer", "\"adam\"", "\"sgd\""],
     ),
     (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_es\"\nrestarts = \"foo\"",
+        &[":6: strategy.restarts", "\"none\"", "\"ipop\"", "\"bipop\"", "\"foo\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"sep_cma_es\"\nrestarts = \"ipop\"\nmax_restarts = 0",
+        &[":7: strategy.max_restarts", "from 1 to 24", "got 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_es\"\ntol_fun = -1e-3",
+        &[":6: strategy.tol_fun", "at least 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"sep_cma_es\"\ntol_x = nan",
+        &[":6: strategy.tol_x", "at least 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_es\"\nrestart = \"ipop\"",
+        &[":6: strategy.restart: unknown key", "did you mean \"restarts\"?"],
+    ),
+    (
         "batch = 20",
         "iso_sigma = nan",
         &[":6: strategy.iso_sigma", "at least 0"],

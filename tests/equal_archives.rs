@@ -10,8 +10,8 @@ const LAYOUTS: [(usize, usize); 4] = [(1, 1), (1, 2), (2, 1), (3, 1)];
 #[cfg(not(feature = "mpi"))]
 const LAYOUTS: [(usize, usize); 2] = [(1, 1), (1, 2)];
 
-/// Runs a configuration at every layout and compares with the first.
-fn assert_equal_archives(text: &str) {
+/// Runs a configuration at every layout and compares with the first; the folder of the runs.
+fn assert_equal_archives(text: &str) -> tempfile::TempDir {
     let folder = folder();
     let config = write_config(folder.path(), text);
     let out = |(ranks, threads)| folder.path().join(format!("{ranks}x{threads}"));
@@ -35,6 +35,7 @@ fn assert_equal_archives(text: &str) {
             assert_equal_runs(&out(LAYOUTS[0]), &dir);
         }
     }
+    folder
 }
 
 fn fs_log(dir: &std::path::Path) -> String {
@@ -145,6 +146,38 @@ fn cma_es_on_arm() {
         let task = format!("name = \"arm\"\njoints = {joints}");
         assert_equal_archives(&config(&task, "", &strategy, "shape = [40, 30]", 12));
     }
+}
+
+/// Several laws one after another, in a box; then a run that its strategy ends.
+#[test]
+fn laws_that_restart_on_arm() {
+    for (strategy, own) in [
+        ("cma_es", "restarts = \"bipop\""),
+        ("sep_cma_es", "restarts = \"ipop\""),
+    ] {
+        let strategy = format!("name = \"{strategy}\"\nsigma = 0.2\ntol_x = 1e-3\n{own}");
+        let text = config("name = \"arm\"\njoints = 3", "", &strategy, "shape = [40, 30]", 120)
+            .replace("checkpoint_generations = 3", "checkpoint_generations = 50");
+        let folder = assert_equal_archives(&text);
+        let restarts = last_of(folder.path(), "restart");
+        assert!(restarts >= 2.0, "{strategy}: {restarts} restarts");
+        let ends = text
+            .replace(own, "restarts = \"none\"")
+            .replace("generations = 120", "generations = 100000");
+        let folder = assert_equal_archives(&ends);
+        assert!(last_of(folder.path(), "stop") > 0.0 && last_of(folder.path(), "generation") < 1000.0);
+        assert!(fs_log(&folder.path().join("1x2")).contains("\"ended\":\"the law has nothing left to find"));
+    }
+}
+
+/// The last value of a column of the history, of the first layout.
+fn last_of(folder: &std::path::Path, column: &str) -> f64 {
+    let (ranks, threads) = LAYOUTS[0];
+    let csv = std::fs::read_to_string(folder.join(format!("{ranks}x{threads}")).join("history.csv")).unwrap();
+    let [first, last] =
+        [csv.lines().next(), csv.lines().last()].map(|line| line.unwrap().split(',').collect::<Vec<_>>());
+    let at = first.iter().position(|name| *name == column).unwrap();
+    last[at].parse().unwrap()
 }
 
 #[test]

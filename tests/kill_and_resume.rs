@@ -23,7 +23,10 @@ const OPENAI_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname =
                          sigma = 0.1\n[archive]\nshape = [20, 20]\n";
 /// Covariance, paths, and axes that are older than the covariance.
 const CMA_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"cma_es\"\npopulation = 15\n\
-                      [archive]\nshape = [20, 20]\n";
+                      restarts = \"ipop\"\nmax_restarts = 24\n[archive]\nshape = [20, 20]\n";
+/// Laws of a few generations, one after another, in a box.
+const CMA_ES_RESTARTED: &str = "[task]\nname = \"arm\"\njoints = 4\n[strategy]\nname = \"cma_es\"\npopulation = 5\n\
+                                restarts = \"bipop\"\nmax_restarts = 24\ntol_x = 0.7\n[archive]\nshape = [20, 20]\n";
 const SEP_CMA_ES: &str = "[task]\nname = \"rastrigin\"\ndim = 3000\n[strategy]\nname = \"sep_cma_es\"\n\
                           [archive]\nshape = [20, 20]\n";
 /// Networks, targets, moments and the replay buffer: all that learns.
@@ -188,7 +191,17 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
 #[test]
 fn a_killed_process_goes_on_from_its_last_checkpoint() {
     for parts in [
-        MAP_ELITES, DEEP_GA, OPENAI_ES, CMA_ES, SEP_CMA_ES, DCRL_ME, DCG_ME, GA_NS, NSR_ES, NSRA_ES,
+        MAP_ELITES,
+        DEEP_GA,
+        OPENAI_ES,
+        CMA_ES,
+        CMA_ES_RESTARTED,
+        SEP_CMA_ES,
+        DCRL_ME,
+        DCG_ME,
+        GA_NS,
+        NSR_ES,
+        NSRA_ES,
     ] {
         let disturbed = Disturbed::new(parts);
         let running = disturbed.start(1);
@@ -287,6 +300,29 @@ fn resuming_a_finished_run_changes_nothing() {
     }
     run(1, &["resume", arg(&dir)]).succeeded();
     assert_equal_runs(&copy, &dir);
+}
+
+#[test]
+fn a_run_that_its_strategy_ended_stays_ended_with_a_larger_budget() {
+    let folder = folder();
+    let parts = "[task]\nname = \"arm\"\njoints = 3\n[strategy]\nname = \"cma_es\"\ntol_x = 1e-3\n[archive]\nshape = [20, 20]\n";
+    let config = write_config(folder.path(), &format!("{parts}[budget]\ngenerations = 5000\n"));
+    let dir = folder.path().join("run");
+    let said = run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
+    assert!(
+        said.contains("Ended by the strategy: the law has nothing left to find"),
+        "{said}"
+    );
+    let (ended, csv) = (
+        open(&dir.join("archive.h5")).attributes.generation,
+        dir.join("history.csv"),
+    );
+    let history = std::fs::read_to_string(&csv).unwrap();
+    assert!(ended < 1000, "{ended} generations");
+    let said = run(1, &["resume", arg(&dir), "--set", "budget.generations=9000"]).succeeded();
+    assert!(said.contains("Ended by the strategy"), "{said}");
+    assert_eq!(open(&dir.join("archive.h5")).attributes.generation, ended);
+    assert_eq!(std::fs::read_to_string(&csv).unwrap(), history);
 }
 
 #[cfg(feature = "mpi")]

@@ -269,6 +269,11 @@ pub trait Strategy: Send {
     /// Communication.
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next>;
 
+    /// Why nothing is left to try, once that is so: the run then ends, whatever its budget. The same on all ranks, and part of the state.
+    fn ended(&self) -> Option<String> {
+        None
+    }
+
     /// Appends the values of its history columns, in the order of its spec.
     fn history(&self, row: &mut Vec<f64>);
 

@@ -161,8 +161,13 @@ fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Plac
     save(run, directory, comm)?;
     let event = if ended == Ended::Stopped { "stopped" } else { "finished" };
     let mut fields = progress_fields(run);
-    if let (Some(signal), Value::Object(map)) = (signals::stop_signal(), &mut fields) {
-        map.insert("signal".into(), json!(signal));
+    if let Value::Object(map) = &mut fields {
+        if let Some(signal) = signals::stop_signal() {
+            map.insert("signal".into(), json!(signal));
+        }
+        if let Some(why) = run.strategy().ended() {
+            map.insert("ended".into(), json!(why));
+        }
     }
     note(&mut log, event, fields)?;
     if root {
@@ -326,6 +331,9 @@ fn conclude(run: &Run<'_>, directory: &Directory, ended: Ended) {
         run.seconds(),
         crate::output::significant(best(run, m.max_fitness)),
     );
+    if let Some(why) = run.strategy().ended() {
+        let _ = writeln!(out, "Ended by the strategy: {why}");
+    }
     if c.evaluations > 0 && c.invalid > 0 {
         let _ = writeln!(out, "{} evaluations failed or were not finite", thousands(c.invalid));
     }

@@ -1,14 +1,22 @@
 //! CMA-ES (Hansen, 'The CMA evolution strategy: a tutorial', 2016, <https://arxiv.org/abs/1604.00772>): members of a normal law whose mean,
 //! step size and full covariance follow the members' order.
 //!
-//! What the file shares with `sep_cma_es` and `essa` is a [`Distribution`]: a law that draws members and learns from their order alone.
+//! What the file shares with `sep_cma_es` and `essa` is a [`Distribution`]: a law that draws members and learns from their order alone. The strategies
+//! of both names are a sequence of laws, the next beginning anew when one has converged.
 
 pub(crate) mod constants;
 mod eigen;
+pub(crate) mod fold;
 mod full;
 mod product;
+pub(crate) mod restarts;
+pub(crate) mod stops;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_bounds;
+#[cfg(test)]
+mod tests_restarts;
 
 use std::ops::Range;
 
@@ -20,7 +28,10 @@ use illume_core::{
 use crate::best_first;
 use crate::map_elites::prepare;
 use constants::{Constants, default_population};
+use fold::Fold;
 use full::Full;
+use restarts::{RestartParams, Restarts, Run};
+use stops::{Progress, Stop};
 
 /// Genes beyond which matrices are refused: there B D and its decomposition take 32 GiB.
 const MOST_GENES: usize = 32_768;
@@ -44,18 +55,19 @@ params! {
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     name: "cma_es",
     summary: "CMA-ES (Hansen's tutorial, 2016): a normal law with step size and full covariance",
-    params: CmaEsParams::describe,
+    params: <(CmaEsParams, RestartParams)>::describe,
     network: false,
     novelty: false,
     cells: false,
     cases: false,
     build: |config: &StrategyConfig<'_>| {
-        let params: CmaEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        Ok(Box::new(CmaEs::full(&params, config.task)?))
+        let (params, restarts): (CmaEsParams, RestartParams) =
+            illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        Ok(Box::new(CmaEs::full(&params, &restarts, config.task)?))
     },
 };
 
-/// The interval to which genes are clipped, if there is one.
+/// The interval in which genes lie, if there is one.
 pub(crate) type Bounds = Option<[f32; 2]>;
 
 /// How a law begins.
@@ -64,6 +76,27 @@ pub(crate) struct Start {
     pub sigma: f64,
     /// From zeros, not from a genome of the task's law.
     pub zeros: bool,
+    /// Which genome of the task's law: the number of the restart.
+    pub number: u64,
+    /// How genes are kept in bounds.
+    pub fold: Option<Fold>,
+}
+
+impl Start {
+    /// Of a first law.
+    pub fn new(sigma: f64, center: &str, task: &TaskSpec) -> Start {
+        Start {
+            sigma,
+            zeros: center == "zeros",
+            number: 0,
+            fold: Fold::new(task.bounds),
+        }
+    }
+
+    /// The first step size: the parameter's, if the bounds are not too close for that.
+    pub fn step(&self) -> f64 {
+        self.fold.map_or(self.sigma, |fold| self.sigma.min(fold.widest()))
+    }
 }
 
 /// A law from which a generation's members are drawn, and which moves by their order. All ranks call it alike.
@@ -89,7 +122,13 @@ pub(crate) trait Distribution: Send {
     /// Communication.
     fn tell(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()>;
 
-    /// The mean, rounded.
+    /// Why the law cannot find anything more, if it is so, by its own numbers and the tolerance of TolX: a share of the first step size. Collective.
+    ///
+    /// # Errors
+    /// Communication.
+    fn exhausted(&self, context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>>;
+
+    /// The genome of the mean.
     fn mean(&self, genes: &mut [f32]);
 
     fn sigma(&self) -> f64;
@@ -113,11 +152,49 @@ pub(crate) trait Distribution: Send {
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()>;
 }
 
-/// The law of `cma_es` for a task.
+/// Laws of one kind for a task.
+pub(crate) struct Laws {
+    /// Members of the first.
+    pub members: usize,
+    start: Start,
+    make: Box<dyn Fn(usize, Start) -> Box<dyn Distribution> + Send>,
+}
+
+impl Laws {
+    /// By a function of members and start.
+    pub fn new(
+        members: usize,
+        start: Start,
+        make: impl Fn(usize, Start) -> Box<dyn Distribution> + Send + 'static,
+    ) -> Laws {
+        Laws {
+            members,
+            start,
+            make: Box::new(make),
+        }
+    }
+
+    /// The law of a run.
+    pub fn law(&self, run: &Run) -> Box<dyn Distribution> {
+        let start = Start {
+            sigma: self.start.sigma * run.shrunk,
+            number: run.number,
+            ..self.start
+        };
+        (self.make)(run.members, start)
+    }
+
+    /// The first law.
+    pub fn first(&self) -> Box<dyn Distribution> {
+        self.law(&Run::only(self.members))
+    }
+}
+
+/// The laws of `cma_es` for a task.
 ///
 /// # Errors
 /// More genes than a matrix can have, or one member.
-pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Box<dyn Distribution>> {
+pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Laws> {
     if task.genome_dim > MOST_GENES {
         let message = format!(
             "a full covariance takes matrices of n x n numbers on every rank, and task \"{}\" has {} genes: expected at most \
@@ -126,18 +203,16 @@ pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Box<dyn Dist
         );
         return Err(Error::config("strategy", "name", message));
     }
-    let population = members(params.population, task)?;
-    let constants = Constants::full(task.genome_dim, population, params.active);
-    let start = Start {
-        sigma: params.sigma,
-        zeros: params.center == "zeros",
-    };
-    Ok(Box::new(Full::new(
-        task.genome_dim,
-        constants,
+    let start = Start::new(params.sigma, &params.center, task);
+    let (dim, active, decompositions) = (task.genome_dim, params.active, params.decompositions);
+    Ok(Laws::new(
+        members(params.population, task)?,
         start,
-        params.decompositions,
-    )))
+        move |members, start| {
+            let constants = Constants::full(dim, members, active);
+            Box::new(Full::new(dim, constants, start, decompositions))
+        },
+    ))
 }
 
 /// The members that a parameter means.
@@ -155,22 +230,15 @@ pub(crate) fn members(parameter: usize, task: &TaskSpec) -> Result<usize> {
     }
 }
 
-/// The first mean.
-pub(crate) fn center(context: &Context<'_>, start: Start) -> Vec<f64> {
+/// The first mean, before it is folded.
+pub(crate) fn center(context: &Context<'_>, start: &Start) -> Vec<f64> {
     let mut genes = vec![0.0f32; context.task.genome_dim];
     if !start.zeros {
-        let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
+        let stream = Stream::new(context.seed, Purpose::Init, 0, start.number);
         context.task.init.draw(&stream, &mut genes);
     }
-    genes.into_iter().map(f64::from).collect()
-}
-
-#[inline(always)]
-pub(crate) fn clip(x: f64, bounds: Bounds) -> f64 {
-    match bounds {
-        Some([low, high]) => x.max(f64::from(low)).min(f64::from(high)),
-        None => x,
-    }
+    let unfold = |gene| start.fold.map_or(gene, |fold| fold.unfold(gene));
+    genes.into_iter().map(f64::from).map(unfold).collect()
 }
 
 /// A step size after its change, kept among the numbers whose squares are numbers.
@@ -219,31 +287,53 @@ pub(crate) fn best_and_mean(status: &[u8], fitness: &[f64]) -> [f64; 2] {
     [best, sum / ok().count() as f64]
 }
 
-/// `cma_es` and `sep_cma_es`: a law, its members offered to the archive, and the best of them.
+/// What is shown of restarts.
+const RESTART_COLUMNS: [(&str, &str, &str); 3] = [
+    ("restart", "", "restarts before the law of this generation"),
+    ("population", "", "its members"),
+    (
+        "stop",
+        "",
+        "criterion by which the last law ended that did, 0 while none has; docs/format.md numbers them",
+    ),
+];
+
+/// best, highest and mean fitness of the last generation, sigma, axis ratio, restart, population, stop.
+const COLUMNS: usize = 8;
+/// Those before the time of the decomposition.
+const OF_LAW: usize = 5;
+
+/// `cma_es` and `sep_cma_es`: laws, one at a time, its members offered to the archive, and the best of all.
 pub struct CmaEs {
     spec: StrategySpec,
+    laws: Laws,
     law: Box<dyn Distribution>,
+    restarts: Restarts,
+    /// Of the present law.
+    progress: Progress,
+    tol_fun: f64,
+    tol_x: f64,
     /// The member of the highest fitness so far; empty before there is one.
     best: Vec<f32>,
     best_fitness: f64,
-    /// best, highest and mean fitness of the last generation, sigma, axis ratio.
-    row: [f64; 5],
+    row: [f64; COLUMNS],
+    eigen_seconds: f64,
 }
 
 impl CmaEs {
     /// # Errors
     /// Parameters that do not fit the task.
-    pub fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<CmaEs> {
-        Ok(CmaEs::new("cma_es", full(params, task)?))
+    pub fn full(params: &CmaEsParams, restarts: &RestartParams, task: &TaskSpec) -> Result<CmaEs> {
+        Ok(CmaEs::new("cma_es", full(params, task)?, restarts, task.genome_dim))
     }
 
-    pub(crate) fn new(name: &str, law: Box<dyn Distribution>) -> CmaEs {
+    pub(crate) fn new(name: &str, laws: Laws, params: &RestartParams, dim: usize) -> CmaEs {
         let fitness = [
             ("best_fitness", "", "highest fitness so far"),
             ("population_max", "", "highest fitness of a member"),
             ("population_mean", "", "mean fitness of the members"),
         ];
-        let history = fitness.iter().chain(&LAW_COLUMNS);
+        let history = fitness.iter().chain(&LAW_COLUMNS).chain(&RESTART_COLUMNS);
         CmaEs {
             spec: StrategySpec {
                 name: name.into(),
@@ -252,15 +342,29 @@ impl CmaEs {
                     .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
                     .collect(),
                 lineage: false,
-                first_generation: law.members(),
+                first_generation: laws.members,
                 sized_by: &["population"],
-                facts: vec![("population".into(), law.members().to_string())],
+                facts: vec![("population".into(), laws.members.to_string())],
             },
-            law,
+            law: laws.first(),
+            restarts: Restarts::new(params, dim, laws.members),
+            laws,
+            progress: Progress::default(),
+            tol_fun: params.tol_fun,
+            tol_x: params.tol_x,
             best: Vec::new(),
             best_fitness: f64::NAN,
-            row: [f64::NAN; 5],
+            row: [f64::NAN; COLUMNS],
+            eigen_seconds: 0.0,
         }
+    }
+
+    /// Whether the present law has had its last generation, and why.
+    fn stop(&mut self, context: &Context<'_>) -> Result<Option<Stop>> {
+        let exhausted = self.law.exhausted(context, self.tol_x)?;
+        let members = self.law.members();
+        let by_fitness = self.progress.stop(context.task.genome_dim, members, self.tol_fun);
+        Ok(self.restarts.count().or(exhausted).or(by_fitness))
     }
 }
 
@@ -290,13 +394,39 @@ impl Strategy for CmaEs {
         }
         let [max, mean] = best_and_mean(status, fitness);
         self.law.tell(context, &order)?;
-        self.row = [self.best_fitness, max, mean, self.law.sigma(), self.law.axis_ratio()];
+        self.progress.push(status, fitness, &order);
+        let (sigma, axis_ratio) = (self.law.sigma(), self.law.axis_ratio());
+        self.eigen_seconds = self.law.eigen_seconds();
+        let run = self.restarts.run;
+        if let Some(stop) = self.stop(context)?
+            && self.restarts.next(stop, context.seed)
+        {
+            self.law = self.laws.law(&self.restarts.run);
+            self.law.begin(context);
+            self.progress = Progress::default();
+        }
+        let stop = Stop::code(self.restarts.stop) as f64;
+        let restarts = [run.number as f64, run.members as f64, stop];
+        let own = [self.best_fitness, max, mean, sigma, axis_ratio];
+        self.row[..OF_LAW].copy_from_slice(&own);
+        self.row[OF_LAW..].copy_from_slice(&restarts);
         Ok(Next::Generation)
     }
 
+    fn ended(&self) -> Option<String> {
+        let stop = self.restarts.stop.filter(|_| self.restarts.ended)?;
+        Some(match self.restarts.run.number {
+            0 => format!(
+                "the law has nothing left to find: {stop}; strategy.restarts = \"ipop\" or \"bipop\" begins another"
+            ),
+            restarts => format!("{restarts} restarts are over, the last because of its law: {stop}"),
+        })
+    }
+
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
-        row.push(self.law.eigen_seconds());
+        row.extend(&self.row[..OF_LAW]);
+        row.push(self.eigen_seconds);
+        row.extend(&self.row[OF_LAW..]);
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
@@ -304,7 +434,7 @@ impl Strategy for CmaEs {
         let mut scalars = Batch::new();
         scalars.push(
             "row",
-            5,
+            COLUMNS,
             "",
             "last values of the strategy's history columns",
             self.row.to_vec(),
@@ -331,6 +461,8 @@ impl Strategy for CmaEs {
         let mut tables = self.law.save(context)?;
         tables.push(("scalars".into(), scalars));
         tables.push(("best".into(), best));
+        tables.push(("restarts".into(), self.restarts.table()));
+        tables.push(("progress".into(), self.progress.table()));
         Ok(State {
             tables,
             solution: Some(solution),
@@ -338,10 +470,14 @@ impl Strategy for CmaEs {
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        self.restarts.load(state)?;
+        let run = &self.restarts.run;
+        self.law = self.laws.law(run);
         self.law.load(context, state)?;
+        self.progress = Progress::of(state, run.generations)?;
         let row = state.table("scalars")?.get::<f64>("row")?;
         self.row.copy_from_slice(
-            row.get(..5)
+            row.get(..COLUMNS)
                 .ok_or_else(|| Error::failed("the checkpoint's row of history is too short"))?,
         );
         self.best_fitness = self.row[0];

@@ -114,7 +114,7 @@ impl Essa {
             );
             return Err(Error::config("strategy", "name", message));
         }
-        let law = match params.optimizer.as_str() {
+        let laws = match params.optimizer.as_str() {
             "sep_cma_es" => separable(
                 &SepCmaEsParams {
                     population: params.population,
@@ -134,6 +134,7 @@ impl Essa {
                 task,
             )?,
         };
+        let law = laws.first();
         let own = [
             ("population_max", "", "highest reward of a candidate on the minibatch"),
             ("population_mean", "", "mean reward of the candidates on the minibatch"),

@@ -153,3 +153,46 @@ fn a_task_without_test_cases_is_refused_and_cma_es_named() {
         "{refused}"
     );
 }
+
+#[test]
+fn restarts_are_no_key_of_essa() {
+    let table: illume_core::toml::Table = "name = \"essa\"\nrestarts = \"ipop\"".parse().unwrap();
+    let config = StrategyConfig {
+        strategy: &table,
+        task: &with_cases(),
+    };
+    let refused = (ENTRY.build)(&config).err().unwrap().to_string();
+    assert!(refused.contains("strategy.restarts: unknown key"), "{refused}");
+}
+
+/// A task with bounds, as a user's own may be.
+#[test]
+fn candidates_lie_in_the_bounds_and_so_does_the_mean() {
+    let spec = TaskSpec {
+        bounds: Some([-0.1, 0.6]),
+        ..with_cases()
+    };
+    for optimizer in ["cma_es", "sep_cma_es"] {
+        let params = EssaParams {
+            population: 12,
+            optimizer: optimizer.into(),
+            ..EssaParams::default()
+        };
+        let (mut strategy, comm) = (Essa::new(&params, &spec).unwrap(), Silent(0, 1));
+        for number in 0..60 {
+            let context = Context {
+                seed: 4,
+                generation: number,
+                task: &spec,
+                comm: &comm,
+            };
+            // The optimum lies at 1.
+            generation(&mut strategy, &context, number == 59, &|genes, seed, test| {
+                assert!(genes.iter().all(|x| (-0.1..=0.6).contains(x)), "{genes:?}");
+                score(genes, seed, test)
+            });
+        }
+        let mean = strategy.mean(DIM);
+        assert!(mean.iter().all(|x| (0.55..=0.6).contains(x)), "{optimizer}: {mean:?}");
+    }
+}

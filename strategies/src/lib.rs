@@ -25,6 +25,7 @@ mod validation;
 mod variation;
 
 pub use center::CenterParams;
+pub use cma_es::restarts::RestartParams;
 pub use cma_es::{CmaEs, CmaEsParams};
 pub use dcg_me::DcgMeParams;
 pub use dcrl_me::DcrlMeParams;

@@ -14,7 +14,10 @@ use illume_core::{
 use rayon::prelude::*;
 
 use crate::cma_es::constants::Constants;
-use crate::cma_es::{Bounds, CmaEs, Distribution, Start, center, clip, members, step_size, vector};
+use crate::cma_es::fold::Fold;
+use crate::cma_es::restarts::RestartParams;
+use crate::cma_es::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
+use crate::cma_es::{CmaEs, Distribution, Laws, Start, center, members, step_size, vector};
 use crate::gather::gather;
 
 params! {
@@ -32,28 +35,36 @@ params! {
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     name: "sep_cma_es",
     summary: "Separable CMA-ES (Ros and Hansen 2008): a normal law with step size and diagonal covariance, for many genes",
-    params: SepCmaEsParams::describe,
+    params: <(SepCmaEsParams, RestartParams)>::describe,
     network: false,
     novelty: false,
     cells: false,
     cases: false,
     build: |config: &StrategyConfig<'_>| {
-        let params: SepCmaEsParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        Ok(Box::new(CmaEs::new("sep_cma_es", separable(&params, config.task)?)))
+        let (params, restarts): (SepCmaEsParams, RestartParams) =
+            illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        let laws = separable(&params, config.task)?;
+        Ok(Box::new(CmaEs::new(
+            "sep_cma_es",
+            laws,
+            &restarts,
+            config.task.genome_dim,
+        )))
     },
 };
 
-/// The law of `sep_cma_es` for a task.
+/// The laws of `sep_cma_es` for a task.
 ///
 /// # Errors
 /// One member alone.
-pub(crate) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Box<dyn Distribution>> {
-    let start = Start {
-        sigma: params.sigma,
-        zeros: params.center == "zeros",
-    };
-    let constants = Constants::separable(task.genome_dim, members(params.population, task)?);
-    Ok(Box::new(Separable::new(task.genome_dim, constants, start)))
+pub(crate) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Laws> {
+    let start = Start::new(params.sigma, &params.center, task);
+    let dim = task.genome_dim;
+    Ok(Laws::new(
+        members(params.population, task)?,
+        start,
+        move |members, start| Box::new(Separable::new(dim, Constants::separable(dim, members), start)),
+    ))
 }
 
 /// Genes that one parallel task updates: what it adds up stays in the first-level cache. Sums are of these slices first, whatever the ranks.
@@ -71,6 +82,8 @@ struct Separable {
     spread: Vec<f32>,
     own: Own,
     axis_ratio: f64,
+    /// The longest axis of the law by which the last generation was drawn.
+    longest: f64,
 }
 
 /// What a rank holds of its slices alone.
@@ -93,16 +106,17 @@ fn genes_of(dim: usize, rank: usize, size: usize) -> Range<usize> {
 
 impl Separable {
     fn new(dim: usize, constants: Constants, start: Start) -> Separable {
-        let spread = vec![start.sigma as f32; dim];
+        let spread = vec![start.step() as f32; dim];
         Separable {
             constants,
             start,
-            sigma: start.sigma,
+            sigma: start.step(),
             updates: 0,
             center: Vec::new(),
             spread,
             own: Own::default(),
             axis_ratio: 1.0,
+            longest: start.step(),
         }
     }
 
@@ -116,12 +130,7 @@ impl Separable {
         for (out, from) in out.chunks_mut(SLICE).zip((from..).step_by(SLICE)) {
             stream.normals(from as u64, out);
             let range = from..from + out.len();
-            spread_out(
-                &self.center[range.clone()],
-                &self.spread[range],
-                context.task.bounds,
-                out,
-            );
+            spread_out(&self.center[range.clone()], &self.spread[range], self.start.fold, out);
         }
     }
 
@@ -175,7 +184,7 @@ impl Separable {
     }
 
     /// Path, variance and mean after the sums are known.
-    fn move_on(&mut self, moves: bool, factor: f64, bounds: Bounds, mine: Range<usize>) {
+    fn move_on(&mut self, moves: bool, factor: f64, mine: Range<usize>) {
         let c = &self.constants;
         let gain = if moves {
             (c.path_rate * (2.0 - c.path_rate) * c.effective).sqrt()
@@ -188,6 +197,7 @@ impl Separable {
         let sigma = self.sigma;
         self.sigma = step_size(sigma, factor);
         let next = self.sigma;
+        let widest = self.start.fold.map_or(f64::INFINITY, |fold| fold.widest());
         let own = &mut self.own;
         own.mean
             .par_chunks_mut(SLICE)
@@ -201,9 +211,16 @@ impl Separable {
                     let step = variance[i].sqrt() * first[i];
                     path[i] = keep * path[i] + gain * step;
                     variance[i] = (decay + rank_mu * second[i]) * variance[i] + rank_one * path[i] * path[i];
-                    mean[i] = clip(mean[i] + sigma * step, bounds);
+                    mean[i] += sigma * step;
+                    let mut deviation = next * variance[i].sqrt();
+                    if deviation > widest {
+                        let narrower = widest / deviation;
+                        variance[i] *= narrower * narrower;
+                        path[i] *= narrower;
+                        deviation = widest;
+                    }
                     center[i] = mean[i] as f32;
-                    spread[i] = (next * variance[i].sqrt()) as f32;
+                    spread[i] = deviation as f32;
                 }
             });
     }
@@ -225,13 +242,15 @@ impl Separable {
     }
 }
 
-/// `center + spread * z` in place of z, clipped.
-fn spread_out(center: &[f32], spread: &[f32], bounds: Bounds, out: &mut [f32]) {
+/// `center + spread * z` in place of z, folded.
+fn spread_out(center: &[f32], spread: &[f32], fold: Option<Fold>, out: &mut [f32]) {
     simd_dispatch!(
-        fn [](center: &[f32], spread: &[f32], bounds: Bounds, out: &mut [f32]) {
-            let [low, high] = bounds.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
+        fn [](center: &[f32], spread: &[f32], fold: Option<Fold>, out: &mut [f32]) {
             for ((x, c), s) in out.iter_mut().zip(center).zip(spread) {
-                *x = s.mul_add(*x, *c).max(low).min(high);
+                *x = s.mul_add(*x, *c);
+            }
+            if let Some(fold) = fold {
+                out.iter_mut().for_each(|x| *x = fold.gene(f64::from(*x)) as f32);
             }
         }
     )
@@ -264,7 +283,7 @@ impl Distribution for Separable {
             return;
         }
         let mine = self.mine(context);
-        let mean = center(context, self.start);
+        let mean = center(context, &self.start);
         self.center = mean.iter().map(|m| *m as f32).collect();
         self.own = Own {
             mean: mean[mine.clone()].to_vec(),
@@ -305,17 +324,54 @@ impl Distribution for Separable {
         let low = slices.iter().map(|s| s[1]).fold(f64::INFINITY, f64::min);
         let high = slices.iter().map(|s| s[2]).fold(0.0, f64::max);
         self.axis_ratio = (high / low).sqrt();
+        self.longest = self.sigma * high.sqrt();
         let moves = self
             .constants
             .path_moves(context.task.genome_dim, length, self.updates + 1);
         let factor = self.constants.sigma_factor(length);
-        self.move_on(moves, factor, context.task.bounds, mine);
+        self.move_on(moves, factor, mine);
         self.updates += 1;
         self.exchange(context)
     }
 
+    fn exhausted(&self, context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {
+        const PART: usize = 1 << 14;
+        let (first, fold) = (self.start.step(), self.start.fold.as_ref());
+        let tol_x = tol_x * first;
+        let parts = self.center.par_chunks(PART).zip(self.spread.par_chunks(PART));
+        let genes = parts.map(|(center, spread)| {
+            let genes = center.iter().zip(spread).map(|(c, s)| (f64::from(*c), f64::from(*s)));
+            Genes::of(genes, fold, tol_x)
+        });
+        let genes = genes.reduce_with(Genes::and);
+        // A rank has the path of its own genes alone.
+        let still = if genes.is_some_and(|genes| genes.small) {
+            let moves = u64::from(!is_still(&self.own.path, self.sigma, tol_x));
+            let of_all = if context.comm.size() > 1 {
+                context.comm.any(moves)?
+            } else {
+                moves
+            };
+            of_all == 0
+        } else {
+            false
+        };
+        // Axes are genes: NoEffectCoord says what NoEffectAxis would.
+        Ok(if still {
+            Some(Stop::TolX)
+        } else if has_diverged(self.longest, first) {
+            Some(Stop::TolXUp)
+        } else if self.axis_ratio * self.axis_ratio > CONDITION {
+            Some(Stop::ConditionCov)
+        } else {
+            genes.and_then(Genes::stop)
+        })
+    }
+
     fn mean(&self, genes: &mut [f32]) {
-        genes.copy_from_slice(&self.center);
+        for (gene, u) in genes.iter_mut().zip(&self.center) {
+            *gene = self.start.fold.map_or(*u, |fold| fold.gene(f64::from(*u)) as f32);
+        }
     }
 
     fn sigma(&self) -> f64 {
@@ -330,7 +386,7 @@ impl Distribution for Separable {
         let own = &self.own;
         let mut vectors = Batch::new();
         for (name, meaning, values) in [
-            ("mean", "the law's mean", &own.mean),
+            ("mean", "the law's mean, before it is folded", &own.mean),
             ("variance", "the covariance's diagonal", &own.variance),
             ("sigma_path", "the step size's path", &own.sigma_path),
             ("path", "the covariance's path", &own.path),

@@ -60,6 +60,8 @@ pub enum Purpose {
     Token = 18,
     /// Generated text: problems and their answers.
     Text = 19,
+    /// Population and step size of a restarted law.
+    Restart = 20,
 }
 
 /// One addressable sequence of random numbers.

@@ -1,7 +1,8 @@
 //! The normal law of full CMA-ES (Hansen's tutorial, appendix A), in f64. All ranks hold it whole and repeat the same update: nothing but the
 //! members' order is needed, since every rank makes all members' noise itself.
 //!
-//! Symbols: m = mean, sigma = sigma, C = covariance = B D^2 B', p_sigma = sigma_path, p_c = path, z = noise, y = B D z, x = m + sigma y.
+//! Symbols: m = mean, sigma = sigma, C = covariance = B D^2 B', p_sigma = sigma_path, p_c = path, z = noise, y = B D z, x = m + sigma y. Where the
+//! task has bounds all of these are of unbounded numbers, of which genes are folded.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -12,10 +13,8 @@ use rayon::prelude::*;
 use super::constants::Constants;
 use super::eigen::decompose;
 use super::product::{COLUMNS, ROWS, Symmetric, padded, panels, transform, transform_one};
-use super::{Bounds, Distribution, Start, center, clip};
-
-/// The largest ratio of eigenvalues: a thinner law would lose its thin axes in rounding errors.
-const CONDITION: f64 = 1e14;
+use super::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
+use super::{Distribution, Start, center};
 
 pub(super) struct Full {
     dim: usize,
@@ -35,6 +34,10 @@ pub(super) struct Full {
     /// Updates made, and made when the covariance was last decomposed.
     pub(super) updates: u64,
     decomposed: u64,
+    /// Whether bounds have narrowed the covariance since then.
+    narrowed: bool,
+    /// Whether the covariance had a condition above CONDITION then.
+    thin: bool,
     /// Noise of all members, `[members / COLUMNS][dim][COLUMNS]`.
     noise: Vec<f64>,
     /// y of all members and, behind them, p_c; `[panels][members][ROWS]`.
@@ -51,7 +54,7 @@ impl Full {
             start,
             interval,
             mean: Vec::new(),
-            sigma: start.sigma,
+            sigma: start.step(),
             covariance: Symmetric::identity(dim),
             sigma_path: vec![0.0; dim],
             path: vec![0.0; dim],
@@ -59,6 +62,8 @@ impl Full {
             scales: vec![1.0; dim],
             updates: 0,
             decomposed: 0,
+            narrowed: false,
+            thin: false,
             noise: Vec::new(),
             steps: Vec::new(),
             weighted: Vec::new(),
@@ -79,7 +84,7 @@ impl Full {
     /// Decomposes the covariance if the last decomposition is old enough.
     pub(super) fn refresh(&mut self) -> Result<()> {
         self.seconds = 0.0;
-        if self.updates < self.decomposed + self.interval {
+        if self.updates < self.decomposed + self.interval && !self.narrowed {
             return Ok(());
         }
         let began = Instant::now();
@@ -90,8 +95,10 @@ impl Full {
                 "the covariance of the candidates has eigenvalues from {low} to {high}: it is no covariance any more"
             )));
         }
+        // A thinner law would lose its thin axes in rounding errors.
         let lift = high / CONDITION - low;
-        if lift > 0.0 {
+        self.thin = lift > 0.0;
+        if self.thin {
             (0..self.dim).for_each(|i| self.covariance.add(i, lift));
             found.values.iter_mut().for_each(|v| *v += lift);
         }
@@ -109,6 +116,7 @@ impl Full {
                 }
             });
         self.decomposed = self.updates;
+        self.narrowed = false;
         self.seconds = began.elapsed().as_secs_f64();
         Ok(())
     }
@@ -134,7 +142,7 @@ impl Full {
     }
 
     /// The update by the members' order, best first.
-    pub(super) fn update(&mut self, order: &[usize], bounds: Bounds) {
+    pub(super) fn update(&mut self, order: &[usize]) {
         let (c, dim, members) = (&self.constants, self.dim, self.members());
         let n = dim as f64;
         let mut weights = vec![0.0; members];
@@ -204,10 +212,29 @@ impl Full {
         self.covariance.update(decay, &self.steps, &self.weighted, width);
 
         for (x, y) in self.mean.iter_mut().zip(&mean_step) {
-            *x = clip(*x + self.sigma * y, bounds);
+            *x += self.sigma * y;
         }
         self.sigma = super::step_size(self.sigma, c.sigma_factor(length));
         self.updates += 1;
+        if let Some(fold) = self.start.fold {
+            self.narrow(fold.widest());
+        }
+    }
+
+    /// Standard deviation of a gene.
+    pub(super) fn deviation(&self, gene: usize) -> f64 {
+        self.sigma * self.covariance.at(gene, gene).sqrt()
+    }
+
+    /// Scales genes whose standard deviation is above `widest` down to that, covariance and path alike.
+    fn narrow(&mut self, widest: f64) {
+        let factors: Vec<f64> = (0..self.dim).map(|i| (widest / self.deviation(i)).min(1.0)).collect();
+        if factors.iter().all(|f| *f == 1.0) {
+            return;
+        }
+        self.covariance.scale(&factors);
+        self.path.iter_mut().zip(&factors).for_each(|(p, f)| *p *= f);
+        self.narrowed = true;
     }
 
     /// Noise that makes these y, `[members][dim]`: for runs whose random numbers are another program's.
@@ -264,7 +291,7 @@ impl Distribution for Full {
 
     fn begin(&mut self, context: &Context<'_>) {
         if self.mean.is_empty() {
-            self.mean = center(context, self.start);
+            self.mean = center(context, &self.start);
         }
     }
 
@@ -282,26 +309,50 @@ impl Distribution for Full {
         Ok(())
     }
 
-    fn member(&self, context: &Context<'_>, member: usize, genes: &mut [f32]) {
-        let (sigma, bounds) = (self.sigma, context.task.bounds);
+    fn member(&self, _context: &Context<'_>, member: usize, genes: &mut [f32]) {
+        let sigma = self.sigma;
         let panels = genes
             .chunks_mut(ROWS)
             .zip(self.mean.chunks(ROWS))
             .zip(self.step_of(member));
         for ((genes, mean), step) in panels {
             for ((gene, m), y) in genes.iter_mut().zip(mean).zip(step) {
-                *gene = clip(m + sigma * y, bounds) as f32;
+                let u = m + sigma * y;
+                *gene = self.start.fold.map_or(u, |fold| fold.gene(u)) as f32;
             }
         }
     }
 
-    fn tell(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()> {
-        self.update(order, context.task.bounds);
+    fn tell(&mut self, _context: &Context<'_>, order: &[usize]) -> Result<()> {
+        self.update(order);
         Ok(())
     }
 
+    fn exhausted(&self, _context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {
+        let (sigma, first, fold) = (self.sigma, self.start.step(), self.start.fold.as_ref());
+        let tol_x = tol_x * first;
+        let genes = (0..self.dim).map(|i| (self.mean[i], self.deviation(i)));
+        let genes = Genes::of(genes, fold, tol_x);
+        // One axis after the other.
+        let axis = (self.updates % self.dim as u64) as usize;
+        let along = |row: usize| 0.1 * sigma * self.transform[place(self.dim, row, axis)];
+        Ok(if genes.small && is_still(&self.path, sigma, tol_x) {
+            Some(Stop::TolX)
+        } else if has_diverged(sigma * self.scales[self.dim - 1], first) {
+            Some(Stop::TolXUp)
+        } else if self.thin {
+            Some(Stop::ConditionCov)
+        } else if (0..self.dim).all(|row| self.mean[row] == self.mean[row] + along(row)) {
+            Some(Stop::NoEffectAxis)
+        } else {
+            genes.stop()
+        })
+    }
+
     fn mean(&self, genes: &mut [f32]) {
-        genes.iter_mut().zip(&self.mean).for_each(|(gene, m)| *gene = *m as f32);
+        for (gene, u) in genes.iter_mut().zip(&self.mean) {
+            *gene = self.start.fold.map_or(*u, |fold| fold.gene(*u)) as f32;
+        }
     }
 
     fn sigma(&self) -> f64 {
@@ -318,7 +369,7 @@ impl Distribution for Full {
 
     fn save(&self, _context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
         let mut vectors = Batch::new();
-        vectors.push("mean", 1, "", "the law's mean", self.mean.clone());
+        vectors.push("mean", 1, "", "the law's mean, before it is folded", self.mean.clone());
         vectors.push("sigma_path", 1, "", "the step size's path", self.sigma_path.clone());
         vectors.push("path", 1, "", "the covariance's path", self.path.clone());
         vectors.push(
@@ -354,6 +405,8 @@ impl Distribution for Full {
             "updates made at the last decomposition",
             vec![self.decomposed],
         );
+        let about = "whether bounds have narrowed the covariance since then";
+        law.push("narrowed", 1, "", about, vec![u64::from(self.narrowed)]);
         let tables = [("vectors", vectors), ("covariance", covariance), ("law", law)];
         Ok(tables.map(|(name, table)| (name.into(), table)).to_vec())
     }
@@ -378,6 +431,7 @@ impl Distribution for Full {
         self.sigma = law.get::<f64>("sigma")?[0];
         self.updates = law.get::<u64>("updates")?[0];
         self.decomposed = law.get::<u64>("decomposed")?[0];
+        self.narrowed = law.get::<u64>("narrowed")?[0] != 0;
         Ok(())
     }
 }

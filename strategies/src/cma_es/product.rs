@@ -115,6 +115,15 @@ impl Symmetric {
         self.data[first_of(i / ROWS) + i * ROWS + i % ROWS] += x;
     }
 
+    /// Multiplies row and column i by factor i, for all of them.
+    pub fn scale(&mut self, factors: &[f64]) {
+        for i in 0..self.dim {
+            for j in 0..=i {
+                self.data[first_of(i / ROWS) + j * ROWS + i % ROWS] *= factors[i] * factors[j];
+            }
+        }
+    }
+
     /// The rows of the lower half, one after the other.
     pub fn lower(&self) -> Vec<f64> {
         (0..self.dim)
