@@ -172,6 +172,14 @@ impl Config {
         let mut config = Config::parse(text, file, set)?;
         let language_model = config.name("task").starts_with("lm/");
         let grpo = config.name("strategy") == "grpo";
+        let learns = ["pga_me", "dcg_me", "dcrl_me"].contains(&config.name("strategy"));
+        let dcg_unlabelled = config.name("strategy") == "dcg_me" && !config.strategy.contains_key("labels");
+        if let (true, Some(noise)) = (dcg_unlabelled, config.strategy.get_mut("descriptor_noise")) {
+            // It was on the scale [-1, 1], which is twice as long as the range of which it is a share.
+            if let Some(sd) = noise.as_float() {
+                *noise = (sd / 2.0).into();
+            }
+        }
         let mut earlier = |table: fn(&mut Config) -> &mut Table, key: &str, value: Value| {
             table(&mut config).entry(key).or_insert(value);
         };
@@ -182,6 +190,12 @@ impl Config {
             earlier(|c| &mut c.strategy, "loss", "grpo".into());
             earlier(|c| &mut c.strategy, "scale_rewards", "group".into());
             earlier(|c| &mut c.strategy, "max_grad_norm", 0.0.into());
+        }
+        if learns {
+            earlier(|c| &mut c.strategy, "target_delay", 2.into());
+        }
+        if dcg_unlabelled {
+            earlier(|c| &mut c.strategy, "labels", "parent".into());
         }
         Ok(config)
     }
@@ -441,6 +455,19 @@ mod tests {
         let new = Config::stored(&new, "new.h5", &[]).unwrap();
         assert_eq!(new.task["scale"].as_str(), Some("relative"));
         assert_eq!(new.strategy["loss"].as_str(), Some("dapo"));
+        let dcg = "[task]\nname = \"hard_maze\"\n[strategy]\nname = \"dcg_me\"\nlength_scale = 0.008\ndescriptor_noise = 0.0004\n";
+        let old = Config::stored(dcg, "old.h5", &[]).unwrap().strategy;
+        assert_eq!(old["target_delay"].as_integer(), Some(2));
+        assert_eq!(old["labels"].as_str(), Some("parent"));
+        assert_eq!(old["descriptor_noise"].as_float(), Some(0.0002));
+        let new = Config::stored(
+            &format!("{dcg}labels = \"achieved\"\ntarget_delay = 1\n"),
+            "new.h5",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(new.strategy["target_delay"].as_integer(), Some(1));
+        assert_eq!(new.strategy["descriptor_noise"].as_float(), Some(0.0004));
         let other = Config::stored(GOOD, "a.h5", &[]).unwrap();
         assert_eq!(
             other.task,
