@@ -166,7 +166,7 @@ fn laws_that_restart_on_arm() {
             .replace("generations = 120", "generations = 100000");
         let folder = assert_equal_archives(&ends);
         assert!(last_of(folder.path(), "stop") > 0.0 && last_of(folder.path(), "generation") < 1000.0);
-        assert!(fs_log(&folder.path().join("1x2")).contains("\"ended\":\"the law has nothing left to find"));
+        assert!(fs_log(&folder.path().join("1x2")).contains("\"ended\":\"the search has nothing left to find"));
     }
 }
 

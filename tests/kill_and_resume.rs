@@ -310,7 +310,7 @@ fn a_run_that_its_strategy_ended_stays_ended_with_a_larger_budget() {
     let dir = folder.path().join("run");
     let said = run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
     assert!(
-        said.contains("Ended by the strategy: the law has nothing left to find"),
+        said.contains("Ended by the strategy: the search has nothing left to find"),
         "{said}"
     );
     let (ended, csv) = (

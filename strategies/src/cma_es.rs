@@ -289,12 +289,12 @@ pub(crate) fn best_and_mean(status: &[u8], fitness: &[f64]) -> [f64; 2] {
 
 /// What is shown of restarts.
 const RESTART_COLUMNS: [(&str, &str, &str); 3] = [
-    ("restart", "", "restarts before the law of this generation"),
+    ("restart", "", "restarts before the search of this generation"),
     ("population", "", "its members"),
     (
         "stop",
         "",
-        "criterion by which the last law ended that did, 0 while none has; docs/format.md numbers them",
+        "criterion by which the last search ended that did, 0 while none has; docs/format.md numbers them",
     ),
 ];
 
@@ -417,9 +417,9 @@ impl Strategy for CmaEs {
         let stop = self.restarts.stop.filter(|_| self.restarts.ended)?;
         Some(match self.restarts.run.number {
             0 => format!(
-                "the law has nothing left to find: {stop}; strategy.restarts = \"ipop\" or \"bipop\" begins another"
+                "the search has nothing left to find: {stop}; strategy.restarts = \"ipop\" or \"bipop\" begins another"
             ),
-            restarts => format!("{restarts} restarts are over, the last because of its law: {stop}"),
+            restarts => format!("{restarts} restarts are over, the last search ended because: {stop}"),
         })
     }
 

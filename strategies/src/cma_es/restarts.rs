@@ -7,15 +7,15 @@ use illume_core::{Batch, Error, Purpose, Result, State, Stream, params};
 use super::stops::Stop;
 
 params! {
-    /// When a law ends, and what follows it: parameters of `cma_es` and `sep_cma_es`.
+    /// When a search ends, and what follows it: parameters of `cma_es` and `sep_cma_es`.
     pub struct RestartParams {
-        /// What follows a law that has converged: "none" ends the run; "ipop" is another law with twice the members; "bipop" also has laws of few members and small steps, for as many evaluations.
+        /// What follows a search that has converged: "none" ends the run; "ipop" is another search with twice the members; "bipop" also has searches of few members and small steps, for as many evaluations.
         restarts: String = "none".into(), one_of(&["none", "ipop", "bipop"]);
         /// Restarts with more members than ever before, after which the run ends.
         max_restarts: usize = 9, range(1, 24);
-        /// A law has converged when fitness stays within this; 0 leaves that to other criteria.
+        /// A search has converged when fitness stays within this; 0 leaves that to other criteria.
         tol_fun: f64 = 1e-12, at_least(0.0);
-        /// A law has converged when the standard deviation of all genes is below this, times the initial one.
+        /// A search has converged when the standard deviation of all genes is below this, times the initial one.
         tol_x: f64 = 1e-12, at_least(0.0);
     }
 }
@@ -156,7 +156,7 @@ impl Restarts {
         let mut table = Batch::new();
         let run = &self.run;
         let counts = [
-            ("number", "number of the law, from 0", run.number),
+            ("number", "number of the search, from 0", run.number),
             ("members", "its members", run.members as u64),
             ("generations", "its generations so far", run.generations),
             ("evaluations", "its evaluations so far", run.evaluations),
@@ -174,10 +174,10 @@ impl Restarts {
             ),
             (
                 "stop",
-                "criterion by which the last law ended that did, 0 for none",
+                "criterion by which the last search ended that did, 0 for none",
                 Stop::code(self.stop),
             ),
-            ("ended", "whether no law follows", self.ended.into()),
+            ("ended", "whether no search follows", self.ended.into()),
         ];
         for (name, meaning, value) in counts {
             table.push(name, 1, "", meaning, vec![value]);
