@@ -63,6 +63,31 @@ const EDITS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "batch = 8",
+        "batch = 8\ntarget_delay = 0",
+        &["strategy.target_delay", "from 1 to"],
+    ),
+    (
+        "batch = 8",
+        "batch = 8\nlabels = \"parent\"",
+        &["strategy.labels: unknown key"],
+    ),
+    (
+        "\"dcrl_me\"",
+        "\"dcg_me\"\nlabels = \"requested\"",
+        &["strategy.labels", "\"achieved\", \"parent\"", "\"requested\""],
+    ),
+    (
+        "\"dcrl_me\"",
+        "\"dcg_me\"\nlength_scale = -0.1",
+        &["strategy.length_scale", "at least 0"],
+    ),
+    (
+        "\"hard_maze\"",
+        "\"hard_maze\"\ntime_in_observation = 1",
+        &["task.time_in_observation", "true or false"],
+    ),
+    (
+        "batch = 8",
         "batch = 8\nactor_rollouts = 3",
         &["strategy.actor_rollouts: unknown key"],
     ),
