@@ -174,12 +174,6 @@ impl Config {
         let grpo = config.name("strategy") == "grpo";
         let learns = ["pga_me", "dcg_me", "dcrl_me"].contains(&config.name("strategy"));
         let dcg_unlabelled = config.name("strategy") == "dcg_me" && !config.strategy.contains_key("labels");
-        if let (true, Some(noise)) = (dcg_unlabelled, config.strategy.get_mut("descriptor_noise")) {
-            // It was on the scale [-1, 1], which is twice as long as the range of which it is a share.
-            if let Some(sd) = noise.as_float() {
-                *noise = (sd / 2.0).into();
-            }
-        }
         let mut earlier = |table: fn(&mut Config) -> &mut Table, key: &str, value: Value| {
             table(&mut config).entry(key).or_insert(value);
         };
@@ -196,6 +190,10 @@ impl Config {
         }
         if dcg_unlabelled {
             earlier(|c| &mut c.strategy, "labels", "parent".into());
+            // It was on the scale [-1, 1], which is twice as long as the range of which it is a share.
+            if let Some(Value::Float(noise)) = config.strategy.get_mut("descriptor_noise") {
+                *noise /= 2.0;
+            }
         }
         Ok(config)
     }
