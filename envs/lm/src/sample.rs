@@ -85,10 +85,10 @@ fn invert(weights: impl Iterator<Item = f64>, target: f64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn sampling(temperature: f64, top_p: f64) -> Sampling {
+    pub(crate) fn sampling(temperature: f64, top_p: f64) -> Sampling {
         Sampling {
             temperature,
             top_p,

@@ -312,3 +312,15 @@ fn a_matrix_too_large_and_a_lonely_member_are_refused_in_a_sentence() {
     };
     assert!(refusal(&one, 3).contains("strategy.population"), "{}", refusal(&one, 3));
 }
+
+/// One generation on one rank, without failures.
+pub(super) fn step(strategy: &mut CmaEs, task: &TaskSpec, seed: u64, number: u64, f: &dyn Fn(&[f32]) -> f64) {
+    let comm = Silent(0, 1);
+    let context = Context {
+        seed,
+        generation: number,
+        task,
+        comm: &comm,
+    };
+    generation(strategy, &context, false, &|genes, _, _| f(genes));
+}

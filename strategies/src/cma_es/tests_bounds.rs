@@ -2,6 +2,7 @@
 
 use illume_core::{Init, Purpose, Stream};
 
+use super::tests::step;
 use super::*;
 use crate::sep_cma_es::{SepCmaEsParams, separable};
 use crate::testing::{Silent, generation, shown, task};
@@ -41,15 +42,8 @@ fn run(
     f: &dyn Fn(&[f32]) -> f64,
     mut enough: impl FnMut(&CmaEs) -> bool,
 ) -> u64 {
-    let comm = Silent(0, 1);
     for number in 0..20_000 {
-        let context = Context {
-            seed,
-            generation: number,
-            task,
-            comm: &comm,
-        };
-        generation(strategy, &context, false, &|genes, _, _| f(genes));
+        step(strategy, task, seed, number, f);
         if enough(strategy) {
             return number + 1;
         }

@@ -2,9 +2,10 @@
 
 use illume_core::Init;
 
+use super::tests::step;
 use super::*;
 use crate::sep_cma_es::{SepCmaEsParams, separable};
-use crate::testing::{Silent, generation, shown, task};
+use crate::testing::{Silent, shown, task};
 
 fn restarting(restarts: &str) -> RestartParams {
     RestartParams {
@@ -30,17 +31,6 @@ fn strategy(name: &str, population: usize, sigma: f64, restarts: &RestartParams,
         separable(&params, task)
     };
     CmaEs::new(name, laws.unwrap(), restarts, task.genome_dim)
-}
-
-fn step(strategy: &mut CmaEs, task: &TaskSpec, seed: u64, number: u64, f: &dyn Fn(&[f32]) -> f64) {
-    let comm = Silent(0, 1);
-    let context = Context {
-        seed,
-        generation: number,
-        task,
-        comm: &comm,
-    };
-    generation(strategy, &context, false, &|genes, _, _| f(genes));
 }
 
 fn sphere(genes: &[f32]) -> f64 {

@@ -96,16 +96,7 @@ mod tests {
     use illume_core::{Purpose, Stream};
 
     use super::*;
-
-    fn sampling(temperature: f64, top_p: f64) -> Sampling {
-        Sampling {
-            temperature,
-            top_p,
-            max_new_tokens: 1,
-            stop: Vec::new(),
-            stop_texts: None,
-        }
-    }
+    use crate::sample::tests::sampling;
 
     #[test]
     fn a_device_chooses_the_tokens_that_the_processor_does() {
