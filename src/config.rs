@@ -44,6 +44,8 @@ params! {
         history_rows: usize = 10_000, range(2, 100_000_000);
         /// Seconds between lines of the log.
         log_seconds: f64 = 10.0, at_least(0.0);
+        /// Fresh episodes of each elite at the run's end, 0 for none: expected and corrected scores, as `illume eval` finds them.
+        evaluate: usize = 0, range(0, 1_000_000);
     }
 }
 
@@ -62,7 +64,7 @@ pub struct Config {
 
 /// Where the text came from, to give problems their line.
 #[derive(Debug, Clone, PartialEq)]
-struct Source {
+pub(crate) struct Source {
     file: String,
     text: String,
     /// Keys given by `--set`, as written.
@@ -103,11 +105,7 @@ impl Config {
     /// Every problem of the general keys, the budget and the output; unknown sections; missing names.
     pub fn parse(text: &str, file: &str, set: &[String]) -> Result<Config> {
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| syntax(file, text, &e))?;
-        let mut source = Source {
-            file: file.into(),
-            text: text.into(),
-            set: Vec::new(),
-        };
+        let mut source = Source::new(file, text);
         for assignment in set {
             source.set.push(override_key(&mut table, assignment)?);
         }
@@ -200,9 +198,10 @@ impl Config {
 
     /// Gives the problems of an error their file and line.
     pub fn locate(&self, error: Error) -> Error {
-        let Error::Config(problems) = error else { return error };
-        let lines: Vec<String> = problems.iter().map(|p| self.source.describe(p)).collect();
-        Error::Input(lines.join("\n"))
+        match error {
+            Error::Config(problems) => self.source.locate(&problems),
+            other => other,
+        }
     }
 
     /// The value of a section's string key.
@@ -248,6 +247,20 @@ impl Config {
 }
 
 impl Source {
+    pub(crate) fn new(file: &str, text: &str) -> Source {
+        Source {
+            file: file.into(),
+            text: text.into(),
+            set: Vec::new(),
+        }
+    }
+
+    /// An error that gives each problem its file and line.
+    pub(crate) fn locate(&self, problems: &[Problem]) -> Error {
+        let lines: Vec<String> = problems.iter().map(|p| self.describe(p)).collect();
+        Error::Input(lines.join("\n"))
+    }
+
     /// One line: `file:line: section.key: message`.
     fn describe(&self, problem: &Problem) -> String {
         let whole = if problem.section.is_empty() {
@@ -314,7 +327,7 @@ fn collect<T: Default>(read: Result<T>, problems: &mut Vec<Problem>) -> T {
     }
 }
 
-fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
+pub(crate) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
     let line = error
         .span()
         .map(|s| 1 + text[..s.start.min(text.len())].matches('\n').count());
@@ -325,6 +338,17 @@ fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
     })
 }
 
+/// A TOML value; a bare word is a string: `--set task.name=arm`.
+pub(crate) fn value(text: &str) -> std::result::Result<Value, String> {
+    match format!("v = {text}").parse::<Table>() {
+        Ok(mut t) => Ok(t.remove("v").unwrap_or_else(|| Value::String(text.into()))),
+        Err(_) if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_-./+".contains(c)) => {
+            Ok(Value::String(text.into()))
+        }
+        Err(e) => Err(e.message().into()),
+    }
+}
+
 /// Applies `section.key=value`; returns the key.
 fn override_key(table: &mut Table, assignment: &str) -> Result<String> {
     let Some((key, value)) = assignment.split_once('=') else {
@@ -333,17 +357,7 @@ fn override_key(table: &mut Table, assignment: &str) -> Result<String> {
         )));
     };
     let (key, value) = (key.trim(), value.trim());
-    let parsed = match format!("v = {value}").parse::<Table>() {
-        Ok(mut t) => t.remove("v").unwrap_or_else(|| Value::String(value.into())),
-        // A bare word is a string: --set task.name=arm.
-        Err(_) if value.chars().all(|c| c.is_alphanumeric() || "_-./+".contains(c)) => Value::String(value.into()),
-        Err(e) => {
-            return Err(Error::input(format!(
-                "--set {key}: {value} is no TOML value: {}",
-                e.message()
-            )));
-        }
-    };
+    let parsed = self::value(value).map_err(|e| Error::input(format!("--set {key}: {value} is no TOML value: {e}")))?;
     let parts: Vec<&str> = key.split('.').collect();
     match parts.as_slice() {
         [name] if !name.is_empty() => {

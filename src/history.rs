@@ -55,6 +55,11 @@ impl History {
         }
     }
 
+    /// Its columns' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, ..)| name.as_str())
+    }
+
     /// Whether the row of this generation is kept when a later one follows.
     pub fn keeps(&self, generation: u64) -> bool {
         generation.is_multiple_of(self.every)
@@ -123,7 +128,7 @@ impl History {
 
     /// As comma-separated values with a header; an unknown value is empty.
     pub fn csv(&self) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(n, ..)| n.as_str()).collect();
+        let names: Vec<&str> = self.names().collect();
         let mut text = names.join(",") + "\n";
         for row in &self.rows {
             let values: Vec<String> = row

@@ -33,6 +33,7 @@ pub mod policy;
 pub mod reevaluate;
 pub mod registry;
 mod run;
+pub mod sweep;
 pub mod versions;
 
 pub use illume_archives as archives;

@@ -10,7 +10,7 @@ use illume::cluster::threads::Plan;
 use illume::cluster::{self, Cluster, signals, threads};
 use illume::commands::{
     self, DistillOptions, Ended, EvalOptions, ExportOptions, From, Place, PlotOptions, ReplayOptions, RunOptions,
-    Which, lm,
+    Which, lm, sweep::SweepCommand,
 };
 use illume::core::Error;
 
@@ -44,6 +44,11 @@ enum Command {
         set: Set,
         #[command(flatten)]
         threads: Threads,
+    },
+    /// Many runs by one command: parameters, variants and seeds, on any number of processes and nodes
+    Sweep {
+        #[command(subcommand)]
+        command: SweepCommand,
     },
     /// Show what an archive is and how good
     Info {
@@ -409,6 +414,7 @@ fn main() -> ExitCode {
             Lm::Sft { options, threads } => first_rank(&threads, || lm::sft(&options)),
             Lm::Answer { options, threads } => first_rank(&threads, || lm::answer(&options)),
         },
+        Command::Sweep { command } => sweep(&command),
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
         Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),
         Command::Plot {
@@ -475,6 +481,33 @@ fn first_rank(threads: &Threads, command: impl FnOnce() -> Result<String, Error>
         }
         Ok(Ended::Finished)
     })
+}
+
+/// Every process that a launcher starts works on a sweep by itself; all else that can be done with one is done by the first.
+fn sweep(command: &SweepCommand) -> u8 {
+    let SweepCommand::Run(options) = command else {
+        return alone(|| match command {
+            SweepCommand::Plan(options) => commands::sweep::plan(options),
+            SweepCommand::Status(options) => commands::sweep::status(options),
+            SweepCommand::Retry(options) => commands::sweep::retry(options),
+            SweepCommand::List(options) => commands::sweep::list(options),
+            SweepCommand::Extend(options) => commands::sweep::extend(options),
+            SweepCommand::Collect { dir } => commands::sweep::collect(dir),
+            SweepCommand::Run(_) => Ok(String::new()),
+        });
+    };
+    match commands::sweep::run(options) {
+        Ok((text, code)) => {
+            print(&text);
+            code
+        }
+        Err(e) => {
+            if cluster::launched_rank() == 0 || code(&e) != 2 {
+                complain(&e);
+            }
+            code(&e)
+        }
+    }
 }
 
 /// Runs a command that one process does; under a launcher of several, the others do nothing.

@@ -46,7 +46,7 @@ pub struct Run<'t> {
 }
 
 /// Refuses a budget that the first generation alone would exceed.
-fn check_budget(config: &Config, strategy: &StrategySpec) -> Result<()> {
+pub(crate) fn check_budget(config: &Config, strategy: &StrategySpec) -> Result<()> {
     let (budget, needed) = (config.budget.evaluations, strategy.first_generation);
     if budget == 0 || budget >= needed as u64 {
         return Ok(());

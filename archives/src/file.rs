@@ -11,13 +11,16 @@ mod read;
 mod scales;
 mod slab;
 mod table;
+mod tables;
 mod wire;
 mod write;
 
 pub use checkpoint::{Checkpoint, read_checkpoint};
 pub use evaluation::{Evaluation, Totals, check_target, is_evaluation, open_evaluation, write_evaluation};
+pub use h5::Dimension;
 pub use read::{ArchiveFile, open};
 pub use table::{Table, write_table};
+pub use tables::{Group, Texts, write_tables};
 pub use write::{Contents, write};
 
 /// The format this code writes, and the newest it reads.

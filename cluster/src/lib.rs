@@ -17,6 +17,7 @@
 mod agree;
 mod arguments;
 mod awake;
+pub mod children;
 mod connect;
 mod counted;
 mod launch;
@@ -37,7 +38,7 @@ pub use agree::agree;
 pub use connect::{CHUNK_BYTES, Cluster, connect};
 pub use counted::{Counted, Traffic};
 pub use illume_core::Comm;
-pub use launch::launched_rank;
+pub use launch::{launched_rank, local_rank};
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 pub use node::Node;

@@ -20,6 +20,14 @@ pub struct Node {
 }
 
 impl Node {
+    /// The part of a process that shares its node with others of its launcher without being connected to them.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn alone() -> Result<Self> {
+        Node::of(&crate::Solo)
+    }
+
     /// `node` connects the ranks of this node. Collective over it.
     ///
     /// # Errors
@@ -28,11 +36,14 @@ impl Node {
         let mine = allowed("self").unwrap_or_default();
         let lists: Vec<BTreeSet<usize>> = gather(node, &mine)?.iter().map(|text| cpu_list(text)).collect();
         let launch = launch::detect();
-        // A rank that was told not to use MPI still shares the node with its like.
+        let whole = allowed(&std::os::unix::process::parent_id().to_string()).map(|text| cpu_list(&text).len());
+        let used = lists.iter().flatten().collect::<BTreeSet<_>>().len();
+        let bound = whole.is_some_and(|whole| used > 0 && used < whole);
+        // A rank that was told not to use MPI still shares the node with its like, unless each is bound to cores of its own.
         let unconnected = launch
             .as_ref()
             .and_then(|l| l.local_ranks)
-            .filter(|_| node.size() == 1)
+            .filter(|_| node.size() == 1 && !bound)
             .unwrap_or(1);
         let ranks = node.size().max(unconnected);
         let available = std::thread::available_parallelism().map_or(1, usize::from);
@@ -43,15 +54,13 @@ impl Node {
         let cores = share.min(per_task.unwrap_or(usize::MAX)).max(1);
         let crowded = share == 0;
 
-        let whole = allowed(&std::os::unix::process::parent_id().to_string()).map(|text| cpu_list(&text).len());
-        let used = lists.iter().flatten().collect::<BTreeSet<_>>().len();
         let binds = std::env::var_os("OMPI_COMM_WORLD_SIZE").is_some();
         let note = if crowded {
             Some(format!(
                 "{ranks} ranks share {used} core(s) of this node: they will take turns"
             ))
         } else {
-            whole.filter(|&whole| binds && used > 0 && used < whole).map(|whole| {
+            whole.filter(|_| binds && bound).map(|whole| {
                 format!(
                     "mpirun bound the {ranks} rank(s) of this node to {used} of its {whole} cores; \
                      `mpirun --bind-to none` lets them use all"

@@ -83,6 +83,11 @@ impl Totals {
         ]
     }
 
+    /// All numbers by name.
+    pub fn named(mut self) -> Vec<(&'static str, f64)> {
+        self.numbers().into_iter().map(|(name, value)| (name, *value)).collect()
+    }
+
     fn numbers(&mut self) -> [(&'static str, &mut f64); 20] {
         [
             ("qd_score", &mut self.qd_score),

@@ -40,7 +40,7 @@ pub(super) fn cause(error: &hdf5::Error) -> String {
     }
 }
 
-fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
+pub(super) fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
     // HDF5's strings end at a zero byte.
     let value = value.replace('\0', "");
     value.parse().map_err(|e| hdf5::Error::Internal(format!("{e}")))
@@ -114,7 +114,7 @@ pub(super) struct Maker {
 }
 
 /// An axis of a dataset: its name, and what its positions are.
-pub(super) type Dimension<'a> = (&'a str, &'a str);
+pub type Dimension<'a> = (&'a str, &'a str);
 
 /// The first axis of most tables.
 pub(super) const ROWS: Dimension<'static> = ("row", "rows of the table");
@@ -128,6 +128,20 @@ impl Maker {
             compress,
             dimensions: HashMap::new(),
         })
+    }
+
+    /// A column of texts, which readers find beside the listed ones.
+    pub(super) fn texts(
+        &mut self,
+        name: &str,
+        description: &str,
+        values: &[String],
+        rows: Dimension<'_>,
+    ) -> hdf5::Result<()> {
+        let values: Vec<VarLenUnicode> = values.iter().map(|v| unicode(v)).collect::<hdf5::Result<_>>()?;
+        let dataset = self.dataset::<VarLenUnicode>(name, &[values.len()], false, ["", description], &[rows])?;
+        dataset.write_raw(&values)?;
+        dataset.flush()
     }
 
     /// An empty dataset of this shape, described and with its axes named. `chunked` ones are written piece by piece.

@@ -7,6 +7,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod generator;
 mod normal;
 mod philox;
 mod table;
@@ -15,6 +16,7 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vectors;
 
+pub use generator::Generator;
 pub use philox::philox4x32_10;
 pub use table::{NoiseTable, TABLE_SEED};
 
@@ -62,6 +64,8 @@ pub enum Purpose {
     Text = 19,
     /// Population and step size of a restarted law.
     Restart = 20,
+    /// Values of a random sweep's parameters.
+    Sweep = 22,
 }
 
 /// One addressable sequence of random numbers.

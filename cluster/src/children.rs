@@ -1,0 +1,126 @@
+//! Programs that this one starts: each in a process group of its own, none outliving it, and none taking itself for a rank of this one's launcher.
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
+
+/// Variables of launchers begin so; a program started by a rank is no rank.
+const LAUNCHERS: [&str; 8] = [
+    "OMPI_",
+    "PMIX_",
+    "PMI_",
+    "PRTE_",
+    "MPI_LOCAL",
+    "MV2_",
+    "MPIEXEC_",
+    "HYDRA_",
+];
+
+/// What steers Open MPI and is no sign of a rank: settings of the user's own.
+const SETTINGS: [&str; 3] = ["OMPI_MCA_", "PRTE_MCA_", "OMPI_ALLOW_RUN_AS_ROOT"];
+
+/// Makes a command's process group its own, so that signals to this one's group pass it by, and has it sent SIGTERM when the thread that starts it
+/// ends, however that happens.
+pub fn bind(command: &mut Command) {
+    command.process_group(0);
+    let die_with_parent = || set_parent_process_death_signal(Some(Signal::TERM)).map_err(io::Error::from);
+    // SAFETY: between fork and exec only a system call is made, which allocates nothing and takes no lock.
+    unsafe { command.pre_exec(die_with_parent) };
+}
+
+/// Takes the variables of this process's launcher out of a command's environment.
+pub fn forget_launcher(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let Some(text) = name.to_str() else { continue };
+        let of_launcher = LAUNCHERS.iter().any(|start| text.starts_with(start)) && !is_setting(text);
+        if of_launcher || text.starts_with("SLURM_STEP") || text == "SLURM_PROCID" {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// Open MPI also hands its own values to ranks as settings, of which those about where it found itself must not be inherited.
+fn is_setting(name: &str) -> bool {
+    let own = [
+        "OMPI_MCA_ess",
+        "OMPI_MCA_orte",
+        "OMPI_MCA_pmix",
+        "OMPI_MCA_initial_wdir",
+        "OMPI_MCA_shmem",
+        "OMPI_MCA_plm",
+    ];
+    SETTINGS.iter().any(|start| name.starts_with(start)) && !own.iter().any(|start| name.starts_with(start))
+}
+
+/// Sends SIGTERM to a program started with [`bind`] and all that it started.
+pub fn terminate(pid: u32) {
+    signal(pid, Signal::TERM);
+}
+
+/// Sends SIGKILL to the same.
+pub fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
+    // It may be gone.
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(pid, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_program_ends_with_the_thread_that_started_it() {
+        let mut child = std::thread::spawn(|| {
+            let mut command = Command::new("sleep");
+            command.arg("100");
+            bind(&mut command);
+            command.spawn().unwrap()
+        })
+        .join()
+        .unwrap();
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn signals_reach_all_that_a_program_started() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 100; true"]);
+        bind(&mut command);
+        let mut child = command.spawn().unwrap();
+        terminate(child.id());
+        assert!(!child.wait().unwrap().success());
+        kill(child.id());
+    }
+
+    #[test]
+    fn settings_of_the_user_are_told_from_what_a_launcher_says() {
+        for name in [
+            "OMPI_MCA_rmaps_base_oversubscribe",
+            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+            "PRTE_MCA_hwloc_default_binding_policy",
+        ] {
+            assert!(is_setting(name), "{name}");
+        }
+        for name in [
+            "OMPI_COMM_WORLD_SIZE",
+            "OMPI_MCA_ess_base_jobid",
+            "OMPI_MCA_orte_hnp_uri",
+            "PMIX_RANK",
+        ] {
+            assert!(!is_setting(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,580 @@
+//! `illume sweep`: many runs of configurations and seeds, by any number of processes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use illume_cluster::{local_rank, signals};
+use illume_core::{Error, Result};
+use serde_json::json;
+
+use crate::output::{bytes, json_text, significant, thousands};
+use crate::sweep::collect::Table;
+use crate::sweep::deadline::Deadline;
+use crate::sweep::duration::words;
+use crate::sweep::worker::{Left, Work, work};
+use crate::sweep::{Results, Spec, State, Status, Sweep};
+
+/// What `illume sweep` can do.
+#[derive(Subcommand)]
+pub enum SweepCommand {
+    /// Show what a sweep will be: its runs, their cost, disk and files, and the time to ask for
+    Plan(PlanOptions),
+    /// Run a sweep, or go on with one: the same command under mpirun, srun, in a job array, on several nodes at once
+    Run(RunOptions),
+    /// Show how far a sweep is and what it has found
+    Status(StatusOptions),
+    /// Put runs that failed, or one that is to be done again, back into the queue
+    Retry(RetryOptions),
+    /// Print a command for each unfinished run, for GNU parallel, HyperQueue, disBatch or a job array
+    List(ListOptions),
+    /// Add seeds, or the configurations of another file, to a sweep
+    Extend(ExtendOptions),
+    /// Write sweep.csv, timing.csv and sweep.h5 from what is there
+    Collect {
+        /// Folder of the sweep
+        dir: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Given {
+    /// A sweep's file, a run's configuration, or the folder of a sweep
+    file: PathBuf,
+    /// Of a run's configuration: values to try, such as strategy.iso_sigma=0.01,0.1 or task.episode_length=range(100,400,100)
+    #[arg(value_name = "KEY=VALUES")]
+    overrides: Vec<String>,
+    /// Run every configuration with seeds 1 to N
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    seeds: Option<u32>,
+}
+
+#[derive(Args)]
+pub struct PlanOptions {
+    #[command(flatten)]
+    given: Given,
+    /// Measure each configuration for so long, such as 30s, and say what the sweep will take
+    #[arg(long, value_name = "TIME")]
+    pilot: Option<String>,
+    /// Workers to plan for
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    workers: u32,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct RunOptions {
+    #[command(flatten)]
+    given: Given,
+    /// Folder of the sweep [default: sweeps/ and the file's name]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// End of the allocation: a time from now such as 2h, or a point in time such as 2026-11-26T18:00 [default: the Slurm job's]
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// This run alone: its id or the beginning of it
+    #[arg(long, value_name = "ID", conflicts_with = "number")]
+    only: Option<String>,
+    /// This run alone: its number, from 1, such as $SLURM_ARRAY_TASK_ID
+    #[arg(long, value_name = "N")]
+    number: Option<usize>,
+}
+
+#[derive(Args)]
+pub struct StatusOptions {
+    /// Folder of the sweep
+    dir: PathBuf,
+    /// Show it again every five seconds until the sweep is finished
+    #[arg(long)]
+    watch: bool,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct RetryOptions {
+    /// Folder of the sweep
+    dir: PathBuf,
+    /// All runs that failed, or whose configuration was found wrong
+    #[arg(long, required_unless_present = "only", conflicts_with = "only")]
+    failed: bool,
+    /// One run: its id or the beginning of it
+    #[arg(long, value_name = "ID")]
+    only: Option<String>,
+}
+
+/// How `illume sweep list` prints runs.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// A command a line (GNU parallel, disBatch, HyperQueue's --each-line)
+    Lines,
+    /// A list of objects with id, number and command (HyperQueue's --from-json)
+    Json,
+    /// The numbers of the runs, as --array of sbatch takes them
+    Array,
+}
+
+#[derive(Args)]
+pub struct ListOptions {
+    /// Folder of the sweep
+    dir: PathBuf,
+    #[arg(long, value_enum, default_value = "lines")]
+    format: Format,
+    /// Finished runs too
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Args)]
+pub struct ExtendOptions {
+    /// Folder of the sweep
+    dir: PathBuf,
+    /// A sweep's file whose configurations come to those that are there
+    file: Option<PathBuf>,
+    /// Run every configuration with seeds 1 to N
+    #[arg(long, value_name = "N", required_unless_present = "file", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    seeds: Option<u32>,
+}
+
+impl Given {
+    fn spec(&self) -> Result<Spec> {
+        Spec::read(&self.file, &self.overrides, self.seeds.map(|n| n as usize))
+    }
+
+    /// The sweep's folder if that was given.
+    fn folder(&self) -> Result<Option<&Path>> {
+        if !self.file.is_dir() {
+            return Ok(None);
+        }
+        if !self.overrides.is_empty() || self.seeds.is_some() {
+            return Err(Error::input(format!(
+                "{} is the folder of a sweep, whose plan is made: add to it by `illume sweep extend`, or give a file",
+                self.file.display()
+            )));
+        }
+        Ok(Some(&self.file))
+    }
+}
+
+/// Prints what a sweep will be.
+///
+/// # Errors
+/// As [`Spec::read`] and [`crate::sweep::Plan::new`].
+pub fn plan(options: &PlanOptions) -> Result<String> {
+    let plan = match options.given.folder()? {
+        Some(dir) => Sweep::open(dir)?.plan.as_ref().clone(),
+        None => crate::sweep::Plan::new(&options.given.spec()?)?,
+    };
+    let pilot = options.pilot.as_ref().map(|text| {
+        let time = crate::sweep::duration::parse(text)
+            .and_then(|time| time.ok_or_else(|| "expected a time, such as 30s".to_string()));
+        time.map_err(|e| Error::input(format!("--pilot {text}: {e}")))
+    });
+    let pilot = match pilot.transpose()? {
+        Some(time) => Some(crate::sweep::pilot::measure(&plan, time)?),
+        None => None,
+    };
+    let estimate = crate::sweep::estimate::Estimate::new(&plan, pilot.as_deref(), options.workers as usize);
+    Ok(if options.json {
+        json_text(&estimate.json())
+    } else {
+        estimate.text()
+    })
+}
+
+/// Works on a sweep. Returns what is to be printed and the exit code.
+///
+/// # Errors
+/// The user's input, or a folder that cannot be used.
+pub fn run(options: &RunOptions) -> Result<(String, u8)> {
+    signals::install()?;
+    let rank = illume_cluster::launched_rank();
+    let deadline = match &options.until {
+        Some(text) => Some(Deadline::parse(text)?),
+        None => Deadline::of_job(),
+    };
+    let mut sweep = match options.given.folder()? {
+        Some(dir) => Sweep::open(dir)?,
+        None => {
+            let stem = options
+                .given
+                .file
+                .file_stem()
+                .map_or_else(|| "sweep".into(), |s| s.to_string_lossy().into_owned());
+            let dir = options
+                .out
+                .clone()
+                .unwrap_or_else(|| PathBuf::from("sweeps").join(stem));
+            Sweep::open_or_make(&options.given.spec()?, &dir)?
+        }
+    };
+    let only = match (&options.only, options.number) {
+        (Some(id), _) => Some(sweep.plan.runs[sweep.plan.find(id)?].id.clone()),
+        (None, Some(number)) => {
+            let runs = &sweep.plan.runs;
+            let run = number.checked_sub(1).and_then(|i| runs.get(i));
+            let run = run.ok_or_else(|| {
+                Error::input(format!(
+                    "--number {number}: expected the number of a run, from 1 to {}",
+                    runs.len()
+                ))
+            })?;
+            Some(run.id.clone())
+        }
+        (None, None) => None,
+    };
+    let program = std::env::current_exe().map_err(|e| Error::failed(format!("this program cannot be found: {e}")))?;
+    let node = illume_cluster::Node::alone()?;
+    let options = Work {
+        program,
+        cores: node.cores,
+        number: local_rank(),
+        deadline,
+        only: only.clone(),
+        talks: true,
+    };
+    if rank == 0 {
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!(
+                "sweep {}: {} runs of {} configurations\n",
+                sweep.dir.display(),
+                sweep.plan.runs.len(),
+                sweep.plan.configurations.len()
+            )
+            .as_bytes(),
+        );
+    }
+    let left = work(&mut sweep, &options)?;
+    let results = sweep.results()?;
+    let dir = sweep.dir.display();
+    match left {
+        Left::Stopped => Ok((
+            if rank == 0 {
+                format!("Stopped; go on with: illume sweep run {dir}\n")
+            } else {
+                String::new()
+            },
+            signals::EXIT_REQUEUE as u8,
+        )),
+        Left::Taken => Ok((
+            format!("{} is being run by another process\n", only.unwrap_or_default()),
+            signals::EXIT_REQUEUE as u8,
+        )),
+        Left::Finished { failed } if only.is_some() => Ok((String::new(), u8::from(failed > 0))),
+        // The others of this launch come to the same end.
+        Left::Finished { .. } if rank > 0 => Ok((String::new(), 0)),
+        Left::Finished { failed } => {
+            let files = sweep.collect(&results)?;
+            let mut text = summary(&sweep, &results)?;
+            text += &format!(
+                "Tables: {}\n",
+                files
+                    .iter()
+                    .map(|f| f.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+            if failed > 0 {
+                text += &format!("Runs that failed go on with: illume sweep retry {dir} --failed\n");
+            }
+            Ok((text, u8::from(failed > 0)))
+        }
+    }
+}
+
+/// What is known of each configuration.
+fn summary(sweep: &Sweep, results: &Results) -> Result<String> {
+    let table = Table::new(&sweep.plan, results);
+    let plan = &sweep.plan;
+    let mut text = String::new();
+    let undone: Vec<_> = table
+        .rows
+        .iter()
+        .filter_map(|(job, row)| Some((job, row.filter(|row| row.status != Status::Done)?)))
+        .collect();
+    for (job, row) in undone.iter().take(10) {
+        let label = &plan.configurations[job.configuration].label;
+        text += &format!(
+            "{} {} ({label}, seed {}): {}\n",
+            row.status.word(),
+            job.id,
+            job.seed,
+            row.error
+        );
+    }
+    if undone.len() > 10 {
+        text += &format!("and {} more; sweep.csv has all\n", undone.len() - 10);
+    }
+    let rows = table.values(&plan.metric.name);
+    let mut lines = vec![[
+        "configuration".to_string(),
+        "runs".into(),
+        plan.metric.name.clone(),
+        "range".into(),
+    ]];
+    for (configuration, values) in rows {
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len();
+        let median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0;
+        lines.push([
+            plan.configurations[configuration].label.clone(),
+            n.to_string(),
+            significant(median),
+            format!("[{}, {}]", significant(sorted[0]), significant(sorted[n - 1])),
+        ]);
+    }
+    Ok(text + &crate::output::table(&lines))
+}
+
+/// Where a sweep stands.
+struct Standing {
+    counts: BTreeMap<&'static str, usize>,
+    core_seconds: f64,
+    complete: bool,
+}
+
+fn standing(sweep: &Sweep, results: &Results) -> Result<Standing> {
+    let table = Table::new(&sweep.plan, results);
+    let claims = sweep.claims();
+    let claimed = claims.list()?;
+    let mut counts: BTreeMap<&'static str, usize> = ["done", "running", "interrupted", "open", "failed", "wrong"]
+        .map(|name| (name, 0))
+        .into();
+    for (job, row) in &table.rows {
+        let state = match row {
+            Some(row) => row.status.word(),
+            None => match claimed
+                .get(&job.name)
+                .map(|numbers| claims.state(&job.name, numbers))
+                .transpose()?
+            {
+                Some(State::Held(_)) => "running",
+                Some(State::Free { past, .. }) if past.interrupted + past.crashed + past.lost > 0 => "interrupted",
+                _ => "open",
+            },
+        };
+        *counts.entry(state).or_default() += 1;
+    }
+    Ok(Standing {
+        counts,
+        core_seconds: results.iter().map(|(_, row)| row.timing.core_seconds).sum(),
+        complete: table.complete,
+    })
+}
+
+/// Prints how far a sweep is.
+///
+/// # Errors
+/// There is no sweep.
+pub fn status(options: &StatusOptions) -> Result<String> {
+    let mut sweep = Sweep::open(&options.dir)?;
+    loop {
+        sweep.refresh()?;
+        let results = sweep.results()?;
+        let s = standing(&sweep, &results)?;
+        let text = if options.json {
+            let values: BTreeMap<_, _> = Table::new(&sweep.plan, &results)
+                .values(&sweep.plan.metric.name)
+                .into_iter()
+                .map(|(c, values)| (sweep.plan.configurations[c].label.clone(), values))
+                .collect();
+            json_text(&json!({
+                "runs": s.counts,
+                "core_seconds": s.core_seconds,
+                "finished": s.complete,
+                "metric": sweep.plan.metric.name,
+                "values": values,
+            }))
+        } else {
+            let counts: Vec<String> = s
+                .counts
+                .iter()
+                .filter(|(_, n)| **n > 0)
+                .map(|(name, n)| format!("{name} {}", thousands(*n as u64)))
+                .collect();
+            format!(
+                "{}; {} of cores' time\n{}",
+                counts.join(", "),
+                words(s.core_seconds),
+                summary(&sweep, &results)?
+            )
+        };
+        if !options.watch || s.complete || signals::stop_requested() {
+            return Ok(text);
+        }
+        print!("{text}\n");
+        std::thread::sleep(Duration::from_secs(5));
+    }
+}
+
+/// Puts runs back into the queue.
+///
+/// # Errors
+/// No such sweep or run, or one that is being run.
+pub fn retry(options: &RetryOptions) -> Result<String> {
+    let sweep = Sweep::open(&options.dir)?;
+    let mut results = sweep.results()?;
+    let jobs = sweep.plan.jobs(&results).known;
+    let only = options
+        .only
+        .as_ref()
+        .map(|id| sweep.plan.find(id).map(|n| sweep.plan.runs[n].id.clone()))
+        .transpose()?;
+    let claims = sweep.claims();
+    let claimed = claims.list()?;
+    let mut names = Vec::new();
+    for job in jobs {
+        let wanted = match &only {
+            Some(id) => job.id == *id,
+            None => results.get(&job.name).is_some_and(|row| row.status != Status::Done),
+        };
+        if !wanted {
+            continue;
+        }
+        let numbers = claimed.get(&job.name).map_or(&[][..], Vec::as_slice);
+        if let State::Held(holder) = claims.state(&job.name, numbers)? {
+            return Err(Error::input(format!(
+                "{} is being run by process {} on {}: wait for it, or end that first",
+                job.name, holder.pid, holder.host
+            )));
+        }
+        claims.clear(&job.name, numbers);
+        if results.get(&job.name).is_some() {
+            results.remove(&job.name)?;
+        }
+        if only.is_some() {
+            // To be done anew, not to be found finished.
+            let _ = std::fs::remove_dir_all(sweep.run_dir(&job.id));
+        }
+        names.push(job.name);
+    }
+    let dir = options.dir.display();
+    Ok(match names.len() {
+        0 => format!("No run of {dir} has failed\n"),
+        n => format!(
+            "{n} run(s) are in the queue again: {}\ngo on with: illume sweep run {dir}\n",
+            names.join(", ")
+        ),
+    })
+}
+
+/// Prints a command for each run.
+///
+/// # Errors
+/// There is no sweep.
+pub fn list(options: &ListOptions) -> Result<String> {
+    let sweep = Sweep::open(&options.dir)?;
+    let results = sweep.results()?;
+    let open = |id: &str| options.all || results.get(id).is_none();
+    let runs: Vec<(usize, &str)> = sweep
+        .plan
+        .runs
+        .iter()
+        .enumerate()
+        .map(|(i, run)| (i + 1, run.id.as_str()))
+        .filter(|(_, id)| open(id))
+        .collect();
+    let dir = std::fs::canonicalize(&options.dir).unwrap_or_else(|_| options.dir.clone());
+    let command = |id: &str| format!("illume sweep run {} --only {id}", quoted(&dir));
+    Ok(match options.format {
+        Format::Lines => runs.iter().map(|(_, id)| command(id) + "\n").collect(),
+        Format::Json => {
+            let entries: Vec<_> = runs
+                .iter()
+                .map(|(number, id)| json!({"id": id, "number": number, "command": command(id)}))
+                .collect();
+            json_text(&json!(entries))
+        }
+        Format::Array => ranges(&runs.iter().map(|(number, _)| *number).collect::<Vec<_>>()) + "\n",
+    })
+}
+
+/// For a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c)) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// `1-3,7,9-12`.
+fn ranges(numbers: &[usize]) -> String {
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for &n in numbers {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == n => *last = n,
+            _ => parts.push((n, n)),
+        }
+    }
+    let text = |(a, b): &(usize, usize)| if a == b { a.to_string() } else { format!("{a}-{b}") };
+    parts.iter().map(text).collect::<Vec<_>>().join(",")
+}
+
+/// Adds runs to a sweep.
+///
+/// # Errors
+/// As [`crate::sweep::Plan::extend`].
+pub fn extend(options: &ExtendOptions) -> Result<String> {
+    let mut sweep = Sweep::open(&options.dir)?;
+    let spec = options
+        .file
+        .as_ref()
+        .map(|file| Spec::read(file, &[], None))
+        .transpose()?;
+    let mut plan = sweep.plan.as_ref().clone();
+    let added = plan.extend(options.seeds.map(|n| n as usize), spec.as_ref())?;
+    sweep.plan = std::sync::Arc::new(plan);
+    if added > 0 {
+        sweep.save_plan()?;
+    }
+    Ok(format!(
+        "{added} runs added, {} in all; workers that run take them up; go on with: illume sweep run {}\n",
+        sweep.plan.runs.len(),
+        options.dir.display()
+    ))
+}
+
+/// Writes the tables.
+///
+/// # Errors
+/// There is no sweep, or the disk.
+pub fn collect(dir: &Path) -> Result<String> {
+    let sweep = Sweep::open(dir)?;
+    let results = sweep.results()?;
+    let files = sweep.collect(&results)?;
+    let s = standing(&sweep, &results)?;
+    let sizes = files
+        .iter()
+        .map(|f| format!("{} ({})", f.display(), bytes(f.metadata().map_or(0, |m| m.len()))));
+    Ok(format!(
+        "{} of {} runs are done\n{}\n",
+        s.counts["done"],
+        s.counts.values().sum::<usize>(),
+        sizes.collect::<Vec<_>>().join("\n")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_joined_to_ranges() {
+        assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), "1-3,7,9-10");
+        assert_eq!((ranges(&[]), ranges(&[4])), (String::new(), "4".into()));
+    }
+
+    #[test]
+    fn a_path_for_a_shell_is_quoted_where_it_must_be() {
+        assert_eq!(quoted(Path::new("/a/b-c")), "/a/b-c");
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    }
+}

@@ -1,0 +1,211 @@
+//! A run as a process of its own, so that whatever happens to it is one row and not the end of all.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use illume_cluster::{children, signals};
+use illume_core::{Error, Result};
+
+use super::spec::Resources;
+
+/// Lines of standard error that are kept of a run that failed.
+const LINES: usize = 50;
+
+/// Bytes from the end of the log in which they are looked for.
+const TAIL: u64 = 1 << 16;
+
+/// How long a run that took too long may take to write its checkpoint.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How often it is looked at; a quarter of the overhead that a run may have.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Done,
+    /// Exit code 2.
+    Wrong,
+    /// Exit code 75: a checkpoint is written, or another process has the run.
+    Interrupted,
+    /// Anything else, in words.
+    Crashed(String),
+}
+
+/// What a run is started with.
+pub struct Launch<'a> {
+    pub program: &'a Path,
+    pub resources: &'a Resources,
+    /// Its configuration.
+    pub configuration: PathBuf,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Where its output goes.
+    pub log: PathBuf,
+    /// Budget of a rung.
+    pub evaluations: Option<u64>,
+    pub threads: usize,
+    /// Value of `CUDA_VISIBLE_DEVICES`, if the worker hands out GPUs.
+    pub gpus: Option<String>,
+    pub limit: Option<Duration>,
+}
+
+impl Launch<'_> {
+    fn command(&self) -> Command {
+        let ranks = self.resources.ranks_per_run;
+        let mut command = if ranks == 1 {
+            Command::new(self.program)
+        } else {
+            let mut launcher = Command::new(&self.resources.launch);
+            launcher.arg("-n").arg(ranks.to_string());
+            if self.resources.launch == "srun" {
+                launcher.args(["--exact", "--kill-on-bad-exit=1"]);
+                launcher.arg(format!("--cpus-per-task={}", self.threads));
+            }
+            launcher.arg(self.program);
+            launcher
+        };
+        command
+            .arg("run")
+            .arg("--resume")
+            .arg(&self.configuration)
+            .arg("--out")
+            .arg(&self.dir);
+        command.arg("--threads").arg(self.threads.to_string());
+        if let Some(n) = self.evaluations {
+            command.arg("--set").arg(format!("budget.evaluations={n}"));
+        }
+        children::forget_launcher(&mut command);
+        command.env("ILLUME_MPI", if ranks == 1 { "off" } else { "on" });
+        if let Some(gpus) = &self.gpus {
+            command.env("CUDA_VISIBLE_DEVICES", gpus);
+        }
+        command
+    }
+
+    /// Runs it to its end; `stop` has it told to write a checkpoint and leave.
+    ///
+    /// # Errors
+    /// It cannot be started at all.
+    pub fn run(&self, stop: &AtomicBool) -> Result<Outcome> {
+        let mut command = self.command();
+        let cannot =
+            |what: &dyn std::fmt::Display, e: std::io::Error| Error::failed(format!("cannot start {what}: {e}"));
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.map_err(|e| cannot(&self.log.display(), e))?;
+        let errors = log.try_clone().map_err(|e| cannot(&self.log.display(), e))?;
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        children::bind(&mut command);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command.spawn().map_err(|e| cannot(&program, e))?;
+        let start = Instant::now();
+        let (mut told, mut late) = (false, false);
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return Ok(outcome(status, late.then_some(self.limit).flatten())),
+                Ok(None) => {}
+                Err(e) => return Err(cannot(&program, e)),
+            }
+            if !told && stop.load(Ordering::Relaxed) {
+                children::terminate(child.id());
+                told = true;
+            }
+            if let Some(limit) = self.limit {
+                if !late && start.elapsed() > limit {
+                    children::terminate(child.id());
+                    late = true;
+                }
+                if start.elapsed() > limit + GRACE {
+                    children::kill(child.id());
+                }
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn outcome(status: ExitStatus, late: Option<Duration>) -> Outcome {
+    match (status.code(), late) {
+        (Some(0), _) => Outcome::Done,
+        (Some(2), _) => Outcome::Wrong,
+        (_, Some(limit)) => Outcome::Crashed(format!(
+            "it took longer than resources.time_per_run, {}",
+            super::duration::words(limit.as_secs_f64())
+        )),
+        (Some(signals::EXIT_REQUEUE), None) => Outcome::Interrupted,
+        (Some(code), None) => Outcome::Crashed(format!("exit code {code}")),
+        (None, None) => Outcome::Crashed(match status.signal() {
+            Some(9) => "killed by signal 9 (SIGKILL), as a scheduler or the system does where memory runs out".into(),
+            Some(signal) => format!("killed by signal {signal}{}", name(signal)),
+            None => "it ended in an unknown way".into(),
+        }),
+    }
+}
+
+fn name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+/// The last lines of a run's output.
+pub fn last_lines(log: &Path) -> Vec<String> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let text = String::from_utf8_lossy(&read().unwrap_or_default()).into_owned();
+    let lines: Vec<String> = text.lines().map(str::to_string).collect();
+    lines[lines.len().saturating_sub(LINES)..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_say_what_becomes_of_a_run() {
+        let code = |code: i32| outcome(ExitStatus::from_raw(code << 8), None);
+        assert_eq!(
+            [0, 2, 75].map(code),
+            [Outcome::Done, Outcome::Wrong, Outcome::Interrupted]
+        );
+        assert_eq!(code(101), Outcome::Crashed("exit code 101".into()));
+        let killed = |signal: i32| match outcome(ExitStatus::from_raw(signal), None) {
+            Outcome::Crashed(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(killed(11).contains("SIGSEGV") && killed(9).contains("memory"));
+        let late = outcome(ExitStatus::from_raw(75 << 8), Some(Duration::from_secs(7200)));
+        assert!(matches!(late, Outcome::Crashed(why) if why.contains("2 h 0 min")));
+    }
+
+    #[test]
+    fn the_last_lines_of_a_log_are_found_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("x.log");
+        assert_eq!(last_lines(&log), Vec::<String>::new());
+        let text: String = (0..10_000).map(|i| format!("line {i}\n")).collect();
+        std::fs::write(&log, text).unwrap();
+        let lines = last_lines(&log);
+        assert_eq!(
+            (lines.len(), lines[0].as_str(), lines[49].as_str()),
+            (50, "line 9950", "line 9999")
+        );
+    }
+}
