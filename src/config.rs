@@ -99,6 +99,11 @@ impl Config {
         self
     }
 
+    /// The file that it was read from, as messages call it.
+    pub fn file(&self) -> &str {
+        &self.source.file
+    }
+
     /// Parses a configuration; `file` is what messages call it.
     ///
     /// # Errors

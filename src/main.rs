@@ -1,4 +1,5 @@
-//! The command line. Exit codes: 0 done, 2 wrong input, 75 stopped by a signal with a checkpoint written, 1 anything else.
+//! The command line. Exit codes: 0 done, 2 wrong input, 75 stopped by a signal with a checkpoint written or kept out by another process
+//! (try again later), 1 anything else.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -30,9 +31,12 @@ enum Command {
         config: PathBuf,
         #[command(flatten)]
         set: Set,
-        /// Run directory (overrides output.dir); it must not exist or be empty
+        /// Run directory (overrides output.dir); it must not exist or be empty, unless with --resume
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        /// Go on with this run if its directory has a checkpoint, start it if not; of a run that goes on, budget.* and output.* may change
+        #[arg(long)]
+        resume: bool,
         #[command(flatten)]
         threads: Threads,
     },
@@ -291,12 +295,14 @@ fn main() -> ExitCode {
             config,
             set,
             out,
+            resume,
             threads,
         } => {
             let options = RunOptions {
                 config,
                 set: set.set,
                 out,
+                resume,
             };
             with_cluster(&threads, |place| commands::run(&options, place))
         }
@@ -530,6 +536,7 @@ fn alone(command: impl FnOnce() -> Result<String, Error>) -> u8 {
 fn code(error: &Error) -> u8 {
     match error {
         Error::Input(_) | Error::Config(_) => 2,
+        Error::Busy(_) => signals::EXIT_REQUEUE as u8,
         Error::Failed(_) => 1,
     }
 }

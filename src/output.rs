@@ -1,70 +1,14 @@
-//! What a run leaves: its directory, checkpoints, the archive, history and log; and what it shows while it runs.
+//! How files are written, and what a run shows while it runs.
 
 use std::fmt::Display;
 use std::fs;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use illume_core::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
-
-/// The files of a run directory.
-#[derive(Debug, Clone)]
-pub struct Directory {
-    pub path: PathBuf,
-}
-
-impl Directory {
-    /// Makes a new run directory and writes the configuration into it.
-    ///
-    /// # Errors
-    /// It exists and is not empty, or cannot be written.
-    pub fn create(path: &Path, config: &str) -> Result<Directory> {
-        let shown = path.display();
-        let cannot = |e: std::io::Error| Error::input(format!("cannot write the run directory {shown}: {e}"));
-        fs::create_dir_all(path).map_err(cannot)?;
-        if fs::read_dir(path).map_err(cannot)?.next().is_some() {
-            return Err(Error::input(format!(
-                "the run directory {shown} exists and is not empty; go on with `illume resume {shown}`, or choose another with --out"
-            )));
-        }
-        write_atomically(&path.join("config.toml"), config.as_bytes()).map_err(|e| Error::input(e.to_string()))?;
-        Ok(Directory { path: path.into() })
-    }
-
-    /// The directory of a run that is to be resumed.
-    ///
-    /// # Errors
-    /// There is no checkpoint in it.
-    pub fn existing(path: &Path) -> Result<Directory> {
-        let dir = Directory { path: path.into() };
-        if dir.checkpoint().is_file() {
-            return Ok(dir);
-        }
-        let shown = path.display();
-        Err(Error::input(if path.is_dir() {
-            format!(
-                "{shown} has no checkpoint.h5 yet, so there is nothing to resume: start the run again with `illume run`"
-            )
-        } else {
-            format!("{shown} is not a run directory: expected a folder that `illume run` made")
-        }))
-    }
-
-    pub fn archive(&self) -> PathBuf {
-        self.path.join("archive.h5")
-    }
-
-    pub fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoint.h5")
-    }
-
-    pub fn history(&self) -> PathBuf {
-        self.path.join("history.csv")
-    }
-}
 
 /// Writes a file under a temporary name, flushes it to the disk and renames it: a reader sees the old file or the new one.
 ///
@@ -367,14 +311,5 @@ mod tests {
             [0.0, 1.5, 1234567.8, 0.00012345678, -3.0].map(significant),
             ["0", "1.5", "1234568", "0.000123457", "-3"]
         );
-    }
-
-    #[test]
-    fn a_directory_that_holds_something_is_refused_and_untouched() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("mine.txt"), "x").unwrap();
-        let e = Directory::create(dir.path(), "").unwrap_err().to_string();
-        assert!(e.contains("not empty") && e.contains("illume resume"), "{e}");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

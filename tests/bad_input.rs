@@ -415,6 +415,33 @@ fn an_output_directory_that_holds_something_is_left_as_it_is() {
 }
 
 #[test]
+fn what_is_no_runs_is_left_as_it_is_with_resume_too() {
+    let folder = folder();
+    let config = write_config(folder.path(), GOOD);
+    for name in ["notes.txt", "config.toml", "archive.h5"] {
+        let dir = folder.path().join(format!("with-{name}"));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(name), "mine").unwrap();
+        let before = contents(&dir);
+        let ended = run(1, &["run", "--resume", arg(&config), "--out", arg(&dir)]);
+        assert_refused(&ended, &[arg(&dir), "not empty", name, "--out"]);
+        assert!(contents(&dir) == before);
+    }
+    let file = folder.path().join("with-notes.txt/notes.txt");
+    let ended = run(1, &["run", "--resume", arg(&config), "--out", arg(&file)]);
+    assert_refused(&ended, &[arg(&file)]);
+    let damaged = folder.path().join("damaged");
+    fs::create_dir(&damaged).unwrap();
+    fs::write(damaged.join("checkpoint.h5"), "x").unwrap();
+    let ended = run(1, &["run", "--resume", arg(&config), "--out", arg(&damaged)]);
+    assert_refused(&ended, &[arg(&damaged), "checkpoint.h5"]);
+    assert_eq!(fs::read_dir(&damaged).unwrap().count(), 1);
+    fs::write(damaged.join("config.toml"), [0xff, 0xfe]).unwrap();
+    let ended = run(1, &["resume", arg(&damaged)]);
+    assert_refused(&ended, &[arg(&damaged), "config.toml", "UTF-8"]);
+}
+
+#[test]
 fn an_output_directory_that_cannot_be_made_is_named() {
     let folder = folder();
     let config = write_config(folder.path(), GOOD);

@@ -5,8 +5,9 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use common::refused::{assert_refused, assert_says, contents};
 use common::{
     Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, temporaries, was_killed, write_config,
 };
@@ -325,9 +326,204 @@ fn a_run_that_its_strategy_ended_stays_ended_with_a_larger_budget() {
     assert_eq!(std::fs::read_to_string(&csv).unwrap(), history);
 }
 
+/// What a batch script runs, whatever has become of the job before.
+fn go_on(ranks: usize, config: &Path, dir: &Path, set: &str) -> Ended {
+    run(
+        ranks,
+        &["run", "--resume", arg(config), "--out", arg(dir), "--set", set],
+    )
+}
+
+#[test]
+fn one_command_starts_a_run_goes_on_with_it_and_leaves_it_when_it_is_finished() {
+    let folder = folder();
+    let config = write_config(folder.path(), &format!("{MAP_ELITES}[output]\nhistory_rows = 8\n"));
+    let (once, dir) = (folder.path().join("once"), folder.path().join("run"));
+    run(
+        1,
+        &[
+            "run",
+            arg(&config),
+            "--out",
+            arg(&once),
+            "--set",
+            "budget.generations=23",
+        ],
+    )
+    .succeeded();
+    go_on(1, &config, &dir, "budget.generations=11").succeeded();
+    go_on(1, &config, &dir, "budget.generations=23").succeeded();
+    assert_equal_runs(&once, &dir);
+    let text = std::fs::read_to_string(dir.join("config.toml")).unwrap();
+    assert!(text.contains("generations = 23"), "{text}");
+    let before = contents(&dir);
+    let said = go_on(1, &config, &dir, "budget.generations=23").succeeded();
+    assert!(
+        said.contains("Nothing left to do: finished after 23 generations"),
+        "{said}"
+    );
+    assert!(contents(&dir) == before, "a finished run was written anew");
+    // Killed after its last checkpoint and before the archive, it is not finished.
+    std::fs::remove_file(dir.join("archive.h5")).unwrap();
+    go_on(1, &config, &dir, "budget.generations=23").succeeded();
+    assert_equal_runs(&once, &dir);
+    let time = "budget.wall_minutes=1e-9";
+    let said = go_on(1, &config, &dir, time).succeeded();
+    assert!(
+        said.contains("Nothing left to do: finished after 23"),
+        "its time is over: {said}"
+    );
+}
+
+#[test]
+fn a_run_killed_before_its_first_checkpoint_is_started_again_by_the_same_command() {
+    let folder = folder();
+    let config = write_config(folder.path(), &format!("seed = 5\n{DEEP_GA}"));
+    let (once, dir) = (folder.path().join("once"), folder.path().join("run"));
+    let endless = [
+        "run",
+        "--resume",
+        arg(&config),
+        "--out",
+        arg(&dir),
+        "--set",
+        "budget.generations=1000000",
+    ];
+    for _ in 0..2 {
+        let mut running = Running::start(illume(1, &endless));
+        let log = dir.join("log.jsonl");
+        running.wait_until("its log", || log.is_file());
+        assert!(signal("KILL", running.pid()));
+        running.wait();
+        std::fs::write(dir.join("checkpoint.h5.tmp-123"), b"half a file").unwrap();
+    }
+    assert!(dir.join("run.lock").is_file(), "the killed process's");
+    let resumed = run(1, &["resume", arg(&dir)]);
+    assert_eq!(resumed.code(), Some(2), "{resumed}");
+    let command = format!("illume run --resume {0}/config.toml --out {0}", dir.display());
+    assert!(resumed.stderr.contains(&command), "{resumed}");
+    let anew = run(1, &["run", arg(&config), "--out", arg(&dir)]);
+    assert_eq!(anew.code(), Some(2), "{anew}");
+    assert!(anew.stderr.contains("illume run --resume"), "{anew}");
+    // As `resume` said: with the configuration that the directory holds.
+    let own = dir.join("config.toml");
+    go_on(1, &own, &dir, "budget.generations=9").succeeded();
+    let nine = [
+        "run",
+        arg(&config),
+        "--out",
+        arg(&once),
+        "--set",
+        "budget.generations=9",
+    ];
+    run(1, &nine).succeeded();
+    assert_equal_runs(&once, &dir);
+    assert!(!dir.join("run.lock").exists());
+}
+
+/// What is edited in a run's configuration is honoured, or named where it would make another run of it.
+#[test]
+fn a_run_goes_on_with_its_own_configuration_and_the_given_budget() {
+    let folder = folder();
+    let config = write_config(folder.path(), MAP_ELITES);
+    let (once, dir) = (folder.path().join("once"), folder.path().join("run"));
+    let set = ["--set", "budget.generations=11"];
+    run(1, &[&["run", arg(&config), "--out", arg(&dir)], &set[..]].concat()).succeeded();
+    let own = dir.join("config.toml");
+    let text = std::fs::read_to_string(&own).unwrap();
+    std::fs::write(&own, text.replace("joints = 12", "joints = 13")).unwrap();
+    let before = contents(&dir);
+    for arguments in [
+        &["resume", arg(&dir)][..],
+        &["run", "--resume", arg(&own), "--out", arg(&dir)],
+    ] {
+        let ended = run(1, arguments);
+        assert_refused(
+            &ended,
+            &[arg(&own), arg(&dir), "task.joints is 13, the run's 12", "budget.*"],
+        );
+        assert!(contents(&dir) == before);
+    }
+    for (set, part) in [
+        ("seed=2", "seed is 2, the run's 1"),
+        ("strategy.batch=30", "strategy.batch is 30, the run's 60"),
+        ("archive.samples=3000", "archive.samples"),
+    ] {
+        assert_refused(&go_on(1, &config, &dir, set), &["config-given.toml", part, "--out"]);
+        assert!(contents(&dir) == before);
+    }
+    let other = write_config(&folder.path().join("run"), DEEP_GA);
+    let ended = go_on(1, &other, &dir, "seed=1");
+    assert_refused(
+        &ended,
+        &["strategy.name is \"deep_ga\", the run's \"map_elites\"", "archive.kind"],
+    );
+    std::fs::remove_file(other).unwrap();
+    std::fs::write(&own, text.replace("generations = 11", "generations = 23")).unwrap();
+    run(1, &["resume", arg(&dir)]).succeeded();
+    run(
+        1,
+        &[
+            "run",
+            arg(&config),
+            "--out",
+            arg(&once),
+            "--set",
+            "budget.generations=23",
+        ],
+    )
+    .succeeded();
+    assert_equal_runs(&once, &dir);
+    std::fs::remove_file(&own).unwrap();
+    run(1, &["resume", arg(&dir), "--set", "budget.generations=24"]).succeeded();
+    assert!(std::fs::read_to_string(&own).unwrap().contains("generations = 24"));
+}
+
+#[test]
+fn two_processes_never_write_one_run() {
+    let disturbed = Disturbed::new(MAP_ELITES);
+    let running = disturbed.start(1);
+    let pid = format!("process {}", running.pid());
+    let resume = ["run", "--resume", arg(&disturbed.config), "--out", arg(&disturbed.dir)];
+    for arguments in [&resume[..], &["resume", arg(&disturbed.dir)]] {
+        let ended = run(1, arguments);
+        assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(75), 1), "{ended}");
+        assert_says(&ended.stderr, &[arg(&disturbed.dir), &pid, "s ago", "try again"]);
+        assert!(ended.stdout.is_empty(), "{ended}");
+    }
+    // Suspended while another takes the directory over, the first must not write when it wakes.
+    let lock = disturbed.dir.join("run.lock");
+    assert!(signal("STOP", running.pid()));
+    std::fs::write(&lock, "another's").unwrap();
+    assert!(signal("CONT", running.pid()));
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(75), "{ended}");
+    assert_says(&ended.stderr, &[arg(&disturbed.dir), "taken over", "without writing"]);
+    assert_eq!(std::fs::read(&lock).unwrap(), b"another's");
+    std::fs::remove_file(&lock).unwrap();
+    disturbed.resume_and_compare(1, "1");
+}
+
 #[cfg(feature = "mpi")]
 mod ranks {
     use super::*;
+
+    #[test]
+    fn ranks_kept_out_of_a_run_end_together_and_start_it_when_it_is_free() {
+        let disturbed = Disturbed::new(MAP_ELITES);
+        let running = disturbed.start(2);
+        let ended = run(
+            3,
+            &["run", "--resume", arg(&disturbed.config), "--out", arg(&disturbed.dir)],
+        );
+        assert_eq!(ended.code(), Some(75), "{ended}");
+        assert_eq!(ended.stderr.matches("is in use by process").count(), 1, "{ended}");
+        assert!(signal("KILL", running.ranks()[&0]));
+        running.wait();
+        let budget = format!("budget.generations={}", disturbed.generation() + 5);
+        go_on(3, &disturbed.config, &disturbed.dir, &budget).succeeded();
+        disturbed.resume_and_compare(2, "1");
+    }
 
     /// Kills or signals one rank of a run on two or three and resumes on another number.
     fn disturb_rank(name: &str, parts: &str, ranks: [usize; 2], victim: usize) {

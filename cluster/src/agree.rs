@@ -23,6 +23,7 @@ pub fn agree<T>(comm: &dyn Comm, mine: Result<T>) -> Result<T> {
 const INPUT: &str = "input";
 const CONFIG: &str = "config";
 const FAILED: &str = "failed";
+const BUSY: &str = "busy";
 
 /// The kind, then its strings, each behind its length.
 fn encode(error: &Error, rank: usize) -> Vec<u8> {
@@ -38,6 +39,7 @@ fn encode(error: &Error, rank: usize) -> Vec<u8> {
         // Rank 0 will print it, so say whose it is.
         Error::Failed(message) if rank > 0 => fields.extend([FAILED.to_string(), format!("rank {rank}: {message}")]),
         Error::Failed(message) => fields.extend([FAILED.to_string(), message.clone()]),
+        Error::Busy(message) => fields.extend([BUSY.to_string(), message.clone()]),
     }
     let mut bytes = Vec::new();
     for field in fields {
@@ -58,6 +60,7 @@ fn decode(mut bytes: &[u8]) -> Option<Error> {
     match (fields.first()?.as_str(), &fields[1..]) {
         (INPUT, [message]) => Some(Error::input(message)),
         (FAILED, [message]) => Some(Error::failed(message)),
+        (BUSY, [message]) => Some(Error::busy(message)),
         (CONFIG, problems) => {
             let problem = |p: &[String]| Problem {
                 section: p[0].clone(),
@@ -118,6 +121,17 @@ mod tests {
         });
         for outcome in outcomes {
             assert!(matches!(outcome, Err(Error::Failed(m)) if m == "rank 1: disk"));
+        }
+    }
+
+    #[test]
+    fn what_another_process_has_stays_a_reason_to_try_again() {
+        let busy = |comm: &dyn Comm| match comm.rank() {
+            0 => Err(Error::busy("taken")),
+            _ => Ok(()),
+        };
+        for outcome in run_ranks(2, |comm| agree(comm, busy(comm))) {
+            assert!(matches!(outcome, Err(Error::Busy(m)) if m == "taken"));
         }
     }
 

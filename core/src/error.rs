@@ -14,6 +14,9 @@ pub enum Error {
     /// The machine or a library failed: a full disk, a lost rank, a corrupt file (exit code 1).
     #[error("{0}")]
     Failed(String),
+    /// Another process has what this one needs, a run directory say: one sentence that names it; later may be better (exit code 75).
+    #[error("{0}")]
+    Busy(String),
 }
 
 /// One thing wrong with a configuration. `section` is the TOML table, empty for the top level.
@@ -41,6 +44,10 @@ impl Error {
 
     pub fn failed(message: impl Into<String>) -> Self {
         Error::Failed(message.into())
+    }
+
+    pub fn busy(message: impl Into<String>) -> Self {
+        Error::Busy(message.into())
     }
 
     /// A single configuration problem.

@@ -4,21 +4,24 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use illume_archives::file::{Checkpoint, read_checkpoint};
+use illume_archives::file::{self, Checkpoint, read_checkpoint};
 use illume_cluster::threads::Plan;
 use illume_cluster::{Node, agree, signals};
-use illume_core::{Comm, Error, Result};
+use illume_core::{Comm, Error, Result, TaskSpec};
 use serde_json::{Value, json};
 
+use crate::directory::{Directory, Wanted};
 use crate::log::Log;
-use crate::output::{Directory, Progress, Shown, thousands, write_atomically};
-use crate::{Config, Run, registry, versions};
+use crate::output::{Progress, Shown, thousands, write_atomically};
+use crate::{Config, Run, difference, registry, versions};
 
 /// What `illume run` was asked.
 pub struct RunOptions {
     pub config: PathBuf,
     pub set: Vec<String>,
     pub out: Option<PathBuf>,
+    /// Go on with the run if its directory has a checkpoint.
+    pub resume: bool,
 }
 
 /// Where a run runs: the ranks, this rank's node and threads.
@@ -37,24 +40,15 @@ pub enum Ended {
     Stopped,
 }
 
-/// Starts a run. Collective.
+/// Starts a run, or with `resume` goes on with it if it has begun. Collective.
 ///
 /// # Errors
-/// The user's input, or a failure on the way; equal on all ranks.
+/// The user's input, a directory that another process has, or a failure on the way; equal on all ranks.
 pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
-    let comm = place.comm;
     let config = Config::read(&options.config, &options.set);
-    let config = agree(comm, config.map(|config| config.at(options.out.as_deref())))?;
-    let task = agree(comm, registry::task_of_rank(&config, place.node.ranks))?;
-    let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;
-    let path = PathBuf::from(&config.output.dir);
-    let created = if comm.rank() == 0 {
-        Directory::create(&path, run.config_text())
-    } else {
-        Ok(Directory { path: path.clone() })
-    };
-    let directory = agree(comm, created)?;
-    drive(&mut run, &config, &directory, place)
+    let config = agree(place.comm, config.map(|config| config.at(options.out.as_deref())))?;
+    let wanted = if options.resume { Wanted::Any } else { Wanted::Nothing };
+    go(&config, Path::new(&config.output.dir), wanted, place)
 }
 
 /// Goes on with a run from its checkpoint. `set` may change the budget and the output. Collective.
@@ -63,21 +57,36 @@ pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
 /// No checkpoint, a damaged one, or as [`run`].
 pub fn resume(path: &Path, set: &[String], place: &Place<'_>) -> Result<Ended> {
     let comm = place.comm;
-    let directory = agree(comm, Directory::existing(path))?;
-    let checkpoint = read_checkpoint(&directory.checkpoint(), comm)?;
-    let config = agree(comm, resumed_config(&directory, &checkpoint, set))?;
-    let task = agree(comm, registry::task_of_rank(&config, place.node.ranks))?;
-    let mut run = agree(comm, Run::new(&config, task.as_ref(), comm))?;
-    let loaded = run.load(&checkpoint);
-    agree(comm, loaded)?;
-    drop(checkpoint);
-    if comm.rank() == 0 && !set.is_empty() {
-        write_atomically(&directory.path.join("config.toml"), run.config_text().as_bytes())?;
-    }
-    drive(&mut run, &config, &directory, place)
+    let (name, mut text) = agree(comm, own_text(&Directory::of(path), comm.rank() == 0))?;
+    comm.broadcast(0, &mut text)?;
+    let config = own_config(&name, &text, set);
+    go(&agree(comm, config)?, path, Wanted::Checkpoint, place)
 }
 
-fn resumed_config(directory: &Directory, checkpoint: &Checkpoint, set: &[String]) -> Result<Config> {
+/// The configuration of the run in a directory and what messages call it; on ranks other than 0 without its text. The user may have changed
+/// the budget and the output of `config.toml`; whether anything else, the checkpoint's copy will tell.
+fn own_text(directory: &Directory, root: bool) -> Result<(String, Vec<u8>)> {
+    let (own, checkpoint) = (directory.config(), directory.checkpoint());
+    directory.resumable()?;
+    Ok(if own.is_file() {
+        let cannot = |e: std::io::Error| Error::input(format!("cannot read {}: {e}", own.display()));
+        let text = if root {
+            std::fs::read(&own).map_err(cannot)?
+        } else {
+            Vec::new()
+        };
+        (own.display().to_string(), text)
+    } else {
+        let text = if root {
+            file::open(&checkpoint)?.attributes.config
+        } else {
+            String::new()
+        };
+        (checkpoint_config(directory), text.into_bytes())
+    })
+}
+
+fn own_config(name: &str, text: &[u8], set: &[String]) -> Result<Config> {
     for assignment in set {
         if !assignment.starts_with("budget.") && !assignment.starts_with("output.") {
             return Err(Error::input(format!(
@@ -85,8 +94,82 @@ fn resumed_config(directory: &Directory, checkpoint: &Checkpoint, set: &[String]
             )));
         }
     }
-    let name = format!("{} (its configuration)", directory.checkpoint().display());
-    Config::stored(&checkpoint.attributes.config, &name, set)
+    let text = std::str::from_utf8(text).map_err(|e| Error::input(format!("{name} is no text in UTF-8: {e}")))?;
+    Config::stored(text, name, set)
+}
+
+/// What messages call the configuration that a checkpoint holds.
+fn checkpoint_config(directory: &Directory) -> String {
+    format!("{} (its configuration)", directory.checkpoint().display())
+}
+
+fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>) -> Result<Ended> {
+    let comm = place.comm;
+    let root = comm.rank() == 0;
+    let task = agree(comm, registry::task_of_rank(config, place.node.ranks))?;
+    let mut run = agree(comm, Run::new(config, task.as_ref(), comm))?;
+    let claimed = if root {
+        Directory::claim(path, wanted)
+    } else {
+        Ok(Directory::of(path))
+    };
+    let directory = agree(comm, claimed)?;
+    if comm.any(u64::from(root && directory.has_checkpoint()))? != 0 {
+        let checkpoint = read_checkpoint(&directory.checkpoint(), comm)?;
+        agree(comm, same_run(config, &run, task.spec(), &directory, &checkpoint))?;
+        agree(comm, run.load(&checkpoint))?;
+        drop(checkpoint);
+        if is_complete(&mut run, &directory, comm)? {
+            if root {
+                conclude(&run, &directory, "Nothing left to do: finished");
+            }
+            return Ok(Ended::Finished);
+        }
+    }
+    let written = if root {
+        directory.write_config(run.config_text())
+    } else {
+        Ok(())
+    };
+    agree(comm, written)?;
+    drive(&mut run, config, &directory, place)
+}
+
+/// That a configuration is that of the run which a checkpoint is of, `budget` and `output` aside.
+fn same_run(
+    config: &Config,
+    run: &Run<'_>,
+    task: &TaskSpec,
+    directory: &Directory,
+    checkpoint: &Checkpoint,
+) -> Result<()> {
+    let stored = Config::stored(&checkpoint.attributes.config, &checkpoint_config(directory), &[])?;
+    let stored = stored.resolved(&registry::parameters(config, task)?)?;
+    let differing = difference::keys(run.config_text(), &stored)?;
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "{} is not the configuration of the run in {}: {}; only budget.* and output.* of a run may change, another run needs another directory (--out)",
+        config.file(),
+        directory.path.display(),
+        differing.join(", ")
+    )))
+}
+
+/// Whether a run has used up its budget and left everything that it leaves. Collective.
+fn is_complete(run: &mut Run<'_>, directory: &Directory, comm: &dyn Comm) -> Result<bool> {
+    let mut over = run.done() >= 1.0;
+    let mut written = true;
+    if comm.rank() == 0 {
+        over |= run.time_used() >= 1.0;
+        // It may have been killed between its last checkpoint and what comes after it.
+        let generation = run.counters().generation;
+        written = file::open(&directory.archive()).is_ok_and(|f| f.attributes.generation == generation)
+            && std::fs::read(directory.history()).is_ok_and(|csv| csv == run.history().csv().as_bytes());
+    }
+    let word = comm.any(u64::from(over) | u64::from(!written) << 1)?;
+    Ok(word == 1)
 }
 
 /// Generations until the end, a signal, or an error; checkpoints and shows on the way.
@@ -171,7 +254,11 @@ fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Plac
     }
     note(&mut log, event, fields)?;
     if root {
-        conclude(run, directory, ended);
+        conclude(
+            run,
+            directory,
+            if ended == Ended::Stopped { "Stopped" } else { "Finished" },
+        );
     }
     Ok(ended)
 }
@@ -218,6 +305,7 @@ impl Clock {
 
 /// Writes checkpoint, archive and history. Collective; the same outcome on every rank.
 fn save(run: &mut Run<'_>, directory: &Directory, comm: &dyn Comm) -> Result<()> {
+    agree(comm, directory.still_ours())?;
     run.write_both(&directory.checkpoint(), &directory.archive())?;
     let csv = run.history().csv();
     let written = if comm.rank() == 0 {
@@ -308,7 +396,7 @@ fn finite(x: f64) -> Value {
 }
 
 /// Says where things are. `write!`, not `println!`: under a stopping `mpirun` the output may be closed.
-fn conclude(run: &Run<'_>, directory: &Directory, ended: Ended) {
+fn conclude(run: &Run<'_>, directory: &Directory, ended: &str) {
     let (c, m, dir) = (run.counters(), run.metrics(), directory.path.display());
     let filled = thousands(m.filled as u64);
     let archive = if run.archive().spec().has_cells() {
@@ -324,8 +412,7 @@ fn conclude(run: &Run<'_>, directory: &Directory, ended: Ended) {
     let mut out = std::io::stdout();
     let _ = writeln!(
         out,
-        "{} after {} generations, {} evaluations, {:.1} s: {archive}, best fitness {}",
-        if ended == Ended::Stopped { "Stopped" } else { "Finished" },
+        "{ended} after {} generations, {} evaluations, {:.1} s: {archive}, best fitness {}",
         thousands(c.generation),
         thousands(c.evaluations),
         run.seconds(),
@@ -347,7 +434,7 @@ fn conclude(run: &Run<'_>, directory: &Directory, ended: Ended) {
             thousands(candidates),
         );
     }
-    let next = if ended == Ended::Stopped {
+    let next = if ended == "Stopped" {
         format!("go on with: illume resume {dir}")
     } else {
         format!("see it with: illume plot {dir}")
