@@ -50,8 +50,8 @@ impl std::fmt::Display for Held {
 
 /// A process, as a lock names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Holder {
-    host: String,
+pub struct Holder {
+    pub host: String,
     pid: u32,
     /// When the process started, in the kernel's ticks: a process id is used again.
     process_start: u64,
@@ -68,7 +68,8 @@ impl std::fmt::Display for Holder {
 }
 
 impl Holder {
-    fn this() -> Holder {
+    /// This process.
+    pub fn this() -> Holder {
         let pid = std::process::id();
         let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_string());
         let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string());
@@ -83,7 +84,7 @@ impl Holder {
     }
 
     /// Whether it can be seen from here that the process is gone.
-    fn is_gone(&self) -> bool {
+    pub fn is_gone(&self) -> bool {
         let here = Holder::this();
         !here.machine.is_empty() && here.machine == self.machine && process_start(self.pid) != Some(self.process_start)
     }

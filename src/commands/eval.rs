@@ -14,7 +14,7 @@ use crate::{Config, registry};
 pub(crate) use measure::{elites, normalization};
 
 /// Written beside the archive.
-const FILE: &str = "eval.h5";
+pub(super) const FILE: &str = "eval.h5";
 
 /// What `illume eval` was asked.
 pub struct EvalOptions {

@@ -123,7 +123,7 @@ fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>) -> Result
             if root {
                 conclude(&run, &directory, "Nothing left to do: finished");
             }
-            return Ok(Ended::Finished);
+            return agree(comm, evaluate(&run, config, &directory, root)).map(|()| Ended::Finished);
         }
     }
     let written = if root {
@@ -132,7 +132,33 @@ fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>) -> Result
         Ok(())
     };
     agree(comm, written)?;
-    drive(&mut run, config, &directory, place)
+    let ended = drive(&mut run, config, &directory, place)?;
+    if ended == Ended::Finished {
+        agree(comm, evaluate(&run, config, &directory, root))?;
+    }
+    Ok(ended)
+}
+
+/// Evaluates the elites of a finished run again if `output.evaluate` says so and it has not been done: what `illume eval` does. Rank 0 alone does.
+fn evaluate(run: &Run<'_>, config: &Config, directory: &Directory, root: bool) -> Result<()> {
+    let episodes = config.output.evaluate;
+    let path = directory.path.join(super::eval::FILE);
+    let there = || {
+        file::open_evaluation(&path)
+            .is_ok_and(|e| (e.episodes, e.generation) == (episodes as u64, run.counters().generation))
+    };
+    if !root || episodes == 0 || run.metrics().filled == 0 || there() {
+        return Ok(());
+    }
+    let options = super::EvalOptions {
+        episodes,
+        output: Some(path.clone()),
+        descriptor: None,
+        json: false,
+    };
+    let text = super::eval(&directory.archive(), &options)?;
+    let _ = write!(std::io::stdout(), "{text}");
+    Ok(())
 }
 
 /// That a configuration is that of the run which a checkpoint is of, `budget` and `output` aside.

@@ -439,10 +439,8 @@ pub fn retry(options: &RetryOptions) -> Result<String> {
         }
         let numbers = claimed.get(&job.name).map_or(&[][..], Vec::as_slice);
         if let State::Held(holder) = claims.state(&job.name, numbers)? {
-            return Err(Error::input(format!(
-                "{} is being run by process {} on {}: wait for it, or end that first",
-                job.name, holder.pid, holder.host
-            )));
+            let holder = holder.map_or("another process".into(), |h| h.to_string());
+            return Err(Error::busy(format!("{} is being run by {holder}: wait for it, or end that first", job.name)));
         }
         claims.clear(&job.name, numbers);
         if results.get(&job.name).is_some() {

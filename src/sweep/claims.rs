@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use illume_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::lock::Holder;
 use crate::output::write_atomically;
 
 /// How often a worker touches its claims.
@@ -22,17 +23,6 @@ pub const TOUCH: Duration = Duration::from_secs(30);
 
 /// Age at which the claim of a worker on another machine counts as lost.
 pub const STALE: Duration = Duration::from_secs(300);
-
-/// A process that can be told from others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    pub host: String,
-    pub pid: u32,
-    /// The machine's present boot and the process's namespace of numbers: on others its number says nothing.
-    system: String,
-    /// When it began, in the system's clock ticks: numbers are used again.
-    began: u64,
-}
 
 /// How an attempt ended that leaves the run to others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,7 +45,7 @@ pub enum State {
         next: u32,
         past: Past,
     },
-    Held(Holder),
+    Held(Option<Holder>),
 }
 
 /// Attempts that are over.
@@ -84,49 +74,10 @@ pub struct Claims {
     clock: PathBuf,
 }
 
-impl Holder {
-    /// This process.
-    pub fn this() -> Holder {
-        let pid = std::process::id();
-        Holder {
-            host: host(),
-            pid,
-            system: system(),
-            began: began(pid).unwrap_or(0),
-        }
-    }
-
-    /// Whether it lives; none where that cannot be seen from here.
-    fn lives(&self) -> Option<bool> {
-        (self.host == host() && self.system == system()).then(|| began(self.pid) == Some(self.began))
-    }
-}
-
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-fn system() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let namespace = fs::read_link("/proc/self/ns/pid").map_or_else(|_| String::new(), |p| p.display().to_string());
-    format!("{} {namespace}", boot.trim())
-}
-
-/// When a process began; none if there is no such process, or only its remains.
-fn began(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name, in parentheses, may hold spaces; the state is next, and the start 19 fields after it.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    if fields.first() == Some(&"Z") {
-        return None;
-    }
-    fields.get(19)?.parse().ok()
-}
-
 impl Claims {
     pub fn new(folder: PathBuf) -> Claims {
         let me = Holder::this();
-        let clock = folder.join(format!(".clock-{}-{}", me.host, me.pid));
+        let clock = folder.join(format!(".clock-{}-{}", me.host, std::process::id()));
         Claims { folder, me, clock }
     }
 
@@ -181,14 +132,11 @@ impl Claims {
                 // The highest alone can be held.
                 held if i + 1 == numbers.len() => {
                     let holder = held.map(|c| c.holder);
-                    let lives = holder.as_ref().and_then(Holder::lives);
-                    let lost = match lives {
-                        Some(lives) => !lives,
-                        None => self.age(&path)?.is_some_and(|age| age > STALE),
-                    };
+                    let lost =
+                        holder.as_ref().is_some_and(Holder::is_gone) || self.age(&path)?.is_some_and(|age| age > STALE);
                     if !lost {
                         // One that is being written has no content yet.
-                        return Ok(State::Held(holder.unwrap_or_else(|| self.me.clone())));
+                        return Ok(State::Held(holder));
                     }
                     past.lost += 1;
                 }
@@ -299,7 +247,7 @@ mod tests {
         });
         assert_eq!(winners, 1);
         assert_eq!(claims.list().unwrap()["a"], [1]);
-        assert!(matches!(claims.state("a", &[1]).unwrap(), State::Held(h) if h == Holder::this()));
+        assert!(matches!(claims.state("a", &[1]).unwrap(), State::Held(Some(h)) if !h.is_gone()));
     }
 
     #[test]
@@ -339,22 +287,18 @@ mod tests {
             let content = Content { holder, ended: None };
             fs::write(claims.path("a", number), serde_json::to_vec(&content).unwrap()).unwrap();
         };
+        let other = |change: &[(&str, serde_json::Value)]| -> Holder {
+            let mut fields = serde_json::to_value(Holder::this()).unwrap();
+            change.iter().for_each(|(name, value)| fields[*name] = value.clone());
+            serde_json::from_value(fields).unwrap()
+        };
         // The same number, but another process than had it.
-        write(
-            1,
-            Holder {
-                began: 1,
-                ..Holder::this()
-            },
-        );
+        write(1, other(&[("process_start", 1.into())]));
         let (next, past) = free(claims.state("a", &[1]).unwrap());
         assert_eq!((next, past.lost), (2, 1));
-        let elsewhere = Holder {
-            host: "elsewhere".into(),
-            ..Holder::this()
-        };
+        let elsewhere = other(&[("host", "elsewhere".into()), ("machine", "another".into())]);
         write(2, elsewhere.clone());
-        assert_eq!(claims.state("a", &[1, 2]).unwrap(), State::Held(elsewhere));
+        assert_eq!(claims.state("a", &[1, 2]).unwrap(), State::Held(Some(elsewhere)));
         let old = SystemTime::now() - STALE - Duration::from_secs(5);
         OpenOptions::new()
             .write(true)

@@ -98,7 +98,7 @@ impl Sweep {
             // The first of several processes names its file so; the others' are equal, or refused below.
             let own = dir.join(format!(
                 "plan.toml.tmp-{}-{}",
-                rustix::system::uname().nodename().to_string_lossy(),
+                crate::lock::Holder::this().host,
                 std::process::id()
             ));
             fs::write(&own, plan.to_text()?).map_err(|e| {

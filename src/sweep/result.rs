@@ -122,7 +122,11 @@ pub fn read_run(dir: &Path, evaluated: bool) -> Result<(Row, Curve)> {
         }
     }
     if evaluated {
-        let totals = file::open_evaluation(&dir.join("eval.h5"))?.totals;
+        // Of an empty archive there is nothing to evaluate.
+        let totals = match archive.rows() {
+            0 => None,
+            _ => Some(file::open_evaluation(&dir.join("eval.h5"))?.totals),
+        };
         values.extend(evaluated_columns(totals));
     }
     let wall_seconds = history.get::<f64>("wall_seconds")?[last];
@@ -141,8 +145,8 @@ pub fn read_run(dir: &Path, evaluated: bool) -> Result<(Row, Curve)> {
     Ok((row, thinned(history)?))
 }
 
-fn evaluated_columns(totals: Totals) -> Vec<(String, Option<f64>)> {
-    let named: HashMap<&str, f64> = totals.named().into_iter().collect();
+fn evaluated_columns(totals: Option<Totals>) -> Vec<(String, Option<f64>)> {
+    let named: HashMap<&str, f64> = totals.map(Totals::named).into_iter().flatten().collect();
     let column = |name: &str| (name.to_string(), named.get(name).copied().and_then(known));
     EVALUATED.into_iter().map(column).collect()
 }

@@ -359,7 +359,7 @@ impl Worker<'_> {
         row.timing.attempts = claim.past.crashed + more;
         row.timing.lost = claim.past.lost;
         row.timing.interrupted = claim.past.interrupted;
-        row.timing.host = super::claims::Holder::this().host;
+        row.timing.host = crate::lock::Holder::this().host;
     }
 
     /// Writes a result and removes what is not kept.
