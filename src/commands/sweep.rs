@@ -233,6 +233,7 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
         program,
         cores: node.cores,
         number: local_rank(),
+        first: rank == 0,
         deadline,
         only: only.clone(),
         talks: true,
@@ -253,12 +254,9 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
     let results = sweep.results()?;
     let dir = sweep.dir.display();
     match left {
+        Left::Stopped if rank > 0 => Ok((String::new(), 0)),
         Left::Stopped => Ok((
-            if rank == 0 {
-                format!("Stopped; go on with: illume sweep run {dir}\n")
-            } else {
-                String::new()
-            },
+            format!("Stopped; go on with: illume sweep run {dir}\n"),
             signals::EXIT_REQUEUE as u8,
         )),
         Left::Taken => Ok((
@@ -440,7 +438,10 @@ pub fn retry(options: &RetryOptions) -> Result<String> {
         let numbers = claimed.get(&job.name).map_or(&[][..], Vec::as_slice);
         if let State::Held(holder) = claims.state(&job.name, numbers)? {
             let holder = holder.map_or("another process".into(), |h| h.to_string());
-            return Err(Error::busy(format!("{} is being run by {holder}: wait for it, or end that first", job.name)));
+            return Err(Error::busy(format!(
+                "{} is being run by {holder}: wait for it, or end that first",
+                job.name
+            )));
         }
         claims.clear(&job.name, numbers);
         if results.get(&job.name).is_some() {

@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How often it is looked at; a quarter of the overhead that a run may have.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// Signals by which schedulers and people ask a program to end: HUP, INT, USR1, USR2, TERM, XCPU.
+const POLITE: [i32; 6] = [1, 2, 10, 12, 15, 24];
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -139,6 +142,8 @@ fn outcome(status: ExitStatus, late: Option<Duration>) -> Outcome {
         )),
         (Some(signals::EXIT_REQUEUE), None) => Outcome::Interrupted,
         (Some(code), None) => Outcome::Crashed(format!("exit code {code}")),
+        // Before it could listen to signals, or by a scheduler's.
+        (None, None) if status.signal().is_some_and(|s| POLITE.contains(&s)) => Outcome::Interrupted,
         (None, None) => Outcome::Crashed(match status.signal() {
             Some(9) => "killed by signal 9 (SIGKILL), as a scheduler or the system does where memory runs out".into(),
             Some(signal) => format!("killed by signal {signal}{}", name(signal)),
@@ -154,7 +159,6 @@ fn name(signal: i32) -> &'static str {
         7 => " (SIGBUS)",
         8 => " (SIGFPE)",
         11 => " (SIGSEGV)",
-        15 => " (SIGTERM)",
         _ => "",
     }
 }
@@ -190,6 +194,7 @@ mod tests {
             Outcome::Crashed(why) => why,
             other => panic!("{other:?}"),
         };
+        assert_eq!(outcome(ExitStatus::from_raw(15), None), Outcome::Interrupted);
         assert!(killed(11).contains("SIGSEGV") && killed(9).contains("memory"));
         let late = outcome(ExitStatus::from_raw(75 << 8), Some(Duration::from_secs(7200)));
         assert!(matches!(late, Outcome::Crashed(why) if why.contains("2 h 0 min")));

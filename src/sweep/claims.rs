@@ -34,6 +34,10 @@ pub enum Ending {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Content {
     holder: Holder,
+    /// What the holder was started with, "" for alone.
+    launch: String,
+    /// When the run's checkpoint was written, as it was claimed; in milliseconds by the file system's clock, 0 without one.
+    checkpoint: u64,
     ended: Option<Ending>,
 }
 
@@ -52,7 +56,10 @@ pub enum State {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
     pub crashed: u32,
+    /// Workers that vanished with it, all together.
     pub lost: u32,
+    /// Those of them since it last got on: an allocation that ends without a word is nobody's fault.
+    pub lost_in_vain: u32,
     pub interrupted: u32,
     /// Of the last one that crashed: why, and its last lines of standard error.
     pub why: String,
@@ -64,6 +71,7 @@ pub struct Past {
 pub struct Claim {
     pub name: String,
     path: PathBuf,
+    checkpoint: u64,
     pub past: Past,
 }
 
@@ -71,14 +79,33 @@ pub struct Claim {
 pub struct Claims {
     folder: PathBuf,
     me: Holder,
+    launch: String,
     clock: PathBuf,
+}
+
+/// What names the job step that this process was started by, the same for all of its processes.
+fn launch() -> String {
+    let variable = |name: &str| std::env::var(name).ok();
+    let step = || {
+        Some(format!(
+            "slurm {}.{}",
+            variable("SLURM_JOB_ID")?,
+            variable("SLURM_STEP_ID")?
+        ))
+    };
+    step().or_else(|| variable("PMIX_NAMESPACE")).unwrap_or_default()
 }
 
 impl Claims {
     pub fn new(folder: PathBuf) -> Claims {
         let me = Holder::this();
         let clock = folder.join(format!(".clock-{}-{}", me.host, std::process::id()));
-        Claims { folder, me, clock }
+        Claims {
+            folder,
+            me,
+            launch: launch(),
+            clock,
+        }
     }
 
     fn failed(&self, e: &std::io::Error) -> Error {
@@ -114,37 +141,57 @@ impl Claims {
     /// The folder cannot be used.
     pub fn state(&self, name: &str, numbers: &[u32]) -> Result<State> {
         let mut past = Past::default();
+        let mut checkpoint = 0;
         for (i, &number) in numbers.iter().enumerate() {
             let path = self.path(name, number);
             let content: Option<Content> = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-            match content {
-                Some(Content {
-                    ended: Some(Ending::Interrupted),
-                    ..
-                }) => past.interrupted += 1,
-                Some(Content {
-                    ended: Some(Ending::Crashed { why, stderr }),
-                    ..
-                }) => {
+            if let Some(content) = content.as_ref().filter(|c| c.checkpoint > checkpoint) {
+                checkpoint = content.checkpoint;
+                past.lost_in_vain = 0;
+            }
+            match content.as_ref().and_then(|c| c.ended.as_ref()) {
+                Some(Ending::Interrupted) => past.interrupted += 1,
+                Some(Ending::Crashed { why, stderr }) => {
                     past.crashed += 1;
-                    (past.why, past.stderr) = (why, stderr);
+                    (past.why, past.stderr) = (why.clone(), stderr.clone());
                 }
                 // The highest alone can be held.
-                held if i + 1 == numbers.len() => {
-                    let holder = held.map(|c| c.holder);
-                    let lost =
-                        holder.as_ref().is_some_and(Holder::is_gone) || self.age(&path)?.is_some_and(|age| age > STALE);
-                    if !lost {
+                None => {
+                    let holder = content.map(|c| c.holder);
+                    let gone = holder.as_ref().is_some_and(Holder::is_gone);
+                    let last = i + 1 == numbers.len();
+                    if last && !gone && self.age(&path)?.is_none_or(|age| age <= STALE) {
                         // One that is being written has no content yet.
                         return Ok(State::Held(holder));
                     }
                     past.lost += 1;
+                    past.lost_in_vain += 1;
                 }
-                _ => past.lost += 1,
             }
         }
         let next = numbers.last().map_or(1, |last| last + 1);
         Ok(State::Free { next, past })
+    }
+
+    /// Whether another process that was started together with this one has a claim.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn others_of_launch(&self) -> Result<bool> {
+        if self.launch.is_empty() {
+            return Ok(false);
+        }
+        for (name, numbers) in self.list()? {
+            let Some(&number) = numbers.last() else { continue };
+            let content = fs::read(self.path(&name, number)).ok();
+            let content: Option<Content> = content.and_then(|text| serde_json::from_slice(&text).ok());
+            let of_launch =
+                content.is_some_and(|c| c.launch == self.launch && c.holder != self.me && c.ended.is_none());
+            if of_launch && matches!(self.state(&name, &numbers)?, State::Held(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// By the file system's clock; none if the file is gone.
@@ -161,27 +208,33 @@ impl Claims {
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn take(&self, name: &str, number: u32, past: Past) -> Result<Option<Claim>> {
+    pub fn take(&self, name: &str, number: u32, past: Past, checkpoint: &Path) -> Result<Option<Claim>> {
         let path = self.path(name, number);
+        let written = fs::metadata(checkpoint).and_then(|m| m.modified()).ok();
+        let since = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let checkpoint = since.map_or(0, |time| time.as_millis() as u64);
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(None),
             Err(e) => return Err(self.failed(&e)),
         };
-        file.write_all(&self.content(None)).map_err(|e| {
+        file.write_all(&self.content(checkpoint, None)).map_err(|e| {
             let _ = fs::remove_file(&path);
             self.failed(&e)
         })?;
         Ok(Some(Claim {
             name: name.into(),
             path,
+            checkpoint,
             past,
         }))
     }
 
-    fn content(&self, ended: Option<Ending>) -> Vec<u8> {
+    fn content(&self, checkpoint: u64, ended: Option<Ending>) -> Vec<u8> {
         let content = Content {
             holder: self.me.clone(),
+            launch: self.launch.clone(),
+            checkpoint,
             ended,
         };
         serde_json::to_vec(&content).unwrap_or_default()
@@ -191,7 +244,7 @@ impl Claims {
     pub fn touch(&self, claim: &Claim) {
         // Written anew, so that the time is the file system's.
         if let Ok(mut file) = OpenOptions::new().write(true).open(&claim.path) {
-            let _ = file.write_all(&self.content(None));
+            let _ = file.write_all(&self.content(claim.checkpoint, None));
         }
     }
 
@@ -200,7 +253,7 @@ impl Claims {
     /// # Errors
     /// The disk.
     pub fn end(&self, claim: &Claim, ending: Ending) -> Result<()> {
-        write_atomically(&claim.path, &self.content(Some(ending)))
+        write_atomically(&claim.path, &self.content(claim.checkpoint, Some(ending)))
     }
 
     /// Removes all claims of a run that has a result, or is to be done again.
@@ -237,7 +290,7 @@ mod tests {
             let one = || {
                 usize::from(
                     Claims::new(folder.path().into())
-                        .take("a", 1, Past::default())
+                        .take("a", 1, Past::default(), Path::new(""))
                         .unwrap()
                         .is_some(),
                 )
@@ -267,7 +320,7 @@ mod tests {
         let mut numbers = Vec::new();
         for ending in endings {
             let (next, past) = free(claims.state("a", &numbers).unwrap());
-            let claim = claims.take("a", next, past).unwrap().unwrap();
+            let claim = claims.take("a", next, past, Path::new("")).unwrap().unwrap();
             claims.touch(&claim);
             claims.end(&claim, ending).unwrap();
             numbers.push(next);
@@ -283,8 +336,14 @@ mod tests {
     fn the_claim_of_a_dead_process_is_lost_at_once_and_of_another_machine_after_a_while() {
         let folder = tempfile::tempdir().unwrap();
         let claims = Claims::new(folder.path().into());
+        let checkpoint = std::cell::Cell::new(0);
         let write = |number: u32, holder: Holder| {
-            let content = Content { holder, ended: None };
+            let content = Content {
+                holder,
+                launch: String::new(),
+                checkpoint: checkpoint.get(),
+                ended: None,
+            };
             fs::write(claims.path("a", number), serde_json::to_vec(&content).unwrap()).unwrap();
         };
         let other = |change: &[(&str, serde_json::Value)]| -> Holder {
@@ -308,6 +367,12 @@ mod tests {
             .unwrap();
         let (next, past) = free(claims.state("a", &[1, 2]).unwrap());
         assert_eq!((next, past.lost), (3, 2));
+        assert_eq!(past.lost_in_vain, 2);
+        // It got on since, so what was lost before was not in vain.
+        checkpoint.set(5);
+        write(3, other(&[("process_start", 1.into())]));
+        let (_, past) = free(claims.state("a", &[1, 2, 3]).unwrap());
+        assert_eq!((past.lost, past.lost_in_vain), (3, 1));
         // One that is just being written.
         fs::write(claims.path("a", 3), "").unwrap();
         assert!(matches!(claims.state("a", &[1, 2, 3]).unwrap(), State::Held(_)));

@@ -15,7 +15,7 @@ use illume_core::{Error, Result};
 
 use super::child::{Launch, Outcome, last_lines};
 use super::claims::{Claim, Ending, Past, State, TOUCH};
-use super::deadline::Deadline;
+use super::deadline::{Deadline, NOTICE};
 use super::queue::{Job, Jobs, Part, longest_first};
 use super::result::{Curve, Results, Row, Status, Timing, read_run};
 use super::{Claims, Sweep, duration};
@@ -28,6 +28,9 @@ pub struct Work {
     pub cores: usize,
     /// Number of this worker among those of its node, for GPUs.
     pub number: usize,
+    /// Whether it is the first of those that a launcher started: mpirun ends the others when one leaves with a code other than 0, so they leave with 0
+    /// and the first leaves last.
+    pub first: bool,
     pub deadline: Option<Deadline>,
     /// This run alone.
     pub only: Option<String>,
@@ -120,6 +123,9 @@ pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
                 Ok(report) => worker.settle(report)?,
                 Err(_) => break,
             }
+        }
+        if left.as_ref().is_ok_and(|left| *left == Left::Stopped) && options.first {
+            worker.wait_for_others()?;
         }
         left
     })
@@ -227,6 +233,15 @@ impl Worker<'_> {
         }
     }
 
+    /// While others of the launch still wait for their runs' checkpoints.
+    fn wait_for_others(&self) -> Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < NOTICE && self.claims.others_of_launch()? {
+            std::thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
     /// The next run that nobody has.
     fn next(&mut self) -> Result<Next> {
         self.sweep.refresh()?;
@@ -260,7 +275,12 @@ impl Worker<'_> {
                 self.give_up(&job, past, numbers, why)?;
                 continue;
             }
-            if let Some(claim) = self.claims.take(&job.name, next, past)? {
+            if let Some(claim) = self.claims.take(
+                &job.name,
+                next,
+                past,
+                &self.sweep.run_dir(&job.id).join("checkpoint.h5"),
+            )? {
                 // It may have been finished, and its claims removed, since the results were read.
                 self.results.refresh()?;
                 if self.results.get(&job.name).is_some() {
@@ -288,10 +308,10 @@ impl Worker<'_> {
         if past.crashed as usize >= retry.attempts {
             return Some(past.why.clone());
         }
-        (past.lost as usize >= retry.lost).then(|| {
+        (past.lost_in_vain as usize >= retry.lost).then(|| {
             format!(
-                "{} workers vanished while they had it (retry.lost = {})",
-                past.lost, retry.lost
+                "{} workers vanished one after another while they had it, and it got no further (retry.lost = {})",
+                past.lost_in_vain, retry.lost
             )
         })
     }

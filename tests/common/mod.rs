@@ -142,22 +142,7 @@ impl Running {
 
     /// Process ids of the ranks.
     pub fn ranks(&self) -> BTreeMap<usize, u32> {
-        let ours = fs::canonicalize(ILLUME).unwrap();
-        descendants(self.pid())
-            .into_iter()
-            .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours))
-            .filter_map(|pid| {
-                let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-                let variable = |entry: &[u8]| {
-                    let text = String::from_utf8_lossy(entry).into_owned();
-                    text.strip_prefix("OMPI_COMM_WORLD_RANK=")
-                        .or(text.strip_prefix("PMIX_RANK="))
-                        .map(str::to_string)
-                };
-                let rank = environment.split(|b| *b == 0).find_map(variable)?;
-                Some((rank.parse().ok()?, pid))
-            })
-            .collect()
+        ranks_below(self.pid())
     }
 
     /// Waits until a condition holds; the program must still be running then.
@@ -216,6 +201,47 @@ impl Drop for Running {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Process ids of the ranks below a process.
+pub fn ranks_below(pid: u32) -> BTreeMap<usize, u32> {
+    let ours = fs::canonicalize(ILLUME).unwrap();
+    descendants(pid)
+        .into_iter()
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours))
+        .filter_map(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+            let variable = |entry: &[u8]| {
+                let text = String::from_utf8_lossy(entry).into_owned();
+                text.strip_prefix("OMPI_COMM_WORLD_RANK=")
+                    .or(text.strip_prefix("PMIX_RANK="))
+                    .map(str::to_string)
+            };
+            let rank = environment.split(|b| *b == 0).find_map(variable)?;
+            Some((rank.parse().ok()?, pid))
+        })
+        .collect()
+}
+
+/// The runs of a sweep that are processes below a process: their ids and process ids.
+pub fn runs_below(pid: u32) -> Vec<(String, u32)> {
+    let ours = fs::canonicalize(ILLUME).unwrap();
+    descendants(pid)
+        .into_iter()
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours))
+        .filter_map(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let arguments: Vec<String> = line
+                .split(|b| *b == 0)
+                .map(|a| String::from_utf8_lossy(a).into_owned())
+                .collect();
+            let out = arguments
+                .iter()
+                .position(|a| a == "--out")
+                .filter(|_| arguments.get(2).is_some_and(|a| a == "--resume"))?;
+            Some((Path::new(&arguments[out + 1]).file_name()?.to_str()?.into(), pid))
+        })
+        .collect()
 }
 
 /// All processes below a process.
