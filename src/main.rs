@@ -304,11 +304,9 @@ fn main() -> ExitCode {
                 out,
                 resume,
             };
-            with_cluster(&threads, |place| commands::run(&options, place))
+            stopping(&threads, |place| commands::run(&options, place))
         }
-        Command::Resume { dir, set, threads } => {
-            with_cluster(&threads, |place| commands::resume(&dir, &set.set, place))
-        }
+        Command::Resume { dir, set, threads } => stopping(&threads, |place| commands::resume(&dir, &set.set, place)),
         Command::Eval {
             path,
             episodes,
@@ -317,21 +315,13 @@ fn main() -> ExitCode {
             json,
             threads,
         } => {
-            with_cluster(&threads, |place| {
-                // Elites are evaluated by one process.
-                if place.comm.rank() == 0 {
-                    print(&commands::eval(
-                        &path,
-                        &EvalOptions {
-                            episodes: episodes as usize,
-                            output: output.clone(),
-                            descriptor,
-                            json,
-                        },
-                    )?);
-                }
-                Ok(Ended::Finished)
-            })
+            let options = EvalOptions {
+                episodes: episodes as usize,
+                output,
+                descriptor,
+                json,
+            };
+            with_cluster(&threads, first_rank(|| commands::eval(&path, &options)))
         }
         Command::Distill {
             path,
@@ -344,23 +334,19 @@ fn main() -> ExitCode {
             from,
             json,
             threads,
-        } => with_cluster(&threads, |place| {
-            // One process distills.
-            if place.comm.rank() == 0 {
-                let options = DistillOptions {
-                    output,
-                    episodes: episodes as usize,
-                    seed,
-                    hidden: hidden.0,
-                    rounds: rounds as usize,
-                    epochs: epochs as usize,
-                    from,
-                    json,
-                };
-                print(&commands::distill(&path, &options)?);
-            }
-            Ok(Ended::Finished)
-        }),
+        } => {
+            let options = DistillOptions {
+                output,
+                episodes: episodes as usize,
+                seed,
+                hidden: hidden.0,
+                rounds: rounds as usize,
+                epochs: epochs as usize,
+                from,
+                json,
+            };
+            with_cluster(&threads, first_rank(|| commands::distill(&path, &options)))
+        }
         Command::Replay {
             path,
             elite,
@@ -416,9 +402,9 @@ fn main() -> ExitCode {
             commands::export(&path, &options)
         }),
         Command::Lm { command } => match command {
-            Lm::Pretrain { options, threads } => first_rank(&threads, || lm::pretrain(&options)),
-            Lm::Sft { options, threads } => first_rank(&threads, || lm::sft(&options)),
-            Lm::Answer { options, threads } => first_rank(&threads, || lm::answer(&options)),
+            Lm::Pretrain { options, threads } => stopping(&threads, first_rank(|| lm::pretrain(&options))),
+            Lm::Sft { options, threads } => stopping(&threads, first_rank(|| lm::sft(&options))),
+            Lm::Answer { options, threads } => with_cluster(&threads, first_rank(|| lm::answer(&options))),
         },
         Command::Sweep { command } => sweep(&command),
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
@@ -443,10 +429,20 @@ fn main() -> ExitCode {
     })
 }
 
+/// Runs a command on all ranks that stops in order when a signal asks for it; any other is ended by the signal.
+fn stopping(threads: &Threads, command: impl FnOnce(&Place<'_>) -> Result<Ended, Error>) -> u8 {
+    match signals::install() {
+        Ok(()) => with_cluster(threads, command),
+        Err(e) => {
+            complain(&e);
+            code(&e)
+        }
+    }
+}
+
 /// Runs a command on all ranks; returns the exit code.
 fn with_cluster(threads: &Threads, command: impl FnOnce(&Place<'_>) -> Result<Ended, Error>) -> u8 {
     let start = || -> Result<(Cluster, Plan), Error> {
-        signals::install()?;
         let cluster = cluster::connect()?;
         let plan = threads::plan(threads.threads.map(|n| n as usize), cluster.node());
         threads::configure(plan.threads)?;
@@ -479,14 +475,14 @@ fn with_cluster(threads: &Threads, command: impl FnOnce(&Place<'_>) -> Result<En
     u8::try_from(cluster.leave(code, message.as_deref())).unwrap_or(1)
 }
 
-/// Runs a command that the first rank does with all of its threads, and prints what it says.
-fn first_rank(threads: &Threads, command: impl FnOnce() -> Result<String, Error>) -> u8 {
-    with_cluster(threads, |place| {
+/// A command that the first rank does with all of its threads, printing what it says.
+fn first_rank(command: impl FnOnce() -> Result<String, Error>) -> impl FnOnce(&Place<'_>) -> Result<Ended, Error> {
+    |place| {
         if place.comm.rank() == 0 {
             print(&command()?);
         }
         Ok(Ended::Finished)
-    })
+    }
 }
 
 /// Every process that a launcher starts works on a sweep by itself; all else that can be done with one is done by the first.

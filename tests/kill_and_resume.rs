@@ -179,6 +179,9 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
         ("TERM", MAP_ELITES),
         ("INT", DEEP_GA),
         ("USR1", OPENAI_ES),
+        ("USR2", MAP_ELITES),
+        ("HUP", MAP_ELITES),
+        ("XCPU", MAP_ELITES),
         ("TERM", PGA_ME),
     ] {
         let disturbed = Disturbed::new(parts);
@@ -187,6 +190,37 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
         assert_stopped(&running.wait(), &disturbed, &format!("SIG{name}"));
         disturbed.resume_and_compare(1, "2");
     }
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_does_not_stop_a_run() {
+    let disturbed = Disturbed::new(MAP_ELITES);
+    let mut nohup = std::process::Command::new("nohup");
+    nohup.arg(common::ILLUME).args(disturbed.arguments());
+    let mut running = Running::start(nohup);
+    let checkpoint = disturbed.dir.join("checkpoint.h5");
+    running.wait_until("its first checkpoint", || checkpoint.is_file());
+    assert!(signal("HUP", running.pid()));
+    let reached = disturbed.generation();
+    running.wait_until("a later checkpoint", || disturbed.generation() > reached + 4);
+    assert!(signal("USR2", running.pid()));
+    assert_stopped(&running.wait(), &disturbed, "SIGUSR2");
+}
+
+/// `eval` and its like keep no checkpoint: a signal that they ignored would only make them hard to end.
+#[test]
+fn a_command_that_keeps_no_checkpoint_is_ended_by_a_signal() {
+    let maze =
+        "[task]\nname = \"hard_maze\"\n[strategy]\nname = \"map_elites\"\nbatch = 60\n[budget]\ngenerations = 2\n";
+    let folder = folder();
+    let (config, dir) = (write_config(folder.path(), maze), folder.path().join("run"));
+    run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
+    let running = Running::start(illume(1, &["eval", arg(&dir), "--episodes", "1000000"]));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(signal("TERM", running.pid()));
+    let ended = running.wait();
+    assert!(was_killed(&ended, 15), "{ended}");
+    assert!(!dir.join("eval.h5").exists());
 }
 
 #[test]
@@ -576,14 +610,19 @@ mod ranks {
 
     #[test]
     fn a_signal_to_mpirun_leaves_a_checkpoint_from_which_the_run_goes_on() {
-        for (name, parts) in [("TERM", MAP_ELITES), ("USR1", DEEP_GA), ("INT", OPENAI_ES)] {
+        for (name, parts) in [
+            ("TERM", MAP_ELITES),
+            ("USR1", DEEP_GA),
+            ("USR2", DEEP_GA),
+            ("INT", OPENAI_ES),
+        ] {
             let disturbed = Disturbed::new(parts);
             let running = disturbed.start(2);
             assert!(signal(name, running.pid()));
             let ended = running.wait();
             // Open MPI's own code for SIGTERM and SIGINT differs from version to version.
             assert!(
-                if name == "USR1" {
+                if name.starts_with("USR") {
                     ended.code() == Some(75)
                 } else {
                     !ended.status.success()

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use illume_core::{Error, Result};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use signal_hook::flag;
 
 /// Bit of the stop word: stop after this generation, with a checkpoint.
@@ -16,9 +16,20 @@ pub const EXIT_REQUEUE: i32 = 75;
 /// Exit code of the second SIGINT, as a shell's.
 const EXIT_INTERRUPTED: i32 = 130;
 
+/// The signals that ask for a stop, and who sends them.
+const STOPPING: [(i32, &str); 6] = [
+    (SIGINT, "SIGINT"),   // Ctrl-C
+    (SIGTERM, "SIGTERM"), // every scheduler, some time before it kills
+    (SIGHUP, "SIGHUP"),   // a terminal or an ssh connection that was closed
+    (SIGUSR1, "SIGUSR1"), // what Slurm's and Open MPI's users ask for; Grid Engine before it suspends
+    (SIGUSR2, "SIGUSR2"), // LSF before a time limit, Grid Engine before it kills, submitit
+    (SIGXCPU, "SIGXCPU"), // LSF, Grid Engine and the kernel: the processor time is used up
+];
+
 static STOPPED_BY: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
-/// SIGINT, SIGTERM and SIGUSR1 ask for a stop from now on; a second SIGINT ends this process at once with code 130.
+/// The signals of [`STOPPING`] ask for a stop from now on; a second SIGINT ends this process at once with code 130. A SIGHUP that is ignored
+/// (`nohup`) stays so.
 ///
 /// # Errors
 /// The system refuses a handler.
@@ -29,10 +40,21 @@ pub fn install() -> Result<()> {
     // In this order: the first SIGINT finds its flag unset.
     flag::register_conditional_shutdown(SIGINT, EXIT_INTERRUPTED, interrupted.clone()).map_err(refused)?;
     flag::register(SIGINT, interrupted).map_err(refused)?;
-    for signal in [SIGINT, SIGTERM, SIGUSR1] {
+    for (signal, _) in STOPPING
+        .into_iter()
+        .filter(|(signal, _)| *signal != SIGHUP || !is_ignored(SIGHUP))
+    {
         flag::register_usize(signal, stopped_by.clone(), signal as usize).map_err(refused)?;
     }
     Ok(())
+}
+
+/// Whether this process was started with a signal ignored, as Linux writes it down.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Whether a signal has asked this rank to stop.
@@ -42,12 +64,11 @@ pub fn stop_requested() -> bool {
 
 /// The last signal that asked this rank to stop.
 pub fn stop_signal() -> Option<&'static str> {
-    match STOPPED_BY.get()?.load(Ordering::Relaxed) as i32 {
-        SIGINT => Some("SIGINT"),
-        SIGTERM => Some("SIGTERM"),
-        SIGUSR1 => Some("SIGUSR1"),
-        _ => None,
-    }
+    let last = STOPPED_BY.get()?.load(Ordering::Relaxed) as i32;
+    STOPPING
+        .iter()
+        .find(|(signal, _)| *signal == last)
+        .map(|(_, name)| *name)
 }
 
 /// What this rank contributes to the reduced stop word: [`STOP`] or nothing.
@@ -57,12 +78,20 @@ pub fn stop_word() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn a_signal_sets_the_stop_bit() {
-        super::install().unwrap();
-        assert_eq!(super::stop_word(), 0);
-        signal_hook::low_level::raise(signal_hook::consts::SIGUSR1).unwrap();
-        assert_eq!(super::stop_signal(), Some("SIGUSR1"));
-        assert_eq!(super::stop_word(), super::STOP);
+    fn each_stopping_signal_sets_the_stop_bit() {
+        install().unwrap();
+        assert_eq!(stop_word(), 0);
+        for (signal, name) in STOPPING {
+            // A test under nohup has it ignored.
+            if signal == SIGHUP && is_ignored(SIGHUP) {
+                continue;
+            }
+            signal_hook::low_level::raise(signal).unwrap();
+            assert_eq!(stop_signal(), Some(name));
+            assert_eq!(stop_word(), STOP);
+        }
     }
 }
