@@ -33,6 +33,7 @@ pub mod policy;
 pub mod reevaluate;
 pub mod registry;
 mod run;
+pub mod statistics;
 pub mod versions;
 
 pub use illume_archives as archives;

@@ -62,6 +62,8 @@ pub enum Purpose {
     Text = 19,
     /// Population and step size of a restarted law.
     Restart = 20,
+    /// Which runs a resample of the bootstrap holds.
+    Bootstrap = 21,
 }
 
 /// One addressable sequence of random numbers.
