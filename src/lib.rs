@@ -36,6 +36,7 @@ pub mod policy;
 pub mod reevaluate;
 pub mod registry;
 mod run;
+pub mod statistics;
 pub mod sweep;
 pub mod versions;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::plan::Plan;
 use super::result::{Results, Row, Status};
+use crate::statistics::Spread;
 
 /// A run to be brought to a budget.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,7 +126,7 @@ impl Plan {
         let score = |configuration: usize| {
             let of_it = jobs.iter().filter(|job| job.configuration == configuration);
             let values = of_it.map(|job| results.get(&job.name).and_then(|row| self.score(row)).unwrap_or(worst));
-            median(values.collect())
+            Spread::of(values.collect()).median
         };
         let mut scored: Vec<(f64, usize)> = standing.iter().map(|&c| (score(c), c)).collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -181,7 +182,7 @@ pub fn longest_first(plan: &Plan, jobs: &[Job], results: &Results) -> Vec<Job> {
         .iter()
         .map(|(&c, s)| mean(s) / plan.configurations[c].size.max(1.0))
         .collect();
-    let rate = if rates.is_empty() { 1.0 } else { median(rates) };
+    let rate = if rates.is_empty() { 1.0 } else { Spread::of(rates).median };
     let cost = |job: &Job| match measured.get(&job.configuration) {
         Some(seconds) => mean(seconds),
         None => rate * plan.configurations[job.configuration].size,
@@ -194,15 +195,4 @@ pub fn longest_first(plan: &Plan, jobs: &[Job], results: &Results) -> Vec<Job> {
     // Stable: equal ones in the order of the plan.
     open.sort_by(|a, b| b.0.total_cmp(&a.0));
     open.into_iter().map(|(_, job)| job).collect()
-}
-
-/// The middle one, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    match n {
-        0 => f64::NEG_INFINITY,
-        _ if values[(n - 1) / 2] == values[n / 2] => values[n / 2],
-        _ => (values[(n - 1) / 2] + values[n / 2]) / 2.0,
-    }
 }

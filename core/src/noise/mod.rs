@@ -64,6 +64,8 @@ pub enum Purpose {
     Text = 19,
     /// Population and step size of a restarted law.
     Restart = 20,
+    /// Which runs a resample of the bootstrap holds.
+    Bootstrap = 21,
     /// Values of a random sweep's parameters.
     Sweep = 22,
 }
