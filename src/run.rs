@@ -389,7 +389,9 @@ impl<'t> Run<'t> {
         self.write_with(archive, false, &state)
     }
 
-    fn state(&self) -> Result<State> {
+    fn state(&mut self) -> Result<State> {
+        // First, since the present generation's row may have the history thinned, and the engine's table says how far it is.
+        self.history();
         let context = context(&self.config, &self.counters, self.task, &self.comm);
         let mut state = self.strategy.save(&context)?;
         state.tables.push((ENGINE.into(), self.engine_table()));

@@ -11,6 +11,9 @@ use common::refused::{assert_refused, assert_says, contents};
 use common::{
     Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, temporaries, was_killed, write_config,
 };
+use illume::archives::file::read_checkpoint;
+use illume::cluster::Solo;
+use illume::{Config, Run};
 
 const MAP_ELITES: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname = \"map_elites\"\nbatch = 60\n\
                           [archive]\nkind = \"cvt\"\ncells = 200\nsamples = 2000\n";
@@ -632,5 +635,33 @@ mod ranks {
             assert_left_in_order(&disturbed, "SIG");
             disturbed.resume_and_compare(3, "1");
         }
+    }
+}
+
+/// The history is thinned when it is full, also by the row of a generation that is there only because the run stops after it.
+#[test]
+fn a_history_that_is_thinned_goes_on_from_any_generation() {
+    let folder = folder();
+    let text = format!("{MAP_ELITES}[budget]\ngenerations = 40\n[output]\nhistory_rows = 6\n");
+    let config = Config::parse(&text, "test", &[]).unwrap();
+    let task = illume::registry::task(&config).unwrap();
+    let generations = |run: &mut Run<'_>| common::column(&run.history().batch(), "generation");
+    let mut whole = Run::new(&config, task.as_ref(), &Solo).unwrap();
+    while whole.generation().unwrap() {}
+    for stop in 1..40 {
+        let path = folder.path().join("checkpoint.h5");
+        let mut first = Run::new(&config, task.as_ref(), &Solo).unwrap();
+        for _ in 0..stop {
+            first.generation().unwrap();
+        }
+        first.write(&path, true).unwrap();
+        let mut second = Run::new(&config, task.as_ref(), &Solo).unwrap();
+        second.load(&read_checkpoint(&path, &Solo).unwrap()).unwrap();
+        while second.generation().unwrap() {}
+        assert_eq!(
+            generations(&mut second),
+            generations(&mut whole),
+            "stopped after {stop}"
+        );
     }
 }

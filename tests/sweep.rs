@@ -181,7 +181,8 @@ fn a_sweep_whose_workers_and_runs_are_killed_ends_as_one_that_was_left_alone() {
     });
     signal("USR1", third.pid());
     let ended = third.wait();
-    assert!([Some(75), Some(0)].contains(&ended.code()), "{ended}");
+    // A worker that was just starting did not know of the signal yet.
+    assert!([Some(75), Some(0), Some(138)].contains(&ended.code()), "{ended}");
     let said = run(3, &command).succeeded();
     assert!(said.contains("sweep.csv"), "{said}");
     assert_equal_sweeps(&quiet, &dir);

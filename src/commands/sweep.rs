@@ -10,6 +10,7 @@ use illume_core::{Error, Result};
 use serde_json::json;
 
 use crate::output::{bytes, json_text, significant, thousands};
+use crate::statistics::{self, Against, Goal, Sample, Summary, Test};
 use crate::sweep::collect::Table;
 use crate::sweep::deadline::Deadline;
 use crate::sweep::duration::words;
@@ -268,7 +269,7 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
         Left::Finished { .. } if rank > 0 => Ok((String::new(), 0)),
         Left::Finished { failed } => {
             let files = sweep.collect(&results)?;
-            let mut text = summary(&sweep, &results)?;
+            let mut text = summary(&sweep, &results);
             text += &format!(
                 "Tables: {}\n",
                 files
@@ -285,49 +286,174 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
     }
 }
 
-/// What is known of each configuration.
-fn summary(sweep: &Sweep, results: &Results) -> Result<String> {
+/// Configurations that are shown, the best ones.
+const SHOWN: usize = 20;
+
+/// What is known of the configurations, the best median first, and of each beside the first of the plan (of successive halving the base).
+struct Findings {
+    /// Number of each configuration with the values of its runs that are done, in the order of the plan.
+    samples: Vec<(usize, Sample)>,
+    summaries: Vec<Summary>,
+    tests: Vec<Test>,
+    goal: Goal,
+}
+
+impl Findings {
+    fn new(table: &Table<'_>) -> Findings {
+        let plan = table.plan;
+        let sample = |(configuration, values): (usize, Vec<f64>)| {
+            let name = plan.configurations[configuration].label.clone();
+            (configuration, Sample { name, values })
+        };
+        let samples: Vec<(usize, Sample)> = table.values(&plan.metric.name).into_iter().map(sample).collect();
+        let goal = if plan.metric.goal == "minimize" {
+            Goal::Minimize
+        } else {
+            Goal::Maximize
+        };
+        let baseline = samples
+            .iter()
+            .position(|(c, _)| plan.configurations[*c].base)
+            .unwrap_or(0);
+        let all: Vec<Sample> = samples.iter().map(|(_, sample)| sample.clone()).collect();
+        Findings {
+            summaries: all.iter().map(|sample| Summary::of(&[&sample.values])).collect(),
+            tests: statistics::compare(&all, Against::Baseline(baseline), goal),
+            samples,
+            goal,
+        }
+    }
+
+    /// Positions, the best median first.
+    fn ranked(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.samples.len()).collect();
+        let median = |i: usize| self.summaries[i].spread.median;
+        order.sort_by(|&a, &b| match self.goal {
+            Goal::Maximize => median(b).total_cmp(&median(a)),
+            Goal::Minimize => median(a).total_cmp(&median(b)),
+        });
+        order
+    }
+
+    fn text(&self, metric: &str) -> String {
+        let between = |[low, high]: [f64; 2]| format!("[{}, {}]", significant(low), significant(high));
+        let head = [
+            "configuration",
+            "runs",
+            metric,
+            "quartiles",
+            "IQM",
+            "95 % of IQM",
+            "P(better)",
+            "95 %",
+            "p",
+            "Holm's p",
+        ];
+        let mut rows = vec![head.map(String::from)];
+        for i in self.ranked().into_iter().take(SHOWN) {
+            let (name, s) = (&self.samples[i].1.name, &self.summaries[i]);
+            let test = self.tests.iter().find(|test| test.candidate == *name);
+            let tested = test.map_or([const { String::new() }; 4], |t| {
+                let probability = |p: f64| format!("{:.2}", p);
+                let interval = t.improvement_interval.map(probability);
+                [
+                    probability(t.improvement),
+                    format!("[{}, {}]", interval[0], interval[1]),
+                    p_value(t.p),
+                    p_value(t.adjusted_p),
+                ]
+            });
+            let [improvement, interval, p, adjusted] = tested;
+            rows.push([
+                name.clone(),
+                s.n.to_string(),
+                significant(s.spread.median),
+                between(s.spread.quartiles),
+                significant(s.iqm),
+                between(s.iqm_interval),
+                improvement,
+                interval,
+                p,
+                adjusted,
+            ]);
+        }
+        let mut text = match self.samples.len() {
+            0 => return "no run is done yet\n".into(),
+            1 => narrow(&rows),
+            _ => crate::output::table(&rows),
+        };
+        if let Some(test) = self.tests.first() {
+            text += &format!(
+                "P(better): probability that a run is better than one of {}, with exact two-sided rank-sum p and Holm's correction\n",
+                test.baseline
+            );
+        }
+        if self.samples.len() > SHOWN {
+            text += &format!(
+                "the best {SHOWN} of {} configurations; sweep.csv has all\n",
+                self.samples.len()
+            );
+        }
+        if let Some(caution) = statistics::caution(&self.tests) {
+            text += &format!("note: {caution}\n");
+        }
+        text
+    }
+
+    fn json(&self, plan: &crate::sweep::Plan) -> serde_json::Value {
+        let group = |i: usize| {
+            let (configuration, sample) = &self.samples[i];
+            json!({
+                "label": sample.name,
+                "set": plan.configurations[*configuration].set,
+                "values": sample.values,
+                "summary": self.summaries[i],
+            })
+        };
+        json!({
+            "metric": plan.metric.name,
+            "configurations": self.ranked().into_iter().map(group).collect::<Vec<_>>(),
+            "tests": self.tests,
+        })
+    }
+}
+
+/// Of one configuration there is no comparison to show.
+fn narrow(rows: &[[String; 10]]) -> String {
+    let rows: Vec<[String; 6]> = rows.iter().map(|row| std::array::from_fn(|i| row[i].clone())).collect();
+    crate::output::table(&rows)
+}
+
+fn p_value(p: f64) -> String {
+    match p {
+        p if !p.is_finite() => "-".into(),
+        p if p < 1e-4 => format!("{p:.1e}"),
+        p => format!("{p:.4}"),
+    }
+}
+
+/// What failed, and what is known of each configuration.
+fn summary(sweep: &Sweep, results: &Results) -> String {
     let table = Table::new(&sweep.plan, results);
     let plan = &sweep.plan;
     let mut text = String::new();
-    let undone: Vec<_> = table
-        .rows
-        .iter()
-        .filter_map(|(job, row)| Some((job, row.filter(|row| row.status != Status::Done)?)))
-        .collect();
-    for (job, row) in undone.iter().take(10) {
+    let failed = |(job, row): &(crate::sweep::Job, Option<&crate::sweep::Row>)| {
+        let row = row.filter(|row| row.status != Status::Done)?;
         let label = &plan.configurations[job.configuration].label;
-        text += &format!(
+        Some(format!(
             "{} {} ({label}, seed {}): {}\n",
             row.status.word(),
             job.id,
             job.seed,
             row.error
-        );
+        ))
+    };
+    let failed: Vec<String> = table.rows.iter().filter_map(failed).collect();
+    failed.iter().take(SHOWN).for_each(|line| text += line);
+    if failed.len() > SHOWN {
+        text += &format!("and {} more; sweep.csv has all\n", failed.len() - SHOWN);
     }
-    if undone.len() > 10 {
-        text += &format!("and {} more; sweep.csv has all\n", undone.len() - 10);
-    }
-    let rows = table.values(&plan.metric.name);
-    let mut lines = vec![[
-        "configuration".to_string(),
-        "runs".into(),
-        plan.metric.name.clone(),
-        "range".into(),
-    ]];
-    for (configuration, values) in rows {
-        let mut sorted = values.clone();
-        sorted.sort_by(f64::total_cmp);
-        let n = sorted.len();
-        let median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0;
-        lines.push([
-            plan.configurations[configuration].label.clone(),
-            n.to_string(),
-            significant(median),
-            format!("[{}, {}]", significant(sorted[0]), significant(sorted[n - 1])),
-        ]);
-    }
-    Ok(text + &crate::output::table(&lines))
+    text + &Findings::new(&table).text(&plan.metric.name)
 }
 
 /// Where a sweep stands.
@@ -377,18 +503,11 @@ pub fn status(options: &StatusOptions) -> Result<String> {
         let results = sweep.results()?;
         let s = standing(&sweep, &results)?;
         let text = if options.json {
-            let values: BTreeMap<_, _> = Table::new(&sweep.plan, &results)
-                .values(&sweep.plan.metric.name)
-                .into_iter()
-                .map(|(c, values)| (sweep.plan.configurations[c].label.clone(), values))
-                .collect();
-            json_text(&json!({
-                "runs": s.counts,
-                "core_seconds": s.core_seconds,
-                "finished": s.complete,
-                "metric": sweep.plan.metric.name,
-                "values": values,
-            }))
+            let mut fields = Findings::new(&Table::new(&sweep.plan, &results)).json(&sweep.plan);
+            fields["runs"] = json!(s.counts);
+            fields["core_seconds"] = json!(s.core_seconds);
+            fields["finished"] = json!(s.complete);
+            json_text(&fields)
         } else {
             let counts: Vec<String> = s
                 .counts
@@ -400,7 +519,7 @@ pub fn status(options: &StatusOptions) -> Result<String> {
                 "{}; {} of cores' time\n{}",
                 counts.join(", "),
                 words(s.core_seconds),
-                summary(&sweep, &results)?
+                summary(&sweep, &results)
             )
         };
         if !options.watch || s.complete || signals::stop_requested() {

@@ -256,6 +256,25 @@ impl Claims {
         write_atomically(&claim.path, &self.content(claim.checkpoint, Some(ending)))
     }
 
+    /// Removes what killed workers left of runs that have a result.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn tidy(&self, has_result: impl Fn(&str) -> bool) -> Result<()> {
+        for (name, numbers) in self.list()? {
+            if has_result(&name) {
+                self.clear(&name, &numbers);
+            }
+        }
+        for entry in fs::read_dir(&self.folder).map_err(|e| self.failed(&e))?.flatten() {
+            // Who still needs one makes it again.
+            if entry.file_name().to_string_lossy().starts_with(".clock-") {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+
     /// Removes all claims of a run that has a result, or is to be done again.
     pub fn clear(&self, name: &str, numbers: &[u32]) {
         for &number in numbers {

@@ -420,6 +420,7 @@ impl Sweep {
                     self.keep(&job.id);
                 }
             }
+            self.claims().tidy(|name| results.get(name).is_some())?;
         }
         Ok(paths.to_vec())
     }

@@ -122,7 +122,7 @@ impl Plan {
 
     /// Best median first, equal ones in the order of the plan; a run without a value counts as the worst there is.
     fn ranked(&self, standing: &[usize], jobs: &[Job], results: &Results) -> Vec<usize> {
-        let worst = f64::NEG_INFINITY;
+        let worst = f64::MIN;
         let score = |configuration: usize| {
             let of_it = jobs.iter().filter(|job| job.configuration == configuration);
             let values = of_it.map(|job| results.get(&job.name).and_then(|row| self.score(row)).unwrap_or(worst));
@@ -182,7 +182,11 @@ pub fn longest_first(plan: &Plan, jobs: &[Job], results: &Results) -> Vec<Job> {
         .iter()
         .map(|(&c, s)| mean(s) / plan.configurations[c].size.max(1.0))
         .collect();
-    let rate = if rates.is_empty() { 1.0 } else { Spread::of(rates).median };
+    let rate = if rates.is_empty() {
+        1.0
+    } else {
+        Spread::of(rates).median
+    };
     let cost = |job: &Job| match measured.get(&job.configuration) {
         Some(seconds) => mean(seconds),
         None => rate * plan.configurations[job.configuration].size,
