@@ -1,10 +1,16 @@
-//! Runs side by side: their histories, grouped by what made them, and the median and range of each group over its seeds.
+//! Runs side by side: their histories, grouped by what made them, and what each group reaches over its seeds.
+
+mod point;
+
+pub use point::{Measure, Point, points};
 
 use std::path::Path;
 
 use illume_archives::file;
 use illume_core::{Error, Result};
 use toml::{Table, Value};
+
+use crate::statistics::Spread;
 
 /// Which columns of a history are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,7 @@ pub fn spoken(column: &str) -> String {
         "qd_score" => "QD score".into(),
         "max_fitness" => "best fitness".into(),
         "wall_seconds" => "wall time".into(),
+        "core_seconds" => "core seconds".into(),
         other => other.replace('_', " "),
     }
 }
@@ -44,12 +51,19 @@ pub struct History {
     pub task: String,
     pub strategy: String,
     pub seed: u64,
+    /// Threads of all ranks, when the file was written.
+    pub cores: f64,
     /// The columns that were asked for; at least one row.
     pub axes: [Vec<f64>; 2],
     pub measures: Vec<Vec<f64>>,
     /// Every parameter of task, policy, strategy and archive as `section.key`, with its value.
-    parameters: Vec<(String, String)>,
+    parameters: Parameters,
+    budget: Parameters,
+    software_version: String,
 }
+
+/// `section.key` of a configuration, and its value.
+type Parameters = Vec<(String, String)>;
 
 /// Runs that differ in their seed alone.
 #[derive(Debug, Clone)]
@@ -67,14 +81,6 @@ pub struct Comparison {
     pub columns: Columns,
     pub groups: Vec<Group>,
     pub notes: Vec<String>,
-}
-
-/// Median, lowest and highest.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
-    pub median: f64,
-    pub low: f64,
-    pub high: f64,
 }
 
 impl History {
@@ -109,9 +115,12 @@ impl History {
             task: a.task.clone(),
             strategy: a.strategy.clone(),
             seed: a.seed,
+            cores: (a.ranks * a.threads).max(1) as f64,
             axes: [column(&columns.axes[0])?, column(&columns.axes[1])?],
             measures: columns.measures.iter().map(measure).collect::<Result<_>>()?,
-            parameters: parameters(&a.config),
+            parameters: parameters(&a.config, &["task", "policy", "strategy", "archive"]),
+            budget: parameters(&a.config, &["budget"]),
+            software_version: a.software_version.clone(),
         })
     }
 
@@ -135,18 +144,13 @@ impl History {
             _ => f64::NAN,
         }
     }
-
-    fn parameter(&self, key: &str) -> &str {
-        let found = self.parameters.iter().find(|(k, _)| k == key);
-        found.map_or("unset", |(_, value)| value)
-    }
 }
 
-fn parameters(config: &str) -> Vec<(String, String)> {
+fn parameters(config: &str, sections: &[&str]) -> Parameters {
     let table: Table = config.parse().unwrap_or_default();
     let mut all = Vec::new();
-    for section in ["task", "policy", "strategy", "archive"] {
-        if let Some(Value::Table(keys)) = table.get(section) {
+    for section in sections {
+        if let Some(Value::Table(keys)) = table.get(*section) {
             all.extend(
                 keys.iter()
                     .map(|(key, value)| (format!("{section}.{key}"), value.to_string())),
@@ -154,6 +158,11 @@ fn parameters(config: &str) -> Vec<(String, String)> {
         }
     }
     all
+}
+
+fn value<'a>(parameters: &'a Parameters, key: &str) -> &'a str {
+    let found = parameters.iter().find(|(k, _)| k == key);
+    found.map_or("unset", |(_, value)| value)
 }
 
 impl Comparison {
@@ -172,10 +181,23 @@ impl Comparison {
             )));
         }
         let (task, mut notes) = (first.task.clone(), Vec::new());
-        for key in differing(&runs.iter().collect::<Vec<_>>()) {
+        let mut note =
+            |key: &str, values: Vec<&str>| notes.push(format!("{key} differs: {}", distinct(values).join(", ")));
+        let set: Vec<&Parameters> = runs.iter().map(|r| &r.parameters).collect();
+        for key in differing(&set) {
             if key.starts_with("task.") || key.starts_with("archive.") {
-                notes.push(format!("{key} differs: {}", values(&runs, &key).join(", ")));
+                note(&key, set.iter().map(|p| value(p, &key)).collect());
             }
+        }
+        let budgets: Vec<&Parameters> = runs.iter().map(|r| &r.budget).collect();
+        for key in differing(&budgets) {
+            note(&key, budgets.iter().map(|p| value(p, &key)).collect());
+        }
+        if runs.iter().any(|r| r.software_version != first.software_version) {
+            note(
+                "illume's version",
+                runs.iter().map(|r| r.software_version.as_str()).collect(),
+            );
         }
         let mut groups: Vec<Group> = Vec::new();
         for run in runs {
@@ -206,21 +228,22 @@ impl Comparison {
     }
 }
 
-/// Keys whose values differ between runs, in the order of the first that has them.
-fn differing(runs: &[&History]) -> Vec<String> {
+/// Keys whose values differ, in the order of the first that has them.
+fn differing(all: &[&Parameters]) -> Vec<String> {
     let mut keys: Vec<&String> = Vec::new();
-    for (key, _) in runs.iter().flat_map(|r| &r.parameters) {
+    for (key, _) in all.iter().copied().flatten() {
         if !keys.contains(&key) {
             keys.push(key);
         }
     }
-    keys.retain(|key| runs.iter().any(|r| r.parameter(key) != runs[0].parameter(key)));
+    keys.retain(|key| all.iter().any(|p| value(p, key) != value(all[0], key)));
     keys.into_iter().cloned().collect()
 }
 
-fn values(runs: &[History], key: &str) -> Vec<String> {
-    let mut values: Vec<String> = runs.iter().map(|r| r.parameter(key).to_string()).collect();
-    values.sort();
+/// Each value once: numbers by size, then words.
+fn distinct(mut values: Vec<&str>) -> Vec<&str> {
+    let number = |text: &str| text.parse().unwrap_or(f64::INFINITY);
+    values.sort_by(|a, b| number(a).total_cmp(&number(b)).then(a.cmp(b)));
     values.dedup();
     values
 }
@@ -230,16 +253,16 @@ fn label(groups: &mut [Group]) {
     let labels: Vec<String> = groups
         .iter()
         .map(|group| {
-            let alike: Vec<&History> = groups
+            let alike: Vec<&Parameters> = groups
                 .iter()
                 .filter(|g| g.strategy == group.strategy)
-                .map(|g| &g.runs[0])
+                .map(|g| &g.runs[0].parameters)
                 .collect();
             let apart: Vec<String> = differing(&alike)
                 .iter()
                 .map(|key| {
                     let name = key.strip_prefix("strategy.").unwrap_or(key);
-                    format!("{name} = {}", group.runs[0].parameter(key))
+                    format!("{name} = {}", value(&group.runs[0].parameters, key))
                 })
                 .collect();
             if apart.is_empty() {
@@ -271,32 +294,14 @@ impl Group {
         [start, end]
     }
 
-    /// Median and range over the runs at a point that all cover.
-    pub fn at(&self, axis: usize, measure: usize, x: f64) -> Range {
-        range(self.runs.iter().map(|run| run.at(axis, measure, x)).collect())
+    /// Where the runs lie at a point that all cover.
+    pub fn at(&self, axis: usize, measure: usize, x: f64) -> Spread {
+        Spread::of(self.runs.iter().map(|run| run.at(axis, measure, x)).collect())
     }
 
-    /// Median and range of what the runs end with.
-    pub fn last(&self, column: impl Fn(&History) -> &[f64]) -> Range {
-        range(self.runs.iter().map(|run| run.last(column(run))).collect())
-    }
-}
-
-/// NaN if any value is.
-fn range(mut values: Vec<f64>) -> Range {
-    if values.is_empty() || values.iter().any(|x| x.is_nan()) {
-        return Range {
-            median: f64::NAN,
-            low: f64::NAN,
-            high: f64::NAN,
-        };
-    }
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    Range {
-        median: (values[(n - 1) / 2] + values[n / 2]) / 2.0,
-        low: values[0],
-        high: values[n - 1],
+    /// Where the runs end.
+    pub fn last(&self, column: impl Fn(&History) -> &[f64]) -> Spread {
+        Spread::of(self.runs.iter().map(|run| run.last(column(run))).collect())
     }
 }
 
@@ -304,7 +309,10 @@ fn range(mut values: Vec<f64>) -> Range {
 mod tests {
     use super::*;
 
-    fn run(strategy: &str, seed: u64, x: &[f64], y: &[f64], strategy_keys: &str) -> History {
+    pub(super) fn run(strategy: &str, seed: u64, x: &[f64], y: &[f64], strategy_keys: &str) -> History {
+        let config = format!(
+            "seed = {seed}\n[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n{strategy_keys}\n[budget]\nevaluations = 100"
+        );
         History {
             path: format!("{strategy}-{seed}"),
             task: "arm".into(),
@@ -312,9 +320,10 @@ mod tests {
             seed,
             axes: [x.to_vec(), x.iter().map(|x| x / 10.0).collect()],
             measures: vec![y.to_vec(); 3],
-            parameters: parameters(&format!(
-                "seed = {seed}\n[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n{strategy_keys}\n[budget]\nevaluations = {seed}"
-            )),
+            cores: 2.0,
+            parameters: parameters(&config, &["task", "strategy"]),
+            budget: parameters(&config, &["budget"]),
+            software_version: "0.1.0".into(),
         }
     }
 
@@ -354,13 +363,6 @@ mod tests {
     }
 
     #[test]
-    fn the_median_of_an_even_number_is_the_middle_of_the_two() {
-        let r = range(vec![4.0, 1.0, 3.0, 100.0]);
-        assert_eq!((r.median, r.low, r.high), (3.5, 1.0, 100.0));
-        assert!(range(vec![1.0, f64::NAN]).median.is_nan());
-    }
-
-    #[test]
     fn runs_of_other_tasks_are_refused_and_other_conditions_noted() {
         let mut other = run("a", 2, &[1.0], &[1.0], "");
         other.task = "sphere".into();
@@ -368,8 +370,17 @@ mod tests {
         assert!(error.to_string().contains("only runs of one task"), "{error}");
         let mut longer = run("a", 2, &[1.0], &[1.0], "");
         longer.parameters.push(("task.joints".into(), "7".into()));
+        longer.budget[0].1 = "50".into();
+        longer.software_version = "0.0.9".into();
         let c = Comparison::new(Columns::default(), vec![run("a", 1, &[1.0], &[1.0], ""), longer]).unwrap();
-        assert_eq!(c.notes, ["task.joints differs: 7, unset"]);
+        assert_eq!(
+            c.notes,
+            [
+                "task.joints differs: 7, unset",
+                "budget.evaluations differs: 50, 100",
+                "illume's version differs: 0.0.9, 0.1.0"
+            ]
+        );
         assert_eq!(c.groups[0].label, "a, task.joints = unset");
     }
 }

@@ -244,11 +244,15 @@ pub fn named<'a>(rows: impl IntoIterator<Item = (&'a str, impl Display)>) -> Str
 }
 
 /// Columns below one another, the first to the left like the names of [`named`], the others to the right.
-pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let line = |row: &[String; N]| {
+pub fn table<Row: AsRef<[String]>>(rows: &[Row]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row.as_ref()[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let line = |row: &Row| {
+        let row = row.as_ref();
         let first = width(0).max(12);
-        let rest = (1..N)
+        let rest = (1..row.len())
             .map(|c| format!("   {:>1$}", row[c], width(c)))
             .collect::<String>();
         format!("{:first$}{rest}", row[0]).trim_end().to_string() + "\n"

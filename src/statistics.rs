@@ -196,7 +196,7 @@ pub fn caution<'a>(tests: impl IntoIterator<Item = &'a Test>) -> Option<String> 
             smallest(most)
         ))
     } else if least.smallest_p() > LEVEL {
-        let (a, b) = (&least.candidate, &least.baseline);
+        let (a, b) = (&least.baseline, &least.candidate);
         Some(format!(
             "{a} and {b} cannot differ significantly at {LEVEL}: {}",
             smallest(least)

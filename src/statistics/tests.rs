@@ -273,6 +273,6 @@ fn too_few_runs_are_said_once() {
     assert_eq!(said(&[5, 5, 5]), None);
     assert_eq!(
         said(&[10, 10, 1]).unwrap(),
-        "g2 and g1 cannot differ significantly at 0.05: the smallest two-sided p of 10 against 1 runs is 0.1818"
+        "g1 and g2 cannot differ significantly at 0.05: the smallest two-sided p of 10 against 1 runs is 0.1818"
     );
 }
