@@ -310,6 +310,15 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// A p-value: two significant digits, at least two decimals.
+pub fn probability(p: f64) -> String {
+    match p {
+        _ if !p.is_finite() => "-".into(),
+        ..1e-4 => format!("{p:.1e}"),
+        _ => format!("{p:.0$}", (1 - p.log10().floor() as i32).max(2) as usize),
+    }
+}
+
 /// A number of bytes in words.
 pub fn bytes(n: u64) -> String {
     match n {
@@ -370,6 +379,10 @@ mod tests {
         assert_eq!(
             [0.0, 1.5, 1234567.8, 0.00012345678, -3.0].map(significant),
             ["0", "1.5", "1234568", "0.000123457", "-3"]
+        );
+        assert_eq!(
+            [1.0, 0.38095, 0.0476, 0.00794, 1.1e-4, 1.083e-5, 0.0, f64::NAN].map(probability),
+            ["1.00", "0.38", "0.048", "0.0079", "0.00011", "1.1e-5", "0.0e0", "-"]
         );
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::names;
 use crate::compare::{Columns, Comparison, Group, Point, spoken};
-use crate::output::{significant, table, thousands};
+use crate::output::{probability, significant, table, thousands};
 use crate::statistics::{Spread, Summary};
 
 /// The documented fields of `--json`.
@@ -184,16 +184,4 @@ fn bracketed([low, high]: [String; 2]) -> String {
 
 fn share(x: f64) -> String {
     if x.is_finite() { format!("{x:.2}") } else { "-".into() }
-}
-
-/// Two significant digits, and never more than two decimals for them.
-fn probability(p: f64) -> String {
-    if !p.is_finite() {
-        return "-".into();
-    }
-    if p < 1e-4 {
-        return format!("{p:.1e}");
-    }
-    let decimals = (1 - p.log10().floor() as i32).max(2) as usize;
-    format!("{p:.decimals$}")
 }
