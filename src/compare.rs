@@ -85,7 +85,7 @@ pub struct Comparison {
 
 impl History {
     /// # Errors
-    /// No archive, one without a history, or a history without one of the columns.
+    /// No archive, one without a history, or a history without one of the columns or whose axes do not rise.
     pub fn read(path: &Path, columns: &Columns) -> Result<History> {
         let file = file::open(path)?;
         let (a, shown) = (&file.attributes, path.display());
@@ -105,6 +105,13 @@ impl History {
                 )))
             }
         };
+        let axis = |name: &String| match column(name)? {
+            values if values.is_sorted() => Ok(values),
+            _ => Err(Error::input(format!(
+                "{shown} has a history of '{name}' that falls or has gaps, and nothing can be drawn against it: expected a column that \
+                 only rises, such as evaluations or frames"
+            ))),
+        };
         let measure = |name: &String| match name.as_str() {
             // Of strategies that look for novelty the archive keeps few, and not the best.
             "max_fitness" => column(&"best_fitness".into()).or_else(|_| column(name)),
@@ -115,8 +122,8 @@ impl History {
             task: a.task.clone(),
             strategy: a.strategy.clone(),
             seed: a.seed,
-            cores: (a.ranks * a.threads).max(1) as f64,
-            axes: [column(&columns.axes[0])?, column(&columns.axes[1])?],
+            cores: (a.ranks as f64 * a.threads as f64).max(1.0),
+            axes: [axis(&columns.axes[0])?, axis(&columns.axes[1])?],
             measures: columns.measures.iter().map(measure).collect::<Result<_>>()?,
             parameters: parameters(&a.config, &["task", "policy", "strategy", "archive"]),
             budget: parameters(&a.config, &["budget"]),
@@ -216,7 +223,10 @@ impl Comparison {
             let mut seeds: Vec<u64> = group.runs.iter().map(|r| r.seed).collect();
             seeds.sort_unstable();
             if let Some(twice) = seeds.windows(2).find(|w| w[0] == w[1]) {
-                notes.push(format!("{} has seed {} more than once", group.label, twice[0]));
+                notes.push(format!(
+                    "{} has seed {} more than once, and tests take these for runs of their own",
+                    group.label, twice[0]
+                ));
             }
         }
         Ok(Comparison {
@@ -353,7 +363,10 @@ mod tests {
         let c = Comparison::new(Columns::default(), runs).unwrap();
         let labels: Vec<&str> = c.groups.iter().map(|g| g.label.as_str()).collect();
         assert_eq!(labels, ["b, batch = 4", "a", "b, batch = 8"]);
-        assert_eq!(c.notes, ["b, batch = 4 has seed 2 more than once"]);
+        assert_eq!(
+            c.notes,
+            ["b, batch = 4 has seed 2 more than once, and tests take these for runs of their own"]
+        );
         let b = &c.groups[0];
         assert_eq!((b.covered(0), b.covered(1)), ([1.5, 2.0], [0.15, 0.3]));
         let at = b.at(0, 0, 1.5);

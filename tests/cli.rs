@@ -520,6 +520,14 @@ fn plot_compares_runs_of_several_strategies() {
             ["--at", "4201"],
             " goes from 200 to 4200 evaluations; expected a number that lies within every run",
         ),
+        (
+            ["--measures", "coverage,qd_score,coverage"],
+            "--measures has coverage twice",
+        ),
+        (
+            ["--against", "idle_share"],
+            "'idle_share' that falls or has gaps, and nothing can be drawn against it: expected a column that only rises",
+        ),
         (["--at", "-1"], "--at -1: "),
         (["--at", "inf"], "--at inf: "),
         (["--at", "NaN"], "--at NaN: "),

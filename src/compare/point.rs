@@ -4,7 +4,6 @@
 use illume_core::{Error, Result};
 
 use super::{Comparison, History, TIME};
-use crate::output::significant;
 use crate::statistics::{Against, Goal, Sample, Summary, Test, caution, compare, correct};
 
 /// Groups of which every two are compared; more of them are compared with the first alone.
@@ -59,7 +58,6 @@ fn point(c: &Comparison, axis: usize, asked: Option<(&str, f64)>) -> Result<Poin
             .map(|run| (run, ends(run)))
             .find(|(_, [first, last])| !(first..=last).contains(&&at))
     {
-        let [first, last] = [first, last].map(significant);
         return Err(Error::input(format!(
             "{option} {at}: {} goes from {first} to {last} {}; expected a number that lies within every run",
             run.path,

@@ -21,6 +21,12 @@ pub(super) fn several(paths: &[PathBuf], options: &PlotOptions) -> Result<String
     }
     let targets = targets(options, Path::new(NAME))?;
     let mut columns = Columns::default();
+    if let Some(twice) = (1..options.measures.len()).find(|&i| options.measures[..i].contains(&options.measures[i])) {
+        return Err(Error::input(format!(
+            "--measures has {} twice; expected different columns",
+            options.measures[twice]
+        )));
+    }
     if !options.measures.is_empty() {
         columns.measures.clone_from(&options.measures);
     }
