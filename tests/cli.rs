@@ -378,12 +378,14 @@ fn plot_compares_runs_of_several_strategies() {
     let c = json(&[&["plot"], &runs[..], &["-o", arg(&png), "--json"]].concat());
     assert_eq!(c["task"], "arm");
     assert_eq!(c["files"], Value::from(vec![arg(&png)]));
-    assert_eq!(
-        c["notes"],
-        Value::from(vec![
-            "budget.generations differs: 21, 22, 23",
-            "no difference can be significant at 0.05: the smallest two-sided p of 3 against 3 runs is 0.1 before Holm's correction for 6 comparisons; it takes 5 runs of each",
-        ])
+    // In equal core time a quick run may end before a slow one begins: nobody knows of how many tests there are.
+    let [budgets, few] = [0, 1].map(|i| c["notes"][i].as_str().unwrap());
+    assert_eq!(budgets, "budget.generations differs: 21, 22, 23");
+    assert!(
+        few.starts_with(
+            "no difference can be significant at 0.05: the smallest two-sided p of 3 against 3 runs is 0.1 before"
+        ),
+        "{few}"
     );
     let groups = c["groups"].as_array().unwrap();
     assert_eq!(groups.len(), 2);
@@ -455,7 +457,7 @@ fn plot_compares_runs_of_several_strategies() {
         "at 4,200 evaluations",
         "QD score: deep_ga > map_elites",
         "core seconds (wall time x ranks x threads)",
-        "p corrected for all 6 comparisons",
+        "Holm: p corrected for all ",
         "note: no difference can be significant",
         arg(&svg),
         "map_elites",

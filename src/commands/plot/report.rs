@@ -138,11 +138,11 @@ fn summaries(c: &Comparison, point: &Point) -> Vec<Vec<String>> {
     rows
 }
 
-/// A line for each test.
+/// A line for each test that could be made.
 fn tests(point: &Point) -> Vec<Vec<String>> {
     let mut rows = vec![["", "P(>)", "95 % interval", "p", "Holm"].map(String::from).to_vec()];
     for m in &point.measures {
-        rows.extend(m.tests.iter().map(|test| {
+        rows.extend(m.tests.iter().filter(|test| test.p.is_finite()).map(|test| {
             vec![
                 format!("{}: {} > {}", heading(&m.column), test.candidate, test.baseline),
                 share(test.improvement),
@@ -168,7 +168,7 @@ fn shown(column: &str, x: f64) -> String {
     match column {
         _ if !x.is_finite() => "-".into(),
         "evaluations" | "frames" => thousands(x as u64),
-        "wall_seconds" if x >= 10.0 => format!("{x:.1}"),
+        "wall_seconds" => format!("{x:.0$}", if x < 10.0 { 3 } else { 1 }),
         "coverage" => format!("{:.2}", 100.0 * x),
         _ => significant(x),
     }
