@@ -383,7 +383,7 @@ fn plot_compares_runs_of_several_strategies() {
     assert_eq!(budgets, "budget.generations differs: 21, 22, 23");
     assert!(
         few.starts_with(
-            "no difference can be significant at 0.05: the smallest two-sided p of 3 against 3 runs is 0.1 before"
+            "no difference can be significant at 0.05: the smallest two-sided p of 3 against 3 runs is 0.10 before"
         ),
         "{few}"
     );
