@@ -1,10 +1,16 @@
-//! Runs side by side: their histories, grouped by what made them, and the median and range of each group over its seeds.
+//! Runs side by side: their histories, grouped by what made them, and what each group reaches over its seeds.
+
+mod point;
+
+pub use point::{Measure, Point, points};
 
 use std::path::Path;
 
 use illume_archives::file;
 use illume_core::{Error, Result};
 use toml::{Table, Value};
+
+use crate::statistics::Spread;
 
 /// Which columns of a history are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,7 @@ pub fn spoken(column: &str) -> String {
         "qd_score" => "QD score".into(),
         "max_fitness" => "best fitness".into(),
         "wall_seconds" => "wall time".into(),
+        "core_seconds" => "core seconds".into(),
         other => other.replace('_', " "),
     }
 }
@@ -44,12 +51,19 @@ pub struct History {
     pub task: String,
     pub strategy: String,
     pub seed: u64,
+    /// Threads of all ranks, when the file was written.
+    pub cores: f64,
     /// The columns that were asked for; at least one row.
     pub axes: [Vec<f64>; 2],
     pub measures: Vec<Vec<f64>>,
     /// Every parameter of task, policy, strategy and archive as `section.key`, with its value.
-    parameters: Vec<(String, String)>,
+    parameters: Parameters,
+    budget: Parameters,
+    software_version: String,
 }
+
+/// `section.key` of a configuration, and its value.
+type Parameters = Vec<(String, String)>;
 
 /// Runs that differ in their seed alone.
 #[derive(Debug, Clone)]
@@ -69,17 +83,9 @@ pub struct Comparison {
     pub notes: Vec<String>,
 }
 
-/// Median, lowest and highest.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
-    pub median: f64,
-    pub low: f64,
-    pub high: f64,
-}
-
 impl History {
     /// # Errors
-    /// No archive, one without a history, or a history without one of the columns.
+    /// No archive, one without a history, or a history without one of the columns or whose axes do not rise.
     pub fn read(path: &Path, columns: &Columns) -> Result<History> {
         let file = file::open(path)?;
         let (a, shown) = (&file.attributes, path.display());
@@ -99,6 +105,13 @@ impl History {
                 )))
             }
         };
+        let axis = |name: &String| match column(name)? {
+            values if values.is_sorted() => Ok(values),
+            _ => Err(Error::input(format!(
+                "{shown} has a history of '{name}' that falls or has gaps, and nothing can be drawn against it: expected a column that \
+                 only rises, such as evaluations or frames"
+            ))),
+        };
         let measure = |name: &String| match name.as_str() {
             // Of strategies that look for novelty the archive keeps few, and not the best.
             "max_fitness" => column(&"best_fitness".into()).or_else(|_| column(name)),
@@ -109,9 +122,12 @@ impl History {
             task: a.task.clone(),
             strategy: a.strategy.clone(),
             seed: a.seed,
-            axes: [column(&columns.axes[0])?, column(&columns.axes[1])?],
+            cores: (a.ranks as f64 * a.threads as f64).max(1.0),
+            axes: [axis(&columns.axes[0])?, axis(&columns.axes[1])?],
             measures: columns.measures.iter().map(measure).collect::<Result<_>>()?,
-            parameters: parameters(&a.config),
+            parameters: parameters(&a.config, &["task", "policy", "strategy", "archive"]),
+            budget: parameters(&a.config, &["budget"]),
+            software_version: a.software_version.clone(),
         })
     }
 
@@ -135,18 +151,13 @@ impl History {
             _ => f64::NAN,
         }
     }
-
-    fn parameter(&self, key: &str) -> &str {
-        let found = self.parameters.iter().find(|(k, _)| k == key);
-        found.map_or("unset", |(_, value)| value)
-    }
 }
 
-fn parameters(config: &str) -> Vec<(String, String)> {
+fn parameters(config: &str, sections: &[&str]) -> Parameters {
     let table: Table = config.parse().unwrap_or_default();
     let mut all = Vec::new();
-    for section in ["task", "policy", "strategy", "archive"] {
-        if let Some(Value::Table(keys)) = table.get(section) {
+    for section in sections {
+        if let Some(Value::Table(keys)) = table.get(*section) {
             all.extend(
                 keys.iter()
                     .map(|(key, value)| (format!("{section}.{key}"), value.to_string())),
@@ -154,6 +165,11 @@ fn parameters(config: &str) -> Vec<(String, String)> {
         }
     }
     all
+}
+
+fn value<'a>(parameters: &'a Parameters, key: &str) -> &'a str {
+    let found = parameters.iter().find(|(k, _)| k == key);
+    found.map_or("unset", |(_, value)| value)
 }
 
 impl Comparison {
@@ -172,10 +188,23 @@ impl Comparison {
             )));
         }
         let (task, mut notes) = (first.task.clone(), Vec::new());
-        for key in differing(&runs.iter().collect::<Vec<_>>()) {
+        let mut note =
+            |key: &str, values: Vec<&str>| notes.push(format!("{key} differs: {}", distinct(values).join(", ")));
+        let set: Vec<&Parameters> = runs.iter().map(|r| &r.parameters).collect();
+        for key in differing(&set) {
             if key.starts_with("task.") || key.starts_with("archive.") {
-                notes.push(format!("{key} differs: {}", values(&runs, &key).join(", ")));
+                note(&key, set.iter().map(|p| value(p, &key)).collect());
             }
+        }
+        let budgets: Vec<&Parameters> = runs.iter().map(|r| &r.budget).collect();
+        for key in differing(&budgets) {
+            note(&key, budgets.iter().map(|p| value(p, &key)).collect());
+        }
+        if runs.iter().any(|r| r.software_version != first.software_version) {
+            note(
+                "illume's version",
+                runs.iter().map(|r| r.software_version.as_str()).collect(),
+            );
         }
         let mut groups: Vec<Group> = Vec::new();
         for run in runs {
@@ -194,7 +223,10 @@ impl Comparison {
             let mut seeds: Vec<u64> = group.runs.iter().map(|r| r.seed).collect();
             seeds.sort_unstable();
             if let Some(twice) = seeds.windows(2).find(|w| w[0] == w[1]) {
-                notes.push(format!("{} has seed {} more than once", group.label, twice[0]));
+                notes.push(format!(
+                    "{} has seed {} more than once, and tests take these for runs of their own",
+                    group.label, twice[0]
+                ));
             }
         }
         Ok(Comparison {
@@ -206,21 +238,22 @@ impl Comparison {
     }
 }
 
-/// Keys whose values differ between runs, in the order of the first that has them.
-fn differing(runs: &[&History]) -> Vec<String> {
+/// Keys whose values differ, in the order of the first that has them.
+fn differing(all: &[&Parameters]) -> Vec<String> {
     let mut keys: Vec<&String> = Vec::new();
-    for (key, _) in runs.iter().flat_map(|r| &r.parameters) {
+    for (key, _) in all.iter().copied().flatten() {
         if !keys.contains(&key) {
             keys.push(key);
         }
     }
-    keys.retain(|key| runs.iter().any(|r| r.parameter(key) != runs[0].parameter(key)));
+    keys.retain(|key| all.iter().any(|p| value(p, key) != value(all[0], key)));
     keys.into_iter().cloned().collect()
 }
 
-fn values(runs: &[History], key: &str) -> Vec<String> {
-    let mut values: Vec<String> = runs.iter().map(|r| r.parameter(key).to_string()).collect();
-    values.sort();
+/// Each value once: numbers by size, then words.
+fn distinct(mut values: Vec<&str>) -> Vec<&str> {
+    let number = |text: &str| text.parse().unwrap_or(f64::INFINITY);
+    values.sort_by(|a, b| number(a).total_cmp(&number(b)).then(a.cmp(b)));
     values.dedup();
     values
 }
@@ -230,16 +263,16 @@ fn label(groups: &mut [Group]) {
     let labels: Vec<String> = groups
         .iter()
         .map(|group| {
-            let alike: Vec<&History> = groups
+            let alike: Vec<&Parameters> = groups
                 .iter()
                 .filter(|g| g.strategy == group.strategy)
-                .map(|g| &g.runs[0])
+                .map(|g| &g.runs[0].parameters)
                 .collect();
             let apart: Vec<String> = differing(&alike)
                 .iter()
                 .map(|key| {
                     let name = key.strip_prefix("strategy.").unwrap_or(key);
-                    format!("{name} = {}", group.runs[0].parameter(key))
+                    format!("{name} = {}", value(&group.runs[0].parameters, key))
                 })
                 .collect();
             if apart.is_empty() {
@@ -271,32 +304,14 @@ impl Group {
         [start, end]
     }
 
-    /// Median and range over the runs at a point that all cover.
-    pub fn at(&self, axis: usize, measure: usize, x: f64) -> Range {
-        range(self.runs.iter().map(|run| run.at(axis, measure, x)).collect())
+    /// Where the runs lie at a point that all cover.
+    pub fn at(&self, axis: usize, measure: usize, x: f64) -> Spread {
+        Spread::of(self.runs.iter().map(|run| run.at(axis, measure, x)).collect())
     }
 
-    /// Median and range of what the runs end with.
-    pub fn last(&self, column: impl Fn(&History) -> &[f64]) -> Range {
-        range(self.runs.iter().map(|run| run.last(column(run))).collect())
-    }
-}
-
-/// NaN if any value is.
-fn range(mut values: Vec<f64>) -> Range {
-    if values.is_empty() || values.iter().any(|x| x.is_nan()) {
-        return Range {
-            median: f64::NAN,
-            low: f64::NAN,
-            high: f64::NAN,
-        };
-    }
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    Range {
-        median: (values[(n - 1) / 2] + values[n / 2]) / 2.0,
-        low: values[0],
-        high: values[n - 1],
+    /// Where the runs end.
+    pub fn last(&self, column: impl Fn(&History) -> &[f64]) -> Spread {
+        Spread::of(self.runs.iter().map(|run| run.last(column(run))).collect())
     }
 }
 
@@ -304,7 +319,10 @@ fn range(mut values: Vec<f64>) -> Range {
 mod tests {
     use super::*;
 
-    fn run(strategy: &str, seed: u64, x: &[f64], y: &[f64], strategy_keys: &str) -> History {
+    pub(super) fn run(strategy: &str, seed: u64, x: &[f64], y: &[f64], strategy_keys: &str) -> History {
+        let config = format!(
+            "seed = {seed}\n[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n{strategy_keys}\n[budget]\nevaluations = 100"
+        );
         History {
             path: format!("{strategy}-{seed}"),
             task: "arm".into(),
@@ -312,9 +330,10 @@ mod tests {
             seed,
             axes: [x.to_vec(), x.iter().map(|x| x / 10.0).collect()],
             measures: vec![y.to_vec(); 3],
-            parameters: parameters(&format!(
-                "seed = {seed}\n[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n{strategy_keys}\n[budget]\nevaluations = {seed}"
-            )),
+            cores: 2.0,
+            parameters: parameters(&config, &["task", "strategy"]),
+            budget: parameters(&config, &["budget"]),
+            software_version: "0.1.0".into(),
         }
     }
 
@@ -344,20 +363,16 @@ mod tests {
         let c = Comparison::new(Columns::default(), runs).unwrap();
         let labels: Vec<&str> = c.groups.iter().map(|g| g.label.as_str()).collect();
         assert_eq!(labels, ["b, batch = 4", "a", "b, batch = 8"]);
-        assert_eq!(c.notes, ["b, batch = 4 has seed 2 more than once"]);
+        assert_eq!(
+            c.notes,
+            ["b, batch = 4 has seed 2 more than once, and tests take these for runs of their own"]
+        );
         let b = &c.groups[0];
         assert_eq!((b.covered(0), b.covered(1)), ([1.5, 2.0], [0.15, 0.3]));
         let at = b.at(0, 0, 1.5);
         assert_eq!((at.median, at.low, at.high), (5.0, 3.0, 6.0), "of 3, 6 and 5");
         let last = b.last(|run| &run.measures[0]);
         assert_eq!((last.median, last.low, last.high), (6.0, 5.0, 9.0));
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_is_the_middle_of_the_two() {
-        let r = range(vec![4.0, 1.0, 3.0, 100.0]);
-        assert_eq!((r.median, r.low, r.high), (3.5, 1.0, 100.0));
-        assert!(range(vec![1.0, f64::NAN]).median.is_nan());
     }
 
     #[test]
@@ -368,8 +383,17 @@ mod tests {
         assert!(error.to_string().contains("only runs of one task"), "{error}");
         let mut longer = run("a", 2, &[1.0], &[1.0], "");
         longer.parameters.push(("task.joints".into(), "7".into()));
+        longer.budget[0].1 = "50".into();
+        longer.software_version = "0.0.9".into();
         let c = Comparison::new(Columns::default(), vec![run("a", 1, &[1.0], &[1.0], ""), longer]).unwrap();
-        assert_eq!(c.notes, ["task.joints differs: 7, unset"]);
+        assert_eq!(
+            c.notes,
+            [
+                "task.joints differs: 7, unset",
+                "budget.evaluations differs: 50, 100",
+                "illume's version differs: 0.0.9, 0.1.0"
+            ]
+        );
         assert_eq!(c.groups[0].label, "a, task.joints = unset");
     }
 }

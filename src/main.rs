@@ -62,7 +62,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Draw a heat map of an archive, or the learning curves of several runs
+    /// Draw a heat map of an archive, or the learning curves of several runs with tests of how they differ
     Plot {
         /// Run directories or .h5 files: one for a heat map, several (of one task) to compare strategies
         #[arg(required = true, value_name = "PATH")]
@@ -79,6 +79,12 @@ enum Command {
         /// Of several runs: the column against which to draw them, beside the wall time [default: evaluations]
         #[arg(long, value_name = "NAME")]
         against: Option<String>,
+        /// Of several runs: after how many evaluations (or --against) to compare them [default: where the first run ends]
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        at: Option<f64>,
+        /// Of several runs: after how much wall time x ranks x threads to compare them [default: where the first run ends]
+        #[arg(long, value_name = "S", allow_negative_numbers = true)]
+        at_core_seconds: Option<f64>,
         /// Print JSON with documented fields (docs/format.md)
         #[arg(long)]
         json: bool,
@@ -415,6 +421,8 @@ fn main() -> ExitCode {
             axes,
             measures,
             against,
+            at,
+            at_core_seconds,
             json,
         } => alone(|| {
             let options = PlotOptions {
@@ -422,6 +430,8 @@ fn main() -> ExitCode {
                 axes,
                 measures,
                 against,
+                at,
+                at_core_seconds,
                 json,
             };
             commands::plot(&paths, &options)

@@ -188,11 +188,15 @@ pub fn named<'a>(rows: impl IntoIterator<Item = (&'a str, impl Display)>) -> Str
 }
 
 /// Columns below one another, the first to the left like the names of [`named`], the others to the right.
-pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let line = |row: &[String; N]| {
+pub fn table<Row: AsRef<[String]>>(rows: &[Row]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row.as_ref()[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let line = |row: &Row| {
+        let row = row.as_ref();
         let first = width(0).max(12);
-        let rest = (1..N)
+        let rest = (1..row.len())
             .map(|c| format!("   {:>1$}", row[c], width(c)))
             .collect::<String>();
         format!("{:first$}{rest}", row[0]).trim_end().to_string() + "\n"
@@ -247,6 +251,15 @@ pub fn percent(share: f64) -> String {
         format!("{:.2} %", 100.0 * share)
     } else {
         "-".into()
+    }
+}
+
+/// A p-value: two significant digits, at least two decimals.
+pub fn probability(p: f64) -> String {
+    match p {
+        _ if !p.is_finite() => "-".into(),
+        ..1e-4 => format!("{p:.1e}"),
+        _ => format!("{p:.0$}", (1 - p.log10().floor() as i32).max(2) as usize),
     }
 }
 
@@ -310,6 +323,10 @@ mod tests {
         assert_eq!(
             [0.0, 1.5, 1234567.8, 0.00012345678, -3.0].map(significant),
             ["0", "1.5", "1234568", "0.000123457", "-3"]
+        );
+        assert_eq!(
+            [1.0, 0.38095, 0.0476, 0.00794, 1.1e-4, 1.083e-5, 0.0, f64::NAN].map(probability),
+            ["1.00", "0.38", "0.048", "0.0079", "0.00011", "1.1e-5", "0.0e0", "-"]
         );
     }
 }

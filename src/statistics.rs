@@ -12,7 +12,7 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::output::significant;
+use crate::output::probability;
 
 /// A difference is called significant below this probability.
 pub const LEVEL: f64 = 0.05;
@@ -178,7 +178,7 @@ pub fn caution<'a>(tests: impl IntoIterator<Item = &'a Test>) -> Option<String> 
     tests.sort_by(|a, b| a.smallest_p().total_cmp(&b.smallest_p()));
     let (most, least, all) = (tests.first()?, tests.last()?, tests.len() as f64);
     let smallest = |test: &Test| {
-        let ([n, m], p) = (test.n, significant((1e4 * test.smallest_p()).round() / 1e4));
+        let ([n, m], p) = (test.n, probability(test.smallest_p()));
         format!("the smallest two-sided p of {n} against {m} runs is {p}")
     };
     if all * most.smallest_p() > LEVEL {
@@ -196,7 +196,7 @@ pub fn caution<'a>(tests: impl IntoIterator<Item = &'a Test>) -> Option<String> 
             smallest(most)
         ))
     } else if least.smallest_p() > LEVEL {
-        let (a, b) = (&least.candidate, &least.baseline);
+        let (a, b) = (&least.baseline, &least.candidate);
         Some(format!(
             "{a} and {b} cannot differ significantly at {LEVEL}: {}",
             smallest(least)

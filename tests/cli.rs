@@ -377,9 +377,15 @@ fn plot_compares_runs_of_several_strategies() {
     let (png, svg) = (folder.path().join("curves.png"), folder.path().join("curves.svg"));
     let c = json(&[&["plot"], &runs[..], &["-o", arg(&png), "--json"]].concat());
     assert_eq!(c["task"], "arm");
-    assert_eq!(
-        (&c["notes"], &c["files"]),
-        (&Value::from(Vec::<Value>::new()), &Value::from(vec![arg(&png)]))
+    assert_eq!(c["files"], Value::from(vec![arg(&png)]));
+    // In equal core time a quick run may end before a slow one begins: nobody knows of how many tests there are.
+    let [budgets, few] = [0, 1].map(|i| c["notes"][i].as_str().unwrap());
+    assert_eq!(budgets, "budget.generations differs: 21, 22, 23");
+    assert!(
+        few.starts_with(
+            "no difference can be significant at 0.05: the smallest two-sided p of 3 against 3 runs is 0.10 before"
+        ),
+        "{few}"
     );
     let groups = c["groups"].as_array().unwrap();
     assert_eq!(groups.len(), 2);
@@ -405,8 +411,54 @@ fn plot_compares_runs_of_several_strategies() {
         assert!(group["wall_seconds"]["median"].as_f64().unwrap() > 0.0);
     }
     assert!(colours(&png) > 50);
+    // Where the shortest ends, after 21 generations of 200.
+    let point = &c["points"][0];
+    assert_eq!((&point["axis"], &point["at"]), (&"evaluations".into(), &4200.0.into()));
+    let measures = point["measures"].as_array().unwrap();
+    let named: Vec<&Value> = measures.iter().map(|m| &m["measure"]).collect();
+    assert_eq!(named, ["qd_score", "coverage", "max_fitness"]);
+    for (i, (name, _)) in strategies.iter().enumerate() {
+        let group = &measures[0]["groups"][i];
+        assert_eq!(
+            (&group["label"], &group["n"], &group["missing"]),
+            (&(*name).into(), &3.into(), &0.into())
+        );
+        let [low, iqm, high] =
+            [&group["iqm_interval"][0], &group["iqm"], &group["iqm_interval"][1]].map(|x| x.as_f64().unwrap());
+        assert!(
+            low <= iqm && iqm <= high && group["quartiles"][0].as_f64().unwrap() <= group["median"].as_f64().unwrap()
+        );
+    }
+    let test = &measures[0]["tests"][0];
+    assert_eq!(
+        (&test["baseline"], &test["candidate"]),
+        (&"map_elites".into(), &"deep_ga".into())
+    );
+    assert_eq!((&test["n"], &test["exact"]), (&Value::from(vec![3, 3]), &true.into()));
+    assert!(test["p"].as_f64().unwrap() >= 0.1 && test["adjusted_p"].as_f64() >= test["p"].as_f64());
+    assert_eq!(c["points"][1]["axis"], "core_seconds");
+    // At another point, where the history has a row: what it says there.
+    let c = json(&[&["plot"], &runs[..], &["-o", arg(&png), "--at", "2000", "--json"]].concat());
+    let group = &c["points"][0]["measures"][0]["groups"][0];
+    let tenth = |dir: &PathBuf| -> f64 {
+        let history = fs::read_to_string(dir.join("history.csv")).unwrap();
+        let rows: Vec<Vec<&str>> = history.lines().map(|row| row.split(',').collect()).collect();
+        let column = rows[0].iter().position(|name| *name == "qd_score").unwrap();
+        rows[10][column].parse().unwrap()
+    };
+    let mut scores: Vec<f64> = dirs.iter().step_by(2).map(tenth).collect();
+    scores.sort_by(f64::total_cmp);
+    assert_eq!(
+        (c["points"][0]["at"].as_f64(), group["median"].as_f64()),
+        (Some(2000.0), Some(scores[1]))
+    );
     let said = run(1, &[&["plot"], &runs[..], &["-o", arg(&svg)]].concat()).succeeded();
     for part in [
+        "at 4,200 evaluations",
+        "QD score: deep_ga > map_elites",
+        "core seconds (wall time x ranks x threads)",
+        "Holm: p corrected for all ",
+        "note: no difference can be significant",
         arg(&svg),
         "map_elites",
         "deep_ga",
@@ -466,6 +518,23 @@ fn plot_compares_runs_of_several_strategies() {
             ["--measures", "score"],
             "has no history of 'score'; it has generation, evaluations, ",
         ),
+        (
+            ["--at", "4201"],
+            " goes from 200 to 4200 evaluations; expected a number that lies within every run",
+        ),
+        (
+            ["--measures", "coverage,qd_score,coverage"],
+            "--measures has coverage twice",
+        ),
+        (
+            ["--against", "idle_share"],
+            "'idle_share' that falls or has gaps, and nothing can be drawn against it: expected a column that only rises",
+        ),
+        (["--at", "-1"], "--at -1: "),
+        (["--at", "inf"], "--at inf: "),
+        (["--at", "NaN"], "--at NaN: "),
+        (["--at-core-seconds", "1e9"], "--at-core-seconds 1000000000: "),
+        (["--at-core-seconds", "0"], "within every run"),
         (
             ["--against", "time"],
             "has no history of 'time'; it has generation, evaluations, ",

@@ -1,6 +1,7 @@
 //! `illume plot`: a heat map of an archive, or the learning curves of several runs.
 
 mod compare;
+mod report;
 
 use std::path::{Path, PathBuf};
 
@@ -25,15 +26,20 @@ pub struct PlotOptions {
     pub measures: Vec<String>,
     /// Column against which they are drawn, beside the wall time; evaluations if none is given.
     pub against: Option<String>,
+    /// Where on that column the runs are compared; where the first of them ends if not given.
+    pub at: Option<f64>,
+    /// The same in core seconds, wall time x ranks x threads.
+    pub at_core_seconds: Option<f64>,
     pub json: bool,
 }
 
 /// Draws one archive as a heat map, several runs as learning curves. Without `output` a PNG and an SVG: beside the archive, or named
-/// `comparison` in the present folder. Returns what is to be printed: the files written, and for several runs what they end with.
+/// `comparison` in the present folder. Returns what is to be printed: the files written, and for several runs what they end with and
+/// how they differ.
 ///
 /// # Errors
-/// No archive; a heat map of one without two axes; runs of several tasks or without a history; another ending, or a folder that
-/// cannot be written.
+/// No archive; a heat map of one without two axes; runs of several tasks, without a history or that have not all been where they are to
+/// be compared; another ending, or a folder that cannot be written.
 pub fn plot(paths: &[PathBuf], options: &PlotOptions) -> Result<String> {
     match paths {
         [path] => one(path, options),
@@ -45,6 +51,8 @@ fn one(path: &Path, options: &PlotOptions) -> Result<String> {
     let curves = [
         (!options.measures.is_empty(), "--measures"),
         (options.against.is_some(), "--against"),
+        (options.at.is_some(), "--at"),
+        (options.at_core_seconds.is_some(), "--at-core-seconds"),
     ];
     if let Some((_, option)) = curves.iter().find(|(given, _)| *given) {
         return Err(Error::input(format!(

@@ -1,10 +1,12 @@
 //! Learning curves of several strategies: quality, diversity and the best against evaluations and against time.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use super::{escape, open, ticks};
-use crate::compare::{Comparison, Group, Range, spoken};
+use crate::compare::{Comparison, Group, spoken};
 use crate::output::significant;
+use crate::statistics::Spread;
 
 const PANEL: [f64; 2] = [300.0, 208.0];
 /// Left of each panel (tick labels), and above each (its title).
@@ -16,6 +18,8 @@ const LEGEND_TOP: f64 = 84.0;
 const LEGEND_LINE: f64 = 24.0;
 /// Points of a curve.
 const POINTS: usize = 400;
+/// Runs from which on quartiles say more than the lowest and the highest.
+const QUARTILES: usize = 5;
 /// Where one group takes so many times longer than another, time is drawn on a logarithmic axis.
 const LOGARITHMIC: f64 = 12.0;
 /// Colours that colour-blind readers tell apart (Okabe and Ito, 'Color universal design', 2008), without its yellow.
@@ -77,8 +81,8 @@ impl Scale {
 }
 
 /// The drawing as SVG text: a panel for each measure, against evaluations above and against time below. Lines are medians over the
-/// runs of a group, bands reach from the lowest to the highest of them: as far as all runs of the group go in evaluations, and to the
-/// end of the slowest in time.
+/// runs of a group, bands reach from quartile to quartile, of fewer than five runs from the lowest to the highest: as far as all runs of
+/// the group go in evaluations, and to the end of the slowest in time.
 ///
 /// A measure alone has its two panels side by side.
 pub fn comparison(c: &Comparison) -> String {
@@ -89,10 +93,12 @@ pub fn comparison(c: &Comparison) -> String {
     let rows = legend_rows(&c.groups, width);
     let top = LEGEND_TOP + LEGEND_LINE * rows.len() as f64;
     let row_height = MARGIN[1] + PANEL[1] + FOOT;
-    let subtitle = if c.groups.iter().any(|g| g.runs.len() > 1) {
-        "median over runs; the band reaches from the lowest to the highest run"
-    } else {
-        "one run of each"
+    let of_size = |sizes: RangeInclusive<usize>| c.groups.iter().any(|g| sizes.contains(&g.runs.len()));
+    let subtitle = match (of_size(2..=QUARTILES - 1), of_size(QUARTILES..=usize::MAX)) {
+        (false, false) => "one run of each",
+        (true, false) => "median over runs; the band reaches from the lowest to the highest run",
+        (false, true) => "median over runs; the band reaches from the lower to the upper quartile",
+        (true, true) => "median over runs; bands are quartiles, of fewer than five runs the lowest and the highest",
     };
     let height = top + f64::from(down) * row_height + 6.0;
     let mut svg = open([width, height], MARGIN[0], &c.task, subtitle);
@@ -159,14 +165,9 @@ fn x_scale(groups: &[Group], axis: usize) -> Scale {
 /// Scores and shares are drawn from zero, so that their heights compare; fitness where it lies.
 fn y_scale(curves: &[Curve], column: &str) -> Scale {
     let from_zero = matches!(column, "qd_score" | "coverage");
-    let known = || {
-        curves
-            .iter()
-            .flat_map(|c| &c.points)
-            .filter(|(_, r)| r.median.is_finite())
-    };
-    let mut low = known().map(|(_, r)| r.low).fold(f64::INFINITY, f64::min);
-    let mut high = known().map(|(_, r)| r.high).fold(f64::NEG_INFINITY, f64::max);
+    let known = || curves.iter().flat_map(|c| &c.points).filter(|p| p.median.is_finite());
+    let mut low = known().map(|p| p.band[0]).fold(f64::INFINITY, f64::min);
+    let mut high = known().map(|p| p.band[1]).fold(f64::NEG_INFINITY, f64::max);
     if low > high {
         (low, high) = (0.0, 1.0);
     }
@@ -196,10 +197,16 @@ fn y_scale(curves: &[Curve], column: &str) -> Scale {
     }
 }
 
-/// The median and range of a group at points of an axis.
+/// A group at points of an axis.
 struct Curve {
-    points: Vec<(f64, Range)>,
+    points: Vec<Point>,
     runs: usize,
+}
+
+struct Point {
+    x: f64,
+    median: f64,
+    band: [f64; 2],
 }
 
 impl Curve {
@@ -209,8 +216,22 @@ impl Curve {
         let shares = (0..POINTS).map(|i| from + (to - from) * i as f64 / (POINTS - 1) as f64);
         // The ends themselves, whatever rounding does to them on the way.
         let points = shares.map(|share| scale.inverse(share).clamp(start, end.max(start)));
+        let point = |x| {
+            let Spread {
+                median,
+                quartiles,
+                low,
+                high,
+            } = group.at(axis, measure, x);
+            let band = if group.runs.len() < QUARTILES {
+                [low, high]
+            } else {
+                quartiles
+            };
+            Point { x, median, band }
+        };
         Curve {
-            points: points.map(|x| (x, group.at(axis, measure, x))).collect(),
+            points: points.map(point).collect(),
             runs: group.runs.len(),
         }
     }
@@ -222,14 +243,10 @@ impl Curve {
             let [px, py] = place(px, value);
             format!("{px:.2} {py:.2}")
         };
-        for part in self
-            .points
-            .split(|(_, r)| !r.median.is_finite())
-            .filter(|p| !p.is_empty())
-        {
+        for part in self.points.split(|p| !p.median.is_finite()).filter(|p| !p.is_empty()) {
             if self.runs > 1 {
-                let high = part.iter().map(|(px, r)| at(*px, r.high));
-                let low = part.iter().rev().map(|(px, r)| at(*px, r.low));
+                let high = part.iter().map(|p| at(p.x, p.band[1]));
+                let low = part.iter().rev().map(|p| at(p.x, p.band[0]));
                 let outline: Vec<String> = high.chain(low).collect();
                 let _ = writeln!(
                     svg,
@@ -237,7 +254,7 @@ impl Curve {
                     outline.join("L")
                 );
             }
-            let line: Vec<String> = part.iter().map(|(px, r)| at(*px, r.median)).collect();
+            let line: Vec<String> = part.iter().map(|p| at(p.x, p.median)).collect();
             let _ = writeln!(
                 svg,
                 "<path fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"{dash} d=\"M{}\"/>",
@@ -245,8 +262,8 @@ impl Curve {
             );
         }
         // Where it ends, to be seen among the others.
-        if let Some((px, r)) = self.points.last().filter(|(_, r)| r.median.is_finite()) {
-            let [cx, cy] = place(*px, r.median);
+        if let Some(p) = self.points.last().filter(|p| p.median.is_finite()) {
+            let [cx, cy] = place(p.x, p.median);
             let _ = writeln!(svg, "<circle fill=\"{colour}\" r=\"3\" cx=\"{cx:.2}\" cy=\"{cy:.2}\"/>");
         }
     }

@@ -87,7 +87,7 @@ fn all_numbers_are_those_of_numpy_scipy_statsmodels_and_rliable() {
         };
         // Other random numbers, and 10,000 resamples of few values, of which a quantile is one or the next.
         let random = what.ends_with("_low") || what.ends_with("_high");
-        let allowed = if random { 0.012 * scale } else { 1e-12 * expected.abs() };
+        let allowed = if random { 0.01 * scale } else { 1e-12 * expected.abs() };
         assert!(
             (number - expected).abs() <= allowed,
             "{what} of {of} in {set}: {number}, expected {expected}"
@@ -264,15 +264,15 @@ fn too_few_runs_are_said_once() {
     };
     assert_eq!(
         said(&[3, 3]).unwrap(),
-        "no difference can be significant at 0.05: the smallest two-sided p of 3 against 3 runs is 0.1; it takes 4 runs of each"
+        "no difference can be significant at 0.05: the smallest two-sided p of 3 against 3 runs is 0.10; it takes 4 runs of each"
     );
-    let three = "no difference can be significant at 0.05: the smallest two-sided p of 4 against 4 runs is 0.0286 before Holm's correction for 3 comparisons; it takes 5 runs of each";
+    let three = "no difference can be significant at 0.05: the smallest two-sided p of 4 against 4 runs is 0.029 before Holm's correction for 3 comparisons; it takes 5 runs of each";
     assert_eq!(said(&[4, 4, 4]).unwrap(), three);
     // Three can be enough, against more.
     assert_eq!(said(&[3, 5]), None);
     assert_eq!(said(&[5, 5, 5]), None);
     assert_eq!(
         said(&[10, 10, 1]).unwrap(),
-        "g2 and g1 cannot differ significantly at 0.05: the smallest two-sided p of 10 against 1 runs is 0.1818"
+        "g1 and g2 cannot differ significantly at 0.05: the smallest two-sided p of 10 against 1 runs is 0.18"
     );
 }
