@@ -348,7 +348,10 @@ fn a_wrong_override_is_refused_in_one_sentence() {
         ("strategy.batch=-1", &["--set strategy.batch", "non-negative", "-1"]),
         ("strategy.batch=", &["--set strategy.batch"]),
         ("strategy.bach=3", &["--set strategy.bach", "did you mean \"batch\"?"]),
-        ("strategi.batch=3", &["strategi", "did you mean \"strategy\"?"]),
+        (
+            "strategi.batch=3",
+            &["illume: --set strategi: unknown key", "did you mean \"strategy\"?"],
+        ),
         ("task.name=arn", &["--set task.name", "did you mean \"arm\"?"]),
         ("seed.x=1", &["--set seed.x", "not a table"]),
         ("budget.generations=[", &["--set budget.generations"]),
@@ -412,6 +415,21 @@ fn an_output_directory_that_holds_something_is_left_as_it_is() {
     let ended = run(1, &["run", arg(&config), "--out", arg(&dir), "--set", "seed=2"]);
     assert_refused(&ended, &[arg(&dir), "not empty", "illume resume", "--out"]);
     assert!(contents(&dir) == before, "the old run was touched");
+}
+
+/// Times and counts beyond what a clock or an index can hold mean never.
+#[test]
+fn numbers_that_no_run_reaches_are_taken_as_they_are() {
+    let folder = folder();
+    for (i, key) in ["output.log_seconds", "output.checkpoint_minutes", "budget.wall_minutes"]
+        .into_iter()
+        .enumerate()
+    {
+        let config = write_config(folder.path(), GOOD);
+        let out = folder.path().join(i.to_string());
+        let set = format!("{key}=1e300");
+        run(1, &["run", arg(&config), "--out", arg(&out), "--set", &set]).succeeded();
+    }
 }
 
 #[test]
