@@ -379,24 +379,22 @@ impl<'t> Run<'t> {
         self.write_with(path, checkpoint, &state)
     }
 
-    /// Writes the checkpoint, then the archive, both of one state: a strategy's may weigh hundreds of megabytes. Collective.
+    /// What a file holds of strategy and engine. It may weigh hundreds of megabytes, so checkpoint and archive are written from one. Collective.
     ///
     /// # Errors
-    /// As [`Run::write`].
-    pub fn write_both(&mut self, checkpoint: &Path, archive: &Path) -> Result<()> {
-        let state = self.state()?;
-        self.write_with(checkpoint, true, &state)?;
-        self.write_with(archive, false, &state)
-    }
-
-    fn state(&self) -> Result<State> {
+    /// The strategy's.
+    pub fn state(&self) -> Result<State> {
         let context = context(&self.config, &self.counters, self.task, &self.comm);
         let mut state = self.strategy.save(&context)?;
         state.tables.push((ENGINE.into(), self.engine_table()));
         Ok(state)
     }
 
-    fn write_with(&mut self, path: &Path, checkpoint: bool, state: &State) -> Result<()> {
+    /// As [`Run::write`], with the present [`Run::state`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn write_with(&mut self, path: &Path, checkpoint: bool, state: &State) -> Result<()> {
         let history = self.history().batch();
         let spec = self.strategy.spec();
         let attributes = Attributes {
