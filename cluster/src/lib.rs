@@ -20,6 +20,7 @@ mod awake;
 mod connect;
 mod counted;
 mod launch;
+pub mod memory;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod node;
