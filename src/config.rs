@@ -273,7 +273,10 @@ impl Source {
         } else {
             format!("{}.{}", problem.section, problem.key)
         };
-        if self.set.contains(&whole) {
+        let within = |key: &String| key.strip_prefix(&whole).is_some_and(|rest| rest.starts_with('.'));
+        // A section that is wrong as such comes from an override if the file has none of that name.
+        let section_set = || self.line(problem).is_none() && self.set.iter().any(within);
+        if self.set.contains(&whole) || section_set() {
             return format!("--set {problem}");
         }
         match self.line(problem).or_else(|| self.header(&problem.section)) {
@@ -446,6 +449,10 @@ mod tests {
         assert!(error(GOOD, &["seed"]).contains("expected key=value"));
         assert!(error(GOOD, &["a.b.c=1"]).contains("expected seed or section.key"));
         assert!(error(GOOD, &["budget.generations=-4"]).starts_with("--set budget.generations: expected"));
+        let unknown = error(GOOD, &["nosuch.key=1"]);
+        assert!(unknown.starts_with("--set nosuch: unknown key"), "{unknown}");
+        let unknown = error(&format!("{GOOD}[nosuch]\nx = 1"), &["nosuch.key=1"]);
+        assert!(unknown.starts_with("a.toml:8: nosuch: unknown key"), "{unknown}");
     }
 
     #[test]

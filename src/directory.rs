@@ -11,6 +11,9 @@ use crate::output::write_atomically;
 /// The file that says whose the directory is at the moment.
 const LOCK: &str = "run.lock";
 
+/// What a file is called beside its target while it waits to be put there.
+const NEXT: &str = ".tmp-next";
+
 /// What a command expects in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -143,7 +146,7 @@ impl Directory {
 
     /// Whether there is something to go on from.
     pub fn has_checkpoint(&self) -> bool {
-        self.checkpoint().is_file()
+        self.checkpoint().is_file() || self.previous_checkpoint().is_file()
     }
 
     /// That this process may still write here: after it was suspended for a while, another may have taken the directory over.
@@ -159,6 +162,61 @@ impl Directory {
             "the run directory {} was taken over by another process while this one gave no sign of life: it ends without writing a checkpoint",
             self.path.display()
         )))
+    }
+
+    /// Where a file is written before [`Directory::put`] gives it its place.
+    pub fn next(target: &Path) -> PathBuf {
+        let mut name = target.as_os_str().to_os_string();
+        name.push(NEXT);
+        name.into()
+    }
+
+    /// Puts what was written under [`Directory::next`] in its place, unless the directory was lost meanwhile: writing may have taken long. Does
+    /// nothing on a rank that does not write here.
+    ///
+    /// # Errors
+    /// Those of [`Directory::still_ours`], or of the file system.
+    pub fn put(&self, target: &Path) -> Result<()> {
+        if self.lease.is_none() {
+            return Ok(());
+        }
+        self.still_ours()?;
+        let put = fs::rename(Directory::next(target), target).and_then(|()| fs::File::open(&self.path)?.sync_all());
+        put.map_err(|e| Error::failed(format!("cannot write {}: {e}", target.display())))
+    }
+
+    /// The same for a checkpoint: the one before is kept, and there is one at any time.
+    ///
+    /// # Errors
+    /// As [`Directory::put`].
+    pub fn put_checkpoint(&self) -> Result<()> {
+        let (newest, previous) = (self.checkpoint(), self.previous_checkpoint());
+        if self.lease.is_some() && newest.is_file() {
+            self.still_ours()?;
+            let link = Directory::next(&previous);
+            let _ = fs::remove_file(&link);
+            // Where the file system has no links, the newest is missing for a moment, and the previous one is there.
+            let kept = match fs::hard_link(&newest, &link) {
+                Ok(()) => fs::rename(&link, &previous),
+                Err(_) => fs::rename(&newest, &previous),
+            };
+            // Two links of one file stay as they are when one is renamed to the other.
+            let _ = fs::remove_file(&link);
+            kept.map_err(|e| Error::failed(format!("cannot write {}: {e}", previous.display())))?;
+        }
+        self.put(&newest)
+    }
+
+    /// Puts a damaged checkpoint aside, so that it does not take the previous one's place.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    pub fn set_aside(&self) -> Result<()> {
+        let (newest, aside) = (self.checkpoint(), self.damaged_checkpoint());
+        if self.lease.is_none() || !newest.is_file() {
+            return Ok(());
+        }
+        fs::rename(&newest, &aside).map_err(|e| Error::failed(format!("cannot rename {}: {e}", newest.display())))
     }
 
     /// Writes the configuration, where it is not there yet as it is.
@@ -178,6 +236,15 @@ impl Directory {
 
     pub fn checkpoint(&self) -> PathBuf {
         self.path.join("checkpoint.h5")
+    }
+
+    pub fn previous_checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint.previous.h5")
+    }
+
+    /// Where [`Directory::set_aside`] puts a checkpoint.
+    pub fn damaged_checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint.damaged.h5")
     }
 
     pub fn config(&self) -> PathBuf {
@@ -249,6 +316,51 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_last_two_checkpoints_are_kept_and_there_is_one_at_any_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        let run = Directory::claim(&path, Wanted::Any).unwrap();
+        let read = |path: &Path| fs::read_to_string(path).ok();
+        let (newest, previous) = (run.checkpoint(), run.previous_checkpoint());
+        for (text, before) in [("1", None), ("2", Some("1")), ("3", Some("2"))] {
+            fs::write(Directory::next(&newest), text).unwrap();
+            run.put_checkpoint().unwrap();
+            assert_eq!(
+                (read(&newest), read(&previous)),
+                (Some(text.into()), before.map(String::from))
+            );
+        }
+        // Killed between the two renames: both are one file.
+        fs::remove_file(&previous).unwrap();
+        fs::hard_link(&newest, &previous).unwrap();
+        fs::write(Directory::next(&newest), "4").unwrap();
+        run.put_checkpoint().unwrap();
+        assert_eq!((read(&newest), read(&previous)), (Some("4".into()), Some("3".into())));
+        run.set_aside().unwrap();
+        assert!(run.has_checkpoint());
+        fs::write(Directory::next(&newest), "5").unwrap();
+        run.put_checkpoint().unwrap();
+        assert_eq!((read(&newest), read(&previous)), (Some("5".into()), Some("3".into())));
+        assert_eq!(read(&run.damaged_checkpoint()), Some("4".into()));
+        let mut names: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "checkpoint.damaged.h5",
+                "checkpoint.h5",
+                "checkpoint.previous.h5",
+                "run.lock"
+            ]
+        );
+        // Written while another took over, it stays where it is.
+        fs::write(Directory::next(&newest), "6").unwrap();
+        fs::write(path.join(LOCK), "another's").unwrap();
+        assert!(matches!(run.put_checkpoint(), Err(Error::Busy(_))));
+        assert_eq!((read(&newest), read(&previous)), (Some("5".into()), Some("3".into())));
     }
 
     #[test]

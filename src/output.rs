@@ -93,6 +93,9 @@ pub struct Progress {
 
 const TICKS: u64 = 10_000;
 
+/// Longer than anything runs, in seconds, and within what the clock can count.
+const LONGEST: f64 = 1e9;
+
 impl Progress {
     pub fn new(shown: bool, seconds: f64, from: u64) -> Progress {
         let terminal = std::io::stderr().is_terminal();
@@ -105,7 +108,7 @@ impl Progress {
         let every = if terminal {
             Duration::from_millis(200)
         } else {
-            Duration::from_secs_f64(seconds.max(1.0))
+            Duration::from_secs_f64(seconds.clamp(1.0, LONGEST))
         };
         let start = Instant::now();
         Progress {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use illume_cluster::memory;
 use illume_core::params::{ParamInfo, suggest};
 use illume_core::{
-    Answer, Archive, ArchiveConfig, ArchiveEntry, Axis, Credit, Error, Init, PolicyGradient, Problem, Result, Strategy,
-    StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
+    Answer, Archive, ArchiveConfig, ArchiveEntry, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem, Result,
+    Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
 };
 
 use crate::Config;
@@ -34,7 +35,7 @@ pub fn task_of_rank(config: &Config, ranks: usize) -> Result<Box<dyn Task>> {
     illume_envs::build(&parts).map_err(|e| {
         let Error::Config(mut problems) = e else { return e };
         // What can be said of the strategy without a task is said at the same time.
-        if let Err(Error::Config(more)) = strategy(config, &placeholder()) {
+        if let Err(Error::Config(more)) = strategy(config, &placeholder(), &Memory::unlimited()) {
             problems.extend(more);
         }
         config.locate(Error::Config(problems))
@@ -113,19 +114,41 @@ impl PolicyGradient for AnyGradient {
 /// The strategy and the archive that a configuration names, for a task; the problems of both at once.
 ///
 /// # Errors
-/// Unknown names and wrong parameters, with file and line.
-pub fn strategy_and_archive(config: &Config, task: &TaskSpec) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
-    let strategy = strategy(config, task);
-    let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
-    let archive = build_archive(config, task, lineage);
-    both(strategy, archive).map_err(|e| config.locate(e))
+/// Unknown names, wrong parameters and what does not fit into memory, with file and line.
+pub fn strategy_and_archive(
+    config: &Config,
+    task: &TaskSpec,
+    memory: &Memory,
+) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
+    let parts = || {
+        claim_genomes(task, memory)?;
+        let strategy = strategy(config, task, memory);
+        let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
+        let archive = build_archive(config, task, lineage, memory);
+        both(strategy, archive)
+    };
+    parts().map_err(|e| config.locate(e))
 }
 
-fn strategy(config: &Config, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
+/// Claims the genome that each thread works on.
+fn claim_genomes(task: &TaskSpec, memory: &Memory) -> Result<()> {
+    let threads = rayon::current_num_threads();
+    let what = format!("genomes of {} genes on {threads} threads", task.genome_dim);
+    let (section, key) = if task.network.is_some() {
+        ("policy", "hidden")
+    } else {
+        ("task", "name")
+    };
+    let bytes = size_of::<f32>() as f64 * task.genome_dim as f64 * threads as f64;
+    memory.claim(section, key, bytes, &what)
+}
+
+fn strategy(config: &Config, task: &TaskSpec, memory: &Memory) -> Result<Box<dyn Strategy>> {
     let entry = strategy_entry(config.name("strategy"))?;
     (entry.build)(&StrategyConfig {
         strategy: &config.strategy,
         task,
+        memory,
     })
 }
 
@@ -134,10 +157,11 @@ fn strategy(config: &Config, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
 /// # Errors
 /// An unknown kind and wrong parameters, with file and line.
 pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
-    build_archive(config, task, lineage).map_err(|e| config.locate(e))
+    let memory = Memory::new(memory::available(1), 1);
+    build_archive(config, task, lineage, &memory).map_err(|e| config.locate(e))
 }
 
-fn build_archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
+fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memory) -> Result<Box<dyn Archive>> {
     let entry = archive_entry(config, task)?;
     (entry.build)(&ArchiveConfig {
         archive: &config.archive,
@@ -146,6 +170,7 @@ fn build_archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<
         genome_dim: task.genome_dim,
         qd_offset: task.qd_offset,
         lineage,
+        memory,
     })
 }
 

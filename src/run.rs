@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use illume_archives::file::{self, Attributes, Checkpoint, Contents};
 use illume_archives::metrics::{Metrics, measure_archive};
+use illume_cluster::memory::available;
 use illume_cluster::threads::stay_awake;
 use illume_cluster::{Counted, Traffic};
 use illume_core::{
-    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Next, Offer, Result, State, Status, Strategy,
-    StrategySpec, Task, Told,
+    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Memory, Next, Offer, Result, State, Status,
+    Strategy, StrategySpec, Task, Told,
 };
 
 use crate::gather::{gather_moments, gather_rows, why_failed};
@@ -74,12 +75,21 @@ pub struct Counters {
 const ENGINE: &str = "engine";
 
 impl<'t> Run<'t> {
-    /// A fresh run.
+    /// A fresh run of a process that has its node for itself.
     ///
     /// # Errors
-    /// The configuration's strategy or archive, with file and line; a worker that cannot be made.
+    /// The configuration's strategy or archive, with file and line, also where they would not fit into memory; a worker that cannot be made.
     pub fn new(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm) -> Result<Run<'t>> {
-        let (strategy, archive) = registry::strategy_and_archive(config, task.spec())?;
+        Run::of_rank(config, task, comm, 1)
+    }
+
+    /// The same for one of so many `ranks` that share this node's memory.
+    ///
+    /// # Errors
+    /// As [`Run::new`].
+    pub fn of_rank(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm, ranks: usize) -> Result<Run<'t>> {
+        let memory = Memory::new(available(ranks), comm.size());
+        let (strategy, archive) = registry::strategy_and_archive(config, task.spec(), &memory)?;
         check_budget(config, strategy.spec())?;
         let config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
         let history = History::new(&strategy.spec().history, config.output.history_rows);
@@ -379,17 +389,11 @@ impl<'t> Run<'t> {
         self.write_with(path, checkpoint, &state)
     }
 
-    /// Writes the checkpoint, then the archive, both of one state: a strategy's may weigh hundreds of megabytes. Collective.
+    /// What a file holds of strategy and engine. It may weigh hundreds of megabytes, so checkpoint and archive are written from one. Collective.
     ///
     /// # Errors
-    /// As [`Run::write`].
-    pub fn write_both(&mut self, checkpoint: &Path, archive: &Path) -> Result<()> {
-        let state = self.state()?;
-        self.write_with(checkpoint, true, &state)?;
-        self.write_with(archive, false, &state)
-    }
-
-    fn state(&mut self) -> Result<State> {
+    /// The strategy's.
+    pub fn state(&mut self) -> Result<State> {
         // First, since the present generation's row may have the history thinned, and the engine's table says how far it is.
         self.history();
         let context = context(&self.config, &self.counters, self.task, &self.comm);
@@ -398,7 +402,11 @@ impl<'t> Run<'t> {
         Ok(state)
     }
 
-    fn write_with(&mut self, path: &Path, checkpoint: bool, state: &State) -> Result<()> {
+    /// As [`Run::write`], with the present [`Run::state`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn write_with(&mut self, path: &Path, checkpoint: bool, state: &State) -> Result<()> {
         let history = self.history().batch();
         let spec = self.strategy.spec();
         let attributes = Attributes {

@@ -8,7 +8,7 @@ use common::{arg, assert_equal_files, assert_equal_tables, folder, open, run, wr
 use illume::archives::file::read_checkpoint;
 use illume::cluster::{Solo, run_ranks};
 use illume::core::params::ParamInfo;
-use illume::core::{Comm, Task, TaskEntry};
+use illume::core::{Comm, Memory, Task, TaskEntry};
 use illume::{Config, Run, archives, envs, registry, strategies};
 
 const GRADIENTS: &str =
@@ -434,7 +434,7 @@ fn an_archive_without_a_kind_is_of_the_kind_whose_parameters_it_has() {
     ] {
         let config = config(task_for("map_elites"), "map_elites", archive, "generations = 1");
         let task = registry::task(&config).unwrap();
-        let (_, made) = registry::strategy_and_archive(&config, task.spec()).unwrap();
+        let (_, made) = registry::strategy_and_archive(&config, task.spec(), &Memory::unlimited()).unwrap();
         assert_eq!(made.spec().kind, kind, "{archive}");
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{arg, folder, open, run};
-use illume::core::StrategyEntry;
+use illume::core::{Memory, StrategyEntry};
 use illume::{Config, envs, registry, strategies};
 
 fn experiments() -> Vec<PathBuf> {
@@ -108,7 +108,7 @@ fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
         }
         let config = Config::read(&path, &files(&config, folder.path(), &FILES)).unwrap_or_else(|e| panic!("{e}"));
         let task = registry::task(&config).unwrap_or_else(|e| panic!("{e}"));
-        let made = registry::strategy_and_archive(&config, task.spec());
+        let made = registry::strategy_and_archive(&config, task.spec(), &Memory::unlimited());
         let (strategy, archive) = made.unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(strategy.spec().name, config.name("strategy"), "{shown}");
         assert!(

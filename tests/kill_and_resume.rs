@@ -532,18 +532,97 @@ fn two_processes_never_write_one_run() {
     let lock = disturbed.dir.join("run.lock");
     assert!(signal("STOP", running.pid()));
     std::fs::write(&lock, "another's").unwrap();
+    let before = contents(&disturbed.dir);
     assert!(signal("CONT", running.pid()));
     let ended = running.wait();
     assert_eq!(ended.code(), Some(75), "{ended}");
     assert_says(&ended.stderr, &[arg(&disturbed.dir), "taken over", "without writing"]);
-    assert_eq!(std::fs::read(&lock).unwrap(), b"another's");
+    let whole = |files: Vec<(PathBuf, Vec<u8>)>| {
+        files
+            .into_iter()
+            .filter(|(path, _)| !arg(path).contains("tmp") && !path.ends_with("log.jsonl"))
+    };
+    assert!(whole(contents(&disturbed.dir)).eq(whole(before)), "it wrote something");
     std::fs::remove_file(&lock).unwrap();
     disturbed.resume_and_compare(1, "1");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_put_aside_and_the_one_before_goes_on() {
+    for share in [0.0, 0.3, 0.9] {
+        let disturbed = Disturbed::new(MAP_ELITES);
+        let mut running = disturbed.start(1);
+        let previous = disturbed.dir.join("checkpoint.previous.h5");
+        running.wait_until("a second checkpoint", || previous.is_file());
+        assert!(signal("TERM", running.pid()));
+        running.wait();
+        let newest = disturbed.dir.join("checkpoint.h5");
+        let (whole, before) = (std::fs::read(&newest).unwrap(), open(&previous).attributes.generation);
+        assert!(before < disturbed.generation());
+        let damaged = &whole[..(whole.len() as f64 * share) as usize];
+        std::fs::write(&newest, damaged).unwrap();
+        let set = format!("budget.generations={}", before + 7);
+        let ended = go_on(1, &disturbed.config, &disturbed.dir, &set);
+        assert_eq!(ended.code(), Some(0), "{ended}");
+        assert_says(
+            &ended.stderr,
+            &[
+                arg(&newest),
+                arg(&previous),
+                &format!("generation {before}"),
+                "checkpoint.damaged.h5",
+            ],
+        );
+        let log = std::fs::read_to_string(disturbed.dir.join("log.jsonl")).unwrap();
+        assert!(log.contains("\"damaged_checkpoint\":\"/"), "{log}");
+        assert!(std::fs::read(disturbed.dir.join("checkpoint.damaged.h5")).unwrap() == damaged);
+        // None but good ones took its place.
+        assert!(open(&previous).attributes.generation >= before);
+        disturbed.resume_and_compare(1, "1");
+        // Both damaged: the newest is named, and nothing is touched.
+        for path in [&newest, &previous] {
+            std::fs::write(path, b"no checkpoint").unwrap();
+        }
+        let files = contents(&disturbed.dir);
+        assert_refused(&run(1, &["resume", arg(&disturbed.dir)]), &[arg(&newest), "HDF5"]);
+        assert!(contents(&disturbed.dir) == files);
+    }
 }
 
 #[cfg(feature = "mpi")]
 mod ranks {
     use super::*;
+
+    /// As a sweep that was started by one mpirun in place of several.
+    #[test]
+    fn ranks_that_are_given_different_runs_are_refused_and_write_nothing() {
+        let folder = folder();
+        let config = write_config(folder.path(), &format!("{MAP_ELITES}[budget]\ngenerations = 3\n"));
+        let out = folder.path().join("run");
+        let (illume, config, out_arg) = (common::ILLUME, arg(&config), arg(&out));
+        let cases = [
+            (
+                format!("run {config} --out {out_arg} --set seed=$R"),
+                &["rank 1", "configuration", "seed is 1, rank 0's 0"][..],
+            ),
+            (format!("run {config} --out {out_arg}-$R"), &["rank 1", "run directory"]),
+            (
+                format!("$(test $R = 0 && echo run {config} --out || echo resume) {out_arg}"),
+                &["different commands"],
+            ),
+        ];
+        for (arguments, parts) in cases {
+            let script = format!("R=$OMPI_COMM_WORLD_RANK; exec {illume} {arguments}");
+            let mut shell = common::started(2, "sh");
+            shell.args(["-c", &script]);
+            let ended = common::run_command(shell);
+            assert_eq!(ended.code(), Some(2), "{ended}");
+            let ours: Vec<&str> = ended.stderr.lines().filter(|l| l.starts_with("illume: ")).collect();
+            assert_eq!(ours.len(), 1, "{ended}");
+            assert_says(ours[0], parts);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is made");
+        }
+    }
 
     #[test]
     fn ranks_kept_out_of_a_run_end_together_and_start_it_when_it_is_free() {

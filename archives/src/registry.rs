@@ -12,6 +12,9 @@ use crate::unstructured::UnstructuredArchive;
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
 
+/// Bytes of a cell beside the descriptor: the columns of [`illume_core::Elites`], the slot of its genome, and the winner of a batch.
+const CELL_BYTES: usize = 68;
+
 /// The most cells an archive may have: cell numbers fit 31 bits.
 pub(crate) const MOST_CELLS: usize = 1 << 31;
 
@@ -116,6 +119,7 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         return Err(Error::config("archive", "shape", message));
     };
     check_axes(config.axes)?;
+    claim_cells(config, "shape", capacity)?;
     build(
         "grid",
         Cells::Grid { shape },
@@ -144,6 +148,12 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         return Err(Error::config("archive", "samples", message));
     }
     check_axes(config.axes)?;
+    claim_cells(config, "cells", params.cells)?;
+    let sample = 8 * config.axes.len() + 8;
+    let what = format!("{} samples for the centroids", params.samples);
+    config
+        .memory
+        .claim("archive", "samples", params.samples as f64 * sample as f64, &what)?;
     let seed = u64::try_from(params.seed).unwrap_or(config.seed);
     let centroids = cvt::centroids(&params, seed, config.axes);
     build(
@@ -206,6 +216,13 @@ fn build(
         config.genome_dim,
         config.lineage,
     )?))
+}
+
+/// Claims what an archive of so many cells takes beside the genomes: an elite's numbers, and where its genome is.
+fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize) -> Result<()> {
+    let cell = CELL_BYTES + 8 * config.axes.len();
+    let what = format!("{cells} cells");
+    config.memory.claim("archive", key, cells as f64 * cell as f64, &what)
 }
 
 /// The product of a shape, if it is a possible number of cells.
@@ -273,6 +290,7 @@ mod tests {
             genome_dim: 3,
             qd_offset: 0.0,
             lineage: false,
+            memory: &illume_core::Memory::new(1e9, 1),
         })
     }
 
@@ -328,6 +346,22 @@ mod tests {
             ("kind = \"grid\"\nshapes = [3, 3]", 2, "did you mean \"shape\""),
             ("kind = \"grid\"\noutside = \"wrap\"", 2, "\"reject\""),
             ("kind = \"cvt\"\ncells = 100\nsamples = 99", 2, "archive.samples"),
+            // More than the gigabyte that there is.
+            (
+                "kind = \"grid\"\nshape = [40000, 50000]",
+                2,
+                "archive.shape: 2000000000 cells would take 168.0 GB",
+            ),
+            (
+                "kind = \"cvt\"\nsamples = 1073741824",
+                2,
+                "archive.samples: 1073741824 samples",
+            ),
+            (
+                "kind = \"cvt\"\ncells = 16777216\nsamples = 16777216",
+                2,
+                "archive.cells: 16777216 cells",
+            ),
         ];
         for (toml, k, part) in cases {
             let message = refusal(toml, &unit(k));

@@ -21,6 +21,7 @@ pub mod children;
 mod connect;
 mod counted;
 mod launch;
+pub mod memory;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod node;

@@ -11,6 +11,7 @@ pub mod lanes;
 #[doc(hidden)]
 pub mod level;
 pub mod math;
+mod memory;
 pub mod noise;
 pub mod params;
 mod policy_gradient;
@@ -30,6 +31,7 @@ pub use error::{Error, Problem, Result, both};
 pub use film::Camera;
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
 pub use level::Level;
+pub use memory::Memory;
 pub use noise::{Purpose, Stream, mix64};
 pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};

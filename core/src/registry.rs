@@ -1,7 +1,7 @@
 //! The tables by which names in a configuration become things. Each crate has one; the conformance tests walk them.
 
 use crate::params::ParamInfo;
-use crate::{Archive, Axis, Result, Strategy, Task, TaskSpec};
+use crate::{Archive, Axis, Memory, Result, Strategy, Task, TaskSpec};
 
 /// A task that can be named in `[task]`, or a family of tasks that differ in their name alone.
 pub struct TaskEntry {
@@ -47,6 +47,8 @@ pub struct ArchiveConfig<'a> {
     pub qd_offset: f64,
     /// Store lineages, not dense genomes.
     pub lineage: bool,
+    /// What it will take is claimed here before it is made.
+    pub memory: &'a Memory,
 }
 
 /// A strategy that can be named in `[strategy]`.
@@ -71,4 +73,17 @@ pub struct StrategyConfig<'a> {
     /// The `[strategy]` table: `name` and parameters.
     pub strategy: &'a toml::Table,
     pub task: &'a TaskSpec,
+    /// What it will take is claimed here before it is made.
+    pub memory: &'a Memory,
+}
+
+impl StrategyConfig<'_> {
+    /// Claims what a generation of `rows` candidates takes, each of which the rank that makes it holds in `copies` genomes.
+    ///
+    /// # Errors
+    /// There is not so much.
+    pub fn claim_rows(&self, key: &str, rows: f64, copies: usize) -> Result<()> {
+        let bytes = (copies * size_of::<f32>()) as f64 * self.task.genome_dim as f64;
+        self.memory.claim_rows(key, rows, self.task.descriptor_dim(), bytes)
+    }
 }

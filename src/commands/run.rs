@@ -45,9 +45,10 @@ pub enum Ended {
 /// # Errors
 /// The user's input, a directory that another process has, or a failure on the way; equal on all ranks.
 pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
+    let wanted = if options.resume { Wanted::Any } else { Wanted::Nothing };
+    same_command(wanted, place.comm)?;
     let config = Config::read(&options.config, &options.set);
     let config = agree(place.comm, config.map(|config| config.at(options.out.as_deref())))?;
-    let wanted = if options.resume { Wanted::Any } else { Wanted::Nothing };
     go(&config, Path::new(&config.output.dir), wanted, place)
 }
 
@@ -57,6 +58,7 @@ pub fn run(options: &RunOptions, place: &Place<'_>) -> Result<Ended> {
 /// No checkpoint, a damaged one, or as [`run`].
 pub fn resume(path: &Path, set: &[String], place: &Place<'_>) -> Result<Ended> {
     let comm = place.comm;
+    same_command(Wanted::Checkpoint, comm)?;
     let (name, mut text) = agree(comm, own_text(&Directory::of(path), comm.rank() == 0))?;
     comm.broadcast(0, &mut text)?;
     let config = own_config(&name, &text, set);
@@ -78,7 +80,9 @@ fn own_text(directory: &Directory, root: bool) -> Result<(String, Vec<u8>)> {
         (own.display().to_string(), text)
     } else {
         let text = if root {
-            file::open(&checkpoint)?.attributes.config
+            let opened = file::open(&checkpoint);
+            let opened = opened.or_else(|e| file::open(&directory.previous_checkpoint()).map_err(|_| e))?;
+            opened.attributes.config
         } else {
             String::new()
         };
@@ -108,17 +112,33 @@ fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>) -> Result
     let root = comm.rank() == 0;
     let task = agree(comm, registry::task_of_rank(config, place.node.ranks))?;
     let mut run = agree(comm, Run::new(config, task.as_ref(), comm))?;
+    same_everywhere(path, run.config_text(), comm)?;
     let claimed = if root {
         Directory::claim(path, wanted)
     } else {
         Ok(Directory::of(path))
     };
     let directory = agree(comm, claimed)?;
+    let mut damaged = None;
     if comm.any(u64::from(root && directory.has_checkpoint()))? != 0 {
-        let checkpoint = read_checkpoint(&directory.checkpoint(), comm)?;
+        let (checkpoint, unreadable) = last_checkpoint(&directory, comm)?;
         agree(comm, same_run(config, &run, task.spec(), &directory, &checkpoint))?;
         agree(comm, run.load(&checkpoint))?;
         drop(checkpoint);
+        if let Some(why) = unreadable {
+            agree(comm, directory.set_aside())?;
+            let (previous, aside) = (directory.previous_checkpoint(), directory.damaged_checkpoint());
+            let sentence = format!(
+                "{why}: going on from the checkpoint before, {} (generation {}); the damaged one becomes {}",
+                previous.display(),
+                run.counters().generation,
+                aside.display()
+            );
+            if root {
+                let _ = writeln!(std::io::stderr(), "illume: {sentence}");
+            }
+            damaged = Some(sentence);
+        }
         if is_complete(&mut run, &directory, comm)? {
             if root {
                 conclude(&run, &directory, "Nothing left to do: finished");
@@ -132,7 +152,7 @@ fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>) -> Result
         Ok(())
     };
     agree(comm, written)?;
-    let ended = drive(&mut run, config, &directory, place)?;
+    let ended = drive(&mut run, config, &directory, damaged, place)?;
     if ended == Ended::Finished {
         agree(comm, evaluate(&run, config, &directory, root))?;
     }
@@ -161,6 +181,61 @@ fn evaluate(run: &Run<'_>, config: &Config, directory: &Directory, root: bool) -
     Ok(())
 }
 
+/// That no rank runs while another resumes, as where each asks a file system by itself which it should. Collective.
+fn same_command(wanted: Wanted, comm: &dyn Comm) -> Result<()> {
+    let own = 1 << wanted as u64;
+    if comm.any(own)? == own {
+        return Ok(());
+    }
+    Err(Error::input(
+        "the ranks were given different commands: all run, all run with --resume or all resume (`illume run --resume` does either, as is needed)",
+    ))
+}
+
+/// That all ranks run one program with one configuration: else they would make an archive that no configuration gives. Collective.
+fn same_everywhere(path: &Path, config: &str, comm: &dyn Comm) -> Result<()> {
+    let (version, path) = (versions::long(), path.display().to_string());
+    for (what, own) in [
+        ("illume", version.as_str()),
+        ("run directory", &path),
+        ("configuration", config),
+    ] {
+        let mut text = own.as_bytes().to_vec();
+        comm.broadcast(0, &mut text)?;
+        let of_first = String::from_utf8_lossy(&text);
+        let same = if own == of_first {
+            Ok(())
+        } else {
+            let how = match what {
+                "configuration" => difference::keys(own, &of_first, "rank 0's", &[])?.join(", "),
+                _ => format!(
+                    "{}, rank 0 {}",
+                    own.lines().next().unwrap_or_default(),
+                    of_first.lines().next().unwrap_or_default()
+                ),
+            };
+            Err(Error::input(format!(
+                "rank {} was given another {what} than rank 0 ({how}): all ranks of a run need the same; each run of a sweep has an mpirun or srun of \
+                 its own",
+                comm.rank()
+            )))
+        };
+        agree(comm, same)?;
+    }
+    Ok(())
+}
+
+/// The newest checkpoint that can be read; if that is the one before the newest, with what is wrong with that one. Collective.
+fn last_checkpoint(directory: &Directory, comm: &dyn Comm) -> Result<(Checkpoint, Option<String>)> {
+    match read_checkpoint(&directory.checkpoint(), comm) {
+        Err(error @ Error::Input(_)) => match read_checkpoint(&directory.previous_checkpoint(), comm) {
+            Ok(previous) => Ok((previous, Some(error.to_string()))),
+            Err(_) => Err(error),
+        },
+        newest => newest.map(|checkpoint| (checkpoint, None)),
+    }
+}
+
 /// That a configuration is that of the run which a checkpoint is of, `budget` and `output` aside.
 fn same_run(
     config: &Config,
@@ -171,7 +246,7 @@ fn same_run(
 ) -> Result<()> {
     let stored = Config::stored(&checkpoint.attributes.config, &checkpoint_config(directory), &[])?;
     let stored = stored.resolved(&registry::parameters(config, task)?)?;
-    let differing = difference::keys(run.config_text(), &stored)?;
+    let differing = difference::keys(run.config_text(), &stored, "the run's", &difference::FREE)?;
     if differing.is_empty() {
         return Ok(());
     }
@@ -199,7 +274,13 @@ fn is_complete(run: &mut Run<'_>, directory: &Directory, comm: &dyn Comm) -> Res
 }
 
 /// Generations until the end, a signal, or an error; checkpoints and shows on the way.
-fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Place<'_>) -> Result<Ended> {
+fn drive(
+    run: &mut Run<'_>,
+    config: &Config,
+    directory: &Directory,
+    damaged: Option<String>,
+    place: &Place<'_>,
+) -> Result<Ended> {
     let comm = place.comm;
     let root = comm.rank() == 0;
     run.keep_awake(!place.plan.oversubscribed);
@@ -213,7 +294,9 @@ fn drive(run: &mut Run<'_>, config: &Config, directory: &Directory, place: &Plac
     )?;
     let note =
         |log: &mut Option<Log>, event: &str, fields: Value| log.as_mut().map_or(Ok(()), |l| l.event(event, fields));
-    agree(comm, note(&mut log, "start", start_fields(run, config, place)))?;
+    let mut fields = start_fields(run, config, place);
+    fields["damaged_checkpoint"] = json!(damaged);
+    agree(comm, note(&mut log, "start", fields))?;
     if root {
         for (name, value) in run.facts() {
             let _ = writeln!(std::io::stderr(), "{name}: {value}");
@@ -332,10 +415,15 @@ impl Clock {
 /// Writes checkpoint, archive and history. Collective; the same outcome on every rank.
 fn save(run: &mut Run<'_>, directory: &Directory, comm: &dyn Comm) -> Result<()> {
     agree(comm, directory.still_ours())?;
-    run.write_both(&directory.checkpoint(), &directory.archive())?;
+    let (checkpoint, archive, history) = (directory.checkpoint(), directory.archive(), directory.history());
+    let state = run.state()?;
+    run.write_with(&Directory::next(&checkpoint), true, &state)?;
+    agree(comm, directory.put_checkpoint())?;
+    run.write_with(&Directory::next(&archive), false, &state)?;
+    agree(comm, directory.put(&archive))?;
     let csv = run.history().csv();
     let written = if comm.rank() == 0 {
-        write_atomically(&directory.history(), csv.as_bytes())
+        write_atomically(&Directory::next(&history), csv.as_bytes()).and_then(|()| directory.put(&history))
     } else {
         Ok(())
     };

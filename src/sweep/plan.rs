@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use illume_core::{Error, Result, Task};
+use illume_cluster::memory;
+use illume_core::{Error, Memory, Result, Task};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
@@ -411,7 +412,9 @@ impl<'a> Maker<'a> {
             self.tasks.insert(of_task.clone(), task);
         }
         let task = self.tasks[&of_task].spec();
-        let (strategy, archive) = registry::strategy_and_archive(&config, task).map_err(place)?;
+        // They are made here, so they have to fit in here.
+        let memory = Memory::new(memory::available(1), 1);
+        let (strategy, archive) = registry::strategy_and_archive(&config, task, &memory).map_err(place)?;
         crate::run::check_budget(&config, strategy.spec()).map_err(place)?;
         self.cells &= archive.spec().has_cells();
         let columns = History::new(&strategy.spec().history, 2);

@@ -83,6 +83,7 @@ fn measure(name: &str, dim: usize, population: usize, decompositions: f64, gener
     let config = StrategyConfig {
         strategy: &table,
         task: &task,
+        memory: &illume_core::Memory::unlimited(),
     };
     let mut strategy = (entry.build)(&config).expect("its parameters are right");
     let eigen = strategy

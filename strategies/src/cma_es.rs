@@ -63,6 +63,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     build: |config: &StrategyConfig<'_>| {
         let (params, restarts): (CmaEsParams, RestartParams) =
             illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        config.claim_rows("population", members(params.population, config.task)? as f64, 1)?;
         Ok(Box::new(CmaEs::full(&params, &restarts, config.task)?))
     },
 };

@@ -56,6 +56,7 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     };
     let units = labels.units(&config.task.descriptor);
     let mut plan = params.common().plan(
+        config,
         "dcg_me",
         policy,
         units.iter().map(|unit| length * unit).collect(),

@@ -33,7 +33,7 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let policy = check_task("dcrl_me", config.task, true)?;
     let lengths = vec![params.length_scale; config.task.descriptor_dim()];
     let common = params.common();
-    let mut plan = common.plan("dcrl_me", policy, lengths, None)?;
+    let mut plan = common.plan(config, "dcrl_me", policy, lengths, None)?;
     plan.actors = common.rows(params.actor_share);
     if plan.climbers + plan.actors > plan.batch {
         let message = format!(

@@ -42,6 +42,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cases: true,
     build: |config: &StrategyConfig<'_>| {
         let params: EssaParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        config.claim_rows("population", params.population as f64, 1)?;
         Ok(Box::new(Essa::new(&params, config.task)?))
     },
 };

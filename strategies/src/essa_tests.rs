@@ -160,6 +160,7 @@ fn restarts_are_no_key_of_essa() {
     let config = StrategyConfig {
         strategy: &table,
         task: &with_cases(),
+        memory: &illume_core::Memory::unlimited(),
     };
     let refused = (ENTRY.build)(&config).err().unwrap().to_string();
     assert!(refused.contains("strategy.restarts: unknown key"), "{refused}");

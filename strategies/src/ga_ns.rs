@@ -47,6 +47,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
                 return Err(Error::config("strategy", key, message));
             }
         }
+        lineages.claim(config, "population", params.population as f64)?;
         Ok(Box::new(GaNs::new(params, lineages, config.task)))
     },
 };

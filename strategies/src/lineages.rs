@@ -7,7 +7,8 @@ use std::sync::Arc;
 use illume_core::noise::NoiseTable;
 use illume_core::params::ParamInfo;
 use illume_core::{
-    Batch, Candidates, Context, Decoder, Error, Genomes, Lineages, Params, Result, State, TaskSpec, both, params,
+    Batch, Candidates, Context, Decoder, Error, Genomes, Lineages, Params, Result, State, StrategyConfig, TaskSpec,
+    both, params,
 };
 use rayon::prelude::*;
 
@@ -52,6 +53,19 @@ impl LineageParams {
     /// A strategy's own parameters with these behind them, as `illume list` shows them.
     pub(crate) fn describe_with<P: Params>() -> Vec<ParamInfo> {
         [P::describe(), LineageParams::describe()].concat()
+    }
+
+    /// Claims what a generation of so many rows takes, and the noise table.
+    ///
+    /// # Errors
+    /// There is not so much memory.
+    pub(crate) fn claim(&self, config: &StrategyConfig<'_>, key: &str, rows: f64) -> Result<()> {
+        if self.noise == "table" {
+            let what = format!("{} numbers of noise", self.noise_table);
+            let bytes = size_of::<f32>() as f64 * self.noise_table as f64;
+            config.memory.claim("strategy", "noise_table", bytes, &what)?;
+        }
+        config.claim_rows(key, rows, 0)
     }
 
     fn check(&self, task: &TaskSpec) -> Result<()> {

@@ -64,6 +64,12 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         );
         return Err(Error::config("strategy", "polynomial_share", message));
     }
+    // In both generations a candidate is made in one piece.
+    let (key, rows) = [("initial", params.initial), ("batch", params.batch)]
+        .into_iter()
+        .max_by_key(|(_, rows)| *rows)
+        .expect("two");
+    config.claim_rows(key, rows as f64, 1)?;
     Ok(Box::new(MapElites::new(params, bounds)))
 }
 

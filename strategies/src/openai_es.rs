@@ -63,6 +63,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
                 "expected above 0 with normalize_observations = true, since statistics need episodes, got 0.0";
             return Err(Error::config("strategy", "observation_share", message));
         }
+        config.claim_rows("population", params.population as f64, 0)?;
         Ok(Box::new(OpenAiEs::new(params, &center)))
     },
 };

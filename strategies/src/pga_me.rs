@@ -27,7 +27,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let params: PgaMeParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
     let policy = check_task("pga_me", config.task, false)?;
-    let mut plan = params.common().plan("pga_me", policy, Vec::new(), None)?;
+    let mut plan = params.common().plan(config, "pga_me", policy, Vec::new(), None)?;
     if params.greedy_actor && plan.climbers > 0 {
         plan.climbers -= 1;
         plan.actors = 1;

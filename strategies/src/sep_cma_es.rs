@@ -43,6 +43,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     build: |config: &StrategyConfig<'_>| {
         let (params, restarts): (SepCmaEsParams, RestartParams) =
             illume_core::params::read(config.strategy, "strategy", &["name"])?;
+        config.claim_rows("population", members(params.population, config.task)? as f64, 1)?;
         let laws = separable(&params, config.task)?;
         Ok(Box::new(CmaEs::new(
             "sep_cma_es",

@@ -57,11 +57,18 @@ pub fn tiny_lm(folder: &Path, name: &str) -> toml::Table {
 
 /// `illume arguments...`, under mpirun where there is more than one rank (as root, in a container, with few cores).
 pub fn illume(ranks: usize, arguments: &[&str]) -> Command {
+    let mut command = started(ranks, ILLUME);
+    command.args(arguments);
+    command
+}
+
+/// Any program, in the same way.
+pub fn started(ranks: usize, program: &str) -> Command {
     let mut command = if ranks == 1 {
-        Command::new(ILLUME)
+        Command::new(program)
     } else {
         let mut mpirun = Command::new("mpirun");
-        mpirun.arg("-n").arg(ranks.to_string()).arg(ILLUME);
+        mpirun.arg("-n").arg(ranks.to_string()).arg(program);
         mpirun
     };
     let environment = [
@@ -74,7 +81,6 @@ pub fn illume(ranks: usize, arguments: &[&str]) -> Command {
         ("OMPI_MCA_btl_vader_single_copy_mechanism", "none"),
     ];
     command.envs(environment).env_remove("ILLUME_MPI");
-    command.args(arguments);
     command
 }
 

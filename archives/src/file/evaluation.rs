@@ -176,7 +176,7 @@ fn fill(file: &File, mut e: Evaluation) -> hdf5::Result<()> {
         h5::put_number(file, name, *value)?;
     }
     h5::put_number(file, "qd_offset", e.qd_offset)?;
-    h5::put_texts(file, "axes", &e.axes)?;
+    h5::put_many_texts(file, "axes", &e.axes)?;
     for (name, value) in e.totals.counts() {
         h5::put_number(file, name, *value)?;
     }
@@ -259,7 +259,7 @@ fn parts(file: &File, bytes: u64, version: u64) -> std::result::Result<Evaluatio
     let group: Group = file
         .group("elites")
         .map_err(|_| "the group /elites is missing".to_string())?;
-    e.axes = h5::get_texts(file, "axes").map_err(|e| missing("axes", e))?;
+    e.axes = h5::get_many_texts(file, "axes", bytes).map_err(|e| missing("axes", e))?;
     e.elites = h5::read_table(&group, bytes)?;
     if e.elites.rows() as u64 != e.totals.elites {
         return Err(format!("/elites has {} rows, not {}", e.elites.rows(), e.totals.elites));

@@ -78,6 +78,18 @@ fn an_evaluation_is_read_back_and_the_next_one_takes_its_place() {
     );
 }
 
+#[test]
+fn an_evaluation_of_very_many_axes_is_written_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eval.h5");
+    let evaluation = Evaluation {
+        axes: (0..9000).map(|i| format!("x{i}")).collect(),
+        ..sample(2)
+    };
+    write_evaluation(&path, &evaluation).unwrap();
+    assert_eq!(open_evaluation(&path).unwrap().axes, evaluation.axes);
+}
+
 /// Version 1, which called the corrected numbers expected and had no others.
 #[test]
 fn an_evaluation_of_before_the_papers_numbers_opens_with_the_names_of_today() {

@@ -17,6 +17,12 @@ const SMALL: usize = 1 << 14;
 /// The attribute of a group that lists its columns in order.
 const COLUMNS: &str = "columns";
 
+/// Bytes of an array that is kept as an attribute: HDF5 takes 64 KiB, its description included.
+const ATTRIBUTE_BYTES: usize = 60_000;
+
+/// Bytes of a text in an array of texts: how long it is, and where it lies.
+const TEXT_BYTES: usize = 16;
+
 /// Deflate cannot shrink data by more than this: what claims to is damaged.
 const MOST_DEFLATION: u64 = 1100;
 
@@ -62,16 +68,35 @@ pub(super) fn put_texts(place: &Location, name: &str, values: &[String]) -> hdf5
         .write_raw(&values)
 }
 
-pub(super) fn put_number<T: H5Type>(place: &Location, name: &str, value: T) -> hdf5::Result<()> {
-    place.new_attr::<T>().create(name)?.write_scalar(&value)
+/// Texts of which there may be any number: an attribute, or a dataset of the group where they are too many for one.
+pub(super) fn put_many_texts(group: &Group, name: &str, values: &[String]) -> hdf5::Result<()> {
+    let values: Vec<VarLenUnicode> = values.iter().map(|v| unicode(v)).collect::<hdf5::Result<_>>()?;
+    put_many(group, name, &values, TEXT_BYTES)
 }
 
-pub(super) fn put_numbers<T: H5Type>(place: &Location, name: &str, values: &[T]) -> hdf5::Result<()> {
-    place
-        .new_attr::<T>()
+/// The same for numbers.
+pub(super) fn put_many_numbers<T: H5Type>(group: &Group, name: &str, values: &[T]) -> hdf5::Result<()> {
+    put_many(group, name, values, size_of::<T>())
+}
+
+fn put_many<T: H5Type>(group: &Group, name: &str, values: &[T], size: usize) -> hdf5::Result<()> {
+    if values.len() * size <= ATTRIBUTE_BYTES {
+        return group
+            .new_attr::<T>()
+            .shape(values.len())
+            .create(name)?
+            .write_raw(values);
+    }
+    let dataset = group
+        .new_dataset::<T>()
         .shape(values.len())
-        .create(name)?
-        .write_raw(values)
+        .obj_track_times(false)
+        .create(name)?;
+    dataset.write_raw(values)
+}
+
+pub(super) fn put_number<T: H5Type>(place: &Location, name: &str, value: T) -> hdf5::Result<()> {
+    place.new_attr::<T>().create(name)?.write_scalar(&value)
 }
 
 fn string(value: &VarLenUnicode) -> hdf5::Result<String> {
@@ -93,17 +118,35 @@ pub(super) fn get_texts(place: &Location, name: &str) -> hdf5::Result<Vec<String
     attribute.read_raw::<VarLenUnicode>()?.iter().map(string).collect()
 }
 
-pub(super) fn get_number<T: H5Type>(place: &Location, name: &str) -> hdf5::Result<T> {
-    place.attr(name)?.read_scalar::<T>()
+/// What [`put_many_texts`] wrote into a file of so many bytes.
+pub(super) fn get_many_texts(group: &Group, name: &str, file_bytes: u64) -> hdf5::Result<Vec<String>> {
+    get_many::<VarLenUnicode>(group, name, file_bytes)?
+        .iter()
+        .map(string)
+        .collect()
 }
 
-pub(super) fn get_numbers<T: H5Type>(place: &Location, name: &str) -> hdf5::Result<Vec<T>> {
-    let attribute = place.attr(name)?;
+/// What [`put_many_numbers`] wrote.
+pub(super) fn get_many_numbers<T: H5Type>(group: &Group, name: &str, file_bytes: u64) -> hdf5::Result<Vec<T>> {
+    get_many(group, name, file_bytes)
+}
+
+fn get_many<T: H5Type>(group: &Group, name: &str, file_bytes: u64) -> hdf5::Result<Vec<T>> {
+    if group.link_exists(name) {
+        return dataset(group, name, file_bytes)
+            .map_err(hdf5::Error::Internal)?
+            .read_raw();
+    }
+    let attribute = group.attr(name)?;
     if attribute.size() == 0 {
         Ok(Vec::new())
     } else {
         attribute.read_raw()
     }
+}
+
+pub(super) fn get_number<T: H5Type>(place: &Location, name: &str) -> hdf5::Result<T> {
+    place.attr(name)?.read_scalar::<T>()
 }
 
 /// A group under construction: knows its compression and the dimensions it has named so far.

@@ -167,8 +167,8 @@ fn read_spec(cells: &Group, bytes: u64) -> std::result::Result<ArchiveSpec, Stri
     fn missing(name: &str, error: hdf5::Error) -> String {
         format!("/cells has no usable attribute '{name}' ({})", h5::cause(&error))
     }
-    let texts = |name: &str| h5::get_texts(cells, name).map_err(|e| missing(name, e));
-    let numbers = |name: &str| h5::get_numbers::<f64>(cells, name).map_err(|e| missing(name, e));
+    let texts = |name: &str| h5::get_many_texts(cells, name, bytes).map_err(|e| missing(name, e));
+    let numbers = |name: &str| h5::get_many_numbers::<f64>(cells, name, bytes).map_err(|e| missing(name, e));
     let (names, units, lower, upper) = (texts("names")?, texts("units")?, numbers("lower")?, numbers("upper")?);
     let k = names.len();
     if units.len() != k || lower.len() != k || upper.len() != k {
@@ -186,7 +186,7 @@ fn read_spec(cells: &Group, bytes: u64) -> std::result::Result<ArchiveSpec, Stri
     let qd_offset = h5::get_number(cells, "qd_offset").map_err(|e| missing("qd_offset", e))?;
     let cells = match kind.as_str() {
         "grid" => {
-            let shape = h5::get_numbers::<u64>(cells, "shape").map_err(|e| missing("shape", e))?;
+            let shape = h5::get_many_numbers::<u64>(cells, "shape", bytes).map_err(|e| missing("shape", e))?;
             Cells::Grid {
                 shape: shape
                     .iter()

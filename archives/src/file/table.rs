@@ -48,7 +48,7 @@ fn fill(file: &hdf5::File, t: &Table<'_>) -> hdf5::Result<()> {
     for (name, value) in t.numbers {
         h5::put_number(file, name, *value)?;
     }
-    h5::put_texts(file, "axes", t.axes)?;
+    h5::put_many_texts(file, "axes", t.axes)?;
     let [name, meaning] = t.group;
     let mut maker = Maker::new(file, name, 0, meaning)?;
     maker.named_dimension("axis", "axes of the descriptor", t.axes)?;

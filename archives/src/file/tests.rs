@@ -297,6 +297,41 @@ fn an_empty_archive_and_a_task_without_descriptor_are_written_too() {
     }
 }
 
+/// HDF5's attributes end at 64 KiB; a game's memory, sampled a hundred times, has 12,800 axes.
+#[test]
+fn an_archive_of_very_many_axes_is_written_and_read_back() {
+    let folder = folder();
+    let axes: Vec<Axis> = (0..9000)
+        .map(|i| Axis::new(&format!("x{i}"), "m", 0.0, 1.0 + f64::from(i)))
+        .collect();
+    for (kind, capacity) in [("grid", 4), ("unstructured", 250)] {
+        let mut shape = vec![1; axes.len()];
+        shape[1] = 4;
+        let spec = ArchiveSpec {
+            axes: axes.clone(),
+            capacity,
+            cells: if kind == "grid" {
+                Cells::Grid { shape }
+            } else {
+                spec(kind).cells
+            },
+            ..spec(kind)
+        };
+        let path = folder.path().join(format!("{kind}.h5"));
+        let case = Case {
+            lineage: false,
+            checkpoint: true,
+            compress: 0,
+        };
+        solo(|comm| {
+            let archive = evolve(comm, &spec, 3, false, 1);
+            save(&path, archive.as_ref(), &case, comm).unwrap();
+            assert_eq!(read_checkpoint(&path, comm).unwrap().spec, spec);
+        });
+        assert_eq!(open(&path).unwrap().spec, spec);
+    }
+}
+
 /// Trap: the only checkpoint is destroyed before the new one is complete.
 #[test]
 fn a_failed_write_names_path_and_cause_on_every_rank_and_keeps_the_old_file() {

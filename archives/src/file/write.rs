@@ -222,18 +222,18 @@ fn write_cells(file: &File, contents: &Contents<'_>, compress: u8) -> hdf5::Resu
     h5::put_text(&maker.group, "kind", &spec.kind)?;
     h5::put_number(&maker.group, "count", spec.capacity as u64)?;
     h5::put_number(&maker.group, "qd_offset", spec.qd_offset)?;
-    h5::put_texts(&maker.group, "names", &names)?;
-    h5::put_texts(
+    h5::put_many_texts(&maker.group, "names", &names)?;
+    h5::put_many_texts(
         &maker.group,
         "units",
         &spec.axes.iter().map(|a| a.unit.clone()).collect::<Vec<_>>(),
     )?;
-    h5::put_numbers(&maker.group, "lower", &of_axes(|a| a.lower))?;
-    h5::put_numbers(&maker.group, "upper", &of_axes(|a| a.upper))?;
+    h5::put_many_numbers(&maker.group, "lower", &of_axes(|a| a.lower))?;
+    h5::put_many_numbers(&maker.group, "upper", &of_axes(|a| a.upper))?;
     match &spec.cells {
         Cells::Grid { shape } => {
             let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
-            h5::put_numbers(&maker.group, "shape", &shape)
+            h5::put_many_numbers(&maker.group, "shape", &shape)
         }
         Cells::Unstructured(rules) => {
             h5::put_number(&maker.group, "neighbours", rules.neighbours as u64)?;

@@ -53,6 +53,13 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
             );
             return Err(Error::config("strategy", "parents", message));
         }
+        let episodes = if config.task.deterministic { 1 } else { params.episodes };
+        let key = if episodes > params.population {
+            "episodes"
+        } else {
+            "population"
+        };
+        lineages.claim(config, key, params.population as f64 * episodes as f64)?;
         Ok(Box::new(DeepGa::new(params, lineages, config.task)))
     },
 };

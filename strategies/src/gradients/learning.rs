@@ -37,7 +37,7 @@ impl Settings {
 }
 
 /// Minibatches gathered at a time: they stay in the cache and in bounded memory.
-const STEPS_AT_ONCE: usize = 60;
+pub(super) const STEPS_AT_ONCE: usize = 60;
 
 /// The learner's rank's own.
 struct Core {

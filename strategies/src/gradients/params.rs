@@ -1,13 +1,16 @@
 //! The parameters that all three strategies have, and what they make of them.
 
-use illume_core::{Error, Network, Result};
+use illume_core::{Error, Network, Result, StrategyConfig};
 
 use super::backend::Choice;
 use super::emitter::Plan;
 use super::labels::Labels;
-use super::learning::Settings;
+use super::learning::{STEPS_AT_ONCE, Settings};
 use super::replay::Sampling;
 use crate::learn::{Ascent, Net, Output, Td3Config};
+
+/// Copies of a critic's weights: two critics, their targets and two moments of each; the packed form is not counted.
+const CRITIC_COPIES: usize = 8;
 
 /// Declares a strategy's parameters: the common ones with this strategy's shares, then its own.
 macro_rules! gradient_params {
@@ -143,9 +146,10 @@ impl Common {
     /// the length scale of the similarity on each. The actor is like the policy, but for the hidden layers if others are given.
     ///
     /// # Errors
-    /// A learner that is not here.
+    /// A learner that is not here, or more than fits into memory.
     pub fn plan(
         &self,
+        config: &StrategyConfig<'_>,
         name: &'static str,
         policy: &Network,
         lengths: Vec<f64>,
@@ -180,7 +184,7 @@ impl Common {
             steps: self.pg_steps,
             minibatch: self.minibatch,
         };
-        Ok(Plan {
+        let plan = Plan {
             name,
             initial: self.initial,
             batch: self.batch,
@@ -206,6 +210,37 @@ impl Common {
                 overlap: self.overlap,
                 backend: Choice::of(&self.learner, &self.device)?,
             },
-        })
+        };
+        self.claim(config, &plan.settings)?;
+        Ok(plan)
+    }
+
+    /// Claims what rank 0, where the learner is, will take.
+    fn claim(&self, config: &StrategyConfig<'_>, settings: &Settings) -> Result<()> {
+        let claim = |key: &str, count: usize, bytes: usize, what: &str| {
+            let what = format!("{count} {what}");
+            config.memory.claim("strategy", key, count as f64 * bytes as f64, &what)
+        };
+        let transition = settings.widths().bytes();
+        claim("replay", self.replay, transition, "transitions")?;
+        claim(
+            "minibatch",
+            STEPS_AT_ONCE * self.minibatch,
+            transition,
+            "transitions of minibatches",
+        )?;
+        let weights = settings.td3.critic().params();
+        claim(
+            "critic_hidden",
+            weights,
+            CRITIC_COPIES * size_of::<f32>(),
+            "weights of a critic",
+        )?;
+        let (key, rows) = if self.initial > self.batch {
+            ("initial", self.initial)
+        } else {
+            ("batch", self.batch)
+        };
+        config.claim_rows(key, rows as f64, 1)
     }
 }

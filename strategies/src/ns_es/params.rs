@@ -37,11 +37,19 @@ type Common = (NsEsParams, CenterParams);
 
 /// # Errors
 /// An odd number of members.
-pub(super) fn plan(name: &str, (params, center): &Common, weight: Weight) -> Result<Plan> {
+fn plan(config: &StrategyConfig<'_>, name: &str, (params, center): &Common, weight: Weight) -> Result<Plan> {
     if !params.population.is_multiple_of(2) {
         let message = format!("expected an even number (mirrored pairs), got {}", params.population);
         return Err(Error::config("strategy", "population", message));
     }
+    let weights = params.centers as f64 * config.task.genome_dim as f64;
+    let what = format!("{} centers", params.centers);
+    config
+        .memory
+        .claim("strategy", "centers", weights * size_of::<f32>() as f64, &what)?;
+    let episodes = params.centers as f64 * params.center_episodes as f64;
+    config.claim_rows("center_episodes", episodes, 0)?;
+    config.claim_rows("population", params.population as f64, 0)?;
     Ok(Plan {
         name: name.into(),
         population: params.population,
@@ -96,7 +104,7 @@ pub(crate) const NSRA_ES: StrategyEntry = entry(
             step: own.weight_step,
             patience: own.patience,
         };
-        Ok(Box::new(NsEs::new(plan("nsra_es", &common, weight)?)))
+        Ok(Box::new(NsEs::new(plan(config, "nsra_es", &common, weight)?)))
     },
 );
 
@@ -107,7 +115,7 @@ fn fixed(config: &StrategyConfig<'_>, name: &str, initial: f64) -> Result<Box<dy
         step: 0.0,
         patience: u64::MAX,
     };
-    Ok(Box::new(NsEs::new(plan(name, &common, weight)?)))
+    Ok(Box::new(NsEs::new(plan(config, name, &common, weight)?)))
 }
 
 /// The weight of fitness, and how it follows success.

@@ -4,10 +4,11 @@
 //! Several lines may be waiting, so it may answer them together.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 use illume_core::{Error, Result};
 use serde_json::{Value, json};
@@ -15,9 +16,13 @@ use serde_json::{Value, json};
 use super::jsonl::short;
 use super::{Case, Reward};
 
+/// Tells Python to flush what it writes.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 /// Longest line that is taken for an answer, in bytes.
 const LONGEST: u64 = 1 << 20;
-/// Times that a program which fails is started again within one batch of answers.
+/// How long a program whose output has ended may take to end itself.
+const END: Duration = Duration::from_secs(1);
+/// Times that a program which fails is started again within one batch of answers, and one that is killed for one answer.
 const RESTARTS: usize = 3;
 
 /// Rewards by an external program.
@@ -33,6 +38,22 @@ struct Process {
     child: Child,
     ask: Sender<String>,
     answers: Receiver<std::io::Result<String>>,
+}
+
+impl Process {
+    /// Whether a signal has ended it, or, as a shell reports it, what it had started.
+    fn was_killed(&mut self) -> bool {
+        let silent = matches!(self.answers.try_recv(), Err(TryRecvError::Disconnected));
+        let began = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.signal().is_some() || matches!(status.code(), Some(129..=192)),
+                // Its output ends a moment before it does.
+                Ok(None) if silent && began.elapsed() < END => std::thread::sleep(Duration::from_millis(1)),
+                _ => return false,
+            }
+        }
+    }
 }
 
 impl Drop for Process {
@@ -95,6 +116,10 @@ impl CommandReward {
     fn start(&self) -> Result<Process> {
         let mut child = Command::new(&self.command[0])
             .args(&self.command[1..])
+            // Signals to the run's own group, a terminal's Ctrl-C say, end the run in order: until then it needs the program.
+            .process_group(0)
+            // A Python program that writes to a pipe keeps what it writes back, unless it is told not to.
+            .envs(std::env::var_os(UNBUFFERED).is_none().then_some((UNBUFFERED, "1")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -122,7 +147,10 @@ impl CommandReward {
                 )),
             },
             Ok(Err(e)) => failed(format!("answered no text: {e}")),
-            Err(RecvTimeoutError::Timeout) => failed(format!("did not answer within {} s", self.timeout.as_secs_f64())),
+            Err(RecvTimeoutError::Timeout) => failed(format!(
+                "did not answer within {} s (task.timeout); it has to flush its output after each line",
+                self.timeout.as_secs_f64()
+            )),
             Err(RecvTimeoutError::Disconnected) => failed("ended without an answer".into()),
         }
     }
@@ -133,29 +161,29 @@ impl Reward for CommandReward {
         self.score_all(&[(case, answer)]).pop().expect("one answer, one reward")
     }
 
-    /// After a failure the program is started again and asked for the rest.
+    /// After a failure the program is started again and asked for the rest; after a signal that ended it, for the same answer once more, since
+    /// that says nothing of the answer.
     fn score_all(&self, answers: &[(&Case, &str)]) -> Vec<Result<f64>> {
         let mut running = self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut rewards = Vec::with_capacity(answers.len());
-        let mut starts = 0;
+        let (mut failures, mut killed) = (0, 0);
         let mut last = String::new();
         while rewards.len() < answers.len() {
             if running.is_none() {
-                if starts > RESTARTS {
+                if failures > RESTARTS {
                     rewards.push(Err(Error::failed(last.clone())));
                     continue;
                 }
-                starts += 1;
                 match self.start() {
                     Ok(process) => *running = Some(process),
                     Err(e) => {
                         last = e.to_string();
-                        starts = RESTARTS + 1;
+                        failures = RESTARTS + 1;
                         continue;
                     }
                 }
             }
-            let process = running.as_ref().expect("just started");
+            let process = running.as_mut().expect("just started");
             for (case, answer) in &answers[rewards.len()..] {
                 let line = json!({"prompt": case.prompt, "answer": answer, "reference": case.answer});
                 // Its end shows in the answers.
@@ -164,6 +192,13 @@ impl Reward for CommandReward {
             while rewards.len() < answers.len() {
                 let reward = self.answer(process);
                 let over = reward.is_err();
+                if over && killed < RESTARTS && process.was_killed() {
+                    killed += 1;
+                    *running = None;
+                    break;
+                }
+                killed = 0;
+                failures += usize::from(over);
                 last = reward.as_ref().err().map(ToString::to_string).unwrap_or(last);
                 rewards.push(reward);
                 if over {
@@ -283,5 +318,46 @@ mod tests {
         let slow = CommandReward::new(&shell("sleep 30"), Duration::from_millis(200), &case("x"));
         let message = slow.err().unwrap().to_string();
         assert!(message.contains("did not answer within 0.2 s"), "{message}");
+        assert!(message.contains("flush"), "{message}");
+    }
+
+    /// What a scheduler or the system's want of memory does to it says nothing of the answer, and must not change a result.
+    #[test]
+    fn a_program_that_a_signal_ended_is_asked_the_same_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark");
+        // Directly, and under a shell that reports it: the first time that a line holds "fatal" a signal comes.
+        for ended in ["kill -KILL $$", "sh -c 'kill -TERM $$'; exit $?"] {
+            let script = format!(
+                "while read -r l; do case \"$l\" in *fatal*) if [ ! -e {0} ]; then touch {0}; {ended}; fi;; esac; echo '{{\"reward\": 1}}'; done",
+                mark.display()
+            );
+            let _ = std::fs::remove_file(&mark);
+            let reward = CommandReward::new(&shell(&script), 60 * SECOND, &case("x")).unwrap();
+            let one = case("x");
+            let found = reward.score_all(&[(&one, "a"), (&one, "fatal"), (&one, "b")]);
+            assert!(found.iter().all(|r| matches!(r, Ok(1.0))), "{found:?}");
+            assert!(mark.exists());
+        }
+        let script = "while read -r l; do case \"$l\" in *fatal*) kill -KILL $$;; esac; echo '{\"reward\": 1}'; done";
+        let reward = CommandReward::new(&shell(script), 60 * SECOND, &case("x")).unwrap();
+        let one = case("x");
+        let found = reward.score_all(&[(&one, "a"), (&one, "fatal"), (&one, "b"), (&one, "fatal"), (&one, "c")]);
+        let ok: Vec<bool> = found.iter().map(Result::is_ok).collect();
+        assert_eq!(
+            ok,
+            [true, false, true, false, true],
+            "each time: it is the answer's fault"
+        );
+    }
+
+    #[test]
+    fn a_program_is_in_a_group_of_its_own_and_python_flushes() {
+        let script =
+            "while read -r l; do echo \"{\\\"reward\\\": $PYTHONUNBUFFERED$(cut -d' ' -f5 /proc/$$/stat)}\"; done";
+        let reward = CommandReward::new(&shell(script), 60 * SECOND, &case("x")).unwrap();
+        let pid = reward.process.lock().unwrap().as_ref().unwrap().child.id();
+        let expected: f64 = format!("1{pid}").parse().unwrap();
+        assert_eq!(reward.score(&case("x"), "a").unwrap(), expected);
     }
 }

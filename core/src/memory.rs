@@ -1,0 +1,133 @@
+//! What the parts of a run will take of a machine's memory, told before any of it is taken.
+
+use std::cell::RefCell;
+
+use crate::{Error, Result};
+
+/// Bytes of an evaluated row beside its descriptor that every rank holds, with what the exchange and the archive's report need for it.
+const ROW_BYTES: f64 = 96.0;
+
+/// The memory that a process may use, and what has been claimed of it. Claims are estimates from below: one that is refused would end in
+/// the middle of the work, and one that is granted may still.
+pub struct Memory {
+    there: f64,
+    ranks: usize,
+    claims: RefCell<Claims>,
+}
+
+#[derive(Default, Clone)]
+struct Claims {
+    sum: f64,
+    largest: f64,
+    /// The key of the largest, and its sentence.
+    section: String,
+    key: String,
+    what: String,
+}
+
+impl Claims {
+    fn with(&self, section: &str, key: &str, bytes: f64, what: &str) -> Claims {
+        let sum = self.sum + bytes;
+        if bytes < self.largest {
+            return Claims { sum, ..self.clone() };
+        }
+        Claims {
+            sum,
+            largest: bytes,
+            section: section.into(),
+            key: key.into(),
+            what: what.into(),
+        }
+    }
+}
+
+impl Memory {
+    /// `there` bytes for this process, which is one of `ranks` that share the candidates of a generation.
+    pub fn new(there: f64, ranks: usize) -> Memory {
+        Memory {
+            there,
+            ranks,
+            claims: RefCell::default(),
+        }
+    }
+
+    /// As much as is asked for.
+    pub fn unlimited() -> Memory {
+        Memory::new(f64::INFINITY, 1)
+    }
+
+    /// Tells that `what` (a phrase in the plural) will take so many bytes because of a key. Bytes are a number without bounds, since products of
+    /// what users give have none.
+    ///
+    /// # Errors
+    /// With what has been claimed before there is not so much; the key named is that of the largest claim.
+    pub fn claim(&self, section: &str, key: &str, bytes: f64, what: &str) -> Result<()> {
+        let mut claims = self.claims.borrow_mut();
+        let with = claims.with(section, key, bytes, what);
+        if with.sum <= self.there {
+            *claims = with;
+            return Ok(());
+        }
+        let rest = if with.largest < 0.99 * with.sum {
+            format!(" and all that is set up {}", gigabytes(with.sum))
+        } else {
+            String::new()
+        };
+        let message = format!(
+            "{} would take {} of memory{rest}, and there are {} for this process",
+            with.what,
+            gigabytes(with.largest),
+            gigabytes(self.there)
+        );
+        // What is refused does not count against what comes after it, which is judged by itself.
+        Err(Error::config(&with.section, &with.key, message))
+    }
+
+    /// Claims what a generation of `rows` candidates takes on each rank: their results, and `bytes` for each that the rank itself makes.
+    ///
+    /// # Errors
+    /// As [`Memory::claim`].
+    pub fn claim_rows(&self, key: &str, rows: f64, descriptor_dim: usize, bytes: f64) -> Result<()> {
+        let results = ROW_BYTES + 8.0 * descriptor_dim as f64;
+        let what = format!("{rows} candidates a generation");
+        self.claim("strategy", key, rows * (results + bytes / self.ranks as f64), &what)
+    }
+}
+
+fn gigabytes(bytes: f64) -> String {
+    let (size, unit) = if bytes < 1e9 {
+        (bytes / 1e6, "MB")
+    } else {
+        (bytes / 1e9, "GB")
+    };
+    if size < 1e6 {
+        format!("{size:.1} {unit}")
+    } else {
+        format!("{size:.1e} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_add_up_and_the_largest_is_named() {
+        let memory = Memory::new(10e9, 4);
+        memory.claim("strategy", "replay", 7e9, "transitions").unwrap();
+        memory.claim_rows("batch", 1e6, 2, 4000.0).unwrap();
+        let error = memory.claim("archive", "shape", 5e9, "cells").unwrap_err().to_string();
+        let expected = "strategy.replay: transitions would take 7.0 GB of memory and all that is set up 13.1 GB, and there are 10.0 GB for this process";
+        assert_eq!(error, expected);
+        let error = Memory::new(5e8, 1)
+            .claim("archive", "shape", 1e30, "cells")
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("archive.shape: cells would take 1.0e21 GB of memory, and there are 500.0 MB"),
+            "{error}"
+        );
+        Memory::unlimited().claim("archive", "shape", 1e300, "cells").unwrap();
+    }
+}
