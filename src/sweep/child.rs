@@ -65,7 +65,12 @@ impl Launch<'_> {
             launcher.arg("-n").arg(ranks.to_string());
             if self.resources.launch == "srun" {
                 launcher.args(["--exact", "--kill-on-bad-exit=1"]);
+                if std::env::var_os("SLURM_MPI_TYPE").is_none() {
+                    launcher.arg("--mpi=pmix");
+                }
                 launcher.arg(format!("--cpus-per-task={}", self.threads));
+            } else {
+                children::keep_here(&mut launcher);
             }
             launcher.arg(self.program);
             launcher
