@@ -362,7 +362,8 @@ fn standing(sweep: &Sweep, results: &Results) -> Result<Standing> {
     }
     Ok(Standing {
         counts,
-        core_seconds: results.iter().map(|(_, row)| row.timing.core_seconds).sum(),
+        // A sum of nothing is -0.
+        core_seconds: 0.0 + results.iter().map(|(_, row)| row.timing.core_seconds).sum::<f64>(),
         complete: table.complete,
     })
 }
