@@ -56,6 +56,13 @@ illume_core::params! {
     }
 }
 
+impl Resources {
+    /// Whether runs are steps of a Slurm job, on any of its nodes.
+    pub fn are_steps(&self) -> bool {
+        self.launch == "srun" && self.ranks_per_run > 1
+    }
+}
+
 illume_core::params! {
     /// `[retry]`.
     pub struct Retry {

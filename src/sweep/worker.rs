@@ -80,10 +80,11 @@ pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
         n => n,
     };
     let ranks = sweep.plan.resources.ranks_per_run;
-    // Of runs that are steps of the allocation a single worker takes care on all nodes.
-    let nodes = match sweep.plan.resources.launch.as_str() {
-        "srun" => nodes_of_job(),
-        _ => 1,
+    // One worker takes care of steps on all nodes.
+    let nodes = if sweep.plan.resources.are_steps() {
+        nodes_of_job()
+    } else {
+        1
     };
     let slots = match options.only {
         Some(_) => 1,
