@@ -257,7 +257,7 @@ fn a_script_is_handed_to_the_scheduler_that_is_there_and_its_words_are_passed_on
     assert_says(
         &said,
         &[
-            "s.sh: the run runs/my run: 1 MPI rank on each of 1 node",
+            "s.sh: the run runs/my run: 1 MPI rank on a node",
             "Submitted batch job 7",
         ],
     );
@@ -281,6 +281,8 @@ fn wrong_input_is_refused_in_one_sentence_and_nothing_is_written() {
         format!("{SWEEP}[resources]\nthreads_per_run = 2\nranks_per_run = 3\n"),
     )
     .unwrap();
+    let steps = format!("{SWEEP}[resources]\nlaunch = \"srun\"\nranks_per_run = 2\n");
+    fs::write(at.join("steps.toml"), steps).unwrap();
     fs::create_dir(at.join("foreign")).unwrap();
     fs::write(at.join("foreign/thesis.tex"), "").unwrap();
     fs::write(at.join("there.sh"), "mine").unwrap();
@@ -372,6 +374,11 @@ fn wrong_input_is_refused_in_one_sentence_and_nothing_is_written() {
             &["foreign is there and is not the folder of a sweep"],
         ),
         (
+            &["steps.toml", "--scheduler", "pbs"],
+            &["--time", "1h", "--threads", "2"],
+            &["steps.toml", "resources.launch is \"srun\"", "--scheduler slurm"],
+        ),
+        (
             &["w.toml", "--scheduler", "pbs"],
             &["--time", "1h"],
             &["PBS has to be told the cores", "--threads N"],
@@ -427,4 +434,17 @@ fn wrong_input_is_refused_in_one_sentence_and_nothing_is_written() {
     run_command(command).succeeded();
     let run = submit(at, &["done", "--scheduler", "slurm", "--time", "1h"]);
     assert_refused(&run, &["done is the directory of a run", "--out done"]);
+}
+
+#[test]
+#[cfg(all(feature = "atari", feature = "torch"))]
+fn what_is_to_run_on_gpus_is_planned_and_submitted_where_there_is_none() {
+    let folder = cluster();
+    let text = "[task]\nname = \"atari/pong\"\n[policy]\ndevice = \"cuda\"\n[strategy]\nname = \"deep_ga\"\n";
+    fs::write(folder.path().join("games.toml"), text).unwrap();
+    let given = ["games.toml", "--scheduler", "slurm", "--time", "1h", "--gpus", "1"];
+    for more in [&[][..], &["--seeds", "2"]] {
+        let text = submit(folder.path(), &[&given[..], more].concat()).succeeded();
+        assert!(text.contains("#SBATCH --gpus-per-node=1\n"), "{text}");
+    }
 }

@@ -84,13 +84,17 @@ pub struct SubmitOptions {
     now: bool,
 }
 
-/// Seconds that mpirun waits for workers to leave, and once more.
-const LEAVING: u32 = 30;
-
 /// What a job works on.
 enum Work {
     Run { config: Box<Config> },
     Sweep { plan: Box<Plan>, out: Option<PathBuf> },
+}
+
+impl Work {
+    /// Whether it is a sweep whose runs are steps of the job, started by one worker that is none.
+    fn has_steps(&self) -> bool {
+        matches!(self, Work::Sweep { plan, .. } if plan.resources.are_steps())
+    }
 }
 
 /// Makes a job script; returns what is to be printed: the script, or what became of it.
@@ -132,37 +136,31 @@ impl SubmitOptions {
                 scheduler.name()
             )));
         }
+        if work.has_steps() && (scheduler != Scheduler::Slurm || self.workers_per_node.is_some()) {
+            return Err(Error::input(format!(
+                "{}: resources.launch is \"srun\", by which one worker runs the whole sweep as steps of a Slurm job: \
+                 expected --scheduler slurm without --workers-per-node, or \"mpirun\" in the sweep's file",
+                self.given.file.display()
+            )));
+        }
         let (time, notice) = self.times(&work)?;
         let per_node = match &work {
             Work::Run { .. } => self.ranks_per_node,
             Work::Sweep { .. } => self.workers_per_node,
         };
         let per_node = per_node.unwrap_or(1) as usize;
-        let alone = nodes * per_node == 1;
         let launcher = match (&self.launcher, &work, scheduler) {
             (Some(given), ..) => given.trim().to_string(),
-            // Its runs are steps of the job, and the worker is none.
-            (None, Work::Sweep { plan, .. }, _) if plan.resources.launch == "srun" => String::new(),
+            (None, work, _) if work.has_steps() => String::new(),
             (None, Work::Run { .. }, Scheduler::Slurm) => "srun --mpi=pmix".into(),
             // A worker that ends before the others does not end them.
             (None, Work::Sweep { .. }, Scheduler::Slurm) => "srun --mpi=none --kill-on-bad-exit=0 --wait=0".into(),
-            (None, ..) if alone => String::new(),
+            (None, ..) if nodes * per_node == 1 => String::new(),
             (None, ..) => format!(
                 "mpirun -n {} --map-by ppr:{per_node}:node:PE={}",
                 nodes * per_node,
                 threads.unwrap_or(1)
             ),
-        };
-        // Workers leave one by one: mpirun shall not kill the others as soon as the first has left.
-        let environment = if matches!(work, Work::Sweep { .. }) && launcher.starts_with("mpirun") {
-            [
-                "OMPI_MCA_odls_base_sigkill_timeout",
-                "PRTE_MCA_odls_base_sigkill_timeout",
-            ]
-            .map(|name| format!("{name}={LEAVING}"))
-            .into()
-        } else {
-            Vec::new()
         };
         let name = match &self.name {
             Some(name) => word("--name", name)?.to_string(),
@@ -171,7 +169,7 @@ impl SubmitOptions {
         let folder = std::env::current_dir().map_err(|e| Error::failed(format!("this folder has no name: {e}")))?;
         Ok(Job {
             scheduler,
-            about: self.about(&work, per_node),
+            about: self.about(&work, per_node, nodes),
             name,
             nodes,
             per_node,
@@ -193,7 +191,6 @@ impl SubmitOptions {
                 .map(|name| Ok(word("--module", name)?.to_string()))
                 .collect::<Result<_>>()?,
             folder: folder.display().to_string(),
-            environment,
             launcher: line("--launcher", &launcher)?,
             command: self.command(&work, threads)?,
         })
@@ -215,10 +212,8 @@ impl SubmitOptions {
             let ranks = "a sweep's, whose file says the ranks of each run (resources.ranks_per_run): expected --workers-per-node";
             refuse(self.ranks_per_node.is_some(), ranks)?;
             fits(&plan, self)?;
-            Ok(Work::Sweep {
-                plan: Box::new(plan),
-                out,
-            })
+            let plan = Box::new(plan);
+            Ok(Work::Sweep { plan, out })
         };
         if let Some(dir) = self.given.folder()? {
             refuse(
@@ -273,7 +268,6 @@ impl SubmitOptions {
                 duration::words(least.as_secs_f64())
             )));
         }
-        // LSF counts in minutes.
         Ok((time, notice))
     }
 
@@ -294,7 +288,7 @@ impl SubmitOptions {
         }
     }
 
-    fn about(&self, work: &Work, per_node: usize) -> String {
+    fn about(&self, work: &Work, per_node: usize, nodes: usize) -> String {
         let (what, processes) = match work {
             Work::Run { config } => (format!("the run {}", config.output.dir), "MPI rank"),
             Work::Sweep { plan, out } => {
@@ -302,12 +296,12 @@ impl SubmitOptions {
                 (format!("the sweep {dir} of {} runs", plan.runs.len()), "worker")
             }
         };
-        let text = format!(
-            "{what}: {} on each of {} (illume {})",
-            plural(per_node, processes),
-            plural(self.nodes as usize, "node"),
-            env!("CARGO_PKG_VERSION")
-        );
+        let how = match (work.has_steps(), nodes) {
+            (true, _) => format!("a worker that runs them as steps on {}", plural(nodes, "node")),
+            (false, 1) => format!("{} on a node", plural(per_node, processes)),
+            (false, _) => format!("{} on each of {nodes} nodes", plural(per_node, processes)),
+        };
+        let text = format!("{what}: {how} (illume {})", env!("CARGO_PKG_VERSION"));
         // It becomes a line of a script.
         text.replace(char::is_control, " ")
     }
@@ -344,7 +338,7 @@ fn fits(plan: &Plan, options: &SubmitOptions) -> Result<()> {
     let resources = &plan.resources;
     let needed = resources.threads_per_run.max(1) * resources.ranks_per_run;
     match options.threads {
-        Some(cores) if resources.launch != "srun" && needed > cores as usize => Err(Error::input(format!(
+        Some(cores) if !resources.are_steps() && needed > cores as usize => Err(Error::input(format!(
             "--threads {cores}: a run of the sweep has {} of {}: expected at least {needed} cores for each worker",
             plural(resources.ranks_per_run, "rank"),
             plural(resources.threads_per_run.max(1), "thread")

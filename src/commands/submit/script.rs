@@ -71,8 +71,6 @@ pub struct Job {
     pub modules: Vec<String>,
     /// Where the command is run.
     pub folder: String,
-    /// Variables, `NAME=VALUE` each.
-    pub environment: Vec<String>,
     /// What starts the processes, as a shell reads it; empty for none.
     pub launcher: String,
     pub command: Vec<String>,
@@ -95,11 +93,9 @@ impl Job {
                 || format!("$((SLURM_CPUS_ON_NODE / {}))", self.per_node),
                 |n| n.to_string(),
             );
-            lines
-                .push("# srun looks here for the cores of each process, since Slurm 22.05 in the second place.".into());
+            lines.push("# Where srun looks for the cores of each process: before Slurm 22.05, and since.".into());
             lines.push(format!("export SLURM_CPUS_PER_TASK={cores} SRUN_CPUS_PER_TASK={cores}"));
         }
-        lines.extend(self.environment.iter().map(|variable| format!("export {variable}")));
         lines.push(self.launch());
         lines.extend(self.requeue());
         lines.join("\n") + "\n"
@@ -114,7 +110,7 @@ impl Job {
     fn launch(&self) -> String {
         let mut words = Vec::new();
         if !self.by_srun() {
-            // Nobody else would tell the processes, and not a launcher that waits in the foreground of a shell.
+            // Slurm's signal would reach its own steps alone, and neither PBS nor LSF sends one everywhere.
             let seconds = self.time.saturating_sub(self.notice).as_secs();
             words.push(format!(
                 "timeout --foreground --preserve-status --signal=USR1 {seconds}"
@@ -193,7 +189,7 @@ impl Job {
 
     fn asked_of_lsf(&self) -> Vec<String> {
         let of_node = self.per_node * self.threads.unwrap_or(1);
-        let minutes = self.time.as_secs() / 60;
+        let minutes = self.time.as_secs().div_ceil(60);
         let mut lines = vec![
             format!("-J {}", self.name),
             format!("-n {}", self.nodes * of_node),
