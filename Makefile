@@ -21,7 +21,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup setup-atari build demo demo-atari demo-essa test bench lint clean
+.PHONY: help setup setup-atari build demo demo-atari demo-essa test test-slurm bench lint clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -86,6 +86,9 @@ test: setup-atari  ## every test of every crate, and the smallest build
 	cargo check --profile ci $(FULL)
 	cargo test --profile ci --workspace $(GAMES) --doc
 	cargo test --profile ci --workspace $(GAMES) --tests
+
+test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is started here: preempted and requeued jobs (some minutes; ILLUME=program)
+	@tools/test_slurm
 
 bench: setup-atari  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
 	cargo bench -p illume-archives --bench archive

@@ -77,7 +77,11 @@ impl Directory {
         Ok(directory)
     }
 
-    fn check(&self, wanted: Wanted) -> Result<()> {
+    /// That a command finds in it what it wants; nothing is changed.
+    ///
+    /// # Errors
+    /// It holds something else, or cannot be read.
+    pub fn check(&self, wanted: Wanted) -> Result<()> {
         let shown = self.path.display();
         let found = self.found();
         let found = found.map_err(|e| Error::input(format!("cannot read the run directory {shown}: {e}")))?;

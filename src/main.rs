@@ -11,7 +11,7 @@ use illume::cluster::threads::Plan;
 use illume::cluster::{self, Cluster, signals, threads};
 use illume::commands::{
     self, DistillOptions, Ended, EvalOptions, ExportOptions, From, Place, PlotOptions, ReplayOptions, RunOptions,
-    Which, lm, sweep::SweepCommand,
+    Which, lm, submit::SubmitOptions, sweep::SweepCommand,
 };
 use illume::core::Error;
 
@@ -54,6 +54,8 @@ enum Command {
         #[command(subcommand)]
         command: SweepCommand,
     },
+    /// Make a job script for Slurm, PBS or LSF of a run or a sweep, or submit it: it stops in time with a checkpoint and goes back to the queue
+    Submit(SubmitOptions),
     /// Show what an archive is and how good
     Info {
         /// Run directory, .h5 file, or folder of a policy
@@ -413,6 +415,7 @@ fn main() -> ExitCode {
             Lm::Answer { options, threads } => with_cluster(&threads, first_rank(|| lm::answer(&options))),
         },
         Command::Sweep { command } => sweep(&command),
+        Command::Submit(options) => alone(|| commands::submit::submit(&options)),
         Command::Info { path, json } => alone(|| commands::info(&path, json)),
         Command::List { what, json } => alone(|| commands::list(what.as_deref(), json)),
         Command::Plot {

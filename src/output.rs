@@ -207,6 +207,15 @@ pub fn table<Row: AsRef<[String]>>(rows: &[Row]) -> String {
     rows.iter().map(line).collect()
 }
 
+/// A word for a shell.
+pub fn quoted(text: &str) -> String {
+    if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "/._-+=,:@%".contains(c)) {
+        text.into()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 /// What `--json` prints.
 pub fn json_text(value: &Value) -> String {
     format!("{value:#}\n")
@@ -315,6 +324,19 @@ mod tests {
     fn columns_of_a_table_stand_below_one_another() {
         let rows = [["", "one", "two ±"], ["a", "1", "22"]].map(|row| row.map(String::from));
         assert_eq!(table(&rows), "               one   two ±\na                1      22\n");
+    }
+
+    #[test]
+    fn a_word_for_a_shell_is_quoted_where_it_must_be() {
+        for (text, word) in [
+            ("/a/b-c", "/a/b-c"),
+            ("seed=1,2", "seed=1,2"),
+            ("/a b/it's", "'/a b/it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(text), word);
+        }
     }
 
     #[test]

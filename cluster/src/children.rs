@@ -18,6 +18,15 @@ const LAUNCHERS: [&str; 8] = [
     "HYDRA_",
 ];
 
+/// Variables of batch systems begin so. An mpirun that sees them starts its ranks on the nodes of the job, in their order, wherever it runs itself.
+const JOBS: [&str; 4] = ["SLURM_", "PBS_", "LSB_", "PE_HOSTFILE"];
+
+/// By which Open MPI 4 and 5 are told not to bind ranks to cores.
+const BINDING: [&str; 2] = [
+    "OMPI_MCA_hwloc_base_binding_policy",
+    "PRTE_MCA_hwloc_default_binding_policy",
+];
+
 /// What steers Open MPI and is no sign of a rank: settings of the user's own.
 const SETTINGS: [&str; 3] = ["OMPI_MCA_", "PRTE_MCA_", "OMPI_ALLOW_RUN_AS_ROOT"];
 
@@ -37,6 +46,24 @@ pub fn forget_launcher(command: &mut Command) {
         let of_launcher = LAUNCHERS.iter().any(|start| text.starts_with(start)) && !is_setting(text);
         if of_launcher || text.starts_with("SLURM_STEP") || text == "SLURM_PROCID" {
             command.env_remove(&name);
+        }
+    }
+}
+
+/// Makes of a command, an mpirun, one that starts its ranks on this node, whatever job this process belongs to, and leaves them all cores that this
+/// process has: of several beside one another each would bind its ranks to the same ones. A binding that the user has asked for stays.
+pub fn keep_here(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|text| JOBS.iter().any(|start| text.starts_with(start)))
+        {
+            command.env_remove(&name);
+        }
+    }
+    for name in BINDING {
+        if std::env::var_os(name).is_none() {
+            command.env(name, "none");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod lm;
 mod plot;
 mod replay;
 mod run;
+pub mod submit;
 pub mod sweep;
 
 pub use distill::{DistillOptions, From, distill};

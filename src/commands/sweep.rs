@@ -9,7 +9,7 @@ use illume_cluster::{local_rank, signals};
 use illume_core::{Error, Result};
 use serde_json::json;
 
-use crate::output::{bytes, json_text, significant, thousands};
+use crate::output::{bytes, json_text, quoted, significant, thousands};
 use crate::statistics::{self, Against, Goal, Sample, Summary, Test};
 use crate::sweep::collect::Table;
 use crate::sweep::deadline::Deadline;
@@ -39,16 +39,17 @@ pub enum SweepCommand {
     },
 }
 
+/// What a sweep is made of.
 #[derive(Args)]
-struct Given {
+pub struct Given {
     /// A sweep's file, a run's configuration, or the folder of a sweep
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// Of a run's configuration: values to try, such as strategy.iso_sigma=0.01,0.1 or task.episode_length=range(100,400,100)
     #[arg(value_name = "KEY=VALUES")]
-    overrides: Vec<String>,
+    pub(super) overrides: Vec<String>,
     /// Run every configuration with seeds 1 to N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    seeds: Option<u32>,
+    pub(super) seeds: Option<u32>,
 }
 
 #[derive(Args)]
@@ -142,12 +143,18 @@ pub struct ExtendOptions {
 }
 
 impl Given {
-    fn spec(&self) -> Result<Spec> {
+    pub(super) fn spec(&self) -> Result<Spec> {
         Spec::read(&self.file, &self.overrides, self.seeds.map(|n| n as usize))
     }
 
+    /// Where a sweep of this file is made if nothing else is said.
+    pub(super) fn default_folder(&self) -> PathBuf {
+        let stem = self.file.file_stem().unwrap_or("sweep".as_ref());
+        Path::new("sweeps").join(stem)
+    }
+
     /// The sweep's folder if that was given.
-    fn folder(&self) -> Result<Option<&Path>> {
+    pub(super) fn folder(&self) -> Result<Option<&Path>> {
         if !self.file.is_dir() {
             return Ok(None);
         }
@@ -201,15 +208,7 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
     let mut sweep = match options.given.folder()? {
         Some(dir) => Sweep::open(dir)?,
         None => {
-            let stem = options
-                .given
-                .file
-                .file_stem()
-                .map_or_else(|| "sweep".into(), |s| s.to_string_lossy().into_owned());
-            let dir = options
-                .out
-                .clone()
-                .unwrap_or_else(|| PathBuf::from("sweeps").join(stem));
+            let dir = options.out.clone().unwrap_or_else(|| options.given.default_folder());
             Sweep::open_or_make(&options.given.spec()?, &dir)?
         }
     };
@@ -487,7 +486,8 @@ fn standing(sweep: &Sweep, results: &Results) -> Result<Standing> {
     }
     Ok(Standing {
         counts,
-        core_seconds: results.iter().map(|(_, row)| row.timing.core_seconds).sum(),
+        // A sum of nothing is -0.
+        core_seconds: 0.0 + results.iter().map(|(_, row)| row.timing.core_seconds).sum::<f64>(),
         complete: table.complete,
     })
 }
@@ -599,7 +599,7 @@ pub fn list(options: &ListOptions) -> Result<String> {
         .filter(|(_, id)| open(id))
         .collect();
     let dir = std::fs::canonicalize(&options.dir).unwrap_or_else(|_| options.dir.clone());
-    let command = |id: &str| format!("illume sweep run {} --only {id}", quoted(&dir));
+    let command = |id: &str| format!("illume sweep run {} --only {id}", quoted(&dir.display().to_string()));
     Ok(match options.format {
         Format::Lines => runs.iter().map(|(_, id)| command(id) + "\n").collect(),
         Format::Json => {
@@ -611,16 +611,6 @@ pub fn list(options: &ListOptions) -> Result<String> {
         }
         Format::Array => ranges(&runs.iter().map(|(number, _)| *number).collect::<Vec<_>>()) + "\n",
     })
-}
-
-/// For a shell.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c)) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 /// `1-3,7,9-12`.
@@ -688,11 +678,5 @@ mod tests {
     fn numbers_are_joined_to_ranges() {
         assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), "1-3,7,9-10");
         assert_eq!((ranges(&[]), ranges(&[4])), (String::new(), "4".into()));
-    }
-
-    #[test]
-    fn a_path_for_a_shell_is_quoted_where_it_must_be() {
-        assert_eq!(quoted(Path::new("/a/b-c")), "/a/b-c");
-        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
     }
 }

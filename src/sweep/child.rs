@@ -66,9 +66,14 @@ impl Launch<'_> {
         } else {
             let mut launcher = Command::new(&self.resources.launch);
             launcher.arg("-n").arg(ranks.to_string());
-            if self.resources.launch == "srun" {
+            if self.resources.are_steps() {
                 launcher.args(["--exact", "--kill-on-bad-exit=1"]);
+                if std::env::var_os("SLURM_MPI_TYPE").is_none() {
+                    launcher.arg("--mpi=pmix");
+                }
                 launcher.arg(format!("--cpus-per-task={}", self.threads));
+            } else {
+                children::keep_here(&mut launcher);
             }
             launcher.arg(self.program);
             launcher

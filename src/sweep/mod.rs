@@ -80,16 +80,8 @@ impl Sweep {
     /// Another sweep, or something else, is there; the folder cannot be written; as [`Plan::new`].
     pub fn open_or_make(spec: &Spec, dir: &Path) -> Result<Sweep> {
         if !Sweep::is_at(dir) {
+            refuse_foreign(dir)?;
             let shown = dir.display();
-            if dir.exists()
-                && fs::read_dir(dir).is_ok_and(|mut entries| {
-                    entries.any(|e| !e.is_ok_and(|e| is_ours(&e.file_name().to_string_lossy())))
-                })
-            {
-                return Err(Error::input(format!(
-                    "{shown} is there and is not the folder of a sweep; it is left as it is: choose another with --out"
-                )));
-            }
             let plan = Plan::new(spec)?;
             let cannot = |e: std::io::Error| Error::input(format!("cannot write the sweep's folder {shown}: {e}"));
             for folder in ["claims", "results", "runs"] {
@@ -114,15 +106,30 @@ impl Sweep {
             named.map_err(cannot)?;
         }
         let sweep = Sweep::open(dir)?;
-        if !sweep.plan.is_of(spec) {
+        sweep.must_be_of(spec)?;
+        Ok(sweep)
+    }
+
+    /// That [`Sweep::open_or_make`] would find or make the sweep of this file in a folder; nothing is changed.
+    ///
+    /// # Errors
+    /// Another sweep, or something else, is there.
+    pub fn check(spec: &Spec, dir: &Path) -> Result<()> {
+        if Sweep::is_at(dir) {
+            return Sweep::open(dir)?.must_be_of(spec);
+        }
+        refuse_foreign(dir)
+    }
+
+    fn must_be_of(&self, spec: &Spec) -> Result<()> {
+        if !self.plan.is_of(spec) {
+            let dir = self.dir.display();
             return Err(Error::input(format!(
-                "the sweep in {} was made of another file, or of this one before it was changed: go on with it by `illume sweep run {}`, add to it by \
-                 `illume sweep extend`, or choose another folder with --out",
-                dir.display(),
-                dir.display()
+                "the sweep in {dir} was made of another file, or of this one before it was changed: go on with it by `illume sweep run {dir}`, add to it by \
+                 `illume sweep extend`, or choose another folder with --out"
             )));
         }
-        Ok(sweep)
+        Ok(())
     }
 
     /// Reads the plan again if it was extended.
@@ -172,6 +179,18 @@ impl Sweep {
     fn run_log(&self, id: &str) -> PathBuf {
         self.dir.join("runs").join(format!("{id}.log"))
     }
+}
+
+/// That a folder in which there is no sweep holds nothing else.
+fn refuse_foreign(dir: &Path) -> Result<()> {
+    let foreign = |e: std::io::Result<fs::DirEntry>| !e.is_ok_and(|e| is_ours(&e.file_name().to_string_lossy()));
+    if dir.exists() && fs::read_dir(dir).is_ok_and(|mut entries| entries.any(foreign)) {
+        return Err(Error::input(format!(
+            "{} is there and is not the folder of a sweep; it is left as it is: choose another with --out",
+            dir.display()
+        )));
+    }
+    Ok(())
 }
 
 /// What another process that makes the same sweep may have written already.

@@ -408,7 +408,8 @@ impl<'a> Maker<'a> {
         let config = Config::parse(&base.text, &base.file, &overrides).map_err(place)?;
         let of_task = format!("{:?}{:?}", config.task, config.policy);
         if !self.tasks.contains_key(&of_task) {
-            let task = registry::task(&config).map_err(place)?;
+            // Sweeps are planned on machines without the GPUs that their runs will have.
+            let (task, _) = registry::task_here(&config, true).map_err(place)?;
             self.tasks.insert(of_task.clone(), task);
         }
         let task = self.tasks[&of_task].spec();

@@ -56,6 +56,13 @@ illume_core::params! {
     }
 }
 
+impl Resources {
+    /// Whether runs are steps of a Slurm job, on any of its nodes.
+    pub fn are_steps(&self) -> bool {
+        self.launch == "srun" && self.ranks_per_run > 1
+    }
+}
+
 illume_core::params! {
     /// `[retry]`.
     pub struct Retry {
@@ -123,13 +130,8 @@ impl Spec {
     /// Every problem with its file and line.
     pub fn read(path: &Path, overrides: &[String], seeds: Option<usize>) -> Result<Spec> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::input(format!("cannot read the sweep {file}: {e}; expected a sweep's file, a run's configuration, or the folder of a sweep")))?;
-        let table: Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| crate::config::syntax(&file, &text, &e))?;
-        // A run's configuration names a task; a sweep's file has it in its base.
-        let mut spec = if table.contains_key("task") || table.contains_key("strategy") {
+        let (text, table) = read(path)?;
+        let mut spec = if is_run(&table) {
             Spec::of_run(Base { file, text })
         } else {
             let source = Source::new(&file, &text);
@@ -148,6 +150,14 @@ impl Spec {
         }
         spec.check()?;
         Ok(spec)
+    }
+
+    /// Whether a file is the configuration of a run.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no TOML.
+    pub fn is_run(path: &Path) -> Result<bool> {
+        Ok(is_run(&read(path)?.1))
     }
 
     fn of_run(base: Base) -> Spec {
@@ -207,6 +217,22 @@ impl Spec {
             .map_err(|e| Error::input(format!("{}: resources.time_per_run: {e}", self.file)))?;
         Ok(())
     }
+}
+
+/// The text of a file and what is in it.
+fn read(path: &Path) -> Result<(String, Table)> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::input(format!("cannot read the sweep {file}: {e}; expected a sweep's file, a run's configuration, or the folder of a sweep")))?;
+    let table = text
+        .parse()
+        .map_err(|e: toml::de::Error| crate::config::syntax(&file, &text, &e))?;
+    Ok((text, table))
+}
+
+/// A run's configuration names a task; a sweep's file has it in its base.
+fn is_run(table: &Table) -> bool {
+    table.contains_key("task") || table.contains_key("strategy")
 }
 
 fn problem(section: &str, key: &str, message: impl Into<String>) -> Problem {

@@ -82,13 +82,16 @@ pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
         0 => options.cores,
         n => n,
     };
-    let ranks = match sweep.plan.resources.launch.as_str() {
-        "srun" => 1,
-        _ => sweep.plan.resources.ranks_per_run,
+    let ranks = sweep.plan.resources.ranks_per_run;
+    // One worker takes care of steps on all nodes.
+    let nodes = if sweep.plan.resources.are_steps() {
+        nodes_of_job()
+    } else {
+        1
     };
     let slots = match options.only {
         Some(_) => 1,
-        None => (options.cores / (threads * ranks)).max(1),
+        None => (options.cores * nodes / (threads * ranks)).max(1),
     };
     let stop = AtomicBool::new(false);
     let gpus = Gpus::of_node(sweep.plan.resources.gpus_per_run);
@@ -129,6 +132,14 @@ pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
         }
         left
     })
+}
+
+/// Nodes of the Slurm job that this process belongs to, 1 outside of one.
+fn nodes_of_job() -> usize {
+    let number = std::env::var("SLURM_JOB_NUM_NODES")
+        .ok()
+        .and_then(|n| n.trim().parse().ok());
+    number.unwrap_or(1)
 }
 
 /// Runs what it is given, one after another.
