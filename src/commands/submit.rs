@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
-use illume_core::{Error, Result};
+use illume_cluster::memory;
+use illume_core::{Error, Memory, Result};
 
 pub use script::{Job, Scheduler};
 
@@ -240,7 +241,8 @@ impl SubmitOptions {
         refuse(self.workers_per_node.is_some(), workers)?;
         let config = Config::read(&self.given.file, &self.set)?.at(self.out.as_deref());
         let (task, _) = registry::task_here(&config, true)?;
-        let (strategy, _) = registry::strategy_and_archive(&config, task.spec())?;
+        let (strategy, _) =
+            registry::strategy_and_archive(&config, task.spec(), &Memory::new(memory::available(1), 1))?;
         run::check_budget(&config, strategy.spec())?;
         Directory::of(Path::new(&config.output.dir)).check(Wanted::Any)?;
         Ok(Work::Run {
