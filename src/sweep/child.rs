@@ -1,10 +1,10 @@
 //! A run as a process of its own, so that whatever happens to it is one row and not the end of all.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,8 @@ use super::spec::Resources;
 /// Lines of standard error that are kept of a run that failed.
 const LINES: usize = 50;
 
-/// Bytes from the end of the log in which they are looked for.
-const TAIL: u64 = 1 << 16;
+/// Bytes that are kept of a line.
+const WIDTH: usize = 1000;
 
 /// How long a run that took too long may take to write its checkpoint.
 const GRACE: Duration = Duration::from_secs(30);
@@ -48,8 +48,6 @@ pub struct Launch<'a> {
     pub configuration: PathBuf,
     /// Its directory.
     pub dir: PathBuf,
-    /// Where its output goes.
-    pub log: PathBuf,
     /// Budget of a rung.
     pub evaluations: Option<u64>,
     pub threads: usize,
@@ -96,28 +94,38 @@ impl Launch<'_> {
         command
     }
 
-    /// Runs it to its end; `stop` has it told to write a checkpoint and leave.
+    /// Runs it to its end; `stop` has it told to write a checkpoint and leave. With the last lines that it wrote to standard error: they go through a
+    /// pipe, since a disk may be full.
     ///
     /// # Errors
     /// It cannot be started at all.
-    pub fn run(&self, stop: &AtomicBool) -> Result<Outcome> {
+    pub fn run(&self, stop: &AtomicBool) -> Result<(Outcome, Vec<String>)> {
         let mut command = self.command();
-        let cannot =
-            |what: &dyn std::fmt::Display, e: std::io::Error| Error::failed(format!("cannot start {what}: {e}"));
-        let log = OpenOptions::new().create(true).append(true).open(&self.log);
-        let log = log.map_err(|e| cannot(&self.log.display(), e))?;
-        let errors = log.try_clone().map_err(|e| cannot(&self.log.display(), e))?;
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         children::bind(&mut command);
         let program = command.get_program().to_string_lossy().into_owned();
-        let mut child = command.spawn().map_err(|e| cannot(&program, e))?;
+        let cannot = |e: std::io::Error| Error::failed(format!("cannot start {program}: {e}"));
+        let mut child = command.spawn().map_err(cannot)?;
+        let errors = child.stderr.take();
+        std::thread::scope(|scope| {
+            let lines = scope.spawn(|| errors.map_or_else(Vec::new, last_lines));
+            let ended = self.wait(&mut child, stop).map_err(cannot);
+            // What it left behind would hold the pipe open.
+            children::kill(child.id());
+            let lines = lines.join().unwrap_or_default();
+            Ok((ended?, lines))
+        })
+    }
+
+    fn wait(&self, child: &mut Child, stop: &AtomicBool) -> std::io::Result<Outcome> {
         let start = Instant::now();
         let (mut told, mut late) = (false, false);
         loop {
-            match child.try_wait() {
-                Ok(Some(status)) => return Ok(outcome(status, late.then_some(self.limit).flatten())),
-                Ok(None) => {}
-                Err(e) => return Err(cannot(&program, e)),
+            if let Some(status) = child.try_wait()? {
+                return Ok(outcome(status, late.then_some(self.limit).flatten()));
             }
             if !told && stop.load(Ordering::Relaxed) {
                 children::terminate(child.id());
@@ -168,19 +176,20 @@ fn name(signal: i32) -> &'static str {
     }
 }
 
-/// The last lines of a run's output.
-pub fn last_lines(log: &Path) -> Vec<String> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let text = String::from_utf8_lossy(&read().unwrap_or_default()).into_owned();
-    let lines: Vec<String> = text.lines().map(str::to_string).collect();
-    lines[lines.len().saturating_sub(LINES)..].to_vec()
+/// The last lines of what can be read.
+fn last_lines(from: impl Read) -> Vec<String> {
+    let mut lines: VecDeque<String> = VecDeque::new();
+    let mut reader = BufReader::new(from);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        line.truncate(WIDTH);
+        if lines.len() == LINES {
+            lines.pop_front();
+        }
+        lines.push_back(String::from_utf8_lossy(&line).trim_end().to_string());
+        line.clear();
+    }
+    lines.into()
 }
 
 #[cfg(test)]
@@ -206,16 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_of_a_log_are_found_and_no_more() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("x.log");
-        assert_eq!(last_lines(&log), Vec::<String>::new());
+    fn the_last_lines_are_kept_and_no_more() {
+        assert_eq!(last_lines(&b""[..]), Vec::<String>::new());
         let text: String = (0..10_000).map(|i| format!("line {i}\n")).collect();
-        std::fs::write(&log, text).unwrap();
-        let lines = last_lines(&log);
+        let lines = last_lines(text.as_bytes());
         assert_eq!(
             (lines.len(), lines[0].as_str(), lines[49].as_str()),
             (50, "line 9950", "line 9999")
         );
+        assert_eq!(last_lines(&[b'x'; 5000][..])[0].len(), WIDTH);
     }
 }

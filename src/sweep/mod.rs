@@ -174,11 +174,6 @@ impl Sweep {
     fn run_config(&self, id: &str) -> PathBuf {
         self.dir.join("runs").join(format!("{id}.toml"))
     }
-
-    /// What it prints, there while it is not finished.
-    fn run_log(&self, id: &str) -> PathBuf {
-        self.dir.join("runs").join(format!("{id}.log"))
-    }
 }
 
 /// That a folder in which there is no sweep holds nothing else.

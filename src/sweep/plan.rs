@@ -264,8 +264,13 @@ impl Plan {
     /// None, or several.
     pub fn find(&self, id: &str) -> Result<usize> {
         let mut found = self.runs.iter().enumerate().filter(|(_, run)| run.id.starts_with(id));
+        if id.is_empty() {
+            return Err(Error::input(
+                "--only: expected an id or the beginning of one; `illume sweep list` shows them",
+            ));
+        }
         match (found.next(), found.next()) {
-            (Some((number, _)), None) if !id.is_empty() => Ok(number),
+            (Some((number, _)), None) => Ok(number),
             (Some(_), Some(_)) => Err(Error::input(format!(
                 "--only {id}: several runs begin so; `illume sweep list` shows their ids"
             ))),
@@ -394,7 +399,14 @@ impl<'a> Maker<'a> {
             let text = e.to_string();
             let lines: Vec<String> = text
                 .lines()
-                .map(|l| format!("{}: \"{label}\": {l}", self.spec.file))
+                // What is wrong with a value of the sweep's is said as that of an override.
+                .map(|l| {
+                    format!(
+                        "{}: \"{label}\": {}",
+                        self.spec.file,
+                        l.strip_prefix("--set ").unwrap_or(l)
+                    )
+                })
                 .collect();
             match e {
                 Error::Failed(_) => Error::failed(lines.join("\n")),

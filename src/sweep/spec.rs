@@ -446,17 +446,17 @@ fn read_variants(
                 let message = format!(
                     "expected a name of letters, digits, '_', '-' and '.' that no other variant has, got {got}"
                 );
-                problems.push(problem(&format!("variants, number {}", i + 1), "name", message));
+                problems.push(problem(&format!("variants[{}]", i + 1), "name", message));
                 continue;
             }
         };
         let own = entry.remove("base").map(|value| read_base(value, path)).transpose()?;
         let set = match entry.remove("set") {
             None => Vec::new(),
-            Some(Value::Table(set)) => keys(set, &format!("variants \"{name}\""), problems),
+            Some(Value::Table(set)) => keys(set, &format!("variants[{name}]"), problems),
             Some(other) => {
                 problems.push(problem(
-                    &format!("variants \"{name}\""),
+                    &format!("variants[{name}]"),
                     "set",
                     format!("expected a table, got {other}"),
                 ));
@@ -466,7 +466,7 @@ fn read_variants(
         problems.extend(
             entry
                 .keys()
-                .map(|key| params::unknown_key(&format!("variants \"{name}\""), key, &["name", "base", "set"])),
+                .map(|key| params::unknown_key(&format!("variants[{name}]"), key, &["name", "base", "set"])),
         );
         match own.or_else(|| base.clone()) {
             Some(base) => variants.push(Variant { name, base, set }),

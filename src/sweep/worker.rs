@@ -13,7 +13,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded}
 use illume_cluster::signals;
 use illume_core::{Error, Result};
 
-use super::child::{Launch, Outcome, last_lines};
+use super::child::{Launch, Outcome};
 use super::claims::{Claim, Ending, Past, State, TOUCH};
 use super::deadline::{Deadline, NOTICE};
 use super::queue::{Job, Jobs, Part, longest_first};
@@ -69,7 +69,8 @@ struct Task {
 /// What a slot reports: the task with how it ended.
 struct Report {
     task: Task,
-    outcome: Result<Outcome>,
+    /// With the last lines of standard error.
+    outcome: Result<(Outcome, Vec<String>)>,
     seconds: f64,
 }
 
@@ -172,7 +173,7 @@ fn run_one(
     threads: usize,
     gpus: Option<&str>,
     stop: &AtomicBool,
-) -> Result<Outcome> {
+) -> Result<(Outcome, Vec<String>)> {
     let configuration = sweep.run_config(&job.id);
     let text = sweep.plan.configurations[job.configuration].with_seed(job.seed);
     crate::output::write_atomically(&configuration, text.as_bytes())?;
@@ -182,7 +183,6 @@ fn run_one(
         resources: &sweep.plan.resources,
         configuration,
         dir: sweep.run_dir(&job.id),
-        log: sweep.run_log(&job.id),
         evaluations: job.evaluations,
         threads,
         gpus: gpus.map(str::to_string),
@@ -333,25 +333,23 @@ impl Worker<'_> {
         let Task { job, claim } = task;
         self.running.remove(&job.name);
         self.longest = self.longest.max(Duration::from_secs_f64(seconds));
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
+        let (outcome, stderr) = match outcome {
+            Ok(ended) => ended,
             Err(e) => {
                 self.claims.end(&claim, Ending::Interrupted)?;
                 return Err(e);
             }
         };
-        let log = self.sweep.run_log(&job.id);
         match outcome {
             Outcome::Done => match read_run(&self.sweep.run_dir(&job.id), self.sweep.plan.metric.evaluate > 0) {
                 Ok((mut row, curve)) => {
                     self.time(&mut row, &claim, 1);
                     self.finish(&job, &row, &curve)
                 }
-                Err(e) => self.crashed(&job, &claim, format!("it ended well, but {e}")),
+                Err(e) => self.crashed(&job, &claim, format!("it ended well, but {e}"), stderr),
             },
             Outcome::Wrong => {
-                let stderr = last_lines(&log);
-                let error = stderr.last().cloned().unwrap_or_default();
+                let error = complaint(&stderr).unwrap_or_default();
                 let mut row = undone(Status::Wrong, error, stderr);
                 self.time(&mut row, &claim, 1);
                 self.finish(&job, &row, &Curve::default())
@@ -360,12 +358,16 @@ impl Worker<'_> {
                 self.resting.insert(job.name.clone(), Instant::now() + BUSY);
                 self.claims.end(&claim, Ending::Interrupted)
             }
-            Outcome::Crashed(why) => self.crashed(&job, &claim, why),
+            Outcome::Crashed(mut why) => {
+                if let Some(words) = complaint(&stderr) {
+                    why += &format!(": {words}");
+                }
+                self.crashed(&job, &claim, why, stderr)
+            }
         }
     }
 
-    fn crashed(&mut self, job: &Job, claim: &Claim, why: String) -> Result<()> {
-        let stderr = last_lines(&self.sweep.run_log(&job.id));
+    fn crashed(&mut self, job: &Job, claim: &Claim, why: String, stderr: Vec<String>) -> Result<()> {
         let attempt = claim.past.crashed + 1;
         let most = self.sweep.plan.retry.attempts;
         self.say(&format!(
@@ -450,6 +452,12 @@ enum Next {
     Nothing(Left),
 }
 
+/// The run's own words on why it ended.
+fn complaint(stderr: &[String]) -> Option<String> {
+    let words = stderr.iter().rev().find_map(|line| line.strip_prefix("illume: "));
+    words.map(str::to_string)
+}
+
 fn undone(status: Status, error: String, stderr: Vec<String>) -> Row {
     Row {
         status,
@@ -477,7 +485,6 @@ impl Sweep {
             }),
         };
         let _ = fs::remove_file(self.run_config(id));
-        let _ = fs::remove_file(self.run_log(id));
     }
 }
 
