@@ -264,10 +264,15 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
             format!("{} is being run by another process\n", only.unwrap_or_default()),
             signals::EXIT_REQUEUE as u8,
         )),
-        Left::Finished { failed } if only.is_some() => Ok((String::new(), u8::from(failed > 0))),
-        // The others of this launch come to the same end.
-        Left::Finished { .. } if rank > 0 => Ok((String::new(), 0)),
-        Left::Finished { failed } => {
+        Left::Finished { failed, .. } if only.is_some() => Ok((String::new(), u8::from(failed > 0))),
+        // The first one of this launch comes to the same end and says so, unless it is gone.
+        Left::Finished { last, .. } if rank > 0 => {
+            if last {
+                sweep.collect(&results)?;
+            }
+            Ok((String::new(), 0))
+        }
+        Left::Finished { failed, .. } => {
             let files = sweep.collect(&results)?;
             let mut text = summary(&sweep, &results)?;
             text += &format!(
