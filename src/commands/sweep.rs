@@ -1,6 +1,7 @@
 //! `illume sweep`: many runs of configurations and seeds, by any number of processes.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -237,15 +238,12 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
         talks: true,
     };
     if rank == 0 {
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            format!(
-                "sweep {}: {} runs of {} configurations\n",
-                sweep.dir.display(),
-                sweep.plan.runs.len(),
-                sweep.plan.configurations.len()
-            )
-            .as_bytes(),
+        let _ = writeln!(
+            std::io::stderr(),
+            "sweep {}: {} runs of {} configurations",
+            sweep.dir.display(),
+            sweep.plan.runs.len(),
+            sweep.plan.configurations.len()
         );
     }
     let left = work(&mut sweep, &options)?;
@@ -413,7 +411,10 @@ pub fn status(options: &StatusOptions) -> Result<String> {
         if !options.watch || s.complete || signals::stop_requested() {
             return Ok(text);
         }
-        print!("{text}\n");
+        // `| head` has seen enough.
+        if writeln!(std::io::stdout(), "{text}").is_err() {
+            return Ok(String::new());
+        }
         std::thread::sleep(Duration::from_secs(5));
     }
 }
