@@ -55,7 +55,7 @@ enum Command {
         command: SweepCommand,
     },
     /// Make a job script for Slurm, PBS or LSF of a run or a sweep, or submit it: it stops in time with a checkpoint and goes back to the queue
-    Submit(SubmitOptions),
+    Submit(Box<SubmitOptions>),
     /// Show what an archive is and how good
     Info {
         /// Run directory, .h5 file, or folder of a policy

@@ -1,6 +1,7 @@
 //! `illume sweep`: many runs of configurations and seeds, by any number of processes.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -239,15 +240,12 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
         talks: true,
     };
     if rank == 0 {
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            format!(
-                "sweep {}: {} runs of {} configurations\n",
-                sweep.dir.display(),
-                sweep.plan.runs.len(),
-                sweep.plan.configurations.len()
-            )
-            .as_bytes(),
+        let _ = writeln!(
+            std::io::stderr(),
+            "sweep {}: {} runs of {} configurations",
+            sweep.dir.display(),
+            sweep.plan.runs.len(),
+            sweep.plan.configurations.len()
         );
     }
     let left = work(&mut sweep, &options)?;
@@ -263,10 +261,15 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
             format!("{} is being run by another process\n", only.unwrap_or_default()),
             signals::EXIT_REQUEUE as u8,
         )),
-        Left::Finished { failed } if only.is_some() => Ok((String::new(), u8::from(failed > 0))),
-        // The others of this launch come to the same end.
-        Left::Finished { .. } if rank > 0 => Ok((String::new(), 0)),
-        Left::Finished { failed } => {
+        Left::Finished { failed, .. } if only.is_some() => Ok((String::new(), u8::from(failed > 0))),
+        // The first one of this launch comes to the same end and says so, unless it is gone.
+        Left::Finished { last, .. } if rank > 0 => {
+            if last {
+                sweep.collect(&results)?;
+            }
+            Ok((String::new(), 0))
+        }
+        Left::Finished { failed, .. } => {
             let files = sweep.collect(&results)?;
             let mut text = summary(&sweep, &results);
             text += &format!(
@@ -525,7 +528,10 @@ pub fn status(options: &StatusOptions) -> Result<String> {
         if !options.watch || s.complete || signals::stop_requested() {
             return Ok(text);
         }
-        print!("{text}\n");
+        // `| head` has seen enough.
+        if writeln!(std::io::stdout(), "{text}").is_err() {
+            return Ok(String::new());
+        }
         std::thread::sleep(Duration::from_secs(5));
     }
 }

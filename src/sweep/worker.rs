@@ -41,8 +41,8 @@ pub struct Work {
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// All runs have a result, of which so many are not done.
-    Finished { failed: usize },
+    /// All runs have a result, of which so many are not done; the last one may be this worker's.
+    Finished { failed: usize, last: bool },
     /// It was told to stop, or the allocation ends.
     Stopped,
     /// The run that it was asked for is in others' hands.
@@ -114,6 +114,7 @@ pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
             slots,
             running: HashMap::new(),
             resting: HashMap::new(),
+            after_mine: 0,
             longest: Duration::ZERO,
             started: Instant::now(),
             touched: Instant::now(),
@@ -200,6 +201,8 @@ struct Worker<'a> {
     running: HashMap<String, Claim>,
     /// Runs to be left alone until then.
     resting: HashMap<String, Instant>,
+    /// Results that were there after this worker wrote one.
+    after_mine: usize,
     /// Of the attempts that ended here.
     longest: Duration,
     started: Instant,
@@ -267,7 +270,8 @@ impl Worker<'_> {
         if open.is_empty() && (complete || self.options.only.is_some()) {
             let failed = known.iter().filter_map(|job| self.results.get(&job.name));
             let failed = failed.filter(|row| row.status != Status::Done).count();
-            return Ok(Next::Nothing(Left::Finished { failed }));
+            let last = self.after_mine == self.results.iter().count();
+            return Ok(Next::Nothing(Left::Finished { failed, last }));
         }
         if self.too_late() {
             return Ok(Next::Nothing(Left::Stopped));
@@ -382,7 +386,7 @@ impl Worker<'_> {
         row.timing.attempts = past.crashed;
         row.timing.lost = past.lost;
         row.timing.interrupted = past.interrupted;
-        self.results.write(&job.name, &row, &Curve::default())?;
+        self.write(job, &row, &Curve::default())?;
         self.claims.clear(&job.name, numbers);
         self.say(&format!("{} failed: {}", self.name(job), row.error));
         Ok(())
@@ -395,13 +399,19 @@ impl Worker<'_> {
         row.timing.host = crate::lock::Holder::this().host;
     }
 
+    fn write(&mut self, job: &Job, row: &Row, curve: &Curve) -> Result<()> {
+        self.results.write(&job.name, row, curve)?;
+        self.results.refresh()?;
+        self.after_mine = self.results.iter().count();
+        Ok(())
+    }
+
     /// Writes a result and removes what is not kept.
     fn finish(&mut self, job: &Job, row: &Row, curve: &Curve) -> Result<()> {
-        self.results.write(&job.name, row, curve)?;
+        self.write(job, row, curve)?;
         if let Some(numbers) = self.claims.list()?.get(&job.name) {
             self.claims.clear(&job.name, numbers);
         }
-        self.results.refresh()?;
         let rung = matches!(job.part, Part::Rung(_));
         if row.status == Status::Done && !(rung && job.evaluations.is_some()) {
             self.sweep.keep(&job.id);
