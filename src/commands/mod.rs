@@ -11,6 +11,7 @@ pub mod lm;
 mod plot;
 mod replay;
 mod run;
+mod watch;
 
 pub use distill::{DistillOptions, From, distill};
 pub use elite::Which;
