@@ -119,7 +119,8 @@ impl Lease {
     /// The folder cannot be written; nothing is left in it then.
     pub fn take(path: &Path, stale_after: Duration) -> Result<Taken> {
         let cannot = |e: std::io::Error| Error::input(format!("cannot write the lock {}: {e}", path.display()));
-        let text = serde_json::to_string(&Holder::this()).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        let me = Holder::this();
+        let text = serde_json::to_string(&me).map_err(|e| Error::failed(e.to_string()))? + "\n";
         let began = std::time::Instant::now();
         loop {
             match OpenOptions::new().write(true).create_new(true).open(path) {
@@ -134,7 +135,7 @@ impl Lease {
                 Err(e) => return Err(cannot(e)),
             }
             // Written now, it has the present time by the clock that the lock's age is measured with; it may become the lock.
-            let mut mine = Written::new(path, &text).map_err(cannot)?;
+            let mut mine = Written::new(path, &me, &text).map_err(cannot)?;
             let Some(found) = Found::read(path).map_err(cannot)? else {
                 continue;
             };
@@ -225,8 +226,9 @@ struct Written {
 }
 
 impl Written {
-    fn new(lock: &Path, text: &str) -> std::io::Result<Written> {
-        let path = beside(lock, &format!("tmp-{}", std::process::id()));
+    fn new(lock: &Path, me: &Holder, text: &str) -> std::io::Result<Written> {
+        // Process ids repeat on other hosts.
+        let path = beside(lock, &format!("tmp-{}-{}", me.host.replace('/', "_"), me.pid));
         let mut written = Written {
             file: Some(File::create(&path)?),
             path,

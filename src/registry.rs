@@ -157,7 +157,7 @@ fn strategy(config: &Config, task: &TaskSpec, memory: &Memory) -> Result<Box<dyn
 /// # Errors
 /// An unknown kind and wrong parameters, with file and line.
 pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
-    let memory = Memory::new(memory::available(1), 1);
+    let memory = Memory::alone(memory::available(1));
     build_archive(config, task, lineage, &memory).map_err(|e| config.locate(e))
 }
 

@@ -88,7 +88,7 @@ impl<'t> Run<'t> {
     /// # Errors
     /// As [`Run::new`].
     pub fn of_rank(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm, ranks: usize) -> Result<Run<'t>> {
-        let memory = Memory::new(available(ranks), comm.size());
+        let memory = Memory::new(available(ranks), comm.size(), ranks);
         let (strategy, archive) = registry::strategy_and_archive(config, task.spec(), &memory)?;
         check_budget(config, strategy.spec())?;
         let config_text = config.resolved(&registry::parameters(config, task.spec())?)?;

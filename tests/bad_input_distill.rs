@@ -115,6 +115,8 @@ fn arguments_out_of_range_are_refused() {
     ] {
         assert_usage(&run(1, &["distill", arg(&dir), option, value]), &[option, said]);
     }
+    let ended = run(1, &["distill", arg(&dir), "--hidden", "65536,65536,65536"]);
+    assert_refused(&ended, &["--hidden: 85", "weights in training would take", "of memory"]);
     assert!(!dir.join("distilled").exists());
 }
 

@@ -196,6 +196,29 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
 }
 
 #[test]
+fn a_signal_in_a_long_generation_is_answered_at_once() {
+    let folder = folder();
+    let config = write_config(
+        folder.path(),
+        "[task]\nname = \"hard_maze\"\n[strategy]\nname = \"map_elites\"\nbatch = 20000\n",
+    );
+    let dir = folder.path().join("run");
+    let mut running = Running::start(illume(1, &["run", arg(&config), "--out", arg(&dir), "--threads", "1"]));
+    let log = dir.join("log.jsonl");
+    running.wait_until("its log", || log.is_file());
+    assert!(signal("TERM", running.pid()));
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(75), "{ended}");
+    assert_says(
+        &ended.stderr,
+        &[
+            "illume: SIGTERM: the run stops with a checkpoint",
+            "the first here, began",
+        ],
+    );
+}
+
+#[test]
 fn under_nohup_a_closed_terminal_does_not_stop_a_run() {
     let disturbed = Disturbed::new(MAP_ELITES);
     let mut nohup = std::process::Command::new("nohup");

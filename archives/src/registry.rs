@@ -290,7 +290,7 @@ mod tests {
             genome_dim: 3,
             qd_offset: 0.0,
             lineage: false,
-            memory: &illume_core::Memory::new(1e9, 1),
+            memory: &illume_core::Memory::alone(1e9),
         })
     }
 

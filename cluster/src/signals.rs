@@ -28,7 +28,7 @@ const STOPPING: [(i32, &str); 6] = [
 
 static STOPPED_BY: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
-/// The signals of [`STOPPING`] ask for a stop from now on; a second SIGINT ends this process at once with code 130. A SIGHUP that is ignored
+/// SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU ask for a stop from now on; a second SIGINT ends this process at once with code 130. A SIGHUP that is ignored
 /// (`nohup`) stays so.
 ///
 /// # Errors

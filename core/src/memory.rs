@@ -12,75 +12,109 @@ const ROW_BYTES: f64 = 96.0;
 pub struct Memory {
     there: f64,
     ranks: usize,
+    on_node: usize,
     claims: RefCell<Claims>,
 }
 
 #[derive(Default, Clone)]
 struct Claims {
+    /// Bytes of this process, what one of the node's alone takes divided among them.
     sum: f64,
-    largest: f64,
-    /// The key of the largest, and its sentence.
+    largest: Claim,
+}
+
+#[derive(Default, Clone)]
+struct Claim {
+    bytes: f64,
+    /// Processes of the node that have the memory for it together.
+    among: f64,
     section: String,
     key: String,
     what: String,
 }
 
-impl Claims {
-    fn with(&self, section: &str, key: &str, bytes: f64, what: &str) -> Claims {
-        let sum = self.sum + bytes;
-        if bytes < self.largest {
-            return Claims { sum, ..self.clone() };
-        }
-        Claims {
-            sum,
-            largest: bytes,
-            section: section.into(),
-            key: key.into(),
-            what: what.into(),
-        }
+impl Claim {
+    /// Of this process.
+    fn share(&self) -> f64 {
+        self.bytes / self.among.max(1.0)
     }
 }
 
 impl Memory {
-    /// `there` bytes for this process, which is one of `ranks` that share the candidates of a generation.
-    pub fn new(there: f64, ranks: usize) -> Memory {
+    /// `there` bytes for this process, which is one of `ranks` that share the candidates of a generation, `on_node` of them on this node.
+    pub fn new(there: f64, ranks: usize, on_node: usize) -> Memory {
         Memory {
             there,
             ranks,
+            on_node,
             claims: RefCell::default(),
         }
     }
 
-    /// As much as is asked for.
-    pub fn unlimited() -> Memory {
-        Memory::new(f64::INFINITY, 1)
+    /// `there` bytes for a process alone.
+    pub fn alone(there: f64) -> Memory {
+        Memory::new(there, 1, 1)
     }
 
-    /// Tells that `what` (a phrase in the plural) will take so many bytes because of a key. Bytes are a number without bounds, since products of
-    /// what users give have none.
+    /// As much as is asked for.
+    pub fn unlimited() -> Memory {
+        Memory::alone(f64::INFINITY)
+    }
+
+    /// Tells that `what` (a phrase in the plural) will take so many bytes of each rank because of a key. Bytes are a number without bounds,
+    /// since products of what users give have none.
     ///
     /// # Errors
     /// With what has been claimed before there is not so much; the key named is that of the largest claim.
     pub fn claim(&self, section: &str, key: &str, bytes: f64, what: &str) -> Result<()> {
+        self.claim_among(1, [section, key, what], bytes)
+    }
+
+    /// The same for what one rank alone takes, which has the memory of its whole node for it.
+    ///
+    /// # Errors
+    /// As [`Memory::claim`].
+    pub fn claim_of_one(&self, section: &str, key: &str, bytes: f64, what: &str) -> Result<()> {
+        self.claim_among(self.on_node, [section, key, what], bytes)
+    }
+
+    fn claim_among(&self, among: usize, [section, key, what]: [&str; 3], bytes: f64) -> Result<()> {
         let mut claims = self.claims.borrow_mut();
-        let with = claims.with(section, key, bytes, what);
-        if with.sum <= self.there {
-            *claims = with;
+        let claim = Claim {
+            bytes,
+            among: among as f64,
+            section: section.into(),
+            key: key.into(),
+            what: what.into(),
+        };
+        let sum = claims.sum + claim.share();
+        let largest = if claim.share() >= claims.largest.share() {
+            claim
+        } else {
+            claims.largest.clone()
+        };
+        if sum <= self.there {
+            *claims = Claims { sum, largest };
             return Ok(());
         }
-        let rest = if with.largest < 0.99 * with.sum {
-            format!(" and all that is set up {}", gigabytes(with.sum))
+        // What is refused does not count against what comes after it, which is judged by itself.
+        let rest = if largest.share() < 0.99 * sum {
+            format!(" and all that is set up {}", gigabytes(sum * largest.among))
         } else {
             String::new()
         };
         let message = format!(
-            "{} would take {} of memory{rest}, and there are {} for this process",
-            with.what,
-            gigabytes(with.largest),
-            gigabytes(self.there)
+            "{} would take {} of memory{rest}, and there are {} for this {}",
+            largest.what,
+            gigabytes(largest.bytes),
+            gigabytes(self.there * largest.among),
+            if largest.among > 1.0 {
+                "node's processes"
+            } else {
+                "process"
+            }
         );
-        // What is refused does not count against what comes after it, which is judged by itself.
-        Err(Error::config(&with.section, &with.key, message))
+        Err(Error::config(&largest.section, &largest.key, message))
     }
 
     /// Claims what a generation of `rows` candidates takes on each rank: their results, and `bytes` for each that the rank itself makes.
@@ -113,15 +147,13 @@ mod tests {
 
     #[test]
     fn claims_add_up_and_the_largest_is_named() {
-        let memory = Memory::new(10e9, 4);
+        let memory = Memory::new(10e9, 4, 2);
         memory.claim("strategy", "replay", 7e9, "transitions").unwrap();
         memory.claim_rows("batch", 1e6, 2, 4000.0).unwrap();
         let error = memory.claim("archive", "shape", 5e9, "cells").unwrap_err().to_string();
         let expected = "strategy.replay: transitions would take 7.0 GB of memory and all that is set up 13.1 GB, and there are 10.0 GB for this process";
         assert_eq!(error, expected);
-        let error = Memory::new(5e8, 1)
-            .claim("archive", "shape", 1e30, "cells")
-            .unwrap_err();
+        let error = Memory::alone(5e8).claim("archive", "shape", 1e30, "cells").unwrap_err();
         assert!(
             error
                 .to_string()
@@ -129,5 +161,13 @@ mod tests {
             "{error}"
         );
         Memory::unlimited().claim("archive", "shape", 1e300, "cells").unwrap();
+        // What one of two takes has the memory of both.
+        let memory = Memory::new(10e9, 4, 2);
+        memory.claim_of_one("strategy", "replay", 15e9, "transitions").unwrap();
+        let error = memory.claim("archive", "shape", 3e9, "cells").unwrap_err().to_string();
+        assert!(
+            error.contains("strategy.replay: transitions would take 15.0 GB of memory and all that is set up 21.0 GB, and there are 20.0 GB for this node's processes"),
+            "{error}"
+        );
     }
 }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::eval::{Subject, normalization};
 use crate::Evaluator;
-use crate::distill::{Comparison, Experts, Imitation, Schedule, Student, Training, compare, imitate, scaled};
+use crate::distill::{
+    Comparison, Experts, Imitation, Schedule, Student, Training, check_size, compare, imitate, scaled,
+};
 use crate::output::{Progress, json_text, write_atomically};
 use crate::policy::PolicyFile;
 
@@ -55,6 +57,9 @@ pub fn distill(path: &Path, options: &DistillOptions) -> Result<String> {
         Some(folder) => folder.clone(),
         None => path.with_file_name("distilled"),
     };
+    if actor.is_none() {
+        check_size(subject.task.spec(), &options.hidden)?;
+    }
     prepare(&folder)?;
 
     let experts = experts(&subject, options.seed)?;

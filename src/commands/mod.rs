@@ -13,6 +13,7 @@ mod replay;
 mod run;
 pub mod submit;
 pub mod sweep;
+mod watch;
 
 pub use distill::{DistillOptions, From, distill};
 pub use elite::Which;

@@ -10,6 +10,7 @@ use illume_cluster::{Node, agree, signals};
 use illume_core::{Comm, Error, Result, TaskSpec};
 use serde_json::{Value, json};
 
+use super::watch::Watch;
 use crate::directory::{Directory, Wanted};
 use crate::log::Log;
 use crate::output::{Progress, Shown, thousands, write_atomically};
@@ -111,7 +112,7 @@ fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>) -> Result
     let comm = place.comm;
     let root = comm.rank() == 0;
     let task = agree(comm, registry::task_of_rank(config, place.node.ranks))?;
-    let mut run = agree(comm, Run::new(config, task.as_ref(), comm))?;
+    let mut run = agree(comm, Run::of_rank(config, task.as_ref(), comm, place.node.ranks))?;
     same_everywhere(path, run.config_text(), comm)?;
     let claimed = if root {
         Directory::claim(path, wanted)
@@ -305,8 +306,12 @@ fn drive(
     let mut progress = Progress::new(root, config.output.log_seconds, run.counters().evaluations);
     let mut clock = Clock::new(config);
     let mut failure_told = !root;
+    let watch = root.then(Watch::start);
     let ended = loop {
         let more = run.generation();
+        if let Some(watch) = &watch {
+            watch.next();
+        }
         if let (Some(failure), false) = (run.failure(), failure_told) {
             super::tell_failure(failure);
             failure_told = true;
@@ -349,6 +354,7 @@ fn drive(
             )?;
         }
     };
+    drop(watch);
     progress.finish();
     save(run, directory, comm)?;
     let event = if ended == Ended::Stopped { "stopped" } else { "finished" };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use illume_archives::metrics::{Metrics, measure};
-use illume_core::{Activation, Network, Purpose, Result, Stream};
+use illume_cluster::memory::available;
+use illume_core::{Activation, Memory, Network, Purpose, Result, Stream, TaskSpec};
 use serde_json::{Value, json};
 
 use super::dataset::{Dataset, Sampling};
@@ -13,6 +14,9 @@ use super::train::{Fitted, Schedule, fit};
 use crate::Evaluator;
 use crate::output::{Progress, significant, thousands};
 use crate::reevaluate::{Reevaluated, corrected};
+
+/// Copies of a student's weights in training: its own, their gradient, two moments, and the best student's.
+const COPIES: usize = 5;
 
 /// How a student is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +88,30 @@ impl Training {
     }
 }
 
+/// A student's network: from observation and descriptor to action.
+fn network(task: &TaskSpec, hidden: &[usize]) -> Network {
+    Network {
+        layers: [
+            &[task.observation_dim + task.descriptor_dim()],
+            hidden,
+            &[task.action_dim],
+        ]
+        .concat(),
+        activation: Activation::Tanh,
+    }
+}
+
+/// That a student with these hidden layers can be trained here.
+///
+/// # Errors
+/// It does not fit into memory.
+pub fn check_size(task: &TaskSpec, hidden: &[usize]) -> Result<()> {
+    let weights = network(task, hidden).params();
+    let bytes = (COPIES * size_of::<f32>()) as f64 * weights as f64;
+    let what = format!("{weights} weights in training");
+    Memory::alone(available(1)).claim("", "--hidden", bytes, &what)
+}
+
 /// Makes a student of the experts' elites. Of the students after each round the one is kept that reaches the highest corrected QD score in
 /// fresh episodes, so that a correction never makes it worse.
 ///
@@ -134,11 +162,7 @@ pub fn imitate(
         held_out.normalize(&statistics);
         normalization = Some(Arc::new(statistics));
     }
-    let network = Network {
-        layers: [&[o + k], &how.hidden[..], &[a]].concat(),
-        activation: Activation::Tanh,
-    };
-    let mut student = Student::new(&network, Vec::new(), normalization);
+    let mut student = Student::new(&network(spec, &how.hidden), Vec::new(), normalization);
     student.params = first_params(&student, k, how.seed);
 
     let mut training = Training::default();

@@ -10,7 +10,7 @@ mod student;
 mod table;
 mod train;
 
-pub use imitate::{Imitation, Round, Training, imitate};
+pub use imitate::{Imitation, Round, Training, check_size, imitate};
 pub use report::{Comparison, Side, compare};
 pub use rollout::Experts;
 pub use student::{Student, scaled};

@@ -219,7 +219,9 @@ impl Common {
     fn claim(&self, config: &StrategyConfig<'_>, settings: &Settings) -> Result<()> {
         let claim = |key: &str, count: usize, bytes: usize, what: &str| {
             let what = format!("{count} {what}");
-            config.memory.claim("strategy", key, count as f64 * bytes as f64, &what)
+            config
+                .memory
+                .claim_of_one("strategy", key, count as f64 * bytes as f64, &what)
         };
         let transition = settings.widths().bytes();
         claim("replay", self.replay, transition, "transitions")?;

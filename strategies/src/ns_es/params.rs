@@ -37,19 +37,11 @@ type Common = (NsEsParams, CenterParams);
 
 /// # Errors
 /// An odd number of members.
-fn plan(config: &StrategyConfig<'_>, name: &str, (params, center): &Common, weight: Weight) -> Result<Plan> {
+pub(super) fn plan(name: &str, (params, center): &Common, weight: Weight) -> Result<Plan> {
     if !params.population.is_multiple_of(2) {
         let message = format!("expected an even number (mirrored pairs), got {}", params.population);
         return Err(Error::config("strategy", "population", message));
     }
-    let weights = params.centers as f64 * config.task.genome_dim as f64;
-    let what = format!("{} centers", params.centers);
-    config
-        .memory
-        .claim("strategy", "centers", weights * size_of::<f32>() as f64, &what)?;
-    let episodes = params.centers as f64 * params.center_episodes as f64;
-    config.claim_rows("center_episodes", episodes, 0)?;
-    config.claim_rows("population", params.population as f64, 0)?;
     Ok(Plan {
         name: name.into(),
         population: params.population,
@@ -59,6 +51,17 @@ fn plan(config: &StrategyConfig<'_>, name: &str, (params, center): &Common, weig
         law: Law::new(center),
         weight,
     })
+}
+
+/// The strategy of a plan, when it is known that its centers and generations fit into memory.
+fn build(config: &StrategyConfig<'_>, name: &str, common: &Common, weight: Weight) -> Result<Box<dyn Strategy>> {
+    let (plan, dim) = (plan(name, common, weight)?, config.task.genome_dim as f64);
+    let what = format!("{} centers", plan.centers);
+    let bytes = size_of::<f32>() as f64 * plan.centers as f64 * dim;
+    config.memory.claim("strategy", "centers", bytes, &what)?;
+    config.claim_rows("center_episodes", plan.centers as f64 * plan.episodes as f64, 0)?;
+    config.claim_rows("population", plan.population as f64, 0)?;
+    Ok(Box::new(NsEs::new(plan)))
 }
 
 const fn entry(
@@ -104,7 +107,7 @@ pub(crate) const NSRA_ES: StrategyEntry = entry(
             step: own.weight_step,
             patience: own.patience,
         };
-        Ok(Box::new(NsEs::new(plan(config, "nsra_es", &common, weight)?)))
+        build(config, "nsra_es", &common, weight)
     },
 );
 
@@ -115,7 +118,7 @@ fn fixed(config: &StrategyConfig<'_>, name: &str, initial: f64) -> Result<Box<dy
         step: 0.0,
         patience: u64::MAX,
     };
-    Ok(Box::new(NsEs::new(plan(config, name, &common, weight)?)))
+    build(config, name, &common, weight)
 }
 
 /// The weight of fitness, and how it follows success.
