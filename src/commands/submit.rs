@@ -242,7 +242,7 @@ impl SubmitOptions {
         let config = Config::read(&self.given.file, &self.set)?.at(self.out.as_deref());
         let (task, _) = registry::task_here(&config, true)?;
         let (strategy, _) =
-            registry::strategy_and_archive(&config, task.spec(), &Memory::new(memory::available(1), 1))?;
+            registry::strategy_and_archive(&config, task.spec(), &Memory::new(memory::available(1), 1, 1))?;
         run::check_budget(&config, strategy.spec())?;
         Directory::of(Path::new(&config.output.dir)).check(Wanted::Any)?;
         Ok(Work::Run {
