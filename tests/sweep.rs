@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Running, arg, folder, illume, ranks_below, run, runs_below, signal};
+use common::{Running, arg, folder, illume, open, ranks_below, run, runs_below, signal};
+
+use illume::sweep::{Curve, Plan, Results, Row, Spec, Status, Timing};
 
 /// Twelve runs of a second or so, with checkpoints on the way.
 const SWEEP: &str = "seeds = 3
@@ -190,4 +192,116 @@ fn a_sweep_whose_workers_and_runs_are_killed_ends_as_one_that_was_left_alone() {
     let again = run(1, &["sweep", "run", arg(&dir)]).succeeded();
     assert!(again.contains("iso_sigma=0.02"), "{again}");
     assert_equal_sweeps(&quiet, &dir);
+}
+
+/// Twenty-seven configurations of the arm.
+fn twenty_seven(seeds: &[u64], method: &str) -> String {
+    format!(
+        "seeds = {seeds:?}\n[base.task]\nname = \"arm\"\njoints = 12\n[base.strategy]\nname = \"map_elites\"\n[base.archive]\nshape = [30, 30]\n\
+         [base.budget]\nevaluations = 27_000\n[parameters]\nstrategy.iso_sigma = [0.002, 0.01, 0.05]\n\
+         strategy.line_sigma = [0.05, 0.2, 0.8]\nstrategy.batch = [50, 200, 1000]\n{method}"
+    )
+}
+
+const HALVING: &str = "[method]\nkind = \"halving\"\neta = 3\nrungs = 3\n";
+
+/// Successive halving finds the winner of the full grid at a quarter of its evaluations. The runs are done once, to their whole budget; what a run had at a
+/// rung's budget is in its history, since a run that goes on is the one that never stopped (the test after this one).
+#[test]
+fn halving_finds_the_winner_of_the_full_grid_in_nine_of_ten_sweeps() {
+    let mut found = 0;
+    for sweep in 0..10_u64 {
+        let folder = folder();
+        let seeds: Vec<u64> = (1..=3).map(|i| 10 * sweep + i).collect();
+        let read = |method: &str| {
+            let file = write_sweep(folder.path(), &twenty_seven(&seeds, method));
+            Plan::new(&Spec::read(&file, &[], None).unwrap()).unwrap()
+        };
+        let (grid, halving) = (read(""), read(HALVING));
+        assert_eq!((grid.runs.len(), &grid.runs), (81, &halving.runs));
+        let curves: BTreeMap<&str, Vec<(f64, f64)>> = grid
+            .runs
+            .iter()
+            .map(|run| {
+                let text = grid.configurations[run.configuration].with_seed(run.seed);
+                let points = common::finish(&text, |run| {
+                    let history = run.history().batch();
+                    let columns = ["evaluations", "qd_score"].map(|name| common::column(&history, name));
+                    columns[0].iter().copied().zip(columns[1].iter().copied()).collect()
+                });
+                (run.id.as_str(), points)
+            })
+            .collect();
+        // A run ends with the first generation that reaches its budget.
+        let score = |id: &str, budget: f64| curves[id].iter().find(|(n, _)| *n >= budget).unwrap().1;
+        let median = |configuration: usize| {
+            let runs = grid.runs.iter().filter(|run| run.configuration == configuration);
+            let mut scores: Vec<f64> = runs.map(|run| score(&run.id, 27_000.0)).collect();
+            scores.sort_by(f64::total_cmp);
+            scores[1]
+        };
+        let best = (0..27).max_by(|&a, &b| median(a).total_cmp(&median(b))).unwrap();
+        let dir = folder.path().join("results");
+        fs::create_dir(&dir).unwrap();
+        let mut results = Results::new(dir);
+        let mut evaluations: BTreeMap<String, u64> = BTreeMap::new();
+        let standing = loop {
+            let jobs = halving.jobs(&results);
+            if jobs.complete {
+                break jobs.standing;
+            }
+            for job in jobs.known.iter().filter(|job| results.get(&job.name).is_none()) {
+                let budget = job.evaluations.unwrap_or(27_000);
+                evaluations.insert(job.id.clone(), budget);
+                let row = Row {
+                    status: Status::Done,
+                    error: String::new(),
+                    stderr: Vec::new(),
+                    values: vec![("qd_score".into(), Some(score(&job.id, budget as f64)))],
+                    timing: Timing::default(),
+                };
+                results.write(&job.name, &row, &Curve::default()).unwrap();
+            }
+            results.refresh().unwrap();
+        };
+        let share = evaluations.values().sum::<u64>() as f64 / (81.0 * 27_000.0);
+        assert!(share < 0.27, "{share}");
+        found += usize::from(standing[0] == best);
+    }
+    assert!(found >= 9, "{found} of 10");
+}
+
+/// A run that came through all rungs is the run of the grid, bit for bit, and what was dropped is tidied away.
+#[test]
+fn a_run_that_is_promoted_goes_on_where_it_stopped() {
+    let folder = folder();
+    let small = |method: &str| {
+        twenty_seven(&[1, 2], method)
+            .replace("[0.05, 0.2, 0.8]", "[0.2]")
+            .replace("27_000", "9_000")
+    };
+    let grid = folder.path().join("grid");
+    let file = write_sweep(folder.path(), &small(""));
+    run(1, &["sweep", "run", arg(&file), "--out", arg(&grid)]).succeeded();
+    let halving = folder.path().join("halving");
+    let file = write_sweep(folder.path(), &small(&format!("{HALVING}confirm = 3\n")));
+    let said = run(2, &["sweep", "run", arg(&file), "--out", arg(&halving)]).succeeded();
+    assert!(said.contains("P(better)") && said.contains("base"), "{said}");
+    let csv = fs::read_to_string(halving.join("sweep.csv")).unwrap();
+    let last: Vec<&str> = csv.lines().filter(|line| line.contains(",rung 3,")).collect();
+    assert_eq!((last.len(), csv.matches(",confirms,").count()), (2, 6), "{csv}");
+    for line in last {
+        let id = &line[..12];
+        let file = |dir: &Path| open(&dir.join("runs").join(id).join("archive.h5"));
+        let (a, b) = (file(&grid), file(&halving));
+        common::assert_equal_tables(&a.elites, &b.elites, id);
+        common::assert_equal_tables(&a.history, &b.history, id);
+    }
+    for run in fs::read_dir(halving.join("runs")).unwrap().flatten() {
+        assert!(
+            run.path().is_dir() && !run.path().join("checkpoint.h5").exists(),
+            "{}",
+            run.path().display()
+        );
+    }
 }

@@ -10,7 +10,7 @@ use illume_cluster::{local_rank, signals};
 use illume_core::{Error, Result};
 use serde_json::json;
 
-use crate::output::{bytes, json_text, quoted, significant, thousands};
+use crate::output::{bytes, json_text, probability, quoted, significant, thousands};
 use crate::statistics::{self, Against, Goal, Sample, Summary, Test};
 use crate::sweep::collect::Table;
 use crate::sweep::deadline::Deadline;
@@ -356,13 +356,13 @@ impl Findings {
             let (name, s) = (&self.samples[i].1.name, &self.summaries[i]);
             let test = self.tests.iter().find(|test| test.candidate == *name);
             let tested = test.map_or([const { String::new() }; 4], |t| {
-                let probability = |p: f64| format!("{:.2}", p);
-                let interval = t.improvement_interval.map(probability);
+                let share = |p: f64| if p.is_finite() { format!("{p:.2}") } else { "-".into() };
+                let interval = t.improvement_interval.map(share);
                 [
-                    probability(t.improvement),
+                    share(t.improvement),
                     format!("[{}, {}]", interval[0], interval[1]),
-                    p_value(t.p),
-                    p_value(t.adjusted_p),
+                    probability(t.p),
+                    probability(t.adjusted_p),
                 ]
             });
             let [improvement, interval, p, adjusted] = tested;
@@ -424,14 +424,6 @@ impl Findings {
 fn narrow(rows: &[[String; 10]]) -> String {
     let rows: Vec<[String; 6]> = rows.iter().map(|row| std::array::from_fn(|i| row[i].clone())).collect();
     crate::output::table(&rows)
-}
-
-fn p_value(p: f64) -> String {
-    match p {
-        p if !p.is_finite() => "-".into(),
-        p if p < 1e-4 => format!("{p:.1e}"),
-        p => format!("{p:.4}"),
-    }
 }
 
 /// What failed, and what is known of each configuration.

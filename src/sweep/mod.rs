@@ -22,6 +22,8 @@ mod plan;
 mod queue;
 mod result;
 mod spec;
+#[cfg(test)]
+mod tests;
 pub mod worker;
 
 use std::fs;

@@ -175,6 +175,12 @@ fn run_one(
     gpus: Option<&str>,
     stop: &AtomicBool,
 ) -> Result<(Outcome, Vec<String>)> {
+    let dir = sweep.run_dir(&job.id);
+    // What was kept of a run whose result is gone: there is nothing to go on from.
+    let [archive, checkpoint] = ["archive.h5", "checkpoint.h5"].map(|name| dir.join(name));
+    if archive.exists() && !checkpoint.exists() && !dir.join("checkpoint.previous.h5").exists() {
+        fs::remove_dir_all(&dir).map_err(|e| Error::failed(format!("cannot remove {}: {e}", dir.display())))?;
+    }
     let configuration = sweep.run_config(&job.id);
     let text = sweep.plan.configurations[job.configuration].with_seed(job.seed);
     crate::output::write_atomically(&configuration, text.as_bytes())?;
@@ -183,7 +189,7 @@ fn run_one(
         program: &options.program,
         resources: &sweep.plan.resources,
         configuration,
-        dir: sweep.run_dir(&job.id),
+        dir,
         evaluations: job.evaluations,
         threads,
         gpus: gpus.map(str::to_string),
