@@ -269,7 +269,11 @@ fn a_script_is_handed_to_the_scheduler_that_is_there_and_its_words_are_passed_on
         "sbatch",
         "echo 'sbatch: error: invalid partition specified: x' >&2; exit 1",
     );
-    let refused = submit(at, &["my run.toml", "--time", "1h", "--now", "--queue", "x"]);
+    let refused = submit(
+        at,
+        &["my run.toml", "--time", "1h", "--now", "--queue", "x", "-o", "r.sh"],
+    );
+    assert!(!at.join("r.sh").exists());
     assert_refused(&refused, &["sbatch refused the job", "invalid partition specified: x"]);
 }
 
