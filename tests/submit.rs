@@ -213,6 +213,10 @@ fn a_run_without_srun_is_told_in_time_and_goes_on_in_the_next_job() {
     )
     .unwrap();
     program(at, "qsub", "");
+    // Time is up as soon as the run has begun.
+    let timeout =
+        "\"${@:5}\" & run=$!\nuntil [ -e runs/long/run.lock ]; do sleep 0.05; done\nkill -USR1 $run\nwait $run";
+    program(at, "timeout", timeout);
     let script = at.join("long.sh");
     let file = [
         "long.toml",
@@ -221,22 +225,20 @@ fn a_run_without_srun_is_told_in_time_and_goes_on_in_the_next_job() {
         "--scheduler",
         "pbs",
         "--time",
-        "62s",
-        "--notice",
-        "1s",
+        "1h",
         "-o",
         arg(&script),
     ];
     submit(at, &file).succeeded();
-    // A minute is the least that a job may have; here it has two seconds.
-    let text = fs::read_to_string(&script).unwrap();
-    assert!(text.contains("--signal=USR1 61 "), "{text}");
-    fs::write(&script, text.replace("--signal=USR1 61 ", "--signal=USR1 2 ")).unwrap();
     for _ in 0..2 {
         let _ = fs::remove_file(at.join("calls"));
         let ended = job(at, &script, &[("PBS_JOBID", "17")]);
         assert_eq!(ended.code(), Some(75), "{ended}");
-        assert!(calls(at).contains("qsub -W depend=afterany:17"));
+        let parts = [
+            "timeout --foreground --preserve-status --signal=USR1 3300 ",
+            "qsub -W depend=afterany:17 ",
+        ];
+        assert_says(&calls(at), &parts);
         assert!(at.join("runs/long/checkpoint.h5").is_file());
     }
 }
@@ -267,7 +269,11 @@ fn a_script_is_handed_to_the_scheduler_that_is_there_and_its_words_are_passed_on
         "sbatch",
         "echo 'sbatch: error: invalid partition specified: x' >&2; exit 1",
     );
-    let refused = submit(at, &["my run.toml", "--time", "1h", "--now", "--queue", "x"]);
+    let refused = submit(
+        at,
+        &["my run.toml", "--time", "1h", "--now", "--queue", "x", "-o", "r.sh"],
+    );
+    assert!(!at.join("r.sh").exists());
     assert_refused(&refused, &["sbatch refused the job", "invalid partition specified: x"]);
 }
 

@@ -109,21 +109,20 @@ pub fn submit(options: &SubmitOptions) -> Result<String> {
     };
     let job = options.job(scheduler)?;
     let script = job.script();
-    let mut said = String::new();
-    if let Some(path) = &options.output {
-        save(path, &script, options.force)?;
-        said += &format!("{}: {}\n", path.display(), job.about);
-    }
-    if options.now {
-        said += &hand_in(scheduler, &script)?;
-    } else if let Some(path) = &options.output {
+    let path = options.output.as_deref();
+    path.map_or(Ok(()), |path| may_be_written(path, options.force))?;
+    // No script is left of a job that was refused.
+    let answer = options.now.then(|| hand_in(scheduler, &script)).transpose()?;
+    let Some(path) = path else {
+        return Ok(answer.unwrap_or(script));
+    };
+    write_atomically(path, script.as_bytes())?;
+    let next = answer.unwrap_or_else(|| {
         let file = quoted(&path.display().to_string());
-        said += &match scheduler {
-            Scheduler::Lsf => format!("submit it with: bsub < {file}\n"),
-            _ => format!("submit it with: {} {file}\n", scheduler.program()),
-        };
-    }
-    Ok(if said.is_empty() { script } else { said })
+        let read = if scheduler == Scheduler::Lsf { "< " } else { "" };
+        format!("submit it with: {} {read}{file}\n", scheduler.program())
+    });
+    Ok(format!("{}: {}\n{next}", path.display(), job.about))
 }
 
 impl SubmitOptions {
@@ -418,7 +417,8 @@ fn memory(text: &str) -> Result<String> {
     }
 }
 
-fn save(path: &Path, script: &str, force: bool) -> Result<()> {
+/// That a script may be written there.
+fn may_be_written(path: &Path, force: bool) -> Result<()> {
     let shown = path.display();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
@@ -431,7 +431,7 @@ fn save(path: &Path, script: &str, force: bool) -> Result<()> {
             "the script {shown} is there and is left as it is: choose another file, or add --force"
         )));
     }
-    write_atomically(path, script.as_bytes())
+    Ok(())
 }
 
 /// Gives a script to the scheduler; returns what that says.

@@ -8,7 +8,7 @@
 //!          sweep.csv, sweep.h5   all of it as tables; timing.csv beside them  collect
 //! ```
 //! There is no master, no server and no lock: each process that `mpirun`, `srun`, a job array or a shell starts is a worker ([`worker`]). What is left
-//! to do follows from plan and results alone ([`queue`]).
+//! to do follows from plan and results alone (`queue.rs`).
 
 mod axis;
 mod child;
