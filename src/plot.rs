@@ -1,7 +1,9 @@
 //! Pictures: drawn once as SVG, turned into PNG from the same drawing.
 
+mod axes;
 mod comparison;
 mod heat_map;
+mod legend;
 
 pub use comparison::comparison;
 pub use heat_map::{HeatMap, Tiles, captions, heat_map};
