@@ -4,9 +4,11 @@ mod axes;
 mod comparison;
 mod heat_map;
 mod legend;
+mod sweep;
 
 pub use comparison::comparison;
 pub use heat_map::{HeatMap, Tiles, captions, heat_map};
+pub use sweep::overview;
 
 use illume_core::{Error, Result};
 

@@ -12,8 +12,10 @@ pub(super) const MARGIN: [f64; 2] = [66.0, 34.0];
 /// Below each panel: tick labels and the axis' name.
 pub(super) const FOOT: f64 = 52.0;
 pub(super) const RIGHT: f64 = 26.0;
-/// Mean advance of a letter in font sizes, a little more than the font has.
-const ADVANCE: f64 = 0.53;
+/// Mean advance of a letter in font sizes, a little more than the font's 0.45.
+const ADVANCE: f64 = 0.5;
+/// Between the labels of two ticks.
+const GAP: f64 = 8.0;
 /// Colours that colour-blind readers tell apart (Okabe and Ito, 'Color universal design', 2008), without its yellow.
 const COLOURS: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000",
@@ -80,10 +82,10 @@ impl Scale {
             low -= pad;
         }
         high += pad;
-        let unit = match (column, high.max(-low)) {
-            ("coverage", _) => (0.01, "%"),
-            (_, 2e6..) => (1e6, "millions"),
-            (_, 2e4..) => (1e3, "thousands"),
+        let unit = match high.max(-low) {
+            _ if column.ends_with("coverage") => (0.01, "%"),
+            2e6.. => (1e6, "millions"),
+            2e4.. => (1e3, "thousands"),
             _ => (1.0, ""),
         };
         Scale {
@@ -151,6 +153,14 @@ pub(super) struct Tick {
     pub label: String,
 }
 
+/// Whether the labels of a horizontal axis, ticks being in order, stand beside one another.
+pub(super) fn fit(ticks: &[Tick]) -> bool {
+    let half = |tick: &Tick| text_width(&tick.label, 13.0) / 2.0;
+    ticks
+        .windows(2)
+        .all(|t| (t[1].share - t[0].share) * PANEL[0] >= half(&t[0]) + half(&t[1]) + GAP)
+}
+
 /// A panel of the size [`PANEL`].
 pub(super) struct Frame<'a> {
     /// Its left and its upper edge.
@@ -161,6 +171,16 @@ pub(super) struct Frame<'a> {
     pub y: &'a Scale,
     /// What is drawn, above the panel.
     pub title: &'a str,
+    /// Room below the panel; if it is more than [`FOOT`], labels stand upright.
+    pub foot: f64,
+}
+
+/// The room that upright labels need below a panel.
+pub(super) fn upright_foot(ticks: &[Tick]) -> f64 {
+    FOOT + ticks
+        .iter()
+        .map(|tick| text_width(&tick.label, 13.0))
+        .fold(0.0, f64::max)
 }
 
 impl Frame<'_> {
@@ -169,11 +189,16 @@ impl Frame<'_> {
         let bottom = top + height;
         for tick in &self.x_ticks {
             let px = left + tick.share * width;
+            let place = if self.foot > FOOT {
+                let (x, y) = (px + 4.5, bottom + 10.0);
+                format!("x=\"{x:.2}\" y=\"{y}\" text-anchor=\"end\" transform=\"rotate(-90 {x:.2} {y})\"")
+            } else {
+                format!("x=\"{px:.2}\" y=\"{}\" text-anchor=\"middle\"", bottom + 20.0)
+            };
             let _ = writeln!(
                 svg,
                 "<path stroke=\"#e6e8ea\" d=\"M{px:.2} {bottom}V{top}\"/><path stroke=\"#444\" d=\"M{px:.2} {bottom}v5\"/>\
-                 <text x=\"{px:.2}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                bottom + 20.0,
+                 <text {place}>{}</text>",
                 escape(&tick.label)
             );
         }
@@ -194,7 +219,7 @@ impl Frame<'_> {
              <text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"14\">{}</text>\n\
              <text x=\"{left}\" y=\"{}\" font-size=\"15\">{}</text>",
             left + width / 2.0,
-            bottom + 40.0,
+            bottom + self.foot - 12.0,
             escape(&self.x_name),
             top - 9.0,
             escape(&named(self.title, self.y.unit.1))

@@ -103,6 +103,7 @@ impl<'a> Curves<'a> {
                     x_name: named(&title(&columns.axes[axis]), x_scale.unit.1),
                     y: &y_scale,
                     title: &title(column),
+                    foot: FOOT,
                 };
                 frame.draw(svg);
                 for (i, curve) in curves.iter().enumerate() {
