@@ -210,9 +210,9 @@ enum Command {
         #[command(subcommand)]
         command: Lm,
     },
-    /// List tasks, strategies and archives; with a kind or a name, every parameter with default and meaning
+    /// List tasks, strategies, archives and the keys of files; with a kind or a name, every parameter with default and meaning
     List {
-        /// tasks, strategies, archives, general, or a name
+        /// tasks, strategies, archives, general (a run's file), sweep (a sweep's file), or a name
         what: Option<String>,
         #[arg(long)]
         json: bool,
