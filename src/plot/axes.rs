@@ -40,18 +40,20 @@ pub(super) fn text_width(text: &str, font_size: f64) -> f64 {
     ADVANCE * font_size * text.chars().count() as f64
 }
 
-/// How a column is called in a picture: with a capital letter, unless it is an axis.
+/// How a column is called above a panel: with a capital letter.
 pub(super) fn title(column: &str) -> String {
-    let name = match column {
-        "core_seconds" => return "core time".into(),
-        other => spoken(other),
-    };
-    if matches!(column, "wall_seconds" | "evaluations" | "frames") {
-        return name;
-    }
+    let name = spoken(column);
     let mut letters = name.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(letters).collect()
+}
+
+/// How a column is called below a panel, where its unit follows.
+pub(super) fn axis_name(column: &str) -> String {
+    match column {
+        "core_seconds" => "core time".into(),
+        other => spoken(other),
+    }
 }
 
 /// A numeric axis, drawn from `low` to `high`.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-use super::axes::{FOOT, Frame, MARGIN, PANEL, RIGHT, Scale, colour, dash, title};
+use super::axes::{FOOT, Frame, MARGIN, PANEL, RIGHT, Scale, axis_name, colour, dash, title};
 use super::legend::Legend;
 use super::{named, open};
 use crate::compare::{Comparison, Group};
@@ -100,7 +100,7 @@ impl<'a> Curves<'a> {
                 let frame = Frame {
                     corner,
                     x_ticks: x_scale.labelled(&x_scale.ticks(5)),
-                    x_name: named(&title(&columns.axes[axis]), x_scale.unit.1),
+                    x_name: named(&axis_name(&columns.axes[axis]), x_scale.unit.1),
                     y: &y_scale,
                     title: &title(column),
                     foot: FOOT,

@@ -124,11 +124,7 @@ fn head(svg: &mut String, y: f64, heading: &str, explanation: &str) {
 }
 
 fn subtitle(o: &Overview) -> String {
-    let standing = format!(
-        "{} of {} runs are done",
-        thousands(o.done as u64),
-        thousands(o.runs as u64)
-    );
+    let standing = format!("{} of {} runs done", thousands(o.done as u64), thousands(o.runs as u64));
     [vec![standing], o.curves.notes.clone()].concat().join("; ")
 }
 
@@ -307,4 +303,160 @@ fn shortened(name: &str) -> String {
     }
     let kept: String = name.chars().take(LETTERS - 1).collect();
     kept + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::tests::run;
+    use crate::compare::{Columns, Comparison, Group};
+
+    fn parameter(places: Places, listed: bool, variants: usize) -> Parameter {
+        let count = match &places {
+            Places::Numbers { values, .. } => values.len(),
+            Places::Names(names) => names.len(),
+        };
+        let marks = (0..count * variants * 3).map(|i| Mark {
+            place: i % count,
+            variant: i / count % variants,
+            value: i as f64,
+            whole: i % 2 == 0,
+        });
+        Parameter {
+            key: "strategy.iso_sigma".into(),
+            name: "iso sigma".into(),
+            listed,
+            marks: marks.collect(),
+            places,
+        }
+    }
+
+    fn numbers_of(values: &[f64]) -> Places {
+        Places::Numbers {
+            values: values.to_vec(),
+            logarithmic: values[0] > 0.0 && values[values.len() - 1] / values[0] > 10.0,
+        }
+    }
+
+    fn sweep(parameters: Vec<Parameter>, variants: usize, label: &str) -> Overview {
+        let group = |i: u64| Group {
+            label: format!("{label} {i}"),
+            strategy: "a".into(),
+            runs: (1..=3)
+                .map(|seed| run("a", seed, &[100.0, 200.0], &[1.0, (seed + i) as f64], ""))
+                .collect(),
+        };
+        Overview {
+            title: "w: arm".into(),
+            metric: "qd_score".into(),
+            runs: 12,
+            done: 11,
+            configurations: 20,
+            curves: Comparison {
+                task: "arm".into(),
+                columns: Columns {
+                    measures: vec!["qd_score".into()],
+                    axes: ["evaluations", "core_seconds"].map(String::from),
+                },
+                groups: (0..3).map(group).collect(),
+                notes: vec!["1 run failed and is not drawn".into()],
+            },
+            variants: (0..variants).map(|i| format!("variant_{i}")).collect(),
+            parameters,
+            halving: false,
+        }
+    }
+
+    fn attribute(tag: &str, name: &str) -> Option<f64> {
+        tag.split_once(&format!(" {name}=\""))?
+            .1
+            .split('"')
+            .next()?
+            .parse()
+            .ok()
+    }
+
+    /// Left, right and baseline of each text, those that stand upright apart.
+    fn texts(svg: &str) -> Vec<(f64, f64, f64, String)> {
+        let tags = svg.split("<text").skip(1).filter(|tag| !tag.contains("rotate"));
+        tags.map(|tag| {
+            let (head, text) = tag.split("</text>").next().unwrap().split_once('>').unwrap();
+            let width = text_width(text, attribute(head, "font-size").unwrap_or(13.0));
+            let x = attribute(head, "x").unwrap();
+            let left = match head {
+                head if head.contains("middle") => x - width / 2.0,
+                head if head.contains("\"end\"") => x - width,
+                _ => x,
+            };
+            (left, left + width, attribute(head, "y").unwrap(), text.to_string())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn no_text_is_cut_and_none_lies_on_another() {
+        let names =
+            |n: usize, letters: usize| Places::Names((0..n).map(|i| format!("{}{i}", "n".repeat(letters))).collect());
+        let close: Vec<f64> = (0..10).map(|i| 0.001 + 0.0001 * f64::from(i)).collect();
+        for (parameters, variants, label) in [
+            (Vec::new(), 1, "short"),
+            (vec![parameter(numbers_of(&[0.005, 0.02]), true, 1)], 1, "short"),
+            (
+                vec![parameter(names(3, 40), true, 3), parameter(names(50, 3), true, 3)],
+                3,
+                "a long name of a configuration, with a value of every parameter",
+            ),
+            (
+                vec![
+                    parameter(numbers_of(&close), true, 2),
+                    parameter(numbers_of(&[1e-9, 1.0]), false, 2),
+                    parameter(numbers_of(&[-5.0, 0.0, 123_456.0]), true, 2),
+                    parameter(numbers_of(&[7.0]), true, 2),
+                ],
+                2,
+                "c",
+            ),
+        ] {
+            let svg = overview(&sweep(parameters, variants, label));
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+            let [width, height] = ["width", "height"].map(|name| attribute(&svg, name).unwrap());
+            let mut all = texts(&svg);
+            for (left, right, y, text) in &all {
+                assert!(
+                    *left >= 0.0 && *right <= width && *y < height,
+                    "{text}: {left} to {right} of {width}"
+                );
+            }
+            all.sort_by(|a, b| a.2.total_cmp(&b.2).then(a.0.total_cmp(&b.0)));
+            for pair in all.windows(2).filter(|pair| pair[0].2 == pair[1].2) {
+                assert!(pair[0].1 < pair[1].0, "{} and {}", pair[0].3, pair[1].3);
+            }
+            crate::plot::png(&svg, 1.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn listed_values_are_ticks_where_there_is_room_and_dots_stay_at_their_value() {
+        let panel = |values: &[f64]| {
+            let p = parameter(numbers_of(values), true, 1);
+            let panel = Panel::new(&p, false);
+            let labels: Vec<String> = panel.ticks.iter().map(|tick| tick.label.clone()).collect();
+            (labels, panel.slot, panel.x.clone())
+        };
+        let (labels, slot, _) = panel(&[0.005, 0.02]);
+        assert_eq!((labels, slot), (vec!["0.005".into(), "0.02".into()], WIDEST_SLOT));
+        let (labels, _, x) = panel(&[10.0, 20.0, 500.0]);
+        assert_eq!(
+            (labels, x.logarithmic),
+            (["10", "20", "500"].map(String::from).to_vec(), true)
+        );
+        let close: Vec<f64> = (0..30).map(f64::from).collect();
+        let (labels, slot, x) = panel(&close);
+        assert_eq!(labels, ["0", "10", "20", "30"]);
+        // Neighbours keep apart.
+        assert!(slot < PANEL[0] * (x.share(1.0) - x.share(0.0)));
+        let p = parameter(numbers_of(&[1.0, 2.0]), false, 1);
+        assert_eq!(Panel::new(&p, false).slot, 0.0);
+        assert!(!Panel::new(&parameter(numbers_of(&[1.0, 2.0]), true, 1), true).boxes);
+    }
 }
