@@ -145,11 +145,14 @@ impl History {
 /// Columns of a history, however it is kept.
 type Named = Vec<(String, Vec<f64>)>;
 
+/// The two axes, and the measures.
+type Chosen = ([Vec<f64>; 2], Vec<Vec<f64>>);
+
 /// The axes and the measures that are asked for.
 ///
 /// # Errors
 /// A column that is not there, or an axis that does not rise.
-fn chosen(shown: &str, named: &Named, columns: &Columns) -> Result<([Vec<f64>; 2], Vec<Vec<f64>>)> {
+fn chosen(shown: &str, named: &Named, columns: &Columns) -> Result<Chosen> {
     let column = |name: &String| match named.iter().find(|(known, _)| known == name) {
         Some((_, values)) => Ok(values.clone()),
         None => {

@@ -152,7 +152,7 @@ fn sweeps() -> [(&'static str, &'static str, Vec<ParamInfo>); 7] {
     ]
 }
 
-/// The parameters of a section of a sweep's file.
+/// The parameters of a section of a sweep's file, told by the field that holds them: their types have no name outside of sweeps.
 fn section<P: Params>(_: impl Fn(&Spec) -> &P) -> Vec<ParamInfo> {
     P::describe()
 }

@@ -303,12 +303,9 @@ fn parameters(finished: &[Finished<'_>], variants: &[String], metric: &str, draw
     keys.dedup();
     // What a variant sets is told by its name.
     keys.retain(|key| {
-        let of = |f: &Finished<'_>| (f.variant, at(&f.resolved, key).cloned());
-        finished.iter().map(of).any(|(variant, value)| {
-            finished
-                .iter()
-                .map(of)
-                .any(|(other, another)| variant == other && value != another)
+        finished.iter().any(|f| {
+            let first = finished.iter().find(|other| other.variant == f.variant);
+            first.is_some_and(|first| at(&first.resolved, key) != at(&f.resolved, key))
         })
     });
     let mut all: Vec<Parameter> = keys

@@ -216,16 +216,15 @@ impl<'a> Panel<'a> {
         frame.draw(svg);
         let vertical = |value: f64| corner[1] + (1.0 - y.share(value)) * PANEL[1];
         let width = self.slot / variants as f64;
+        let mut at: Vec<Vec<&Mark>> = vec![Vec::new(); self.places.len() * variants];
+        for mark in &self.parameter.marks {
+            at[mark.place * variants + mark.variant].push(mark);
+        }
         for variant in 0..variants {
             let colour = if variants > 1 { colour(variant) } else { PLAIN };
             let mut medians: Vec<[f64; 2]> = Vec::new();
             for (place, x) in self.places.iter().enumerate() {
-                let marks: Vec<&Mark> = self
-                    .parameter
-                    .marks
-                    .iter()
-                    .filter(|mark| mark.place == place && mark.variant == variant)
-                    .collect();
+                let marks = &at[place * variants + variant];
                 let aside = (variant as f64 - (variants - 1) as f64 / 2.0) * width;
                 let centre = corner[0] + self.x.share(*x) * PANEL[0] + aside;
                 if self.boxes && !marks.is_empty() {

@@ -39,8 +39,8 @@ pub(super) fn sweep(dir: &Path, options: &PlotOptions) -> Result<String> {
     let sweep = Sweep::open(dir)?;
     let results = sweep.results()?;
     let overview = Overview::new(&sweep, &results, &options.measures, options.against.as_ref())?;
-    write(&targets, &plot::overview(&overview))?;
     let standing = standing(dir, options.json)?;
+    write(&targets, &plot::overview(&overview))?;
     Ok(if options.json {
         json_text(&fields(&overview, &targets, &standing)?)
     } else {
@@ -49,7 +49,7 @@ pub(super) fn sweep(dir: &Path, options: &PlotOptions) -> Result<String> {
     })
 }
 
-/// What `illume sweep status` says of a sweep, asked for as on the command line.
+/// What `illume sweep status` says of a sweep. It is asked as on the command line, since its options are its own.
 fn standing(dir: &Path, json: bool) -> Result<String> {
     #[derive(Parser)]
     struct Line {
