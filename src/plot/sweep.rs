@@ -31,7 +31,7 @@ const LETTERS: usize = 28;
 /// Of the only variant: none of the curves' colours.
 const PLAIN: &str = "#46525e";
 
-/// The drawing as SVG text: above, learning curves as [`comparison`](super::comparison) draws them, against the first axis and core time; below, a panel
+/// The drawing as SVG text: above, learning curves as [`comparison`](super::comparison()) draws them, against the first axis and core time; below, a panel
 /// for each parameter with a dot for each run, and medians and quartiles where several runs share a value. Variants have colours.
 pub fn overview(o: &Overview) -> String {
     let subtitle = subtitle(o);
