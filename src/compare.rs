@@ -1,8 +1,10 @@
 //! Runs side by side: their histories, grouped by what made them, and what each group reaches over its seeds.
 
 mod point;
+mod sweep;
 
 pub use point::{Measure, Point, points};
+pub use sweep::{Mark, Overview, Parameter, Places};
 
 use std::path::Path;
 
@@ -39,7 +41,7 @@ pub fn spoken(column: &str) -> String {
         "max_fitness" => "best fitness".into(),
         "wall_seconds" => "wall time".into(),
         "core_seconds" => "core seconds".into(),
-        other => other.replace('_', " "),
+        other => other.replace('_', " ").replace("qd score", "QD score"),
     }
 }
 
@@ -95,36 +97,23 @@ impl History {
                 "{shown} has no history, so there is no curve to draw: expected the archive of a run of at least one generation"
             )));
         }
-        let column = |name: &String| match file.history.get::<f64>(name) {
-            Ok(values) => Ok(values.to_vec()),
-            Err(_) => {
-                let known: Vec<&str> = file.history.columns().iter().map(|c| c.name.as_str()).collect();
-                Err(Error::input(format!(
-                    "{shown} has no history of '{name}'; it has {}",
-                    known.join(", ")
-                )))
-            }
-        };
-        let axis = |name: &String| match column(name)? {
-            values if values.is_sorted() => Ok(values),
-            _ => Err(Error::input(format!(
-                "{shown} has a history of '{name}' that falls or has gaps, and nothing can be drawn against it: expected a column that \
-                 only rises, such as evaluations or frames"
-            ))),
-        };
-        let measure = |name: &String| match name.as_str() {
-            // Of strategies that look for novelty the archive keeps few, and not the best.
-            "max_fitness" => column(&"best_fitness".into()).or_else(|_| column(name)),
-            _ => column(name),
-        };
+        let column = |name: &String| Some((name.clone(), file.history.get::<f64>(name).ok()?.to_vec()));
+        let mut named: Named = file.history.columns().iter().filter_map(|c| column(&c.name)).collect();
+        // Of strategies that look for novelty the archive keeps few, and not the best.
+        if let Ok(best) = file.history.get::<f64>("best_fitness")
+            && let Some((_, values)) = named.iter_mut().find(|(name, _)| name == "max_fitness")
+        {
+            *values = best.to_vec();
+        }
+        let (axes, measures) = chosen(&shown.to_string(), &named, columns)?;
         Ok(History {
             path: shown.to_string(),
             task: a.task.clone(),
             strategy: a.strategy.clone(),
             seed: a.seed,
             cores: (a.ranks as f64 * a.threads as f64).max(1.0),
-            axes: [axis(&columns.axes[0])?, axis(&columns.axes[1])?],
-            measures: columns.measures.iter().map(measure).collect::<Result<_>>()?,
+            axes,
+            measures,
             parameters: parameters(&a.config, &["task", "policy", "strategy", "archive"]),
             budget: parameters(&a.config, &["budget"]),
             software_version: a.software_version.clone(),
@@ -151,6 +140,39 @@ impl History {
             _ => f64::NAN,
         }
     }
+}
+
+/// Columns of a history, however it is kept.
+type Named = Vec<(String, Vec<f64>)>;
+
+/// The two axes, and the measures.
+type Chosen = ([Vec<f64>; 2], Vec<Vec<f64>>);
+
+/// The axes and the measures that are asked for.
+///
+/// # Errors
+/// A column that is not there, or an axis that does not rise.
+fn chosen(shown: &str, named: &Named, columns: &Columns) -> Result<Chosen> {
+    let column = |name: &String| match named.iter().find(|(known, _)| known == name) {
+        Some((_, values)) => Ok(values.clone()),
+        None => {
+            let known: Vec<&str> = named.iter().map(|(known, _)| known.as_str()).collect();
+            Err(Error::input(format!(
+                "{shown} has no history of '{name}'; it has {}",
+                known.join(", ")
+            )))
+        }
+    };
+    let axis = |name: &String| match column(name)? {
+        values if values.is_sorted() => Ok(values),
+        _ => Err(Error::input(format!(
+            "{shown} has a history of '{name}' that falls or has gaps, and nothing can be drawn against it: expected a column that \
+             only rises, such as evaluations or frames"
+        ))),
+    };
+    let axes = [axis(&columns.axes[0])?, axis(&columns.axes[1])?];
+    let measures = columns.measures.iter().map(column).collect::<Result<_>>()?;
+    Ok((axes, measures))
 }
 
 fn parameters(config: &str, sections: &[&str]) -> Parameters {
@@ -316,10 +338,10 @@ impl Group {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(super) fn run(strategy: &str, seed: u64, x: &[f64], y: &[f64], strategy_keys: &str) -> History {
+    pub(crate) fn run(strategy: &str, seed: u64, x: &[f64], y: &[f64], strategy_keys: &str) -> History {
         let config = format!(
             "seed = {seed}\n[task]\nname = \"arm\"\n[strategy]\nname = \"{strategy}\"\n{strategy_keys}\n[budget]\nevaluations = 100"
         );

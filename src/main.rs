@@ -64,21 +64,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Draw a heat map of an archive, or the learning curves of several runs with tests of how they differ
+    /// Draw a heat map of an archive, the learning curves of several runs with tests of how they differ, or a sweep
     Plot {
-        /// Run directories or .h5 files: one for a heat map, several (of one task) to compare strategies
+        /// Run directories or .h5 files: one for a heat map, several (of one task) to compare strategies; or the folder of a sweep
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// Picture to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here]
+        /// Picture to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
         /// Two axes of a heat map to show where the descriptor has more, as 0,1
         #[arg(long, value_name = "X,Y", value_parser = axes)]
         axes: Option<[usize; 2]>,
-        /// Of several runs: columns of their histories to draw [default: qd_score,coverage,max_fitness]
+        /// Of several runs: columns of their histories to draw [default: qd_score,coverage,max_fitness]; of a sweep: columns beside its metric
         #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
         measures: Vec<String>,
-        /// Of several runs: the column against which to draw them, beside the wall time [default: evaluations]
+        /// Of several runs or a sweep: the column against which to draw them, beside the time [default: evaluations]
         #[arg(long, value_name = "NAME")]
         against: Option<String>,
         /// Of several runs: after how many evaluations (or --against) to compare them [default: where the first run ends]
@@ -210,9 +210,9 @@ enum Command {
         #[command(subcommand)]
         command: Lm,
     },
-    /// List tasks, strategies and archives; with a kind or a name, every parameter with default and meaning
+    /// List tasks, strategies, archives and the keys of files; with a kind or a name, every parameter with default and meaning
     List {
-        /// tasks, strategies, archives, general, or a name
+        /// tasks, strategies, archives, general (a run's file), sweep (a sweep's file), or a name
         what: Option<String>,
         #[arg(long)]
         json: bool,

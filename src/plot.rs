@@ -1,10 +1,14 @@
 //! Pictures: drawn once as SVG, turned into PNG from the same drawing.
 
+mod axes;
 mod comparison;
 mod heat_map;
+mod legend;
+mod sweep;
 
 pub use comparison::comparison;
 pub use heat_map::{HeatMap, Tiles, captions, heat_map};
+pub use sweep::overview;
 
 use illume_core::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! `illume list`: tasks, strategies and archives with every parameter, its default and meaning.
+//! `illume list`: tasks, strategies, archives and the keys of files, with every parameter, its default and meaning.
 
 use illume_core::params::{ParamInfo, Params, suggest};
 use illume_core::{Error, Result};
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Budget, General, Output};
 use crate::output::json_text;
+use crate::sweep::Spec;
 
 /// One listed thing.
 struct Item {
@@ -28,7 +29,7 @@ impl Item {
     }
 }
 
-const KINDS: [&str; 4] = ["tasks", "strategies", "archives", "general"];
+const KINDS: [&str; 5] = ["tasks", "strategies", "archives", "general", "sweep"];
 
 fn items() -> Vec<Item> {
     let item = |kind, name: &str, summary: &str, params| Item {
@@ -75,7 +76,85 @@ fn items() -> Vec<Item> {
         "where results go and how often",
         Output::describe(),
     ));
+    let sweep = |(name, summary, params): (&str, &str, Vec<ParamInfo>)| item("sweep", name, summary, params);
+    items.extend(sweeps().into_iter().map(sweep));
     items
+}
+
+/// The sections of a sweep's file, with what each is for.
+fn sweeps() -> [(&'static str, &'static str, Vec<ParamInfo>); 7] {
+    let key = |name, accepts: &str, default: &str, meaning: &str| ParamInfo {
+        name,
+        accepts: accepts.into(),
+        default: default.into(),
+        meaning: meaning.into(),
+    };
+    let base = "the path of a run's configuration, seen from the sweep's file, or tables such as [base.task]";
+    let top = vec![
+        key(
+            "base",
+            base,
+            "none",
+            "What every run begins with; needed unless each variant has its own.",
+        ),
+        key(
+            "seeds",
+            "a number n for 1 to n, from 1 to 1000000, or a list of seeds that are all different",
+            "1",
+            "Seeds with which every configuration is run.",
+        ),
+        key(
+            "keep",
+            "a string, one of \"metrics\", \"archive\", \"all\"",
+            "\"archive\"",
+            "What is kept of each finished run beside its row: nothing, its archive, or its whole directory.",
+        ),
+    ];
+    let values = "a value, a list of values, { values = [...] }, { min, max, distribution = \"uniform\", \"log_uniform\", \"int_uniform\" or \"int_log_uniform\" }, \
+                  or { mean, sd, distribution = \"normal\" or \"log_normal\" }";
+    let parameters = vec![key(
+        "SECTION.KEY",
+        values,
+        "the base's",
+        "Values to try of a key of the configuration, such as strategy.iso_sigma; of a distribution method \"random\" draws.",
+    )];
+    let variants = vec![
+        key(
+            "name",
+            "letters, digits, '_', '-' and '.'",
+            "none",
+            "What it is called; needed, and no other's.",
+        ),
+        key("base", base, "the sweep's", "What its runs begin with."),
+        key(
+            "set",
+            "a table of keys such as strategy.name",
+            "{}",
+            "Keys of the configuration that it sets.",
+        ),
+    ];
+    [
+        ("(top level)", "the sweep", top),
+        ("[parameters]", "what is tried, every combination or draws", parameters),
+        (
+            "[[variants]]",
+            "whole alternatives, crossed with the parameters",
+            variants,
+        ),
+        (
+            "[method]",
+            "which configurations are run, and to which end",
+            section(|spec| &spec.method),
+        ),
+        ("[metric]", "what runs are compared by", section(|spec| &spec.metric)),
+        ("[resources]", "what a run gets", section(|spec| &spec.resources)),
+        ("[retry]", "what becomes of runs that fail", section(|spec| &spec.retry)),
+    ]
+}
+
+/// The parameters of a section of a sweep's file, told by the field that holds them: their types have no name outside of sweeps.
+fn section<P: Params>(_: impl Fn(&Spec) -> &P) -> Vec<ParamInfo> {
+    P::describe()
 }
 
 /// The text that `illume list [WHAT] [--json]` prints. `what` is a kind (`tasks`, …) or one name.

@@ -1,7 +1,8 @@
-//! `illume plot`: a heat map of an archive, or the learning curves of several runs.
+//! `illume plot`: a heat map of an archive, the learning curves of several runs, or a sweep.
 
 mod compare;
 mod report;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use crate::output::{json_text, write_atomically};
 use crate::plot::{captions, heat_map, png};
+use crate::sweep::Sweep;
 
 /// Pixels for a unit of the drawing in a PNG.
 const SCALE: f32 = 2.0;
@@ -22,9 +24,9 @@ pub struct PlotOptions {
     pub output: Option<PathBuf>,
     /// Axes of a heat map.
     pub axes: Option<[usize; 2]>,
-    /// Columns of several runs' histories to draw; none for QD score, coverage and best fitness.
+    /// Columns of several runs' histories to draw, none for QD score, coverage and best fitness; of a sweep, beside its metric.
     pub measures: Vec<String>,
-    /// Column against which they are drawn, beside the wall time; evaluations if none is given.
+    /// Column against which they are drawn, beside the wall time (of a sweep, core time); evaluations if none is given.
     pub against: Option<String>,
     /// Where on that column the runs are compared; where the first of them ends if not given.
     pub at: Option<f64>,
@@ -33,17 +35,23 @@ pub struct PlotOptions {
     pub json: bool,
 }
 
-/// Draws one archive as a heat map, several runs as learning curves. Without `output` a PNG and an SVG: beside the archive, or named
-/// `comparison` in the present folder. Returns what is to be printed: the files written, and for several runs what they end with and
-/// how they differ.
+/// Draws one archive as a heat map, several runs as learning curves, the folder of a sweep as curves of its configurations and panels by
+/// parameter. Without `output` a PNG and an SVG: beside the archive, named `comparison` in the present folder, or named `sweep` in the
+/// sweep's. Returns what is to be printed: the files written, for several runs what they end with and how they differ, for a sweep how
+/// far it is and what it has found.
 ///
 /// # Errors
 /// No archive; a heat map of one without two axes; runs of several tasks, without a history or that have not all been where they are to
-/// be compared; another ending, or a folder that cannot be written.
+/// be compared; a sweep of which no run is done, or beside something else; another ending, or a folder that cannot be written.
 pub fn plot(paths: &[PathBuf], options: &PlotOptions) -> Result<String> {
-    match paths {
-        [path] => one(path, options),
-        _ => compare::several(paths, options),
+    match (paths, paths.iter().find(|path| Sweep::is_at(path))) {
+        ([path], None) => one(path, options),
+        ([path], Some(_)) => sweep::sweep(path, options),
+        (_, None) => compare::several(paths, options),
+        (_, Some(dir)) => Err(Error::input(format!(
+            "{0} is the folder of a sweep, which is drawn alone: give nothing beside it, or runs of it such as {0}/runs/*",
+            dir.display()
+        ))),
     }
 }
 
@@ -89,6 +97,16 @@ fn targets(options: &PlotOptions, otherwise: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(targets)
+}
+
+fn refuse_twice(measures: &[String]) -> Result<()> {
+    match (1..measures.len()).find(|&i| measures[..i].contains(&measures[i])) {
+        Some(twice) => Err(Error::input(format!(
+            "--measures has {} twice; expected different columns",
+            measures[twice]
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn write(targets: &[PathBuf], svg: &str) -> Result<()> {

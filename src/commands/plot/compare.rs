@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use illume_core::{Error, Result};
 
-use super::{PlotOptions, lines, report, targets, write};
+use super::{PlotOptions, lines, refuse_twice, report, targets, write};
 use crate::commands::archive_path;
 use crate::compare::{Columns, Comparison, History, points};
 use crate::output::json_text;
@@ -21,12 +21,7 @@ pub(super) fn several(paths: &[PathBuf], options: &PlotOptions) -> Result<String
     }
     let targets = targets(options, Path::new(NAME))?;
     let mut columns = Columns::default();
-    if let Some(twice) = (1..options.measures.len()).find(|&i| options.measures[..i].contains(&options.measures[i])) {
-        return Err(Error::input(format!(
-            "--measures has {} twice; expected different columns",
-            options.measures[twice]
-        )));
-    }
+    refuse_twice(&options.measures)?;
     if !options.measures.is_empty() {
         columns.measures.clone_from(&options.measures);
     }

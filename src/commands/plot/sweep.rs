@@ -1,0 +1,96 @@
+//! A sweep: curves of its configurations, what runs end with by parameter, and the table of `illume sweep status`.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use illume_core::{Error, Result};
+use serde_json::{Value, json};
+
+use super::{PlotOptions, lines, names, refuse_twice, targets, write};
+use crate::commands::sweep::{StatusOptions, status};
+use crate::compare::{Mark, Overview, Parameter, Places};
+use crate::output::json_text;
+use crate::plot;
+use crate::statistics::Summary;
+use crate::sweep::Sweep;
+
+/// Name of the picture in the sweep's folder if none is given.
+const NAME: &str = "sweep.png";
+
+pub(super) fn sweep(dir: &Path, options: &PlotOptions) -> Result<String> {
+    let others = [
+        (options.axes.is_some(), "--axes", "the heat map of one archive"),
+        (options.at.is_some(), "--at", "the curves of several runs"),
+        (
+            options.at_core_seconds.is_some(),
+            "--at-core-seconds",
+            "the curves of several runs",
+        ),
+    ];
+    if let Some((_, option, what)) = others.iter().find(|(given, ..)| *given) {
+        return Err(Error::input(format!(
+            "{option} is for {what}, and {} is the folder of a sweep, whose runs are compared where they end: leave it out",
+            dir.display()
+        )));
+    }
+    refuse_twice(&options.measures)?;
+    let targets = targets(options, &dir.join(NAME))?;
+    let sweep = Sweep::open(dir)?;
+    let results = sweep.results()?;
+    let overview = Overview::new(&sweep, &results, &options.measures, options.against.as_ref())?;
+    let standing = standing(dir, options.json)?;
+    write(&targets, &plot::overview(&overview))?;
+    Ok(if options.json {
+        json_text(&fields(&overview, &targets, &standing)?)
+    } else {
+        let notes = overview.curves.notes.iter().map(|note| format!("note: {note}\n"));
+        lines(&targets) + "\n" + &standing + &notes.collect::<String>()
+    })
+}
+
+/// What `illume sweep status` says of a sweep. It is asked as on the command line, since its options are its own.
+fn standing(dir: &Path, json: bool) -> Result<String> {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: StatusOptions,
+    }
+    let mut words: Vec<&OsStr> = vec!["status".as_ref()];
+    words.extend(json.then_some::<&OsStr>("--json".as_ref()));
+    words.extend::<[&OsStr; 2]>(["--".as_ref(), dir.as_os_str()]);
+    let line = Line::try_parse_from(words).map_err(|e| Error::failed(e.to_string()))?;
+    status(&line.options)
+}
+
+/// The documented fields of `--json`: those of `illume sweep status --json`, and what the picture shows.
+fn fields(o: &Overview, targets: &[PathBuf], standing: &str) -> Result<Value> {
+    let mut fields: Value = serde_json::from_str(standing).map_err(|e| Error::failed(e.to_string()))?;
+    fields["files"] = json!(names(targets));
+    fields["notes"] = json!(o.curves.notes);
+    let curves: Vec<&String> = o.curves.groups.iter().map(|group| &group.label).collect();
+    fields["curves"] = json!(curves);
+    fields["parameters"] = o.parameters.iter().map(|p| parameter(o, p)).collect();
+    Ok(fields)
+}
+
+fn parameter(o: &Overview, p: &Parameter) -> Value {
+    let places: Vec<Value> = match &p.places {
+        Places::Numbers { values, .. } => values.iter().map(|x| json!(x)).collect(),
+        Places::Names(names) => names.iter().map(|name| json!(name)).collect(),
+    };
+    let mut values = Vec::new();
+    for (place, value) in places.iter().enumerate().filter(|_| p.listed) {
+        for (variant, name) in o.variants.iter().enumerate() {
+            let here = |mark: &&Mark| mark.place == place && mark.variant == variant && (mark.whole || !o.halving);
+            let runs: Vec<f64> = p.marks.iter().filter(here).map(|mark| mark.value).collect();
+            if !runs.is_empty() {
+                let mut fields = json!(Summary::of(&[&runs]));
+                fields["value"] = value.clone();
+                fields["variant"] = json!(name);
+                values.push(fields);
+            }
+        }
+    }
+    json!({"key": p.key, "values": values})
+}
