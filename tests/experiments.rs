@@ -6,14 +6,20 @@ use std::path::{Path, PathBuf};
 
 use common::{arg, folder, open, run};
 use illume::core::{Memory, StrategyEntry};
+use illume::sweep::{Plan, Spec};
 use illume::{Config, envs, registry, strategies};
 
-fn experiments() -> Vec<PathBuf> {
+fn files_of(sweeps: bool) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     found.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    found.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with("sweep_") == sweeps);
     found.sort();
     found
+}
+
+fn experiments() -> Vec<PathBuf> {
+    files_of(false)
 }
 
 /// Whether this build has the task of a configuration.
@@ -171,5 +177,24 @@ fn each_runs() {
         let file = open(&out.join("archive.h5"));
         assert!(file.rows() > 0, "{}: an empty archive", path.display());
         assert_eq!(file.attributes.generation, 2, "{}", path.display());
+    }
+}
+
+#[test]
+fn every_sweep_can_be_planned() {
+    let sweeps = files_of(true);
+    assert!(sweeps.len() >= 2);
+    for path in sweeps {
+        let spec = Spec::read(&path, &[], None).unwrap_or_else(|e| panic!("{e}"));
+        let base = &spec.variants[0].base;
+        if !built(&Config::parse(&base.text, &base.file, &[]).unwrap()) {
+            continue;
+        }
+        let plan = Plan::new(&spec).unwrap_or_else(|e| panic!("{e}"));
+        assert!(
+            plan.configurations.len() > 1 && plan.seeds.len() > 1,
+            "{}",
+            path.display()
+        );
     }
 }
