@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Budget, General, Output};
 use crate::output::json_text;
-use crate::sweep::Spec;
+use crate::sweep::{Method, Metric, Resources, Retry, Top};
 
 /// One listed thing.
 struct Item {
@@ -103,13 +103,8 @@ fn sweeps() -> [(&'static str, &'static str, Vec<ParamInfo>); 7] {
             "1",
             "Seeds with which every configuration is run.",
         ),
-        key(
-            "keep",
-            "a string, one of \"metrics\", \"archive\", \"all\"",
-            "\"archive\"",
-            "What is kept of each finished run beside its row: nothing, its archive, or its whole directory.",
-        ),
     ];
+    let top = [top, Top::describe()].concat();
     let values = "a value, a list of values, { values = [...] }, { min, max, distribution = \"uniform\", \"log_uniform\", \"int_uniform\" or \"int_log_uniform\" }, \
                   or { mean, sd, distribution = \"normal\" or \"log_normal\" }";
     let parameters = vec![key(
@@ -144,17 +139,12 @@ fn sweeps() -> [(&'static str, &'static str, Vec<ParamInfo>); 7] {
         (
             "[method]",
             "which configurations are run, and to which end",
-            section(|spec| &spec.method),
+            Method::describe(),
         ),
-        ("[metric]", "what runs are compared by", section(|spec| &spec.metric)),
-        ("[resources]", "what a run gets", section(|spec| &spec.resources)),
-        ("[retry]", "what becomes of runs that fail", section(|spec| &spec.retry)),
+        ("[metric]", "what runs are compared by", Metric::describe()),
+        ("[resources]", "what a run gets", Resources::describe()),
+        ("[retry]", "what becomes of runs that fail", Retry::describe()),
     ]
-}
-
-/// The parameters of a section of a sweep's file, told by the field that holds them: their types have no name outside of sweeps.
-fn section<P: Params>(_: impl Fn(&Spec) -> &P) -> Vec<ParamInfo> {
-    P::describe()
 }
 
 /// The text that `illume list [WHAT] [--json]` prints. `what` is a kind (`tasks`, …) or one name.

@@ -1,6 +1,7 @@
 //! `illume sweep`: many runs of configurations and seeds, by any number of processes.
 
-use std::collections::BTreeMap;
+mod standing;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,13 +11,13 @@ use illume_cluster::{local_rank, signals};
 use illume_core::{Error, Result};
 use serde_json::json;
 
-use crate::output::{bytes, json_text, probability, quoted, significant, thousands};
-use crate::statistics::{self, Against, Goal, Sample, Summary, Test};
-use crate::sweep::collect::Table;
+pub(super) use standing::Standing;
+use standing::summary;
+
+use crate::output::{bytes, json_text, quoted};
 use crate::sweep::deadline::Deadline;
-use crate::sweep::duration::words;
 use crate::sweep::worker::{Left, Work, work};
-use crate::sweep::{Results, Spec, State, Status, Sweep};
+use crate::sweep::{Spec, State, Status, Sweep};
 
 /// What `illume sweep` can do.
 #[derive(Subcommand)]
@@ -288,205 +289,6 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
     }
 }
 
-/// Configurations that are shown, the best ones.
-const SHOWN: usize = 20;
-
-/// What is known of the configurations, the best median first, and of each beside the first of the plan (of successive halving the base).
-struct Findings {
-    /// Number of each configuration with the values of its runs that are done, in the order of the plan.
-    samples: Vec<(usize, Sample)>,
-    summaries: Vec<Summary>,
-    tests: Vec<Test>,
-    goal: Goal,
-}
-
-impl Findings {
-    fn new(table: &Table<'_>) -> Findings {
-        let plan = table.plan;
-        let sample = |(configuration, values): (usize, Vec<f64>)| {
-            let name = plan.configurations[configuration].label.clone();
-            (configuration, Sample { name, values })
-        };
-        let samples: Vec<(usize, Sample)> = table.values(&plan.metric.name).into_iter().map(sample).collect();
-        let goal = if plan.metric.goal == "minimize" {
-            Goal::Minimize
-        } else {
-            Goal::Maximize
-        };
-        let baseline = samples
-            .iter()
-            .position(|(c, _)| plan.configurations[*c].base)
-            .unwrap_or(0);
-        let all: Vec<Sample> = samples.iter().map(|(_, sample)| sample.clone()).collect();
-        Findings {
-            summaries: all.iter().map(|sample| Summary::of(&[&sample.values])).collect(),
-            tests: statistics::compare(&all, Against::Baseline(baseline), goal),
-            samples,
-            goal,
-        }
-    }
-
-    /// Positions, the best median first.
-    fn ranked(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.samples.len()).collect();
-        let median = |i: usize| self.summaries[i].spread.median;
-        order.sort_by(|&a, &b| match self.goal {
-            Goal::Maximize => median(b).total_cmp(&median(a)),
-            Goal::Minimize => median(a).total_cmp(&median(b)),
-        });
-        order
-    }
-
-    fn text(&self, metric: &str) -> String {
-        let between = |[low, high]: [f64; 2]| format!("[{}, {}]", significant(low), significant(high));
-        let head = [
-            "configuration",
-            "runs",
-            metric,
-            "quartiles",
-            "IQM",
-            "95 % of IQM",
-            "P(better)",
-            "95 %",
-            "p",
-            "Holm's p",
-        ];
-        let mut rows = vec![head.map(String::from)];
-        for i in self.ranked().into_iter().take(SHOWN) {
-            let (name, s) = (&self.samples[i].1.name, &self.summaries[i]);
-            let test = self.tests.iter().find(|test| test.candidate == *name);
-            let tested = test.map_or([const { String::new() }; 4], |t| {
-                let share = |p: f64| if p.is_finite() { format!("{p:.2}") } else { "-".into() };
-                let interval = t.improvement_interval.map(share);
-                [
-                    share(t.improvement),
-                    format!("[{}, {}]", interval[0], interval[1]),
-                    probability(t.p),
-                    probability(t.adjusted_p),
-                ]
-            });
-            let [improvement, interval, p, adjusted] = tested;
-            rows.push([
-                name.clone(),
-                s.n.to_string(),
-                significant(s.spread.median),
-                between(s.spread.quartiles),
-                significant(s.iqm),
-                between(s.iqm_interval),
-                improvement,
-                interval,
-                p,
-                adjusted,
-            ]);
-        }
-        let mut text = match self.samples.len() {
-            0 => return "no run is done yet\n".into(),
-            1 => narrow(&rows),
-            _ => crate::output::table(&rows),
-        };
-        if let Some(test) = self.tests.first() {
-            text += &format!(
-                "P(better): probability that a run is better than one of {}, with exact two-sided rank-sum p and Holm's correction\n",
-                test.baseline
-            );
-        }
-        if self.samples.len() > SHOWN {
-            text += &format!(
-                "the best {SHOWN} of {} configurations; sweep.csv has all\n",
-                self.samples.len()
-            );
-        }
-        if let Some(caution) = statistics::caution(&self.tests) {
-            text += &format!("note: {caution}\n");
-        }
-        text
-    }
-
-    fn json(&self, plan: &crate::sweep::Plan) -> serde_json::Value {
-        let group = |i: usize| {
-            let (configuration, sample) = &self.samples[i];
-            json!({
-                "label": sample.name,
-                "set": plan.configurations[*configuration].set,
-                "values": sample.values,
-                "summary": self.summaries[i],
-            })
-        };
-        json!({
-            "metric": plan.metric.name,
-            "configurations": self.ranked().into_iter().map(group).collect::<Vec<_>>(),
-            "tests": self.tests,
-        })
-    }
-}
-
-/// Of one configuration there is no comparison to show.
-fn narrow(rows: &[[String; 10]]) -> String {
-    let rows: Vec<[String; 6]> = rows.iter().map(|row| std::array::from_fn(|i| row[i].clone())).collect();
-    crate::output::table(&rows)
-}
-
-/// What failed, and what is known of each configuration.
-fn summary(sweep: &Sweep, results: &Results) -> String {
-    let table = Table::new(&sweep.plan, results);
-    let plan = &sweep.plan;
-    let mut text = String::new();
-    let failed = |(job, row): &(crate::sweep::Job, Option<&crate::sweep::Row>)| {
-        let row = row.filter(|row| row.status != Status::Done)?;
-        let label = &plan.configurations[job.configuration].label;
-        Some(format!(
-            "{} {} ({label}, seed {}): {}\n",
-            row.status.word(),
-            job.id,
-            job.seed,
-            row.error
-        ))
-    };
-    let failed: Vec<String> = table.rows.iter().filter_map(failed).collect();
-    failed.iter().take(SHOWN).for_each(|line| text += line);
-    if failed.len() > SHOWN {
-        text += &format!("and {} more; sweep.csv has all\n", failed.len() - SHOWN);
-    }
-    text + &Findings::new(&table).text(&plan.metric.name)
-}
-
-/// Where a sweep stands.
-struct Standing {
-    counts: BTreeMap<&'static str, usize>,
-    core_seconds: f64,
-    complete: bool,
-}
-
-fn standing(sweep: &Sweep, results: &Results) -> Result<Standing> {
-    let table = Table::new(&sweep.plan, results);
-    let claims = sweep.claims();
-    let claimed = claims.list()?;
-    let mut counts: BTreeMap<&'static str, usize> = ["done", "running", "interrupted", "open", "failed", "wrong"]
-        .map(|name| (name, 0))
-        .into();
-    for (job, row) in &table.rows {
-        let state = match row {
-            Some(row) => row.status.word(),
-            None => match claimed
-                .get(&job.name)
-                .map(|numbers| claims.state(&job.name, numbers))
-                .transpose()?
-            {
-                Some(State::Held(_)) => "running",
-                Some(State::Free { past, .. }) if past.interrupted + past.crashed + past.lost > 0 => "interrupted",
-                _ => "open",
-            },
-        };
-        *counts.entry(state).or_default() += 1;
-    }
-    Ok(Standing {
-        counts,
-        // A sum of nothing is -0.
-        core_seconds: 0.0 + results.iter().map(|(_, row)| row.timing.core_seconds).sum::<f64>(),
-        complete: table.complete,
-    })
-}
-
 /// Prints how far a sweep is.
 ///
 /// # Errors
@@ -496,26 +298,11 @@ pub fn status(options: &StatusOptions) -> Result<String> {
     loop {
         sweep.refresh()?;
         let results = sweep.results()?;
-        let s = standing(&sweep, &results)?;
+        let s = Standing::new(&sweep, &results)?;
         let text = if options.json {
-            let mut fields = Findings::new(&Table::new(&sweep.plan, &results)).json(&sweep.plan);
-            fields["runs"] = json!(s.counts);
-            fields["core_seconds"] = json!(s.core_seconds);
-            fields["finished"] = json!(s.complete);
-            json_text(&fields)
+            json_text(&s.json(&sweep, &results))
         } else {
-            let counts: Vec<String> = s
-                .counts
-                .iter()
-                .filter(|(_, n)| **n > 0)
-                .map(|(name, n)| format!("{name} {}", thousands(*n as u64)))
-                .collect();
-            format!(
-                "{}; {} of cores' time\n{}",
-                counts.join(", "),
-                words(s.core_seconds),
-                summary(&sweep, &results)
-            )
+            s.text(&sweep, &results)
         };
         if !options.watch || s.complete || signals::stop_requested() {
             return Ok(text);
@@ -656,7 +443,7 @@ pub fn collect(dir: &Path) -> Result<String> {
     let sweep = Sweep::open(dir)?;
     let results = sweep.results()?;
     let files = sweep.collect(&results)?;
-    let s = standing(&sweep, &results)?;
+    let s = Standing::new(&sweep, &results)?;
     let sizes = files
         .iter()
         .map(|f| format!("{} ({})", f.display(), bytes(f.metadata().map_or(0, |m| m.len()))));

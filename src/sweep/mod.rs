@@ -37,7 +37,7 @@ pub use claims::{Claims, State};
 pub use plan::{Configuration, Plan, PlannedRun};
 pub use queue::{Job, Jobs, Part, longest_first};
 pub use result::{Curve, Results, Row, Status, Timing};
-pub use spec::Spec;
+pub use spec::{Method, Metric, Resources, Retry, Spec, Top};
 
 use crate::output::write_atomically;
 

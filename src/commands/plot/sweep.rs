@@ -1,14 +1,12 @@
 //! A sweep: curves of its configurations, what runs end with by parameter, and the table of `illume sweep status`.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::{PlotOptions, lines, names, refuse_twice, targets, write};
-use crate::commands::sweep::{StatusOptions, status};
+use crate::commands::sweep::Standing;
 use crate::compare::{Mark, Overview, Parameter, Places};
 use crate::output::json_text;
 use crate::plot;
@@ -39,39 +37,24 @@ pub(super) fn sweep(dir: &Path, options: &PlotOptions) -> Result<String> {
     let sweep = Sweep::open(dir)?;
     let results = sweep.results()?;
     let overview = Overview::new(&sweep, &results, &options.measures, options.against.as_ref())?;
-    let standing = standing(dir, options.json)?;
+    let standing = Standing::new(&sweep, &results)?;
     write(&targets, &plot::overview(&overview))?;
     Ok(if options.json {
-        json_text(&fields(&overview, &targets, &standing)?)
+        json_text(&fields(&overview, &targets, standing.json(&sweep, &results)))
     } else {
         let notes = overview.curves.notes.iter().map(|note| format!("note: {note}\n"));
-        lines(&targets) + "\n" + &standing + &notes.collect::<String>()
+        lines(&targets) + "\n" + &standing.text(&sweep, &results) + &notes.collect::<String>()
     })
 }
 
-/// What `illume sweep status` says of a sweep. It is asked as on the command line, since its options are its own.
-fn standing(dir: &Path, json: bool) -> Result<String> {
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: StatusOptions,
-    }
-    let mut words: Vec<&OsStr> = vec!["status".as_ref()];
-    words.extend(json.then_some::<&OsStr>("--json".as_ref()));
-    words.extend::<[&OsStr; 2]>(["--".as_ref(), dir.as_os_str()]);
-    let line = Line::try_parse_from(words).map_err(|e| Error::failed(e.to_string()))?;
-    status(&line.options)
-}
-
 /// The documented fields of `--json`: those of `illume sweep status --json`, and what the picture shows.
-fn fields(o: &Overview, targets: &[PathBuf], standing: &str) -> Result<Value> {
-    let mut fields: Value = serde_json::from_str(standing).map_err(|e| Error::failed(e.to_string()))?;
+fn fields(o: &Overview, targets: &[PathBuf], mut fields: Value) -> Value {
     fields["files"] = json!(names(targets));
     fields["notes"] = json!(o.curves.notes);
     let curves: Vec<&String> = o.curves.groups.iter().map(|group| &group.label).collect();
     fields["curves"] = json!(curves);
     fields["parameters"] = o.parameters.iter().map(|p| parameter(o, p)).collect();
-    Ok(fields)
+    fields
 }
 
 fn parameter(o: &Overview, p: &Parameter) -> Value {
