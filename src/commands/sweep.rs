@@ -188,7 +188,9 @@ pub fn plan(options: &PlanOptions) -> Result<String> {
         Some(time) => Some(crate::sweep::pilot::measure(&plan, time)?),
         None => None,
     };
-    let estimate = crate::sweep::estimate::Estimate::new(&plan, pilot.as_deref(), options.workers as usize);
+    // Workers are thought of as this machine is.
+    let cores = illume_cluster::Node::alone()?.cores;
+    let estimate = crate::sweep::estimate::Estimate::new(&plan, pilot.as_deref(), options.workers as usize, cores);
     Ok(if options.json {
         json_text(&estimate.json())
     } else {

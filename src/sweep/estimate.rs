@@ -16,6 +16,8 @@ const MARGIN: f64 = 1.2;
 pub struct Estimate<'a> {
     plan: &'a Plan,
     workers: usize,
+    /// Of each worker, all of which a run takes if the plan does not say how many.
+    worker_cores: usize,
     /// Runs of each configuration, as planned.
     runs: Vec<usize>,
     /// Seconds of a run of each configuration, if measured.
@@ -23,12 +25,13 @@ pub struct Estimate<'a> {
 }
 
 impl<'a> Estimate<'a> {
-    pub fn new(plan: &'a Plan, seconds: Option<&'a [f64]>, workers: usize) -> Estimate<'a> {
+    pub fn new(plan: &'a Plan, seconds: Option<&'a [f64]>, workers: usize, worker_cores: usize) -> Estimate<'a> {
         let mut runs = vec![0; plan.configurations.len()];
         plan.runs.iter().for_each(|run| runs[run.configuration] += 1);
         Estimate {
             plan,
             workers,
+            worker_cores,
             runs,
             seconds,
         }
@@ -36,8 +39,7 @@ impl<'a> Estimate<'a> {
 
     /// Cores of a run.
     fn cores(&self) -> f64 {
-        let r = &self.plan.resources;
-        (r.threads_per_run.max(1) * r.ranks_per_run) as f64
+        (self.plan.resources.threads(self.worker_cores) * self.plan.resources.ranks_per_run) as f64
     }
 
     /// Archives are counted as full.

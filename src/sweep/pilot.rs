@@ -44,10 +44,7 @@ fn one(plan: &Plan, configuration: &Configuration, time: Duration, folder: &std:
     let seed = plan.seeds.first().copied().unwrap_or(1);
     std::fs::write(&config, configuration.with_seed(seed)).map_err(|e| failed(format!("cannot be written: {e}")))?;
     let program = std::env::current_exe().map_err(|e| failed(format!("has no program: {e}")))?;
-    let threads = match plan.resources.threads_per_run {
-        0 => Node::alone()?.cores,
-        n => n,
-    };
+    let threads = plan.resources.threads(Node::alone()?.cores);
     let mut command = Command::new(program);
     command
         .arg("run")

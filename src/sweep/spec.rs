@@ -63,6 +63,16 @@ impl Resources {
     }
 }
 
+impl Resources {
+    /// Threads of each rank of a run on a worker with so many cores.
+    pub fn threads(&self, cores: usize) -> usize {
+        match self.threads_per_run {
+            0 => cores,
+            n => n,
+        }
+    }
+}
+
 illume_core::params! {
     /// `[retry]`.
     pub struct Retry {
