@@ -156,7 +156,7 @@ const EDITS: &[(&str, &str, &[&str])] = &[
     (
         "[metric]",
         "[method]\nkind = \"halving\"\nrungs = 9\n[metric]",
-        &["at least 6561", "9 rungs of 3 times", "got 400"],
+        &["budget.evaluations: 9 rungs", "leave 1 of 400", "a generation takes 20"],
     ),
     (
         "[metric]",

@@ -167,26 +167,8 @@ impl Plan {
         if plan.metric.name.is_empty() {
             plan.metric.name = maker.default_metric().into();
         }
-        plan.check_halving(&spec.file)?;
         plan.add_runs(0..plan.configurations.len(), &spec.seeds)?;
         Ok(plan)
-    }
-
-    fn check_halving(&self, file: &str) -> Result<()> {
-        if self.method.kind != "halving" {
-            return Ok(());
-        }
-        let least = (self.method.eta as f64).powi(self.method.rungs as i32 - 1);
-        match self.configurations.iter().find(|c| (c.evaluations() as f64) < least) {
-            Some(c) => Err(Error::input(format!(
-                "{file}: \"{}\": expected budget.evaluations of at least {least}, which {} rungs of {} times each need, got {}",
-                c.label,
-                self.method.rungs,
-                self.method.eta,
-                c.evaluations()
-            ))),
-            None => Ok(()),
-        }
     }
 
     /// Adds the runs of these configurations with these seeds that are not there yet.
@@ -429,6 +411,8 @@ impl<'a> Maker<'a> {
         let memory = Memory::new(memory::available(1), 1, 1);
         let (strategy, archive) = registry::strategy_and_archive(&config, task, &memory).map_err(place)?;
         crate::run::check_budget(&config, strategy.spec()).map_err(place)?;
+        self.check_rungs(config.budget.evaluations, strategy.spec().first_generation as u64)
+            .map_err(place)?;
         self.cells &= archive.spec().has_cells();
         let columns = History::new(&strategy.spec().history, 2);
         let metric = &self.spec.metric;
@@ -467,6 +451,20 @@ impl<'a> Maker<'a> {
             set: set.into_iter().collect(),
             text: toml::to_string(&table).map_err(|e| Error::failed(format!("{e}")))?,
         })
+    }
+
+    /// That the first rung's budget holds a generation.
+    fn check_rungs(&self, evaluations: u64, first_generation: u64) -> Result<()> {
+        let m = &self.spec.method;
+        let first = m.rung_budget(evaluations, 0);
+        if m.kind != "halving" || first >= first_generation.max(1) && evaluations > 0 {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "budget.evaluations: {} rungs, each of {} times the budget before, leave {first} of {evaluations} evaluations for the first, and a generation takes {first_generation}: \
+             expected a larger budget, or fewer rungs (method.rungs)",
+            m.rungs, m.eta
+        )))
     }
 
     /// The variant and the values of what is swept, by the last part of their keys where that is enough.

@@ -61,13 +61,6 @@ impl Plan {
         }
     }
 
-    /// Budget of a rung of a configuration.
-    fn rung_evaluations(&self, configuration: usize, rung: usize) -> u64 {
-        let whole = self.configurations[configuration].evaluations();
-        let divisor = (self.method.eta as u64).pow((self.method.rungs - 1 - rung) as u32);
-        whole.div_ceil(divisor)
-    }
-
     /// Synchronous successive halving (Jamieson and Talwalkar 2016) over configurations: at each rung all runs of those that stand get the rung's budget;
     /// one in `eta` with the best median over the seeds goes on, exactly where it stopped.
     fn halving(&self, results: &Results) -> Jobs {
@@ -95,7 +88,10 @@ impl Plan {
                         id: id.to_string(),
                         configuration,
                         seed,
-                        evaluations: (!last).then(|| self.rung_evaluations(configuration, rung)),
+                        evaluations: (!last).then(|| {
+                            self.method
+                                .rung_budget(self.configurations[configuration].evaluations(), rung)
+                        }),
                         part: Part::Rung(rung),
                     });
                 }

@@ -28,6 +28,14 @@ illume_core::params! {
     }
 }
 
+impl Method {
+    /// The budget of a rung, from 0, of runs that have so many evaluations in the end.
+    pub fn rung_budget(&self, evaluations: u64, rung: usize) -> u64 {
+        let divisor = (self.eta as u64).saturating_pow((self.rungs - 1 - rung) as u32);
+        evaluations.div_ceil(divisor)
+    }
+}
+
 illume_core::params! {
     /// `[metric]`: what runs are compared by.
     pub struct Metric {
