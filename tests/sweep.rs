@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Running, arg, folder, illume, open, ranks_below, run, runs_below, signal};
+use common::{Running, arg, folder, illume, named_below, open, ranks_below, run, runs_below, signal};
 
 use illume::sweep::{Curve, Plan, Results, Row, Spec, Status, Timing};
 
@@ -191,6 +191,32 @@ fn a_sweep_whose_workers_and_runs_are_killed_ends_as_one_that_was_left_alone() {
     // Everything is done: nothing is done again.
     let again = run(1, &["sweep", "run", arg(&dir)]).succeeded();
     assert!(again.contains("iso_sigma=0.02"), "{again}");
+    assert_equal_sweeps(&quiet, &dir);
+}
+
+#[test]
+fn a_sweep_whose_nurseries_are_killed_ends_as_one_that_was_left_alone() {
+    let folder = folder();
+    let file = write_sweep(folder.path(), &SWEEP.replace("seeds = 3", "seeds = 1"));
+    let quiet = undisturbed(folder.path(), &file);
+    let dir = folder.path().join("disturbed");
+    let mut sweep = Running::start(illume(1, &["sweep", "run", arg(&file), "--out", arg(&dir)]));
+    let pid = sweep.pid();
+    sweep.wait_until("a checkpoint", || {
+        let there = with_checkpoint(&dir);
+        runs_below(pid).iter().any(|(id, _)| there.contains(id))
+    });
+    for (_, pid) in named_below(pid).iter().filter(|(name, _)| name == "illume-nursery") {
+        assert!(signal("KILL", *pid));
+    }
+    let ended = sweep.wait();
+    assert!(
+        ended
+            .stderr
+            .contains("crashed, attempt 1 of 3: the process that had started it was killed"),
+        "{ended}"
+    );
+    ended.succeeded();
     assert_equal_sweeps(&quiet, &dir);
 }
 
