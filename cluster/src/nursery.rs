@@ -10,10 +10,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, getppid, kill_process, set_parent_process_death_signal, setpgid, waitpid,
+    Pid, Resource, Signal, WaitOptions, getpid, getppid, getrlimit, kill_process, set_parent_process_death_signal,
+    setpgid, waitpid,
 };
 
 use crate::children::{never_wait, wait_readable};
@@ -27,6 +28,9 @@ const NAME: &str = "illume-nursery";
 
 /// A fork takes milliseconds; a nursery that does not answer for so long is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of so many files that this process may open there is one nursery, which takes three: the others are for its work.
+const FILES: u64 = 8;
 
 /// A process that forks, one at a time, runs of this program. Dropped, it is killed.
 pub struct Nursery {
@@ -46,9 +50,11 @@ struct Ends {
 }
 
 impl Nursery {
-    /// Makes `number` nurseries, or fewer where the system refuses, and none where this process has a second thread. To be called by the main thread, with
+    /// Makes `number` nurseries, or fewer where the system allows few processes or open files, and none where this process has a second thread. To be called by the main thread, with
     /// which they end, before anything is used that a fork cannot have: threads, signal handlers, MPI, HDF5.
     pub fn open(number: usize, entry: Entry) -> Vec<Nursery> {
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let number = number.min(usize::try_from(files / FILES).unwrap_or(usize::MAX));
         let mut nurseries = Vec::new();
         while nurseries.len() < number && single_threaded() {
             match Nursery::fork(&mut nurseries, entry) {
@@ -97,9 +103,16 @@ impl Nursery {
         // Words of what an earlier run left behind.
         let _ = self.errors.read(&mut [0; 1 << 16]);
         self.requests.write_all(&request)?;
-        wait_readable(&[self.responses.as_fd()], PATIENCE)?;
-        let pid = self.answer()?.ok_or(io::ErrorKind::TimedOut)?;
-        u32::try_from(pid).map_err(|_| io::Error::from_raw_os_error(-pid))
+        let asked = Instant::now();
+        loop {
+            // A signal ends the wait early.
+            wait_readable(&[self.responses.as_fd()], PATIENCE)?;
+            match self.answer()? {
+                Some(pid) => return u32::try_from(pid).map_err(|_| io::Error::from_raw_os_error(-pid)),
+                None if asked.elapsed() >= PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
+                None => {}
+            }
+        }
     }
 
     /// How the run that was started last ended; none while it goes on.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use illume_cluster::children::{self, wait_readable};
 use illume_cluster::nursery::Nursery;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What the forks do.
 fn entry(arguments: Vec<OsString>) -> u8 {
@@ -128,6 +129,18 @@ fn main() {
         assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(2));
     }
+
+    // Open files are left for other work.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(64),
+            ..limit
+        },
+    )
+    .unwrap();
+    assert_eq!(Nursery::open(100, entry).len(), 8);
 
     // A process with a second thread makes none.
     std::thread::scope(|scope| {
