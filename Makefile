@@ -90,10 +90,10 @@ test: setup-atari  ## every test of every crate, and the smallest build
 test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is started here: preempted and requeued jobs (some minutes; ILLUME=program)
 	@tools/test_slurm
 
-bench: setup-atari  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
+bench: setup-atari build  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
 	cargo bench -p illume-archives --bench archive
 	cargo bench -p illume-core --bench noise
-	cargo bench -p illume-benches --bench engine --bench longest_first
+	cargo bench -p illume-benches --bench engine --bench longest_first --bench sweep
 	cargo bench -p illume-strategies --bench learn --bench cma
 	cargo bench -p illume-benches --features mujoco --bench gradients
 	cargo bench -p illume-envs --features mujoco,atari --bench envs --bench mujoco --bench pixels --bench atari

@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 2 wrong input, 75 stopped by a signal with a checkpoint written or kept out by another process
 //! (try again later), 1 anything else.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -288,17 +289,22 @@ fn version() -> &'static str {
 fn main() -> ExitCode {
     cluster::abort_on_panic();
     threads::pin_libraries();
-    let cli = match Cli::try_parse() {
+    ExitCode::from(entry(std::env::args_os().collect()))
+}
+
+/// Does what the arguments ask for; returns the exit code. The runs of a sweep are forks that begin here.
+fn entry(arguments: Vec<OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(e) => {
             // Every rank parses the same arguments; one is enough to say what is wrong with them.
             if cluster::launched_rank() == 0 {
                 let _ = e.print();
             }
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            return if e.use_stderr() { 2 } else { 0 };
         }
     };
-    ExitCode::from(match cli.command {
+    match cli.command {
         Command::Run {
             config,
             set,
@@ -439,7 +445,7 @@ fn main() -> ExitCode {
             };
             commands::plot(&paths, &options)
         }),
-    })
+    }
 }
 
 /// Runs a command on all ranks that stops in order when a signal asks for it; any other is ended by the signal.
@@ -511,7 +517,7 @@ fn sweep(command: &SweepCommand) -> u8 {
             SweepCommand::Run(_) => Ok(String::new()),
         });
     };
-    match commands::sweep::run(options) {
+    match commands::sweep::run(options, entry) {
         Ok((text, code)) => {
             print(&text);
             code

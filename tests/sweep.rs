@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Running, arg, folder, illume, open, ranks_below, run, runs_below, signal};
+use common::{Running, arg, folder, illume, named_below, open, ranks_below, run, runs_below, signal};
 
 use illume::sweep::{Curve, Plan, Results, Row, Spec, Status, Timing};
 
@@ -194,6 +194,32 @@ fn a_sweep_whose_workers_and_runs_are_killed_ends_as_one_that_was_left_alone() {
     assert_equal_sweeps(&quiet, &dir);
 }
 
+#[test]
+fn a_sweep_whose_nurseries_are_killed_ends_as_one_that_was_left_alone() {
+    let folder = folder();
+    let file = write_sweep(folder.path(), &SWEEP.replace("seeds = 3", "seeds = 1"));
+    let quiet = undisturbed(folder.path(), &file);
+    let dir = folder.path().join("disturbed");
+    let mut sweep = Running::start(illume(1, &["sweep", "run", arg(&file), "--out", arg(&dir)]));
+    let pid = sweep.pid();
+    sweep.wait_until("a checkpoint", || {
+        let there = with_checkpoint(&dir);
+        runs_below(pid).iter().any(|(id, _)| there.contains(id))
+    });
+    for (_, pid) in named_below(pid).iter().filter(|(name, _)| name == "illume-nursery") {
+        assert!(signal("KILL", *pid));
+    }
+    let ended = sweep.wait();
+    assert!(
+        ended
+            .stderr
+            .contains("crashed, attempt 1 of 3: the process that had started it was killed"),
+        "{ended}"
+    );
+    ended.succeeded();
+    assert_equal_sweeps(&quiet, &dir);
+}
+
 /// Twenty-seven configurations of the arm.
 fn twenty_seven(seeds: &[u64], method: &str) -> String {
     format!(
@@ -280,6 +306,8 @@ fn a_run_that_is_promoted_goes_on_where_it_stopped() {
             .replace("[0.02, 0.2, 2.0]", "[0.2]")
             .replace("[200, 1000, 5000]", "[50, 200, 1000]")
             .replace("54_000", "9_000")
+            // A first generation fits the first rung.
+            .replace("[200, 1000, 5000]", "[50, 200, 1000]")
     };
     let grid = folder.path().join("grid");
     let file = write_sweep(folder.path(), &small(""));

@@ -1,9 +1,12 @@
 //! Programs that this one starts: each in a process group of its own, none outliving it, and none taking itself for a rank of this one's launcher.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
 /// Variables of launchers begin so; a program started by a rank is no rank.
@@ -79,6 +82,30 @@ fn is_setting(name: &str) -> bool {
         "OMPI_MCA_plm",
     ];
     SETTINGS.iter().any(|start| name.starts_with(start)) && !own.iter().any(|start| name.starts_with(start))
+}
+
+/// Waits until one of these can be read or is closed, or for so long.
+///
+/// # Errors
+/// One of them is not open, or `limit` is beyond 2^63 seconds.
+pub fn wait_readable(these: &[BorrowedFd<'_>], limit: Duration) -> io::Result<()> {
+    let mut these: Vec<PollFd<'_>> = these
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
+    let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+    match poll(&mut these, Some(&limit)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Has reading from this return at once where there is nothing to read.
+///
+/// # Errors
+/// It cannot be.
+pub fn never_wait(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
 
 /// Sends SIGTERM to a program started with [`bind`] and all that it started.

@@ -25,6 +25,7 @@ pub mod memory;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod node;
+pub mod nursery;
 mod panics;
 #[cfg(feature = "mpi")]
 mod pinned;

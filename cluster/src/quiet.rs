@@ -26,6 +26,6 @@ pub fn pin_libraries() {
 }
 
 /// Whether this is the only thread, by Linux's list of them; elsewhere unknown, so no.
-fn single_threaded() -> bool {
+pub(crate) fn single_threaded() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use illume_cluster::nursery::{Entry, Nursery};
 use illume_cluster::{local_rank, signals};
 use illume_core::{Error, Result};
 use serde_json::json;
@@ -198,11 +199,15 @@ pub fn plan(options: &PlanOptions) -> Result<String> {
     })
 }
 
-/// Works on a sweep. Returns what is to be printed and the exit code.
+/// Works on a sweep, whose runs are forks of this process that call `entry`. Returns what is to be printed and the exit code.
 ///
 /// # Errors
 /// The user's input, or a folder that cannot be used.
-pub fn run(options: &RunOptions) -> Result<(String, u8)> {
+pub fn run(options: &RunOptions, entry: Entry) -> Result<(String, u8)> {
+    let node = illume_cluster::Node::alone()?;
+    let one = options.only.is_some() || options.number.is_some();
+    // Before anything that a fork cannot have; how many slots there are is known later.
+    let nurseries = Nursery::open(if one { 1 } else { node.cores }, entry);
     signals::install()?;
     let rank = illume_cluster::launched_rank();
     let deadline = match &options.until {
@@ -232,7 +237,6 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
         (None, None) => None,
     };
     let program = std::env::current_exe().map_err(|e| Error::failed(format!("this program cannot be found: {e}")))?;
-    let node = illume_cluster::Node::alone()?;
     let options = Work {
         program,
         cores: node.cores,
@@ -251,7 +255,7 @@ pub fn run(options: &RunOptions) -> Result<(String, u8)> {
             sweep.plan.configurations.len()
         );
     }
-    let left = work(&mut sweep, &options)?;
+    let left = work(&mut sweep, &options, nurseries)?;
     let results = sweep.results()?;
     let dir = sweep.dir.display();
     match left {

@@ -1,13 +1,15 @@
 //! A run as a process of its own, so that whatever happens to it is one row and not the end of all.
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use illume_cluster::nursery::Nursery;
 use illume_cluster::{children, signals};
 use illume_core::{Error, Result};
 
@@ -19,10 +21,13 @@ const LINES: usize = 50;
 /// Bytes that are kept of a line.
 const WIDTH: usize = 1000;
 
+/// Bytes that a pipe holds.
+const PIPE: usize = 1 << 16;
+
 /// How long a run that took too long may take to write its checkpoint.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How often it is looked at; a quarter of the overhead that a run may have.
+/// How often it is looked at, at least.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Signals by which schedulers and people ask a program to end: HUP, INT, USR1, USR2, TERM, XCPU.
@@ -94,13 +99,39 @@ impl Launch<'_> {
         command
     }
 
-    /// Runs it to its end; `stop` has it told to write a checkpoint and leave. With the last lines that it wrote to standard error: they go through a
-    /// pipe, since a disk may be full.
+    /// Runs it to its end, as a fork of the nursery if there is one, which is gone afterwards if it was killed; `stop` has it told to write a checkpoint and
+    /// leave. With the last lines that it wrote to standard error: they go through a pipe, since a disk may be full.
     ///
     /// # Errors
     /// It cannot be started at all.
-    pub fn run(&self, stop: &AtomicBool) -> Result<(Outcome, Vec<String>)> {
+    pub fn run(&self, nursery: &mut Option<Nursery>, stop: &AtomicBool) -> Result<(Outcome, Vec<String>)> {
+        let mut process = self.start(nursery)?;
+        let mut words = LastLines::default();
+        let ended = self.wait(&mut process, &mut words, stop);
+        // What it left behind would go on without it.
+        children::kill(process.id());
+        process.listen(&mut words);
+        let forked = matches!(process, Process::Fork { .. });
+        let outcome = match ended {
+            Ok((status, late)) => outcome(status, late),
+            Err(_) if forked => {
+                *nursery = None;
+                Outcome::Crashed("the process that had started it was killed".into())
+            }
+            Err(e) => return Err(Error::failed(format!("cannot wait for a run: {e}"))),
+        };
+        Ok((outcome, words.end()))
+    }
+
+    fn start<'a>(&self, nursery: &'a mut Option<Nursery>) -> Result<Process<'a>> {
         let mut command = self.command();
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        let forked = nursery.as_mut().and_then(|nursery| nursery.start(&command, &name).ok());
+        match (forked, nursery) {
+            (Some(pid), Some(nursery)) => return Ok(Process::Fork { pid, nursery }),
+            // One that cannot fork is of no use any more.
+            (_, nursery) => *nursery = None,
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -110,37 +141,98 @@ impl Launch<'_> {
         let cannot = |e: std::io::Error| Error::failed(format!("cannot start {program}: {e}"));
         let mut child = command.spawn().map_err(cannot)?;
         let errors = child.stderr.take();
-        std::thread::scope(|scope| {
-            let lines = scope.spawn(|| errors.map_or_else(Vec::new, last_lines));
-            let ended = self.wait(&mut child, stop).map_err(cannot);
-            // What it left behind would hold the pipe open.
-            children::kill(child.id());
-            let lines = lines.join().unwrap_or_default();
-            Ok((ended?, lines))
-        })
+        if let Some(errors) = &errors {
+            children::never_wait(errors.as_fd()).map_err(cannot)?;
+        }
+        Ok(Process::Program { child, errors })
     }
 
-    fn wait(&self, child: &mut Child, stop: &AtomicBool) -> std::io::Result<Outcome> {
+    /// How it ended, and the limit if it took longer.
+    fn wait(
+        &self,
+        process: &mut Process<'_>,
+        words: &mut LastLines,
+        stop: &AtomicBool,
+    ) -> std::io::Result<(ExitStatus, Option<Duration>)> {
         let start = Instant::now();
         let (mut told, mut late) = (false, false);
         loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(outcome(status, late.then_some(self.limit).flatten()));
+            if let Some(status) = process.try_wait()? {
+                return Ok((status, late.then_some(self.limit).flatten()));
             }
             if !told && stop.load(Ordering::Relaxed) {
-                children::terminate(child.id());
+                children::terminate(process.id());
                 told = true;
             }
             if let Some(limit) = self.limit {
                 if !late && start.elapsed() > limit {
-                    children::terminate(child.id());
+                    children::terminate(process.id());
                     late = true;
                 }
                 if start.elapsed() > limit + GRACE {
-                    children::kill(child.id());
+                    children::kill(process.id());
                 }
             }
-            std::thread::sleep(LOOK);
+            process.look()?;
+            process.listen(words);
+        }
+    }
+}
+
+/// A run that was started.
+enum Process<'a> {
+    Program {
+        child: Child,
+        /// None once it is closed.
+        errors: Option<ChildStderr>,
+    },
+    Fork {
+        pid: u32,
+        nursery: &'a mut Nursery,
+    },
+}
+
+impl Process<'_> {
+    fn id(&self) -> u32 {
+        match self {
+            Process::Program { child, .. } => child.id(),
+            Process::Fork { pid, .. } => *pid,
+        }
+    }
+
+    fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        match self {
+            Process::Program { child, .. } => child.try_wait(),
+            Process::Fork { nursery, .. } => nursery.try_wait(),
+        }
+    }
+
+    /// Waits until it says something, or a moment.
+    fn look(&self) -> std::io::Result<()> {
+        match self {
+            Process::Program { errors: None, .. } => children::wait_readable(&[], LOOK),
+            Process::Program {
+                errors: Some(errors), ..
+            } => children::wait_readable(&[errors.as_fd()], LOOK),
+            Process::Fork { nursery, .. } => children::wait_readable(&[nursery.end(), nursery.errors().as_fd()], LOOK),
+        }
+    }
+
+    /// Takes in all that is in the pipe, and no more: a run may write faster than this reads.
+    fn listen(&mut self, words: &mut LastLines) {
+        let mut buffer = vec![0; PIPE];
+        match self {
+            Process::Program { errors: None, .. } => {}
+            Process::Program { errors: some, .. } => match some.as_mut().map(|errors| errors.read(&mut buffer)) {
+                Some(Ok(0)) => *some = None,
+                Some(Ok(n)) => words.push(&buffer[..n]),
+                _ => {}
+            },
+            Process::Fork { nursery, .. } => {
+                if let Ok(n) = nursery.errors().read(&mut buffer) {
+                    words.push(&buffer[..n]);
+                }
+            }
         }
     }
 }
@@ -176,20 +268,40 @@ fn name(signal: i32) -> &'static str {
     }
 }
 
-/// The last lines of what can be read.
-fn last_lines(from: impl Read) -> Vec<String> {
-    let mut lines: VecDeque<String> = VecDeque::new();
-    let mut reader = BufReader::new(from);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-        line.truncate(WIDTH);
-        if lines.len() == LINES {
-            lines.pop_front();
+/// The last lines of what it is given.
+#[derive(Default)]
+struct LastLines {
+    lines: VecDeque<String>,
+    /// The beginning of the next.
+    begun: Option<Vec<u8>>,
+}
+
+impl LastLines {
+    fn push(&mut self, text: &[u8]) {
+        for piece in text.split_inclusive(|byte| *byte == b'\n') {
+            let line = self.begun.get_or_insert_default();
+            let room = WIDTH - line.len();
+            line.extend(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                self.finish();
+            }
         }
-        lines.push_back(String::from_utf8_lossy(&line).trim_end().to_string());
-        line.clear();
     }
-    lines.into()
+
+    fn finish(&mut self) {
+        if let Some(line) = self.begun.take() {
+            if self.lines.len() == LINES {
+                self.lines.pop_front();
+            }
+            self.lines
+                .push_back(String::from_utf8_lossy(&line).trim_end().to_string());
+        }
+    }
+
+    fn end(mut self) -> Vec<String> {
+        self.finish();
+        self.lines.into()
+    }
 }
 
 #[cfg(test)]
@@ -216,13 +328,24 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_and_no_more() {
-        assert_eq!(last_lines(&b""[..]), Vec::<String>::new());
+        let last = |pieces: &[&[u8]]| {
+            let mut words = LastLines::default();
+            pieces.iter().for_each(|piece| words.push(piece));
+            words.end()
+        };
+        assert_eq!(last(&[b""]), Vec::<String>::new());
         let text: String = (0..10_000).map(|i| format!("line {i}\n")).collect();
-        let lines = last_lines(text.as_bytes());
+        for size in [7, 100, 1_000_000] {
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+            let lines = last(&pieces);
+            assert_eq!(
+                (lines.len(), lines[0].as_str(), lines[49].as_str()),
+                (50, "line 9950", "line 9999")
+            );
+        }
         assert_eq!(
-            (lines.len(), lines[0].as_str(), lines[49].as_str()),
-            (50, "line 9950", "line 9999")
+            last(&[&[b'x'; 5000], b"y\n", b"\nz"]),
+            ["x".repeat(WIDTH), String::new(), "z".into()]
         );
-        assert_eq!(last_lines(&[b'x'; 5000][..])[0].len(), WIDTH);
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use illume_cluster::nursery::Nursery;
 use illume_cluster::signals;
 use illume_core::{Error, Result};
 
@@ -74,15 +75,13 @@ struct Report {
     seconds: f64,
 }
 
-/// Works until nothing is left.
+/// Works until nothing is left. Runs of one process that are given no GPU are forks of the nurseries, of which a slot has one; where there is none, and for all
+/// others, a run is a program of its own.
 ///
 /// # Errors
 /// The sweep's folder cannot be used, or runs cannot be started at all.
-pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
-    let threads = match sweep.plan.resources.threads_per_run {
-        0 => options.cores,
-        n => n,
-    };
+pub fn work(sweep: &mut Sweep, options: &Work, mut nurseries: Vec<Nursery>) -> Result<Left> {
+    let threads = sweep.plan.resources.threads(options.cores);
     let ranks = sweep.plan.resources.ranks_per_run;
     // One worker takes care of steps on all nodes.
     let nodes = if sweep.plan.resources.are_steps() {
@@ -94,6 +93,8 @@ pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
         Some(_) => 1,
         None => (options.cores * nodes / (threads * ranks)).max(1),
     };
+    let forks = ranks == 1 && sweep.plan.resources.gpus_per_run == 0;
+    nurseries.truncate(if forks { slots } else { 0 });
     let stop = AtomicBool::new(false);
     let gpus = Gpus::of_node(sweep.plan.resources.gpus_per_run);
     std::thread::scope(|scope| {
@@ -101,9 +102,14 @@ pub fn work(sweep: &mut Sweep, options: &Work) -> Result<Left> {
         let (reports, reported) = unbounded::<Report>();
         for slot in 0..slots {
             let (received, reports) = (received.clone(), reports.clone());
-            let gpus = gpus.share(options.number * slots + slot);
-            let stop = &stop;
-            scope.spawn(move || run_slot(&received, &reports, options, threads, gpus.as_deref(), stop));
+            let place = Slot {
+                options,
+                threads,
+                gpus: gpus.share(options.number * slots + slot),
+                nursery: nurseries.pop(),
+                stop: &stop,
+            };
+            scope.spawn(move || place.serve(&received, &reports));
         }
         drop(received);
         let mut worker = Worker {
@@ -144,58 +150,54 @@ fn nodes_of_job() -> usize {
     number.unwrap_or(1)
 }
 
-/// Runs what it is given, one after another.
-fn run_slot(
-    tasks: &Receiver<(Sweep, Task)>,
-    reports: &Sender<Report>,
-    options: &Work,
+/// Where one run after another finds its place.
+struct Slot<'a> {
+    options: &'a Work,
     threads: usize,
-    gpus: Option<&str>,
-    stop: &AtomicBool,
-) {
-    for (sweep, task) in tasks {
-        let start = Instant::now();
-        let outcome = run_one(&sweep, &task.job, options, threads, gpus, stop);
-        let report = Report {
-            task,
-            outcome,
-            seconds: start.elapsed().as_secs_f64(),
-        };
-        if reports.send(report).is_err() {
-            return;
-        }
-    }
+    gpus: Option<String>,
+    nursery: Option<Nursery>,
+    stop: &'a AtomicBool,
 }
 
-fn run_one(
-    sweep: &Sweep,
-    job: &Job,
-    options: &Work,
-    threads: usize,
-    gpus: Option<&str>,
-    stop: &AtomicBool,
-) -> Result<(Outcome, Vec<String>)> {
-    let dir = sweep.run_dir(&job.id);
-    // What was kept of a run whose result is gone: there is nothing to go on from.
-    let [archive, checkpoint] = ["archive.h5", "checkpoint.h5"].map(|name| dir.join(name));
-    if archive.exists() && !checkpoint.exists() && !dir.join("checkpoint.previous.h5").exists() {
-        fs::remove_dir_all(&dir).map_err(|e| Error::failed(format!("cannot remove {}: {e}", dir.display())))?;
+impl Slot<'_> {
+    fn serve(mut self, tasks: &Receiver<(Sweep, Task)>, reports: &Sender<Report>) {
+        for (sweep, task) in tasks {
+            let start = Instant::now();
+            let outcome = self.run(&sweep, &task.job);
+            let report = Report {
+                task,
+                outcome,
+                seconds: start.elapsed().as_secs_f64(),
+            };
+            if reports.send(report).is_err() {
+                return;
+            }
+        }
     }
-    let configuration = sweep.run_config(&job.id);
-    let text = sweep.plan.configurations[job.configuration].with_seed(job.seed);
-    crate::output::write_atomically(&configuration, text.as_bytes())?;
-    let limit = duration::parse(&sweep.plan.resources.time_per_run).ok().flatten();
-    let launch = Launch {
-        program: &options.program,
-        resources: &sweep.plan.resources,
-        configuration,
-        dir,
-        evaluations: job.evaluations,
-        threads,
-        gpus: gpus.map(str::to_string),
-        limit,
-    };
-    launch.run(stop)
+
+    fn run(&mut self, sweep: &Sweep, job: &Job) -> Result<(Outcome, Vec<String>)> {
+        let dir = sweep.run_dir(&job.id);
+        // What was kept of a run whose result is gone: there is nothing to go on from.
+        let [archive, checkpoint] = ["archive.h5", "checkpoint.h5"].map(|name| dir.join(name));
+        if archive.exists() && !checkpoint.exists() && !dir.join("checkpoint.previous.h5").exists() {
+            fs::remove_dir_all(&dir).map_err(|e| Error::failed(format!("cannot remove {}: {e}", dir.display())))?;
+        }
+        let configuration = sweep.run_config(&job.id);
+        let text = sweep.plan.configurations[job.configuration].with_seed(job.seed);
+        crate::output::write_atomically(&configuration, text.as_bytes())?;
+        let limit = duration::parse(&sweep.plan.resources.time_per_run).ok().flatten();
+        let launch = Launch {
+            program: &self.options.program,
+            resources: &sweep.plan.resources,
+            configuration,
+            dir,
+            evaluations: job.evaluations,
+            threads: self.threads,
+            gpus: self.gpus.clone(),
+            limit,
+        };
+        launch.run(&mut self.nursery, self.stop)
+    }
 }
 
 struct Worker<'a> {

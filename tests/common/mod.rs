@@ -211,10 +211,10 @@ impl Drop for Running {
 
 /// Process ids of the ranks below a process.
 pub fn ranks_below(pid: u32) -> BTreeMap<usize, u32> {
-    let ours = fs::canonicalize(ILLUME).unwrap();
     descendants(pid)
         .into_iter()
-        .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours))
+        // Of a fork, Linux shows the environment of the program that forked.
+        .filter(|pid| is_illume(*pid) && !parent(*pid).is_some_and(is_illume))
         .filter_map(|pid| {
             let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
             let variable = |entry: &[u8]| {
@@ -229,38 +229,37 @@ pub fn ranks_below(pid: u32) -> BTreeMap<usize, u32> {
         .collect()
 }
 
-/// The runs of a sweep that are processes below a process: their ids and process ids.
+/// The runs of a sweep that are forks below a process: their ids, which are their names, and process ids.
 pub fn runs_below(pid: u32) -> Vec<(String, u32)> {
-    let ours = fs::canonicalize(ILLUME).unwrap();
-    descendants(pid)
-        .into_iter()
-        .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours))
-        .filter_map(|pid| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            let arguments: Vec<String> = line
-                .split(|b| *b == 0)
-                .map(|a| String::from_utf8_lossy(a).into_owned())
-                .collect();
-            let out = arguments
-                .iter()
-                .position(|a| a == "--out")
-                .filter(|_| arguments.get(2).is_some_and(|a| a == "--resume"))?;
-            Some((Path::new(&arguments[out + 1]).file_name()?.to_str()?.into(), pid))
-        })
+    let is_id = |name: &str| name.len() == 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    named_below(pid).into_iter().filter(|(name, _)| is_id(name)).collect()
+}
+
+/// The processes of ours below a process, by name.
+pub fn named_below(pid: u32) -> Vec<(String, u32)> {
+    let ours = descendants(pid).into_iter().filter(|pid| is_illume(*pid));
+    let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    ours.filter_map(|pid| Some((name(pid)?.trim_end().to_string(), pid)))
         .collect()
+}
+
+fn is_illume(pid: u32) -> bool {
+    let ours = fs::canonicalize(ILLUME).unwrap();
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours)
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name, in parentheses, may hold spaces; then come the state and the parent.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// All processes below a process.
 fn descendants(pid: u32) -> Vec<u32> {
-    let parent_of = |pid: u32| -> Option<u32> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The program's name, in parentheses, may hold spaces; then come the state and the parent.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-    };
     let all = fs::read_dir("/proc")
         .unwrap()
         .filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
-    let parents: Vec<(u32, u32)> = all.filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
+    let parents: Vec<(u32, u32)> = all.filter_map(|pid| Some((pid, parent(pid)?))).collect();
     let mut found = vec![pid];
     let mut at = 0;
     while at < found.len() {
