@@ -304,7 +304,6 @@ fn a_run_that_is_promoted_goes_on_where_it_stopped() {
     let small = |method: &str| {
         twenty_seven(&[1, 2], method)
             .replace("[0.02, 0.2, 2.0]", "[0.2]")
-            .replace("[200, 1000, 5000]", "[50, 200, 1000]")
             .replace("54_000", "9_000")
             // A first generation fits the first rung.
             .replace("[200, 1000, 5000]", "[50, 200, 1000]")
