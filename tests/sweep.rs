@@ -110,6 +110,16 @@ fn assert_equal_sweeps(a: &Path, b: &Path) {
             .collect();
         assert!(left.is_empty(), "claims are left: {left:?}");
     }
+    let of_results = |dir: &Path| -> Vec<_> {
+        let mut names: Vec<_> = fs::read_dir(dir.join("results"))
+            .unwrap()
+            .flatten()
+            .map(|e| e.file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(of_results(a), of_results(b));
     let kept = |dir: &Path| -> BTreeMap<String, Vec<u8>> {
         let runs = fs::read_dir(dir.join("runs")).unwrap().flatten();
         let files = runs.flat_map(|run| fs::read_dir(run.path()).unwrap().flatten());

@@ -1,6 +1,7 @@
 //! All results as tables: `sweep.csv` and `sweep.h5`, equal for equal sweeps whoever ran them; what differs from machine to machine is in `timing.csv`
 //! and in the group `/timing`.
 
+use std::fs;
 use std::path::PathBuf;
 
 use illume_archives::file::{Group, write_tables};
@@ -421,7 +422,22 @@ impl Sweep {
                 }
             }
             self.claims().tidy(|name| results.get(name).is_some())?;
+            self.remove_unfinished_files();
         }
         Ok(paths.to_vec())
+    }
+
+    /// Files that killed workers were writing under temporary names; nobody writes there any more.
+    fn remove_unfinished_files(&self) {
+        for folder in ["claims", "results", "runs"] {
+            let Ok(entries) = fs::read_dir(self.dir.join(folder)) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                if entry.file_name().to_string_lossy().contains(".tmp-") {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
     }
 }
