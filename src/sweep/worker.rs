@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use illume_cluster::nursery::Nursery;
 use illume_cluster::signals;
+use illume_core::toml::Table;
 use illume_core::{Error, Result};
 
 use super::child::{Launch, Outcome};
@@ -75,8 +76,8 @@ struct Report {
     seconds: f64,
 }
 
-/// Works until nothing is left. Runs of one process that are given no GPU are forks of the nurseries, of which a slot has one; where there is none, and for all
-/// others, a run is a program of its own.
+/// Works until nothing is left. Runs of one process that use no GPU are forks of the nurseries, of which a slot has one; where there is none, and for all others,
+/// a run is a program of its own.
 ///
 /// # Errors
 /// The sweep's folder cannot be used, or runs cannot be started at all.
@@ -106,6 +107,7 @@ pub fn work(sweep: &mut Sweep, options: &Work, mut nurseries: Vec<Nursery>) -> R
                 options,
                 threads,
                 gpus: gpus.share(options.number * slots + slot),
+                node_has_gpus: !gpus.names.is_empty(),
                 nursery: nurseries.pop(),
                 stop: &stop,
             };
@@ -155,6 +157,7 @@ struct Slot<'a> {
     options: &'a Work,
     threads: usize,
     gpus: Option<String>,
+    node_has_gpus: bool,
     nursery: Option<Nursery>,
     stop: &'a AtomicBool,
 }
@@ -196,7 +199,9 @@ impl Slot<'_> {
             gpus: self.gpus.clone(),
             limit,
         };
-        launch.run(&mut self.nursery, self.stop)
+        let mut none = None;
+        let alone = self.node_has_gpus && may_take_gpu(&text);
+        launch.run(if alone { &mut none } else { &mut self.nursery }, self.stop)
     }
 }
 
@@ -506,6 +511,13 @@ impl Sweep {
     }
 }
 
+/// Whether a configuration leaves open, or says, that its run uses a GPU: CUDA in a fork is not tested.
+fn may_take_gpu(text: &str) -> bool {
+    let table: Table = text.parse().unwrap_or_default();
+    let mut devices = table.values().filter_map(|section| section.get("device")?.as_str());
+    devices.any(|device| device != "cpu")
+}
+
 /// The GPUs that runs are given in turn.
 struct Gpus {
     names: Vec<String>,
@@ -545,6 +557,12 @@ impl Gpus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configuration_says_whether_a_gpu_may_be_used() {
+        assert!(may_take_gpu("[strategy]\ndevice = \"auto\"\n") && may_take_gpu("[policy]\ndevice = \"cuda\"\n"));
+        assert!(!may_take_gpu("[policy]\ndevice = \"cpu\"\n") && !may_take_gpu("seed = 1\n[task]\nname = \"arm\"\n"));
+    }
 
     #[test]
     fn slots_take_gpus_in_turn() {
