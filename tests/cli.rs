@@ -719,7 +719,7 @@ fn the_package_of_the_program_has_no_benchmarks() {
     assert!(targets("illume", "bench").is_empty());
     assert_eq!(
         targets("illume-benches", "bench"),
-        ["engine", "gradients", "longest_first"]
+        ["engine", "gradients", "longest_first", "sweep"]
     );
     assert!(targets("illume-benches", "bin").is_empty());
 }
