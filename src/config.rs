@@ -350,9 +350,7 @@ pub(crate) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
 pub(crate) fn value(text: &str) -> std::result::Result<Value, String> {
     match format!("v = {text}").parse::<Table>() {
         Ok(mut t) => Ok(t.remove("v").unwrap_or_else(|| Value::String(text.into()))),
-        Err(_) if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_-./+".contains(c)) => {
-            Ok(Value::String(text.into()))
-        }
+        Err(_) if text.chars().all(|c| c.is_alphanumeric() || "_-./+".contains(c)) => Ok(Value::String(text.into())),
         Err(e) => Err(e.message().into()),
     }
 }

@@ -292,6 +292,9 @@ fn split(text: &str) -> Vec<&str> {
 
 /// A TOML value; a bare word is a string.
 fn item(text: &str) -> std::result::Result<Value, String> {
+    if text.trim().is_empty() {
+        return Err("a value is missing between commas".into());
+    }
     crate::config::value(text.trim()).map_err(|e| format!("\"{}\" is no TOML value: {e}", text.trim()))
 }
 
