@@ -6,6 +6,7 @@ mod h5;
 mod npz;
 
 pub use csv::csv;
+pub(crate) use csv::quoted;
 pub use h5::{dense_solution, h5};
 pub use npz::npz;
 

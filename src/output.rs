@@ -275,6 +275,16 @@ pub fn probability(p: f64) -> String {
     }
 }
 
+/// An interval of numbers in words, a dash where there is none.
+pub fn bracketed([low, high]: [String; 2]) -> String {
+    if low == "-" { low } else { format!("[{low}, {high}]") }
+}
+
+/// A share with two decimals, a dash where there is none.
+pub fn share(x: f64) -> String {
+    if x.is_finite() { format!("{x:.2}") } else { "-".into() }
+}
+
 /// A number of bytes in words.
 pub fn bytes(n: u64) -> String {
     match n {

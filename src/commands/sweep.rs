@@ -244,7 +244,6 @@ pub fn run(options: &RunOptions, entry: Entry) -> Result<(String, u8)> {
         first: rank == 0,
         deadline,
         only: only.clone(),
-        talks: true,
     };
     if rank == 0 {
         let _ = writeln!(

@@ -74,7 +74,7 @@ fn number(data: &Data, at: usize) -> String {
 }
 
 /// A text as a field: in quotes where it must be.
-fn quoted(text: &str) -> Cow<'_, str> {
+pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")).into(),
         false => text.into(),

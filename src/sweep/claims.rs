@@ -96,6 +96,11 @@ fn launch() -> String {
     step().or_else(|| variable("PMIX_NAMESPACE")).unwrap_or_default()
 }
 
+/// What a claim says; none of one that is gone, or just being written.
+fn read(path: &Path) -> Option<Content> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
 impl Claims {
     pub fn new(folder: PathBuf) -> Claims {
         let me = Holder::this();
@@ -144,7 +149,7 @@ impl Claims {
         let mut checkpoint = 0;
         for (i, &number) in numbers.iter().enumerate() {
             let path = self.path(name, number);
-            let content: Option<Content> = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            let content = read(&path);
             if let Some(content) = content.as_ref().filter(|c| c.checkpoint > checkpoint) {
                 checkpoint = content.checkpoint;
                 past.lost_in_vain = 0;
@@ -183,8 +188,7 @@ impl Claims {
         }
         for (name, numbers) in self.list()? {
             let Some(&number) = numbers.last() else { continue };
-            let content = fs::read(self.path(&name, number)).ok();
-            let content: Option<Content> = content.and_then(|text| serde_json::from_slice(&text).ok());
+            let content = read(&self.path(&name, number));
             let of_launch =
                 content.is_some_and(|c| c.launch == self.launch && c.holder != self.me && c.ended.is_none());
             if of_launch && matches!(self.state(&name, &numbers)?, State::Held(_)) {

@@ -11,6 +11,7 @@ use toml::Value;
 use super::queue::{Job, Part};
 use super::result::{Curve, Results, Row, Status};
 use super::{Plan, Sweep};
+use crate::export::quoted;
 use crate::output::write_atomically;
 
 const FORMAT: (&str, u64) = ("illume sweep", 1);
@@ -167,7 +168,7 @@ impl<'a> Table<'a> {
                 number(Some(t.wall_seconds)),
                 number(Some(t.core_seconds)),
             ];
-            let value = |name: &&String| number(t.values.iter().find(|(n, _)| n == *name).and_then(|(_, v)| *v));
+            let value = |name: &&String| number(t.value(name));
             text += &csv_line(cells.into_iter().chain(own.iter().map(value)));
         }
         text
@@ -288,7 +289,7 @@ impl<'a> Table<'a> {
             .into_iter()
             .filter(|name| name != "wall_seconds")
         {
-            let value = |row: &Row| row.timing.values.iter().find(|(n, _)| *n == name).and_then(|(_, v)| *v);
+            let value = |row: &Row| row.timing.value(&name);
             let values: Vec<f64> = self
                 .rows
                 .iter()
@@ -384,16 +385,12 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |x| x.to_string())
 }
 
-/// Fields with commas, quotes or line ends are quoted.
 fn csv_line(cells: impl Iterator<Item = String>) -> String {
-    let quoted = cells.map(|cell| {
-        if cell.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", cell.replace('"', "\"\""))
-        } else {
-            cell
-        }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
+    cells
+        .map(|cell| quoted(&cell).into_owned())
+        .collect::<Vec<_>>()
+        .join(",")
+        + "\n"
 }
 
 impl Sweep {

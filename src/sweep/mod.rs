@@ -138,15 +138,14 @@ impl Sweep {
     ///
     /// # Errors
     /// As [`Plan::read`].
-    pub fn refresh(&mut self) -> Result<bool> {
+    pub fn refresh(&mut self) -> Result<()> {
         let path = self.dir.join("plan.toml");
         let read = modified(&path);
-        if read == self.read {
-            return Ok(false);
+        if read != self.read {
+            self.plan = Arc::new(Plan::read(&path)?);
+            self.read = read;
         }
-        self.plan = Arc::new(Plan::read(&path)?);
-        self.read = read;
-        Ok(true)
+        Ok(())
     }
 
     /// Writes the plan in the place of the one that is there.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use illume_archives::file;
 use illume_cluster::{Node, children, signals};
 use illume_core::{Error, Result};
-use toml::Table;
 
 use super::{Configuration, Plan, duration};
 
@@ -78,8 +77,7 @@ fn one(plan: &Plan, configuration: &Configuration, time: Duration, folder: &std:
     let archive = file::open(&dir.join("archive.h5"))?;
     let last =
         |name: &str| -> Result<f64> { Ok(archive.history.get::<f64>(name)?.last().copied().unwrap_or(f64::NAN)) };
-    let table: Table = configuration.text.parse().unwrap_or_default();
-    let budget = |name: &str| table.get("budget").and_then(|b| b.get(name)?.as_integer()).unwrap_or(0) as f64;
+    let budget = |name: &str| configuration.budget(name) as f64;
     let mut done = 0.0_f64;
     for (limit, column) in [
         ("evaluations", "evaluations"),

@@ -87,11 +87,16 @@ impl Configuration {
         hash(&toml::to_string(&table).unwrap_or_default())[..12].into()
     }
 
+    /// A whole number of its `[budget]`, 0 for no limit.
+    pub fn budget(&self, key: &str) -> u64 {
+        let table: Table = self.text.parse().unwrap_or_default();
+        let budget = table.get("budget").and_then(|b| b.get(key)?.as_integer());
+        budget.map_or(0, |n| n as u64)
+    }
+
     /// Its budget of evaluations, 0 for none.
     pub fn evaluations(&self) -> u64 {
-        let table: Table = self.text.parse().unwrap_or_default();
-        let budget = table.get("budget").and_then(|b| b.get("evaluations")?.as_integer());
-        budget.map_or(0, |n| n as u64)
+        self.budget("evaluations")
     }
 }
 
@@ -416,10 +421,11 @@ impl<'a> Maker<'a> {
         self.cells &= archive.spec().has_cells();
         let columns = History::new(&strategy.spec().history, 2);
         let metric = &self.spec.metric;
-        let known = columns
-            .names()
-            .chain(super::result::EVALUATED.into_iter().filter(|_| metric.evaluate > 0));
-        let known: Vec<&str> = known.filter(|name| !super::result::is_timing(name)).collect();
+        let mut known: Vec<&str> = columns.names().collect();
+        if metric.evaluate > 0 {
+            known.extend(super::result::evaluated());
+        }
+        known.retain(|name| !super::result::is_timing(name));
         if !metric.name.is_empty() && !known.contains(&metric.name.as_str()) {
             let suggestion = illume_core::params::suggest(&metric.name, &known);
             return Err(Error::input(format!(

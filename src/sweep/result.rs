@@ -76,26 +76,19 @@ pub fn is_timing(column: &str) -> bool {
     column.ends_with("_seconds") || column.ends_with("_share")
 }
 
-/// Columns of an evaluation that a history has not.
-pub const EVALUATED: [&str; 17] = [
-    "expected_qd_score",
-    "expected_qd_score_se",
-    "corrected_qd_score",
-    "corrected_qd_score_se",
-    "expected_coverage",
-    "expected_coverage_se",
-    "corrected_coverage",
-    "corrected_coverage_se",
-    "expected_max_fitness",
-    "expected_max_fitness_se",
-    "corrected_max_fitness",
-    "corrected_max_fitness_se",
-    "mean_fitness_change",
-    "mean_fitness_sd",
-    "mean_descriptor_sd",
-    "mean_descriptor_distance",
-    "mean_center_distance",
-];
+/// Numbers of an evaluation that a history has not.
+fn of_evaluation(totals: Totals) -> impl Iterator<Item = (&'static str, f64)> {
+    let stored = ["qd_score", "coverage", "max_fitness"];
+    totals
+        .named()
+        .into_iter()
+        .filter(move |(name, _)| !stored.contains(name))
+}
+
+/// Their columns.
+pub fn evaluated() -> Vec<&'static str> {
+    of_evaluation(Totals::default()).map(|(name, _)| name).collect()
+}
 
 fn known(x: f64) -> Option<f64> {
     x.is_finite().then_some(x)
@@ -123,11 +116,14 @@ pub fn read_run(dir: &Path, evaluated: bool) -> Result<(Row, Curve)> {
     }
     if evaluated {
         // Of an empty archive there is nothing to evaluate.
-        let totals = match archive.rows() {
-            0 => None,
-            _ => Some(file::open_evaluation(&dir.join("eval.h5"))?.totals),
+        let empty = archive.rows() == 0;
+        let totals = if empty {
+            Totals::default()
+        } else {
+            file::open_evaluation(&dir.join("eval.h5"))?.totals
         };
-        values.extend(evaluated_columns(totals));
+        let column = |(name, value): (&str, f64)| (name.to_string(), known(value).filter(|_| !empty));
+        values.extend(of_evaluation(totals).map(column));
     }
     let wall_seconds = history.get::<f64>("wall_seconds")?[last];
     let row = Row {
@@ -143,12 +139,6 @@ pub fn read_run(dir: &Path, evaluated: bool) -> Result<(Row, Curve)> {
         },
     };
     Ok((row, thinned(history)?))
-}
-
-fn evaluated_columns(totals: Option<Totals>) -> Vec<(String, Option<f64>)> {
-    let named: HashMap<&str, f64> = totals.map(Totals::named).into_iter().flatten().collect();
-    let column = |name: &str| (name.to_string(), named.get(name).copied().and_then(known));
-    EVALUATED.into_iter().map(column).collect()
 }
 
 /// Every n-th row and the last.
@@ -167,8 +157,18 @@ fn thinned(history: &Batch) -> Result<Curve> {
 
 impl Row {
     pub fn value(&self, column: &str) -> Option<f64> {
-        self.values.iter().find(|(name, _)| name == column)?.1
+        value(&self.values, column)
     }
+}
+
+impl Timing {
+    pub fn value(&self, column: &str) -> Option<f64> {
+        value(&self.values, column)
+    }
+}
+
+fn value(values: &[(String, Option<f64>)], column: &str) -> Option<f64> {
+    values.iter().find(|(name, _)| name == column)?.1
 }
 
 /// The results of a sweep, each read once.

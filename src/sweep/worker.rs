@@ -36,8 +36,6 @@ pub struct Work {
     pub deadline: Option<Deadline>,
     /// This run alone.
     pub only: Option<String>,
-    /// Whether to say what happens, on standard error.
-    pub talks: bool,
 }
 
 /// How a worker ended.
@@ -359,17 +357,13 @@ impl Worker<'_> {
         };
         match outcome {
             Outcome::Done => match read_run(&self.sweep.run_dir(&job.id), self.sweep.plan.metric.evaluate > 0) {
-                Ok((mut row, curve)) => {
-                    self.time(&mut row, &claim, 1);
-                    self.finish(&job, &row, &curve)
-                }
+                Ok((mut row, curve)) => self.finish(&job, &claim, &mut row, &curve),
                 Err(e) => self.crashed(&job, &claim, format!("it ended well, but {e}"), stderr),
             },
             Outcome::Wrong => {
                 let error = complaint(&stderr).unwrap_or_default();
                 let mut row = undone(Status::Wrong, error, stderr);
-                self.time(&mut row, &claim, 1);
-                self.finish(&job, &row, &Curve::default())
+                self.finish(&job, &claim, &mut row, &Curve::default())
             }
             Outcome::Interrupted => {
                 self.resting.insert(job.name.clone(), Instant::now() + BUSY);
@@ -396,20 +390,11 @@ impl Worker<'_> {
 
     fn give_up(&mut self, job: &Job, past: Past, numbers: &[u32], why: String) -> Result<()> {
         let mut row = undone(Status::Failed, why, past.stderr.clone());
-        row.timing.attempts = past.crashed;
-        row.timing.lost = past.lost;
-        row.timing.interrupted = past.interrupted;
+        count(&mut row, &past, past.crashed);
         self.write(job, &row, &Curve::default())?;
         self.claims.clear(&job.name, numbers);
         self.say(&format!("{} failed: {}", self.name(job), row.error));
         Ok(())
-    }
-
-    fn time(&self, row: &mut Row, claim: &Claim, more: u32) {
-        row.timing.attempts = claim.past.crashed + more;
-        row.timing.lost = claim.past.lost;
-        row.timing.interrupted = claim.past.interrupted;
-        row.timing.host = crate::lock::Holder::this().host;
     }
 
     fn write(&mut self, job: &Job, row: &Row, curve: &Curve) -> Result<()> {
@@ -420,7 +405,9 @@ impl Worker<'_> {
     }
 
     /// Writes a result and removes what is not kept.
-    fn finish(&mut self, job: &Job, row: &Row, curve: &Curve) -> Result<()> {
+    fn finish(&mut self, job: &Job, claim: &Claim, row: &mut Row, curve: &Curve) -> Result<()> {
+        count(row, &claim.past, claim.past.crashed + 1);
+        row.timing.host = crate::lock::Holder::this().host;
         self.write(job, row, curve)?;
         if let Some(numbers) = self.claims.list()?.get(&job.name) {
             self.claims.clear(&job.name, numbers);
@@ -429,26 +416,24 @@ impl Worker<'_> {
         if row.status == Status::Done && !(rung && job.evaluations.is_some()) {
             self.sweep.keep(&job.id);
         }
-        if self.options.talks {
-            let jobs = self.sweep.plan.jobs(&self.results);
-            let done = jobs
-                .known
-                .iter()
-                .filter(|j| self.results.get(&j.name).is_some())
-                .count();
-            let metric = &self.sweep.plan.metric.name;
-            let value = row.value(metric).map_or("-".into(), crate::output::significant);
-            let what = match row.status {
-                Status::Done => format!("{metric} {value}"),
-                _ => row.error.clone(),
-            };
-            let time = duration::words(self.started.elapsed().as_secs_f64());
-            self.say(&format!(
-                "{done} of {} runs  {time}  {}: {what}",
-                jobs.known.len(),
-                self.name(job)
-            ));
-        }
+        let jobs = self.sweep.plan.jobs(&self.results);
+        let done = jobs
+            .known
+            .iter()
+            .filter(|j| self.results.get(&j.name).is_some())
+            .count();
+        let metric = &self.sweep.plan.metric.name;
+        let value = row.value(metric).map_or("-".into(), crate::output::significant);
+        let what = match row.status {
+            Status::Done => format!("{metric} {value}"),
+            _ => row.error.clone(),
+        };
+        let time = duration::words(self.started.elapsed().as_secs_f64());
+        self.say(&format!(
+            "{done} of {} runs  {time}  {}: {what}",
+            jobs.known.len(),
+            self.name(job)
+        ));
         Ok(())
     }
 
@@ -460,10 +445,8 @@ impl Worker<'_> {
     }
 
     fn say(&self, text: &str) {
-        if self.options.talks {
-            // A closed stderr (mpirun stopping) must not panic.
-            let _ = writeln!(std::io::stderr(), "{text}");
-        }
+        // A closed stderr (mpirun stopping) must not panic.
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
 }
 
@@ -479,6 +462,13 @@ enum Next {
 fn complaint(stderr: &[String]) -> Option<String> {
     let words = stderr.iter().rev().find_map(|line| line.strip_prefix("illume: "));
     words.map(str::to_string)
+}
+
+/// What became of a run's attempts, of which so many ended.
+fn count(row: &mut Row, past: &Past, attempts: u32) {
+    row.timing.attempts = attempts;
+    row.timing.lost = past.lost;
+    row.timing.interrupted = past.interrupted;
 }
 
 fn undone(status: Status, error: String, stderr: Vec<String>) -> Row {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::names;
 use crate::compare::{Columns, Comparison, Group, Point, spoken};
-use crate::output::{probability, significant, table, thousands};
+use crate::output::{bracketed, probability, share, significant, table, thousands};
 use crate::statistics::{Spread, Summary};
 
 /// The documented fields of `--json`.
@@ -176,12 +176,4 @@ fn shown(column: &str, x: f64) -> String {
 
 fn range(column: &str, ends: [f64; 2]) -> String {
     bracketed(ends.map(|x| shown(column, x)))
-}
-
-fn bracketed([low, high]: [String; 2]) -> String {
-    if low == "-" { low } else { format!("[{low}, {high}]") }
-}
-
-fn share(x: f64) -> String {
-    if x.is_finite() { format!("{x:.2}") } else { "-".into() }
 }
