@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use illume_core::Result;
 use serde_json::{Value, json};
 
-use crate::output::{probability, significant, table, thousands};
+use crate::output::{bracketed, probability, share, significant, table, thousands};
 use crate::statistics::{self, Against, Goal, Sample, Summary, Test};
 use crate::sweep::collect::Table;
 use crate::sweep::duration::words;
@@ -19,7 +19,10 @@ struct Findings {
     /// Number of each configuration with the values of its runs that are done, in the order of the plan.
     samples: Vec<(usize, Sample)>,
     summaries: Vec<Summary>,
+    /// In the same order, without the baseline.
     tests: Vec<Test>,
+    /// Position of what the others are compared with.
+    baseline: usize,
     goal: Goal,
 }
 
@@ -45,6 +48,7 @@ impl Findings {
             summaries: all.iter().map(|sample| Summary::of(&[&sample.values])).collect(),
             tests: statistics::compare(&all, Against::Baseline(baseline), goal),
             samples,
+            baseline,
             goal,
         }
     }
@@ -60,8 +64,14 @@ impl Findings {
         order
     }
 
+    /// The test of a configuration, by position; none of the baseline. Names need not tell configurations apart once a sweep was extended.
+    fn test(&self, i: usize) -> Option<&Test> {
+        let before = i.checked_sub(usize::from(i > self.baseline))?;
+        self.tests.get(before).filter(|_| i != self.baseline)
+    }
+
     fn text(&self, metric: &str) -> String {
-        let between = |[low, high]: [f64; 2]| format!("[{}, {}]", significant(low), significant(high));
+        let between = |ends: [f64; 2]| bracketed(ends.map(significant));
         let head = [
             "configuration",
             "runs",
@@ -77,13 +87,10 @@ impl Findings {
         let mut rows = vec![head.map(String::from)];
         for i in self.ranked().into_iter().take(SHOWN) {
             let (name, s) = (&self.samples[i].1.name, &self.summaries[i]);
-            let test = self.tests.iter().find(|test| test.candidate == *name);
-            let tested = test.map_or([const { String::new() }; 4], |t| {
-                let share = |p: f64| if p.is_finite() { format!("{p:.2}") } else { "-".into() };
-                let interval = t.improvement_interval.map(share);
+            let tested = self.test(i).map_or([const { String::new() }; 4], |t| {
                 [
                     share(t.improvement),
-                    format!("[{}, {}]", interval[0], interval[1]),
+                    bracketed(t.improvement_interval.map(share)),
                     probability(t.p),
                     probability(t.adjusted_p),
                 ]
