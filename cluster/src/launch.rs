@@ -66,18 +66,6 @@ pub fn launched_rank() -> usize {
     detect().map_or(0, |launch| launch.rank)
 }
 
-/// This process's number among those that its launcher started on this node, 0 without one.
-pub fn local_rank() -> usize {
-    let names = [
-        "OMPI_COMM_WORLD_LOCAL_RANK",
-        "MPI_LOCALRANKID",
-        "MV2_COMM_WORLD_LOCAL_RANK",
-        "SLURM_LOCALID",
-    ];
-    let number = |name: &str| env::var(name).ok()?.trim().parse().ok();
-    names.into_iter().find_map(number).unwrap_or(0)
-}
-
 /// `ILLUME_MPI=on` or `off`: overrides what the environment says.
 pub(crate) fn forced() -> Result<Option<bool>> {
     match env::var("ILLUME_MPI").ok().as_deref() {

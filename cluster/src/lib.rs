@@ -40,7 +40,7 @@ pub use agree::agree;
 pub use connect::{CHUNK_BYTES, Cluster, connect};
 pub use counted::{Counted, Traffic};
 pub use illume_core::Comm;
-pub use launch::{launched_rank, local_rank};
+pub use launch::launched_rank;
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 pub use node::Node;

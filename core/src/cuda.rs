@@ -31,19 +31,7 @@ pub fn missing(index: usize) -> Option<String> {
 
 /// The CUDA device for this process: ranks of a node, as the launcher counts them, take the node's devices in turn.
 pub fn device_of_rank() -> usize {
-    let local = [
-        "OMPI_COMM_WORLD_LOCAL_RANK",
-        "MPI_LOCALRANKID",
-        "MV2_COMM_WORLD_LOCAL_RANK",
-        "PMI_LOCAL_RANK",
-        "PALS_LOCAL_RANKID",
-        "FLUX_TASK_LOCAL_ID",
-        "SLURM_LOCALID",
-    ];
-    let rank = local
-        .iter()
-        .find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
-    rank.unwrap_or(0) % tch::Cuda::device_count().max(1) as usize
+    crate::local_rank() % tch::Cuda::device_count().max(1) as usize
 }
 
 /// CUDA devices of this node, over which its ranks are spread.

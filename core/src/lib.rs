@@ -8,6 +8,7 @@ mod error;
 mod film;
 pub mod genome;
 pub mod lanes;
+mod launched;
 #[doc(hidden)]
 pub mod level;
 pub mod math;
@@ -30,6 +31,7 @@ pub use decode::Decoder;
 pub use error::{Error, Problem, Result, both};
 pub use film::Camera;
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
+pub use launched::local_rank;
 pub use level::Level;
 pub use memory::Memory;
 pub use noise::{Purpose, Stream, mix64};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use illume_cluster::nursery::{Entry, Nursery};
-use illume_cluster::{local_rank, signals};
-use illume_core::{Error, Result};
+use illume_cluster::signals;
+use illume_core::{Error, Result, local_rank};
 use serde_json::json;
 
 pub(super) use standing::Standing;
