@@ -168,6 +168,12 @@ const EDITS: &[(&str, &str, &[&str])] = &[
         "[[variants]]\nname = \"a\"\n[[variants]]\nname = \"b\"\nset = { strategy.batch = 20 }\n[metric]",
         &["\"a iso_sigma=0.01\" and \"b iso_sigma=0.01\" are equal"],
     ),
+    // The same runs would be done twice, into one folder.
+    (
+        "strategy.iso_sigma = [0.01, 0.1]",
+        "output.compress = [0, 4]",
+        &["\"compress=0\" and \"compress=4\" are equal", "[output]"],
+    ),
     (
         "[metric]",
         "[[variants]]\nname = \"a\"\nsat = 1\n[metric]",

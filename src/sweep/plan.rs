@@ -80,6 +80,7 @@ impl Configuration {
         format!("seed = {seed}\n{}", self.text)
     }
 
+    /// Of its run with a seed: configurations that differ in `[output]` alone are one.
     pub fn id(&self, seed: u64) -> String {
         let mut table: Table = self.text.parse().unwrap_or_default();
         table.remove("output");
@@ -127,16 +128,17 @@ impl Plan {
         let mut seen: HashMap<String, usize> = HashMap::new();
         for point in &points {
             let made = maker.configuration(point)?;
-            match seen.get(&made.text) {
+            let id = made.id(0);
+            match seen.get(&id) {
                 // What is drawn twice is run once.
                 Some(_) if drawn => continue,
                 Some(&first) => {
                     return Err(Error::input(format!(
-                        "{}: the configurations \"{}\" and \"{}\" are equal: expected configurations that differ in more than their name",
+                        "{}: the configurations \"{}\" and \"{}\" are equal: expected configurations that differ in more than their name and [output]",
                         spec.file, configurations[first].label, made.label
                     )));
                 }
-                None => seen.insert(made.text.clone(), configurations.len()),
+                None => seen.insert(id, configurations.len()),
             };
             configurations.push(made);
         }
@@ -145,7 +147,7 @@ impl Plan {
                 variant: &spec.variants[0],
                 settings: Vec::new(),
             })?;
-            match seen.get(&base.text) {
+            match seen.get(&base.id(0)) {
                 Some(&number) => configurations[number].base = true,
                 None => configurations.push(Configuration {
                     label: "base".into(),
@@ -225,9 +227,9 @@ impl Plan {
                     )));
                 }
             }
-            let known: HashSet<String> = self.configurations.iter().map(|c| c.text.clone()).collect();
-            self.configurations
-                .extend(other.configurations.into_iter().filter(|c| !known.contains(&c.text)));
+            let known: HashSet<String> = self.configurations.iter().map(|c| c.id(0)).collect();
+            let others = other.configurations.into_iter();
+            self.configurations.extend(others.filter(|c| !known.contains(&c.id(0))));
             self.inputs.extend(other.inputs);
             let more = other.seeds.into_iter().filter(|seed| !self.seeds.contains(seed));
             let more: Vec<u64> = more.collect();
