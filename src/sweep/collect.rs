@@ -1,6 +1,7 @@
 //! All results as tables: `sweep.csv` and `sweep.h5`, equal for equal sweeps whoever ran them; what differs from machine to machine is in `timing.csv`
 //! and in the group `/timing`.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -58,25 +59,13 @@ impl<'a> Table<'a> {
 
     /// What rows end with, in the order in which columns were first seen.
     fn columns(&self, of: impl Fn(&Row) -> &[(String, Option<f64>)]) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for (_, row) in &self.rows {
-            for (name, _) in row.map_or(&[][..], &of) {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
-            }
-        }
-        names
+        let rows = self.rows.iter().filter_map(|(_, row)| *row);
+        each_once(rows.flat_map(|row| of(row)).map(|(name, _)| name))
     }
 
-    /// Keys of the configuration that differ between configurations or were set.
+    /// Keys of the configuration that were set, sorted.
     fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = Vec::new();
-        for key in self.plan.configurations.iter().flat_map(|c| c.set.keys()) {
-            if !keys.contains(key) {
-                keys.push(key.clone());
-            }
-        }
+        let mut keys = each_once(self.plan.configurations.iter().flat_map(|c| c.set.keys()));
         keys.sort();
         keys
     }
@@ -323,12 +312,12 @@ impl<'a> Table<'a> {
                 curves.push((rows, curve));
             }
         }
-        let mut names: Vec<String> = Vec::new();
-        for (name, _) in curves.iter().flat_map(|(_, curve)| &curve.columns) {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
+        let names = each_once(
+            curves
+                .iter()
+                .flat_map(|(_, curve)| &curve.columns)
+                .map(|(name, _)| name),
+        );
         let table = |timing: bool| {
             let mut columns = Batch::new();
             columns.push("run", 1, "", "row of /runs", runs.clone());
@@ -370,6 +359,12 @@ impl Curve {
     fn rows(&self) -> usize {
         self.columns.first().map_or(0, |(_, values)| values.len())
     }
+}
+
+/// In the order in which they come first.
+fn each_once<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 /// Rungs from 1.
