@@ -327,30 +327,8 @@ fn a_larger_budget_given_to_resume_equals_that_budget_from_the_start() {
         let folder = folder();
         let config = write_config(folder.path(), &format!("{parts}[output]\nhistory_rows = 8\n"));
         let (once, twice) = (folder.path().join("once"), folder.path().join("twice"));
-        run(
-            1,
-            &[
-                "run",
-                arg(&config),
-                "--out",
-                arg(&once),
-                "--set",
-                "budget.generations=23",
-            ],
-        )
-        .succeeded();
-        run(
-            1,
-            &[
-                "run",
-                arg(&config),
-                "--out",
-                arg(&twice),
-                "--set",
-                "budget.generations=11",
-            ],
-        )
-        .succeeded();
+        begin(&config, &once, "budget.generations=23").succeeded();
+        begin(&config, &twice, "budget.generations=11").succeeded();
         run(1, &["resume", arg(&twice), "--set", "budget.generations=23"]).succeeded();
         assert_equal_runs(&once, &twice);
         let text = std::fs::read_to_string(twice.join("config.toml")).unwrap();
@@ -399,6 +377,12 @@ fn a_run_that_its_strategy_ended_stays_ended_with_a_larger_budget() {
     assert_eq!(std::fs::read_to_string(&csv).unwrap(), history);
 }
 
+/// Starts a run with one key set otherwise and lets it end.
+#[track_caller]
+fn begin(config: &Path, dir: &Path, set: &str) -> Ended {
+    run(1, &["run", arg(config), "--out", arg(dir), "--set", set])
+}
+
 /// What a batch script runs, whatever has become of the job before.
 fn go_on(ranks: usize, config: &Path, dir: &Path, set: &str) -> Ended {
     run(
@@ -412,18 +396,7 @@ fn one_command_starts_a_run_goes_on_with_it_and_leaves_it_when_it_is_finished() 
     let folder = folder();
     let config = write_config(folder.path(), &format!("{MAP_ELITES}[output]\nhistory_rows = 8\n"));
     let (once, dir) = (folder.path().join("once"), folder.path().join("run"));
-    run(
-        1,
-        &[
-            "run",
-            arg(&config),
-            "--out",
-            arg(&once),
-            "--set",
-            "budget.generations=23",
-        ],
-    )
-    .succeeded();
+    begin(&config, &once, "budget.generations=23").succeeded();
     go_on(1, &config, &dir, "budget.generations=11").succeeded();
     go_on(1, &config, &dir, "budget.generations=23").succeeded();
     assert_equal_runs(&once, &dir);
@@ -534,18 +507,7 @@ fn a_run_goes_on_with_its_own_configuration_and_the_given_budget() {
     std::fs::remove_file(other).unwrap();
     std::fs::write(&own, text.replace("generations = 11", "generations = 23")).unwrap();
     run(1, &["resume", arg(&dir)]).succeeded();
-    run(
-        1,
-        &[
-            "run",
-            arg(&config),
-            "--out",
-            arg(&once),
-            "--set",
-            "budget.generations=23",
-        ],
-    )
-    .succeeded();
+    begin(&config, &once, "budget.generations=23").succeeded();
     assert_equal_runs(&once, &dir);
     std::fs::remove_file(&own).unwrap();
     run(1, &["resume", arg(&dir), "--set", "budget.generations=24"]).succeeded();

@@ -60,7 +60,7 @@ impl<'a> Table<'a> {
     /// What rows end with, in the order in which columns were first seen.
     fn columns(&self, of: impl Fn(&Row) -> &[(String, Option<f64>)]) -> Vec<String> {
         let rows = self.rows.iter().filter_map(|(_, row)| *row);
-        each_once(rows.flat_map(|row| of(row)).map(|(name, _)| name))
+        each_once(rows.flat_map(of).map(|(name, _)| name))
     }
 
     /// Keys of the configuration that were set, sorted.
