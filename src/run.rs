@@ -10,7 +10,7 @@ use illume_cluster::threads::stay_awake;
 use illume_cluster::{Counted, Traffic};
 use illume_core::{
     Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Memory, Next, Offer, Result, State, Status,
-    Strategy, StrategySpec, Task, Told,
+    Strategy, StrategySpec, Task, TaskSpec, Told,
 };
 
 use crate::gather::{gather_moments, gather_rows, why_failed};
@@ -46,8 +46,22 @@ pub struct Run<'t> {
     failure: Option<String>,
 }
 
+/// The strategy and the archive of a run, whose budget holds a generation.
+///
+/// # Errors
+/// As [`registry::strategy_and_archive`]; a budget that the first generation alone would exceed.
+pub(crate) fn parts(
+    config: &Config,
+    task: &TaskSpec,
+    memory: &Memory,
+) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
+    let (strategy, archive) = registry::strategy_and_archive(config, task, memory)?;
+    check_budget(config, strategy.spec())?;
+    Ok((strategy, archive))
+}
+
 /// Refuses a budget that the first generation alone would exceed.
-pub(crate) fn check_budget(config: &Config, strategy: &StrategySpec) -> Result<()> {
+fn check_budget(config: &Config, strategy: &StrategySpec) -> Result<()> {
     let (budget, needed) = (config.budget.evaluations, strategy.first_generation);
     if budget == 0 || budget >= needed as u64 {
         return Ok(());
@@ -89,8 +103,7 @@ impl<'t> Run<'t> {
     /// As [`Run::new`].
     pub fn of_rank(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm, ranks: usize) -> Result<Run<'t>> {
         let memory = Memory::new(available(ranks), comm.size(), ranks);
-        let (strategy, archive) = registry::strategy_and_archive(config, task.spec(), &memory)?;
-        check_budget(config, strategy.spec())?;
+        let (strategy, archive) = parts(config, task.spec(), &memory)?;
         let config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
         let history = History::new(&strategy.spec().history, config.output.history_rows);
         Ok(Run {

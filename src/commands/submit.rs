@@ -240,9 +240,7 @@ impl SubmitOptions {
         refuse(self.workers_per_node.is_some(), workers)?;
         let config = Config::read(&self.given.file, &self.set)?.at(self.out.as_deref());
         let (task, _) = registry::task_here(&config, true)?;
-        let (strategy, _) =
-            registry::strategy_and_archive(&config, task.spec(), &Memory::new(memory::available(1), 1, 1))?;
-        run::check_budget(&config, strategy.spec())?;
+        run::parts(&config, task.spec(), &Memory::alone(memory::available(1)))?;
         Directory::of(Path::new(&config.output.dir)).check(Wanted::Any)?;
         Ok(Work::Run {
             config: Box::new(config),
