@@ -1,18 +1,23 @@
 //! Versions of illume and of the native libraries it found.
 
+use std::sync::OnceLock;
+
 /// (name, version) of every native library that this build is linked to, asked from the library itself.
-pub fn libraries() -> Vec<(&'static str, String)> {
-    #[allow(unused_mut)]
-    let mut found = vec![("HDF5", illume_archives::hdf5_version())];
-    #[cfg(feature = "mpi")]
-    found.push(("MPI", illume_cluster::mpi_version()));
-    #[cfg(feature = "mujoco")]
-    found.push(("MuJoCo", illume_envs::mujoco_version()));
-    #[cfg(feature = "atari")]
-    found.push(("ALE (GPL 2.0)", illume_envs::atari::version()));
-    #[cfg(feature = "torch")]
-    found.push(("libtorch", torch::version()));
-    found
+pub fn libraries() -> &'static [(&'static str, String)] {
+    static FOUND: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        vec![
+            ("HDF5", illume_archives::hdf5_version()),
+            #[cfg(feature = "mpi")]
+            ("MPI", illume_cluster::mpi_version()),
+            #[cfg(feature = "mujoco")]
+            ("MuJoCo", illume_envs::mujoco_version()),
+            #[cfg(feature = "atari")]
+            ("ALE (GPL 2.0)", illume_envs::atari::version()),
+            #[cfg(feature = "torch")]
+            ("libtorch", torch::version()),
+        ]
+    })
 }
 
 /// What `illume --version` prints after the name.

@@ -12,6 +12,7 @@ mod scales;
 mod slab;
 mod table;
 mod tables;
+mod texts;
 mod wire;
 mod write;
 

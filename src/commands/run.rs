@@ -461,7 +461,7 @@ fn best(run: &Run<'_>, of_archive: f64) -> f64 {
 fn start_fields(run: &Run<'_>, config: &Config, place: &Place<'_>) -> Value {
     json!({
         "software_version": env!("CARGO_PKG_VERSION"),
-        "libraries": versions::libraries().into_iter().map(|(name, version)| (name.to_string(), Value::String(version)))
+        "libraries": versions::libraries().iter().map(|(name, version)| (name.to_string(), Value::String(version.clone())))
             .collect::<serde_json::Map<String, Value>>(),
         "task": config.name("task"),
         "strategy": config.name("strategy"),

@@ -206,6 +206,8 @@ pub fn plan(options: &PlanOptions) -> Result<String> {
 pub fn run(options: &RunOptions, entry: Entry) -> Result<(String, u8)> {
     let node = illume_cluster::Node::alone()?;
     let one = options.only.is_some() || options.number.is_some();
+    // What every run asks for and no thread is needed to find out.
+    crate::versions::libraries();
     // Before anything that a fork cannot have; how many slots there are is known later.
     let nurseries = Nursery::open(if one { 1 } else { node.cores }, entry);
     signals::install()?;

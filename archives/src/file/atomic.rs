@@ -31,7 +31,8 @@ impl Unfinished {
         // HDF5's own words for a missing or forbidden folder are worse.
         std::fs::File::create(&made.temporary).map_err(|e| made.failure(&e.to_string()))?;
         let file = File::with_options()
-            .with_fapl(|p| p.file_locking(false))
+            // Columns are written whole, so that buffers for pieces of them are of no use.
+            .with_fapl(|p| p.file_locking(false).sieve_buf_size(0))
             .with_fcpl(|p| p.obj_track_times(false))
             .create(&made.temporary);
         made.file = Some(file.map_err(|e| made.explain(e))?);

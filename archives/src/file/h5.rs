@@ -6,7 +6,7 @@ use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, Group, H5Type, Location};
 use illume_core::{Batch, Column, Data, Element, each_data};
 
-use super::scales;
+use super::{scales, texts};
 
 /// Bytes of a chunk, about; HDF5's chunk cache holds one of them.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -15,7 +15,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 const SMALL: usize = 1 << 14;
 
 /// The attribute of a group that lists its columns in order.
-const COLUMNS: &str = "columns";
+pub(super) const COLUMNS: &str = "columns";
 
 /// Bytes of an array that is kept as an attribute: HDF5 takes 64 KiB, its description included.
 const ATTRIBUTE_BYTES: usize = 60_000;
@@ -183,7 +183,7 @@ impl Maker {
     ) -> hdf5::Result<()> {
         let values: Vec<VarLenUnicode> = values.iter().map(|v| unicode(v)).collect::<hdf5::Result<_>>()?;
         let dataset = self.dataset::<VarLenUnicode>(name, &[values.len()], false, ["", description], &[rows])?;
-        dataset.write_raw(&values)?;
+        texts::write(&dataset, &values)?;
         dataset.flush()
     }
 
@@ -237,7 +237,7 @@ impl Maker {
             .shape(labels.len())
             .obj_track_times(false);
         let scale = builder.create(name)?;
-        scale.write_raw(&labels)?;
+        texts::write(&scale, &labels)?;
         put_text(&scale, "description", description)?;
         scales::make(&scale, name, true)?;
         self.dimensions.insert(name.to_string(), scale);
@@ -377,39 +377,43 @@ pub(super) fn read_table(group: &Group, file_bytes: u64) -> Result<Batch, Proble
     let names = get_texts(group, COLUMNS).map_err(|_| format!("the group {} has no list of columns", group.name()))?;
     let mut table = Batch::new();
     for name in names {
-        let dataset = dataset(group, &name, file_bytes)?;
-        let shape = dataset.shape();
-        let (rows, width) = match shape[..] {
-            [rows] => (rows, 1),
-            [rows, width] => (rows, width),
-            _ => return Err(format!("the dataset {} has {} axes", dataset.name(), shape.len())),
-        };
+        let (column, rows) = read_column(group, name, file_bytes)?;
         if !table.columns().is_empty() && rows != table.rows() {
             return Err(format!(
-                "the dataset {} has {rows} rows, others have {}",
-                dataset.name(),
+                "the dataset {}/{} has {rows} rows, others have {}",
+                group.name(),
+                column.name,
                 table.rows()
             ));
         }
-        let data = read_data(&dataset)?;
-        let unit = get_text(&dataset, "units").unwrap_or_default();
-        let description = get_text(&dataset, "description").unwrap_or_default();
         if table.columns().is_empty() {
             table.resize(rows);
         }
-        let column = Column {
-            name,
-            width,
-            unit,
-            description,
-            data,
-        };
         if table.find(&column.name).is_some() {
             return Err(format!("the group {} lists '{}' twice", group.name(), column.name));
         }
         push(&mut table, column, rows);
     }
     Ok(table)
+}
+
+/// A column of a table, of any element type, and its rows.
+pub(super) fn read_column(group: &Group, name: String, file_bytes: u64) -> Result<(Column, usize), Problem> {
+    let dataset = dataset(group, &name, file_bytes)?;
+    let shape = dataset.shape();
+    let (rows, width) = match shape[..] {
+        [rows] => (rows, 1),
+        [rows, width] => (rows, width),
+        _ => return Err(format!("the dataset {} has {} axes", dataset.name(), shape.len())),
+    };
+    let column = Column {
+        data: read_data(&dataset)?,
+        unit: get_text(&dataset, "units").unwrap_or_default(),
+        description: get_text(&dataset, "description").unwrap_or_default(),
+        name,
+        width,
+    };
+    Ok((column, rows))
 }
 
 /// Adds a column to a table whose number of rows is known, even where the column is of no width.
