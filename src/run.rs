@@ -351,7 +351,7 @@ impl<'t> Run<'t> {
     }
 
     pub fn metrics(&self) -> Metrics {
-        measure_archive(self.archive.spec(), &self.archive.elites().fitness)
+        measure_archive(self.archive.spec(), self.archive.elites().fitness())
     }
 
     /// What the log says of task and strategy at the start: (name, value).

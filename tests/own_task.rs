@@ -67,7 +67,7 @@ fn what_is_not_a_number_is_counted_and_never_kept() {
                     );
                     let recorded = column(&run.history().batch(), "invalid");
                     assert_eq!(recorded.last(), Some(&(invalid as f64)), "{what}");
-                    let kept = &run.archive().elites().fitness;
+                    let kept = run.archive().elites().fitness();
                     assert!(
                         kept.iter().all(|f| f.is_nan() || (*f > 0.0 && *f < 100.0)),
                         "{what}: {kept:?}"

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use illume_core::{
     Archive, ArchiveSpec, Axis, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, NOT_OFFERED,
-    Offer, Outcome, Result, Status, block,
+    Offer, Outcome, Result, Status, Taken, block,
 };
 use rayon::prelude::*;
 
@@ -47,6 +47,8 @@ pub struct CellArchive {
     winner: Vec<u32>,
     /// Cells with a winner, in the order in which they got one.
     touched: Vec<u32>,
+    /// Rows that became elites, kept for its memory.
+    taken: Vec<Taken>,
 }
 
 impl CellArchive {
@@ -71,17 +73,7 @@ impl CellArchive {
             }
         };
         let (cells, k) = (spec.capacity, spec.axes.len());
-        let elites = Elites {
-            filled: Vec::with_capacity(cells),
-            fitness: vec![f64::NAN; cells],
-            descriptor: vec![0.0; cells * k],
-            generation: vec![0; cells],
-            seed: vec![0; cells],
-            operator: vec![0; cells],
-            parents: vec![-1; 2 * cells],
-            owner: vec![0; cells],
-            novelty: Vec::new(),
-        };
+        let elites = Elites::new(cells, k);
         let shard = Shard::new(cells, genome_dim, lineage);
         Ok(CellArchive {
             spec,
@@ -91,6 +83,7 @@ impl CellArchive {
             shard,
             winner: vec![NONE; cells],
             touched: Vec::new(),
+            taken: Vec::new(),
         })
     }
 
@@ -111,7 +104,7 @@ impl CellArchive {
 
     /// Finds each cell's winner among the rows and fills in the report's columns; `touched` and `winner` are left for the caller.
     fn contest(&mut self, status: &[u8], cells: &[i64], fitness: &[f64], report: &mut InsertReport) {
-        let (elites, winner) = (self.elites.fitness.as_slice(), self.winner.as_mut_slice());
+        let (elites, winner) = (self.elites.fitness(), self.winner.as_mut_slice());
         let offset = self.spec.qd_offset;
         report.outcome.resize(fitness.len(), 0);
         report.gain.resize(fitness.len(), 0.0);
@@ -231,47 +224,6 @@ pub(crate) fn owner(total: usize, row: usize, size: usize) -> u32 {
     (((row as u128 + 1) * size as u128 - 1) / total as u128) as u32
 }
 
-/// The columns of a batch that an archive keeps, checked for their lengths.
-pub(crate) struct Columns<'a> {
-    pub(crate) fitness: &'a [f64],
-    pub(crate) cell: &'a [i64],
-    pub(crate) descriptor: &'a [f64],
-    pub(crate) seed: &'a [u64],
-    pub(crate) operator: &'a [i32],
-    pub(crate) parents: &'a [i64],
-}
-
-impl<'a> Columns<'a> {
-    pub(crate) fn of(rows: &'a Batch, k: usize) -> Result<Columns<'a>> {
-        let columns = Columns {
-            fitness: rows.get("fitness")?,
-            cell: rows.get("cell")?,
-            descriptor: rows.get("descriptor")?,
-            seed: rows.get("seed")?,
-            operator: rows.get("operator")?,
-            parents: rows.get("parents")?,
-        };
-        for (name, width) in [("descriptor", k), ("parents", 2)] {
-            let given = rows.find(name).map_or(0, |c| c.width);
-            if given != width {
-                return Err(Error::failed(format!(
-                    "column '{name}' is {given} wide, the archive needs {width}"
-                )));
-            }
-        }
-        Ok(columns)
-    }
-
-    /// Copies all of a row to its cell, whole.
-    pub(crate) fn copy(&self, row: usize, cell: usize, k: usize, elites: &mut Elites) {
-        elites.fitness[cell] = self.fitness[row];
-        elites.descriptor[cell * k..(cell + 1) * k].copy_from_slice(&self.descriptor[row * k..(row + 1) * k]);
-        elites.seed[cell] = self.seed[row];
-        elites.operator[cell] = self.operator[row];
-        elites.parents[2 * cell..2 * cell + 2].copy_from_slice(&self.parents[2 * row..2 * row + 2]);
-    }
-}
-
 impl Archive for CellArchive {
     fn spec(&self) -> &ArchiveSpec {
         &self.spec
@@ -297,34 +249,36 @@ impl Archive for CellArchive {
         comm: &dyn Comm,
         report: &mut InsertReport,
     ) -> Result<()> {
-        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
-        let columns = Columns::of(rows, k)?;
-        let status: &[u8] = rows.get("status")?;
+        let (total, size) = (rows.rows(), comm.size());
+        let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
+        let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
         check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
 
-        self.contest(status, columns.cell, columns.fitness, report);
-        report.outside = count_outside(&self.spec.axes, columns.descriptor, status, columns.cell);
+        self.contest(status, cells, fitness, report);
+        report.outside = count_outside(&self.spec.axes, descriptor, status, cells);
         report.kept.clear();
         report.novelty.clear();
+        self.taken.clear();
         for &cell in &self.touched {
-            let cell = cell as usize;
-            let row = std::mem::replace(&mut self.winner[cell], NONE) as usize;
-            report.kept.push(row as u32);
-            if self.elites.fitness[cell].is_nan() {
-                self.elites.filled.push(cell as u32);
-            }
-            columns.copy(row, cell, k, &mut self.elites);
-            self.elites.generation[cell] = offer.generation as i64;
-            if own.contains(&row) {
-                self.elites.owner[cell] = comm.rank() as u32;
-                self.shard.put(cell, row - own.start);
-            } else {
-                self.elites.owner[cell] = owner(total, row, size);
-                self.shard.release(cell);
+            let row = std::mem::replace(&mut self.winner[cell as usize], NONE);
+            report.kept.push(row);
+            self.taken.push(Taken { row, cell });
+            if self.elites.fitness()[cell as usize].is_nan() {
+                self.elites.filled.push(cell);
             }
         }
         self.touched.clear();
+        self.elites.take(rows, &self.taken, offer.generation)?;
+        for &Taken { row, cell } in &self.taken {
+            let (row, cell) = (row as usize, cell as usize);
+            self.elites.owner[cell] = owner(total, row, size);
+            if own.contains(&row) {
+                self.shard.put(cell, row - own.start);
+            } else {
+                self.shard.release(cell);
+            }
+        }
         self.shard.copy(genomes);
         Ok(())
     }
@@ -344,14 +298,15 @@ impl Archive for CellArchive {
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
-        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
-        let columns = Columns::of(rows, k)?;
-        let generation: &[i64] = rows.get("generation")?;
+        let (total, size) = (rows.rows(), comm.size());
+        let (cells, fitness): (&[i64], &[f64]) = (rows.get("cell")?, rows.get("fitness")?);
+        // Elites say themselves when they were found.
+        rows.get::<i64>("generation")?;
         let own = block(total, comm.rank(), size);
         check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
         let mut seen = vec![false; self.spec.capacity];
-        for (&cell, fitness) in columns.cell.iter().zip(columns.fitness) {
+        for (&cell, fitness) in cells.iter().zip(fitness) {
             match seen.get_mut(cell as usize) {
                 Some(seen) if !*seen && fitness.is_finite() => *seen = true,
                 Some(_) => {
@@ -368,16 +323,18 @@ impl Archive for CellArchive {
             }
         }
         self.shard.clear();
-        self.elites.filled.clear();
-        self.elites.fitness.fill(f64::NAN);
-        for (row, &generation) in generation.iter().enumerate() {
-            let cell = columns.cell[row] as usize;
-            self.elites.filled.push(cell as u32);
-            columns.copy(row, cell, k, &mut self.elites);
-            self.elites.generation[cell] = generation;
-            self.elites.owner[cell] = owner(total, row, size);
+        self.elites.clear(self.spec.capacity);
+        self.taken.clear();
+        let numbered = cells.iter().zip(0..);
+        self.taken
+            .extend(numbered.map(|(&cell, row)| Taken { row, cell: cell as u32 }));
+        self.elites.take(rows, &self.taken, 0)?;
+        for &Taken { row, cell } in &self.taken {
+            let (row, at) = (row as usize, cell as usize);
+            self.elites.filled.push(cell);
+            self.elites.owner[at] = owner(total, row, size);
             if own.contains(&row) {
-                self.shard.put(cell, row - own.start);
+                self.shard.put(at, row - own.start);
             }
         }
         self.shard.copy(genomes);

@@ -87,11 +87,14 @@ fn an_elite_is_one_whole_row() {
     let expected = [(0, 0, 0), (1, 1, 0), (2, 1, 1), (3, 0, 1), (4, 5, 1)];
     for (cell, row, generation) in expected {
         let e = archive.elites();
-        assert_eq!(e.seed[cell], row as u64);
-        assert_eq!(e.operator[cell], row);
-        assert_eq!(e.descriptor[cell], row as f64 / 100.0);
-        assert_eq!(e.parents[2 * cell..2 * cell + 2], [2 * row as i64, 2 * row as i64 + 1]);
-        assert_eq!(e.generation[cell], generation);
+        assert_eq!(e.seed()[cell], row as u64);
+        assert_eq!(e.operator()[cell], row);
+        assert_eq!(e.descriptor()[cell], row as f64 / 100.0);
+        assert_eq!(
+            e.parents()[2 * cell..2 * cell + 2],
+            [2 * row as i64, 2 * row as i64 + 1]
+        );
+        assert_eq!(e.generation()[cell], generation);
         assert_eq!(
             genome_of(&archive, cell as u32),
             [2.0 * row as f32, 2.0 * row as f32 + 1.0]
@@ -105,12 +108,12 @@ fn an_elite_is_replaced_only_by_a_strictly_better_one() {
     let mut archive = grid(&[5], 2);
     insert(&mut archive, &rows(&[0, 0, 0], &[1.0, 2.0, 2.0]), 0);
     assert_eq!(
-        archive.elites().seed[0],
+        archive.elites().seed()[0],
         1,
         "the best of the batch, then the lowest row"
     );
     let report = insert(&mut archive, &rows(&[0, 0], &[2.0, 1.5]), 1);
-    assert_eq!(archive.elites().generation[0], 0);
+    assert_eq!(archive.elites().generation()[0], 0);
     assert_eq!(report.outcome, [Outcome::Rejected as u8; 2]);
 }
 
@@ -123,9 +126,9 @@ fn nan_infinite_failed_and_homeless_rows_are_never_inserted() {
     let report = insert(&mut archive, &batch, 0);
     assert_eq!(report.outcome, [0, 3, 0, 0, 0, 0]);
     assert_eq!(archive.elites().filled, [0]);
-    assert_eq!(archive.elites().fitness[0], 1.0);
+    assert_eq!(archive.elites().fitness()[0], 1.0);
     insert(&mut archive, &rows(&[0], &[f64::NAN]), 1);
-    assert_eq!(archive.elites().fitness[0], 1.0);
+    assert_eq!(archive.elites().fitness()[0], 1.0);
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn misfitting_columns_blocks_and_genomes_are_errors() {
     let mut lacking = Batch::new();
     lacking.push("fitness", 1, "", "", vec![1.0]);
     for (rows, block, genomes, part) in [
-        (&lacking, 0..1, genomes(1), "'cell'"),
+        (&lacking, 0..1, genomes(1), "'status'"),
         (&good, 0..1, genomes(1), "block"),
         (&good, 0..2, genomes(1), "1 genomes"),
         (
@@ -240,14 +243,14 @@ fn summary(archive: &CellArchive, comm: &dyn Comm) -> Summary {
     let fetched = archive.fetch(&e.filled, &bounds, comm, &mut inbox).unwrap();
     let mine = &e.filled[bounds[comm.rank()]..bounds[comm.rank() + 1]];
     let genomes = fetched.genomes(mine).unwrap();
-    let bits = e.fitness.iter().map(|f| f.to_bits()).collect();
+    let bits = e.fitness().iter().map(|f| f.to_bits()).collect();
     let genomes = genomes.iter().map(|g| format!("{g:?}")).collect();
     (
         e.filled.clone(),
         bits,
-        e.seed.clone(),
-        e.generation.clone(),
-        e.parents.clone(),
+        e.seed().to_vec(),
+        e.generation().to_vec(),
+        e.parents().to_vec(),
         genomes,
     )
 }
@@ -323,7 +326,7 @@ fn restoring_gives_the_same_archive_and_refuses_what_does_not_fit() {
         let own = block(cells.len(), comm.rank(), comm.size());
         let mut rows = Batch::new();
         rows.push("cell", 1, "", "", cells.iter().map(|&c| c as i64).collect());
-        rows.push("fitness", 1, "", "", cells.iter().map(|&c| e.fitness[c]).collect());
+        rows.push("fitness", 1, "", "", cells.iter().map(|&c| e.fitness()[c]).collect());
         rows.push(
             "descriptor",
             2,
@@ -331,7 +334,7 @@ fn restoring_gives_the_same_archive_and_refuses_what_does_not_fit() {
             "",
             cells
                 .iter()
-                .flat_map(|&c| e.descriptor[2 * c..2 * c + 2].to_vec())
+                .flat_map(|&c| e.descriptor()[2 * c..2 * c + 2].to_vec())
                 .collect(),
         );
         rows.push(
@@ -339,9 +342,9 @@ fn restoring_gives_the_same_archive_and_refuses_what_does_not_fit() {
             1,
             "",
             "",
-            cells.iter().map(|&c| e.generation[c]).collect(),
+            cells.iter().map(|&c| e.generation()[c]).collect(),
         );
-        rows.push("operator", 1, "", "", cells.iter().map(|&c| e.operator[c]).collect());
+        rows.push("operator", 1, "", "", cells.iter().map(|&c| e.operator()[c]).collect());
         rows.push(
             "parents",
             2,
@@ -349,10 +352,10 @@ fn restoring_gives_the_same_archive_and_refuses_what_does_not_fit() {
             "",
             cells
                 .iter()
-                .flat_map(|&c| e.parents[2 * c..2 * c + 2].to_vec())
+                .flat_map(|&c| e.parents()[2 * c..2 * c + 2].to_vec())
                 .collect(),
         );
-        rows.push("seed", 1, "", "", cells.iter().map(|&c| e.seed[c]).collect());
+        rows.push("seed", 1, "", "", cells.iter().map(|&c| e.seed()[c]).collect());
         let bounds: Vec<usize> = (0..=3)
             .map(|r| {
                 if r == 3 {
@@ -435,7 +438,7 @@ fn random_batches_with_ties_end_as_in_a_naive_archive() {
     for (&cell, (fitness, seed, generation, genes)) in &naive.elites {
         let (e, c) = (archive.elites(), cell as usize);
         assert_eq!(
-            (e.fitness[c], e.seed[c], e.generation[c]),
+            (e.fitness()[c], e.seed()[c], e.generation()[c]),
             (*fitness, *seed, *generation as i64)
         );
         assert_eq!(&genome_of(&archive, cell as u32), genes);

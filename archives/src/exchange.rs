@@ -28,8 +28,9 @@ pub(crate) fn fetch<'a>(
         )));
     }
     // The index is replicated, so that all ranks fail here or none does.
+    let fitness = elites.fitness();
     for &cell in cells {
-        if elites.fitness.get(cell as usize).is_none_or(|f| f.is_nan()) {
+        if fitness.get(cell as usize).is_none_or(|f| f.is_nan()) {
             return Err(Error::failed(format!(
                 "the genome of cell {cell} was asked for, which is empty"
             )));

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use illume_core::{
     Admission, Archive, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport,
-    NOT_OFFERED, Offer, Outcome, Purpose, Result, Status, Stream, Unstructured, block,
+    NOT_OFFERED, Offer, Outcome, Purpose, Result, Status, Stream, Taken, Unstructured, block,
 };
 
-use crate::archive::{Columns, check_block, owner};
+use crate::archive::{check_block, owner};
 use crate::neighbours::{Index, Surroundings};
 use crate::store::Shard;
 use crate::{exchange, registry};
@@ -44,12 +44,13 @@ impl UnstructuredArchive {
         } else {
             Vec::new()
         };
+        let k = spec.axes.len();
         Ok(UnstructuredArchive {
             shard: Shard::growing(spec.capacity, genome_dim, lineage),
             spec,
             rules,
             seed,
-            elites: Elites::default(),
+            elites: no_members(k),
             index: Index::default(),
             factors,
             scaled: Vec::new(),
@@ -69,7 +70,7 @@ impl UnstructuredArchive {
 
     fn members(&self) -> &[f64] {
         if self.factors.is_empty() {
-            &self.elites.descriptor
+            self.elites.descriptor()
         } else {
             &self.scaled
         }
@@ -110,33 +111,47 @@ impl UnstructuredArchive {
         Ok(novelty)
     }
 
-    /// Adds a row as the next member.
-    fn admit(&mut self, columns: &Columns<'_>, row: usize, generation: i64, owner: u32, novelty: f64) -> usize {
-        let (k, cell) = (self.spec.axes.len(), self.elites.filled.len());
-        let e = &mut self.elites;
-        e.filled.push(cell as u32);
-        e.fitness.push(f64::NAN);
-        e.descriptor.resize((cell + 1) * k, 0.0);
-        e.generation.push(generation);
-        e.seed.push(0);
-        e.operator.push(0);
-        e.parents.extend([-1; 2]);
-        e.owner.push(owner);
-        e.novelty.push(novelty);
-        columns.copy(row, cell, k, e);
-        self.shard.grow(cell + 1);
-        cell
+    /// Adds rows as the next members; the genomes of this rank's `own` are among `genomes`.
+    fn admit(
+        &mut self,
+        rows: &Batch,
+        admitted: &[u32],
+        own: &Range<usize>,
+        genomes: &Genomes,
+        offer: &Offer,
+        comm: &dyn Comm,
+    ) -> Result<()> {
+        let before = self.elites.filled.len();
+        let cells = before + admitted.len();
+        self.elites.grow(cells);
+        self.shard.grow(cells);
+        let taken = admitted
+            .iter()
+            .zip(before as u32..)
+            .map(|(&row, cell)| Taken { row, cell });
+        let taken: Vec<Taken> = taken.collect();
+        self.elites.take(rows, &taken, offer.generation)?;
+        for &Taken { row, cell } in &taken {
+            let (row, at) = (row as usize, cell as usize);
+            self.elites.filled.push(cell);
+            self.elites.owner[at] = owner(rows.rows(), row, comm.size());
+            if own.contains(&row) {
+                self.shard.put(at, row - own.start);
+            }
+        }
+        self.shard.copy(genomes);
+        Ok(())
     }
 
     /// Takes notice of the members from number `first` on.
     fn index_from(&mut self, first: usize) {
         let k = self.spec.axes.len();
         if !self.factors.is_empty() {
-            let new = self.scale(self.elites.descriptor[first * k..].iter().copied());
+            let new = self.scale(self.elites.descriptor()[first * k..].iter().copied());
             self.scaled.extend(new);
         }
         let points = if self.factors.is_empty() {
-            &self.elites.descriptor
+            self.elites.descriptor()
         } else {
             &self.scaled
         };
@@ -162,13 +177,13 @@ impl Archive for UnstructuredArchive {
         comm: &dyn Comm,
         report: &mut InsertReport,
     ) -> Result<()> {
-        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
-        let columns = Columns::of(rows, k)?;
-        let status: &[u8] = rows.get("status")?;
+        let total = rows.rows();
+        let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
+        let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
         check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
 
-        report.novelty = self.measure(status, columns.descriptor, offer.crowd, comm)?;
+        report.novelty = self.measure(status, descriptor, offer.crowd, comm)?;
         report.outcome.clear();
         report.outcome.resize(total, Outcome::Invalid as u8);
         report.gain.clear();
@@ -180,30 +195,29 @@ impl Archive for UnstructuredArchive {
             Stream::new(self.seed, Purpose::Admission, offer.generation, 0),
         );
         for (row, &status) in status.iter().enumerate() {
-            if status != Status::Ok as u8 || columns.cell[row] == NOT_OFFERED || !columns.fitness[row].is_finite() {
+            if status != Status::Ok as u8 || cells[row] == NOT_OFFERED || !fitness[row].is_finite() {
                 continue;
             }
-            let novelty = report.novelty[row];
             let admitted = match self.rules.admission {
-                _ if self.elites.filled.len() == self.spec.capacity => false,
+                _ if before + report.kept.len() == self.spec.capacity => false,
                 _ if offer.admitted.contains(&row) => true,
                 Admission::Random(probability) => draws.uniform(row as u64) < probability,
                 // Nothing is near to the first ones.
-                Admission::Novelty(threshold) => before == 0 || novelty >= threshold,
+                Admission::Novelty(threshold) => before == 0 || report.novelty[row] >= threshold,
             };
             if !admitted {
                 report.outcome[row] = Outcome::Rejected as u8;
                 continue;
             }
             report.outcome[row] = Outcome::New as u8;
-            report.gain[row] = columns.fitness[row] + self.spec.qd_offset;
+            report.gain[row] = fitness[row] + self.spec.qd_offset;
             report.kept.push(row as u32);
-            let cell = self.admit(&columns, row, offer.generation as i64, owner(total, row, size), novelty);
-            if own.contains(&row) {
-                self.shard.put(cell, row - own.start);
-            }
         }
-        self.shard.copy(genomes);
+        self.admit(rows, &report.kept, &own, genomes, offer, comm)?;
+        let novelty = self.elites.get_mut::<f64>("novelty")?[before..].iter_mut();
+        novelty
+            .zip(&report.kept)
+            .for_each(|(place, row)| *place = report.novelty[*row as usize]);
         self.index_from(before);
         Ok(())
     }
@@ -223,38 +237,39 @@ impl Archive for UnstructuredArchive {
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
-        let (k, total, size) = (self.spec.axes.len(), rows.rows(), comm.size());
-        let columns = Columns::of(rows, k)?;
-        let (generation, novelty) = (rows.get::<i64>("generation")?, rows.get::<f64>("novelty")?);
-        let own = block(total, comm.rank(), size);
+        let total = rows.rows();
+        let (cells, fitness): (&[i64], &[f64]) = (rows.get("cell")?, rows.get("fitness")?);
+        let own = block(total, comm.rank(), comm.size());
         check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
-        if total > self.spec.capacity || !columns.cell.iter().copied().eq(0..total as i64) {
+        if total > self.spec.capacity || !cells.iter().copied().eq(0..total as i64) {
             return Err(Error::failed(format!(
                 "the {total} members of an unstructured archive of at most {} are not numbered from 0 in the order of their admission",
                 self.spec.capacity
             )));
         }
-        if let Some(row) = columns.fitness.iter().position(|f| !f.is_finite()) {
-            return Err(Error::failed(format!(
-                "member {row} has the fitness {}",
-                columns.fitness[row]
-            )));
+        if let Some(row) = fitness.iter().position(|f| !f.is_finite()) {
+            return Err(Error::failed(format!("member {row} has the fitness {}", fitness[row])));
         }
+        // Members say themselves when they were found, and how novel they were.
+        (rows.get::<i64>("generation")?, rows.get::<f64>("novelty")?);
         self.shard.clear();
         self.index.clear();
         self.scaled.clear();
-        self.elites = Elites::default();
-        for row in 0..total {
-            let cell = self.admit(&columns, row, generation[row], owner(total, row, size), novelty[row]);
-            if own.contains(&row) {
-                self.shard.put(cell, row - own.start);
-            }
-        }
-        self.shard.copy(genomes);
+        self.elites = no_members(self.spec.axes.len());
+        let all: Vec<u32> = (0..total as u32).collect();
+        self.admit(rows, &all, &own, genomes, &Offer::default(), comm)?;
         self.index_from(0);
         Ok(())
     }
+}
+
+/// The table of an archive without members.
+fn no_members(k: usize) -> Elites {
+    let mut elites = Elites::new(0, k);
+    let meaning = "novelty when it was admitted: mean distance to its nearest neighbours";
+    elites.declare::<f64>("novelty", "", meaning);
+    elites
 }
 
 #[cfg(test)]

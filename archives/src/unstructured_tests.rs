@@ -51,7 +51,10 @@ fn novelty_is_measured_before_the_batch_is_admitted() {
     assert_eq!((first.novelty, first.kept), (vec![0.0, 0.0], vec![0, 1]));
     let second = insert(&mut archive, &rows(&[[0.0, 0.0], [3.0, 0.0]]), &Offer::new(1));
     assert_eq!(second.novelty, [2.5, 3.5]);
-    assert_eq!(archive.elites().novelty, [0.0, 0.0, 2.5, 3.5]);
+    assert_eq!(
+        archive.elites().columns().get::<f64>("novelty").unwrap(),
+        [0.0, 0.0, 2.5, 3.5]
+    );
     assert_eq!(archive.elites().filled, [0, 1, 2, 3]);
     let nearest = insert(&mut archive, &rows(&[[0.0, 0.0]]), &Offer::new(2));
     assert_eq!(nearest.novelty, [1.0], "3 neighbours: at 0, 0 and 3, not the one at 5");
@@ -100,7 +103,7 @@ fn a_hundredth_is_admitted_at_random_and_what_a_strategy_insists_on_always() {
     }
     let by_chance = archive.elites().filled.len() - 50;
     assert!((430..570).contains(&by_chance), "{by_chance} of 50,000");
-    let generations = &archive.elites().generation;
+    let generations = archive.elites().generation();
     assert!(generations.is_sorted() && *generations.last().unwrap() == 49);
 }
 
@@ -127,7 +130,7 @@ fn a_full_archive_admits_none_and_keeps_its_members() {
     };
     let report = insert(&mut archive, &rows(&[[2.0, 0.0], [3.0, 0.0]]), &offer);
     assert_eq!((report.kept, report.outcome), (vec![0], vec![3, 1]));
-    assert_eq!(archive.elites().descriptor, [0.0, 0.0, 1.0, 0.0, 2.0, 0.0]);
+    assert_eq!(archive.elites().descriptor(), [0.0, 0.0, 1.0, 0.0, 2.0, 0.0]);
 }
 
 #[test]
@@ -169,13 +172,19 @@ fn stored(archive: &UnstructuredArchive) -> Batch {
     let e = archive.elites();
     let mut rows = Batch::new();
     rows.push("cell", 1, "", "", e.filled.iter().map(|&c| i64::from(c)).collect());
-    rows.push("fitness", 1, "", "", e.fitness.clone());
-    rows.push("descriptor", 2, "", "", e.descriptor.clone());
-    rows.push("generation", 1, "", "", e.generation.clone());
-    rows.push("operator", 1, "", "", e.operator.clone());
-    rows.push("parents", 2, "", "", e.parents.clone());
-    rows.push("seed", 1, "", "", e.seed.clone());
-    rows.push("novelty", 1, "", "", e.novelty.clone());
+    rows.push("fitness", 1, "", "", e.fitness().to_vec());
+    rows.push("descriptor", 2, "", "", e.descriptor().to_vec());
+    rows.push("generation", 1, "", "", e.generation().to_vec());
+    rows.push("operator", 1, "", "", e.operator().to_vec());
+    rows.push("parents", 2, "", "", e.parents().to_vec());
+    rows.push("seed", 1, "", "", e.seed().to_vec());
+    rows.push(
+        "novelty",
+        1,
+        "",
+        "",
+        e.columns().get::<f64>("novelty").unwrap().to_vec(),
+    );
     rows
 }
 

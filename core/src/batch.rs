@@ -189,6 +189,13 @@ impl Batch {
         }
     }
 
+    /// Adds a zeroed column of the name, shape and meaning of this one.
+    pub fn declare_like(&mut self, column: &Column) {
+        let mut mine = column.clone_shape();
+        mine.data.resize(self.rows * mine.width);
+        self.columns.push(mine);
+    }
+
     /// Adds a column with its values, `[rows * width]`. The first column sets the number of rows.
     pub fn push<T: Element>(&mut self, name: &str, width: usize, unit: &str, description: &str, values: Vec<T>) {
         if self.columns.is_empty() {
@@ -238,6 +245,17 @@ impl Batch {
         }
         assert_eq!(column.data.len(), self.rows * column.width, "column '{}'", column.name);
         self.columns.push(column);
+    }
+
+    /// Says in which unit a column is, if there is one of this name.
+    pub fn set_unit(&mut self, name: &str, unit: &str) {
+        if let Some(column) = self.columns.iter_mut().find(|c| c.name == name) {
+            column.unit = unit.into();
+        }
+    }
+
+    pub(crate) fn columns_iter_mut(&mut self) -> impl Iterator<Item = &mut Column> {
+        self.columns.iter_mut()
     }
 
     pub fn find(&self, name: &str) -> Option<&Column> {
@@ -290,7 +308,7 @@ impl Batch {
             .map_err(|_| Error::failed(format!("columns {names:?} are not distinct")))
     }
 
-    fn missing(&self, name: &str) -> Error {
+    pub(crate) fn missing(&self, name: &str) -> Error {
         let have: Vec<_> = self.columns.iter().map(|c| c.name.as_str()).collect();
         Error::failed(format!("no column '{name}'; there are {}", have.join(", ")))
     }

@@ -4,6 +4,7 @@ mod batch;
 #[cfg(feature = "torch")]
 pub mod cuda;
 mod decode;
+mod elites;
 mod error;
 mod film;
 pub mod genome;
@@ -28,6 +29,7 @@ pub use {serde, toml};
 
 pub use batch::{Batch, Column, Data, Element};
 pub use decode::Decoder;
+pub use elites::{Elites, Taken};
 pub use error::{Error, Problem, Result, both};
 pub use film::Camera;
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
@@ -41,6 +43,6 @@ pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, T
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
 pub use spec::{Activation, Admission, ArchiveSpec, Axis, Cells, Network, StrategySpec, TaskSpec, Unstructured};
 pub use traits::{
-    Archive, Candidates, Comm, Context, Elites, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization, Offer,
-    Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
+    Archive, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization, Offer, Outcome,
+    Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
 };

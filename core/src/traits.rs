@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::genome::{GenomeRef, Genomes};
-use crate::{Answer, ArchiveSpec, Batch, Camera, Network, Result, StrategySpec, TaskSpec};
+use crate::{Answer, ArchiveSpec, Batch, Camera, Elites, Network, Result, StrategySpec, TaskSpec};
 
 /// How an evaluation ended, as the column `status` stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -320,30 +320,6 @@ pub struct InsertReport {
     pub outside: usize,
     /// Of an unstructured archive: mean distance of each row's descriptor to its nearest neighbours before the batch was admitted, 0 where
     /// there is none, NaN for rows that are not ok. Empty for archives of cells.
-    pub novelty: Vec<f64>,
-}
-
-/// The replicated part of an archive: the columns that every rank holds, by cell. An unstructured archive's members are its cells, and
-/// its columns grow with it.
-#[derive(Debug, Clone, Default)]
-pub struct Elites {
-    /// Filled cells in the order in which they were first filled.
-    pub filled: Vec<u32>,
-    /// Fitness of each cell's elite, NaN for an empty cell; `[cells]`.
-    pub fitness: Vec<f64>,
-    /// `[cells, k]`.
-    pub descriptor: Vec<f64>,
-    /// Generation at which it was found; `[cells]`.
-    pub generation: Vec<i64>,
-    /// Evaluation seed; `[cells]`.
-    pub seed: Vec<u64>,
-    /// Variation operator; `[cells]`.
-    pub operator: Vec<i32>,
-    /// Cells of the parents, -1 for none; `[cells, 2]`.
-    pub parents: Vec<i64>,
-    /// Rank that stores the genome; `[cells]`.
-    pub owner: Vec<u32>,
-    /// Of an unstructured archive: novelty of each member when it was admitted; empty for archives of cells.
     pub novelty: Vec<f64>,
 }
 

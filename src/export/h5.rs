@@ -7,7 +7,7 @@ use illume_archives::file::{self, ArchiveFile, Attributes, Contents};
 use illume_cluster::Solo;
 use illume_core::{
     Archive, ArchiveSpec, Batch, Comm, Dense, Elites, Error, Fetched, GenomeRef, Genomes, Inbox, InsertReport, Offer,
-    Result, State,
+    Result, State, Taken,
 };
 
 use super::{Genes, scalars};
@@ -74,28 +74,11 @@ impl<'a, F: Fn(usize) + Send + Sync> Decoded<'a, F> {
             false => (0..rows.len() as u32).collect(),
         };
         let n = if spec.has_cells() { spec.capacity } else { rows.len() };
-        fn by_cell<T: Copy>(n: usize, cells: &[u32], width: usize, empty: T, values: &[T]) -> Vec<T> {
-            let mut by_cell = vec![empty; n * width];
-            for (&cell, row) in cells.iter().zip(values.chunks_exact(width.max(1))) {
-                by_cell[cell as usize * width..][..width].copy_from_slice(row);
-            }
-            by_cell
-        }
-        let range = |width: usize| rows.start * width..rows.end * width;
-        let elites = Elites {
-            filled: cells.clone(),
-            fitness: by_cell(n, &cells, 1, f64::NAN, &table.get("fitness")?[range(1)]),
-            descriptor: by_cell(n, &cells, k, 0.0, &table.get("descriptor")?[range(k)]),
-            generation: by_cell(n, &cells, 1, 0, &table.get("generation")?[range(1)]),
-            seed: by_cell(n, &cells, 1, 0, &table.get("seed")?[range(1)]),
-            operator: by_cell(n, &cells, 1, 0, &table.get("operator")?[range(1)]),
-            parents: by_cell(n, &cells, 2, -1, &table.get("parents")?[range(2)]),
-            owner: vec![0; n],
-            novelty: match spec.has_cells() {
-                true => Vec::new(),
-                false => table.get::<f64>("novelty")?[range(1)].to_vec(),
-            },
-        };
+        let mut elites = Elites::new(n, k);
+        elites.filled.clone_from(&cells);
+        let rows_of_file: Vec<u32> = (rows.start as u32..).take(cells.len()).collect();
+        let taken = rows_of_file.iter().zip(&cells).map(|(&row, &cell)| Taken { row, cell });
+        elites.take(table, &taken.collect::<Vec<_>>(), 0)?;
         Ok(Decoded {
             genes: Genes::of_elites(file, rows)?,
             file,

@@ -27,7 +27,7 @@ pub struct ArchiveFile {
     /// Whether genomes are stored as lineages.
     pub lineage: bool,
     /// In cell order: `cell` i64, `fitness` f64, `descriptor` f64 `[k]`, `generation` i64, `operator` i32, `parents` i64 `[2]`, `seed` u64;
-    /// of an unstructured archive also `novelty` f64.
+    /// of an unstructured archive also `novelty` f64. Behind them what else the elites have.
     pub elites: Batch,
     pub history: Batch,
     path: PathBuf,
@@ -302,6 +302,17 @@ fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Re
     if !spec.has_cells() {
         let novelty: Vec<f64> = h5::values(group, "novelty", &[n], bytes)?;
         elites.push("novelty", 1, "", "novelty when it was admitted", novelty);
+    }
+    // Files had no list before there were further columns.
+    for name in h5::get_texts(group, h5::COLUMNS).unwrap_or_default() {
+        if elites.find(&name).is_some() {
+            continue;
+        }
+        let (column, rows) = h5::read_column(group, name, bytes)?;
+        if rows != n {
+            return Err(format!("/elites/{} has {rows} rows for {n} elites", column.name));
+        }
+        elites.push_column(column);
     }
     Ok(elites)
 }

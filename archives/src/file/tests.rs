@@ -175,22 +175,22 @@ fn what_is_written_is_read_back() {
         let cells: &[i64] = file.elites.get("cell").unwrap();
         for (row, &cell) in cells.iter().enumerate() {
             let c = cell as usize;
-            assert_eq!(file.elites.get::<f64>("fitness").unwrap()[row], elites.fitness[c]);
-            assert_eq!(file.elites.get::<u64>("seed").unwrap()[row], elites.seed[c]);
+            assert_eq!(file.elites.get::<f64>("fitness").unwrap()[row], elites.fitness()[c]);
+            assert_eq!(file.elites.get::<u64>("seed").unwrap()[row], elites.seed()[c]);
             assert_eq!(
                 file.elites.get::<i64>("parents").unwrap()[2 * row..2 * row + 2],
-                elites.parents[2 * c..2 * c + 2]
+                elites.parents()[2 * c..2 * c + 2]
             );
             assert_eq!(
                 file.elites.get::<f64>("descriptor").unwrap()[2 * row..2 * row + 2],
-                elites.descriptor[2 * c..2 * c + 2]
+                elites.descriptor()[2 * c..2 * c + 2]
             );
         }
         assert_eq!(rows_of(&file.genomes(0..file.rows()).unwrap()), genomes);
         assert_eq!(rows_of(&file.genomes(3..5).unwrap()), genomes[3..5]);
         assert_eq!(rows_of(&file.genomes(2..2).unwrap()).len(), 0);
         assert!(file.genomes(0..file.rows() + 1).is_err());
-        let metrics = crate::metrics::measure_archive(&spec(kind), &elites.fitness);
+        let metrics = crate::metrics::measure_archive(&spec(kind), elites.fitness());
         assert_eq!(
             format!("{:?}", file.metrics()),
             format!("{metrics:?}"),

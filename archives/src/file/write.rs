@@ -292,73 +292,24 @@ fn write_elites(file: &File, contents: &Contents<'_>, cells: &[u32], compress: u
         &spec.axes.iter().map(|a| a.name.clone()).collect::<Vec<_>>(),
     )?;
     let elite = ("elite", "elites, in cell order");
-    fn by_cell<T: Copy>(cells: &[u32], width: usize, values: &[T]) -> Vec<T> {
-        cells
-            .iter()
-            .flat_map(|&c| values[c as usize * width..(c as usize + 1) * width].iter().copied())
-            .collect()
-    }
-    let cell = column(
-        "cell",
-        1,
-        "",
-        "number of the cell",
-        cells.iter().map(|&c| i64::from(c)).collect(),
-    );
-    let fitness = column(
-        "fitness",
-        1,
-        "",
-        "fitness, to be maximized",
-        by_cell(cells, 1, &e.fitness),
-    );
-    let generation = column(
-        "generation",
-        1,
-        "",
-        "generation at which it was found",
-        by_cell(cells, 1, &e.generation),
-    );
-    let operator = column(
-        "operator",
-        1,
-        "",
-        "variation operator that made it, as the attribute 'operators' numbers them",
-        by_cell(cells, 1, &e.operator),
-    );
-    let seed = column(
-        "seed",
-        1,
-        "",
-        "evaluation seed: with it the same fitness comes out again",
-        by_cell(cells, 1, &e.seed),
-    );
-    for column in [&cell, &fitness, &generation, &operator, &seed] {
-        maker.column(column, &[n], &[elite])?;
+    let numbers = cells.iter().map(|&c| i64::from(c)).collect();
+    maker.column(&column("cell", 1, "", "number of the cell", numbers), &[n], &[elite])?;
+    let rows: Vec<usize> = cells.iter().map(|&c| c as usize).collect();
+    let mut table = e.columns().select(&rows);
+    table.set_unit("descriptor", spec.unit());
+    let names: Vec<String> = table.columns().iter().map(|c| c.name.clone()).collect();
+    h5::put_texts(&maker.group, h5::COLUMNS, &names)?;
+    for column in table.columns() {
+        let items = format!("{}_item", column.name);
+        match column.name.as_str() {
+            "descriptor" => maker.column(column, &[n, k], &[elite, ("axis", "")])?,
+            "parents" => maker.column(column, &[n, 2], &[elite, ("parent", "first and second parent")])?,
+            _ if column.width == 1 => maker.column(column, &[n], &[elite])?,
+            _ => maker.column(column, &[n, column.width], &[elite, (&items, "entries of a row")])?,
+        }
     }
     let operator: Dataset = maker.group.dataset("operator")?;
     h5::put_texts(&operator, "operators", &contents.attributes.operators)?;
-    let descriptor = column(
-        "descriptor",
-        k,
-        spec.unit(),
-        "descriptor: where it lies in the archive",
-        by_cell(cells, k, &e.descriptor),
-    );
-    maker.column(&descriptor, &[n, k], &[elite, ("axis", "")])?;
-    let parents = column(
-        "parents",
-        2,
-        "",
-        "cells of its parents, -1 for none",
-        by_cell(cells, 2, &e.parents),
-    );
-    maker.column(&parents, &[n, 2], &[elite, ("parent", "first and second parent")])?;
-    if !spec.has_cells() {
-        let meaning = "novelty when it was admitted: mean distance to its nearest neighbours";
-        let novelty = column("novelty", 1, "", meaning, by_cell(cells, 1, &e.novelty));
-        maker.column(&novelty, &[n], &[elite])?;
-    }
     if contents.lineage {
         return Ok(GenomeSink::Lineage {
             lineages: Lineages::new(),

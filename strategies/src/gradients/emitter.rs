@@ -143,7 +143,7 @@ impl Gradients {
         for (row, operator) in operators.iter().enumerate().filter(|_| k > 0) {
             if *operator == CLIMBER || *operator == ACTOR {
                 let cell = chosen[2 * row] as usize;
-                let d = &elites.descriptor[cell * axes_k..(cell + 1) * axes_k];
+                let d = &elites.descriptor()[cell * axes_k..(cell + 1) * axes_k];
                 scale(&self.axes, d, &mut self.requested[row * k..(row + 1) * k]);
             }
         }
@@ -247,7 +247,7 @@ impl Gradients {
         let mut z = vec![0.0; k];
         for (row, d) in self.requested.chunks_exact_mut(k).enumerate() {
             let cell = filled[draws.below(row as u64, filled.len() as u64) as usize] as usize;
-            scale(&self.axes, &archive.elites().descriptor[cell * k..(cell + 1) * k], d);
+            scale(&self.axes, &archive.elites().descriptor()[cell * k..(cell + 1) * k], d);
             noise.normals((row * k) as u64, &mut z);
             for ((d, z), sd) in d.iter_mut().zip(&z).zip(&self.plan.descriptor_noise) {
                 *d += *sd as f32 * z;
