@@ -157,6 +157,15 @@ impl<'t> Run<'t> {
         }
         self.archive
             .restore(&checkpoint.rows, &checkpoint.genomes, self.comm.inner())?;
+        match (&checkpoint.active, self.archive.results().is_some()) {
+            (Some((rows, genomes)), true) => self.archive.restore_active(rows, genomes, self.comm.inner())?,
+            (None, false) => {}
+            _ => {
+                return Err(Error::input(
+                    "the checkpoint's archive has other thresholds than its configuration describes",
+                ));
+            }
+        }
         let engine = checkpoint.state.table(ENGINE)?;
         let count = |name: &str| {
             engine
@@ -351,7 +360,7 @@ impl<'t> Run<'t> {
     }
 
     pub fn metrics(&self) -> Metrics {
-        measure_archive(self.archive.spec(), self.archive.elites().fitness())
+        measure_archive(self.archive.spec(), self.archive().elites().fitness())
     }
 
     /// What the log says of task and strategy at the start: (name, value).
@@ -359,8 +368,9 @@ impl<'t> Run<'t> {
         self.task.spec().facts.iter().chain(&self.strategy.spec().facts)
     }
 
+    /// The run's result: the archive, or the best of all beside it.
     pub fn archive(&self) -> &dyn Archive {
-        self.archive.as_ref()
+        self.archive.results().unwrap_or(self.archive.as_ref())
     }
 
     pub fn strategy(&self) -> &dyn Strategy {

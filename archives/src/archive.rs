@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::grid::Grid;
 use crate::nearest::Nearest;
+use crate::soft::Thresholds;
 use crate::store::Shard;
 use crate::{exchange, registry};
 
@@ -35,6 +36,19 @@ enum Division {
     Cvt(Box<Nearest>),
 }
 
+/// Thresholds in place of elites' fitness.
+#[derive(Debug)]
+struct Soft {
+    rule: Thresholds,
+    /// Where each touched cell stands among them; by cell.
+    place: Vec<u32>,
+    /// Sum and number of what exceeded the threshold, of each touched cell.
+    sums: Vec<(f64, u32)>,
+}
+
+/// The column of the elites that holds them.
+const THRESHOLD: &str = "threshold";
+
 /// A replicated index of elites by cell, and a shard of their genomes.
 #[derive(Debug)]
 pub struct CellArchive {
@@ -47,6 +61,7 @@ pub struct CellArchive {
     winner: Vec<u32>,
     /// Cells with a winner, in the order in which they got one.
     touched: Vec<u32>,
+    soft: Option<Soft>,
     /// Rows that became elites, kept for its memory.
     taken: Vec<Taken>,
 }
@@ -83,8 +98,25 @@ impl CellArchive {
             shard,
             winner: vec![NONE; cells],
             touched: Vec::new(),
+            soft: None,
             taken: Vec::new(),
         })
+    }
+
+    /// The same with soft thresholds.
+    ///
+    /// # Errors
+    /// As [`CellArchive::new`].
+    pub(crate) fn soft(mut self, rule: Thresholds) -> Result<CellArchive> {
+        let meaning = "fitness that a candidate must exceed to take the cell";
+        self.elites.declare::<f64>(THRESHOLD, "", meaning);
+        self.elites.get_mut::<f64>(THRESHOLD)?.fill(rule.min);
+        self.soft = Some(Soft {
+            rule,
+            place: vec![0; self.spec.capacity],
+            sums: Vec::new(),
+        });
+        Ok(self)
     }
 
     fn locate_rows(&self, descriptors: &[f64], cells: &mut [i64]) {
@@ -125,7 +157,7 @@ impl CellArchive {
             } else if f > elite {
                 (*outcome, *gain) = (Outcome::Improved as u8, f - elite);
             } else {
-                *outcome = Outcome::Rejected as u8;
+                (*outcome, *gain) = (Outcome::Rejected as u8, f - elite);
                 continue;
             }
             let best = &mut winner[cell as usize];
@@ -136,6 +168,55 @@ impl CellArchive {
                 *best = row as u32;
             }
         }
+    }
+}
+
+impl CellArchive {
+    /// As `contest` by soft thresholds, which move.
+    fn contest_softly(&mut self, status: &[u8], cells: &[i64], fitness: &[f64], report: &mut InsertReport) -> Result<()> {
+        let Some(soft) = &mut self.soft else {
+            self.contest(status, cells, fitness, report);
+            return Ok(());
+        };
+        soft.sums.clear();
+        report.outcome.resize(fitness.len(), 0);
+        report.gain.resize(fitness.len(), 0.0);
+        let thresholds = self.elites.columns().get::<f64>(THRESHOLD)?;
+        for (row, &f) in fitness.iter().enumerate() {
+            (report.outcome[row], report.gain[row]) = (Outcome::Invalid as u8, 0.0);
+            let cell = cells[row] as usize;
+            let Some(&threshold) = thresholds.get(cell) else {
+                continue;
+            };
+            if status[row] != Status::Ok as u8 || !f.is_finite() {
+                continue;
+            }
+            report.gain[row] = f - threshold;
+            if f <= threshold {
+                report.outcome[row] = Outcome::Rejected as u8;
+                continue;
+            }
+            let empty = self.elites.fitness()[cell].is_nan();
+            report.outcome[row] = if empty { Outcome::New } else { Outcome::Improved } as u8;
+            let best = &mut self.winner[cell];
+            if *best == NONE {
+                *best = row as u32;
+                soft.place[cell] = self.touched.len() as u32;
+                self.touched.push(cell as u32);
+                soft.sums.push((0.0, 0));
+            } else if f > fitness[*best as usize] {
+                *best = row as u32;
+            }
+            let (sum, number) = &mut soft.sums[soft.place[cell] as usize];
+            *sum += f;
+            *number += 1;
+        }
+        let thresholds = self.elites.get_mut::<f64>(THRESHOLD)?;
+        for (&cell, &(sum, number)) in self.touched.iter().zip(&soft.sums) {
+            let threshold = &mut thresholds[cell as usize];
+            *threshold = soft.rule.moved(*threshold, sum, number);
+        }
+        Ok(())
     }
 }
 
@@ -255,7 +336,7 @@ impl Archive for CellArchive {
         check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
 
-        self.contest(status, cells, fitness, report);
+        self.contest_softly(status, cells, fitness, report)?;
         report.outside = count_outside(&self.spec.axes, descriptor, status, cells);
         report.kept.clear();
         report.novelty.clear();
@@ -324,6 +405,10 @@ impl Archive for CellArchive {
         }
         self.shard.clear();
         self.elites.clear(self.spec.capacity);
+        if let Some(soft) = &self.soft {
+            rows.get::<f64>(THRESHOLD)?;
+            self.elites.get_mut::<f64>(THRESHOLD)?.fill(soft.rule.min);
+        }
         self.taken.clear();
         let numbered = cells.iter().zip(0..);
         self.taken

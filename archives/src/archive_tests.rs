@@ -141,7 +141,7 @@ fn outcomes_and_gains_compare_with_the_archive_before_the_batch() {
         1,
     );
     assert_eq!(report.outcome, [3, 1, 2, 3, 2, 3]);
-    assert_eq!(report.gain, [3.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(report.gain, [3.0, -1.0, 1.0, 2.0, 3.0, 4.0]);
     assert_eq!(
         report.kept,
         [0, 4, 5],

@@ -36,6 +36,9 @@ pub(crate) const EVALUATION_FORMAT: &str = "illume evaluation";
 /// Table of `/state` that belongs to the file itself.
 pub(crate) const OWN_TABLE: &str = "archive";
 
+/// The group of the elites that strategies breed from, where those are not the result; in checkpoints.
+pub(crate) const ACTIVE: &str = "active";
+
 /// What the root's attributes say; `format` and `format_version` are added by [`write()`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attributes {

@@ -12,6 +12,7 @@ mod nearest;
 mod neighbours;
 mod pages;
 mod registry;
+mod soft;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -21,6 +22,7 @@ pub use archive::{CellArchive, Outside};
 pub use centers::centers;
 pub use cvt::CACHE_VARIABLE;
 pub use registry::{CvtParams, GridParams, UnstructuredParams, registry};
+pub use soft::ThresholdParams;
 pub use unstructured::UnstructuredArchive;
 
 /// The version of the HDF5 library in use, as it says itself.

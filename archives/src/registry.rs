@@ -7,6 +7,7 @@ use illume_core::{
 
 use crate::archive::{CellArchive, Outside};
 use crate::cvt;
+use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
 use crate::unstructured::UnstructuredArchive;
 
 /// Cells of a grid whose shape is not given.
@@ -68,13 +69,13 @@ pub fn registry() -> &'static [ArchiveEntry] {
         ArchiveEntry {
             kind: "grid",
             summary: "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
-            params: GridParams::describe,
+            params: <(GridParams, ThresholdParams)>::describe,
             build: grid,
         },
         ArchiveEntry {
             kind: "cvt",
             summary: "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
-            params: CvtParams::describe,
+            params: <(CvtParams, ThresholdParams)>::describe,
             build: cvt,
         },
         ArchiveEntry {
@@ -95,7 +96,7 @@ fn outside(word: &str) -> Outside {
 }
 
 fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
-    let params: GridParams = params::read(config.archive, "archive", &["kind"])?;
+    let (params, thresholds): (GridParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
     let k = config.axes.len();
     let shape = match params.shape {
         empty if empty.is_empty() => vec![DEFAULT_CELLS.powf(1.0 / k.max(1) as f64).round().max(2.0) as usize; k],
@@ -119,24 +120,26 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         return Err(Error::config("archive", "shape", message));
     };
     check_axes(config.axes)?;
-    claim_cells(config, "shape", capacity)?;
+    claim_cells(config, "shape", capacity, &thresholds)?;
     build(
         "grid",
         Cells::Grid { shape },
         capacity,
         outside(&params.outside),
+        &thresholds,
         config,
     )
 }
 
 fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
-    let params: CvtParams = params::read(config.archive, "archive", &["kind"])?;
+    let (params, thresholds): (CvtParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
     if config.axes.is_empty() {
         return build(
             "cvt",
             Cells::Cvt { centroids: Vec::new() },
             1,
             outside(&params.outside),
+            &thresholds,
             config,
         );
     }
@@ -148,7 +151,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         return Err(Error::config("archive", "samples", message));
     }
     check_axes(config.axes)?;
-    claim_cells(config, "cells", params.cells)?;
+    claim_cells(config, "cells", params.cells, &thresholds)?;
     let sample = 8 * config.axes.len() + 8;
     let what = format!("{} samples for the centroids", params.samples);
     config
@@ -161,6 +164,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         Cells::Cvt { centroids },
         params.cells,
         outside(&params.outside),
+        &thresholds,
         config,
     )
 }
@@ -200,6 +204,7 @@ fn build(
     cells: Cells,
     capacity: usize,
     outside: Outside,
+    thresholds: &ThresholdParams,
     config: &ArchiveConfig<'_>,
 ) -> Result<Box<dyn Archive>> {
     let (axes, qd_offset) = (config.axes.to_vec(), config.qd_offset);
@@ -210,17 +215,21 @@ fn build(
         capacity,
         qd_offset,
     };
-    Ok(Box::new(CellArchive::new(
-        spec,
-        outside,
-        config.genome_dim,
-        config.lineage,
-    )?))
+    let archive = || CellArchive::new(spec.clone(), outside, config.genome_dim, config.lineage);
+    Ok(match Thresholds::new(thresholds) {
+        None => Box::new(archive()?),
+        Some(rule) => Box::new(SoftArchive::new(archive()?.soft(rule)?, archive()?)),
+    })
 }
 
 /// Claims what an archive of so many cells takes beside the genomes: an elite's numbers, and where its genome is.
-fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize) -> Result<()> {
+fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize, thresholds: &ThresholdParams) -> Result<()> {
     let cell = CELL_BYTES + 8 * config.axes.len();
+    let cell = match Thresholds::new(thresholds) {
+        None => cell,
+        // The best of all beside those that are bred from, which have a threshold.
+        Some(_) => 2 * cell + 24,
+    };
     let what = format!("{cells} cells");
     config.memory.claim("archive", key, cells as f64 * cell as f64, &what)
 }

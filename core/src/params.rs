@@ -45,6 +45,14 @@ pub fn any<T>() -> Rule<T> {
     }
 }
 
+/// A number that is neither infinite nor NaN.
+pub fn finite() -> Rule<f64> {
+    Rule {
+        words: "finite".into(),
+        holds: Box::new(|v| v.is_finite()),
+    }
+}
+
 /// A value between two bounds, both allowed. (NaN is outside of every range.)
 pub fn range<T: PartialOrd + std::fmt::Display + 'static>(low: T, high: T) -> Rule<T> {
     Rule {

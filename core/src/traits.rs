@@ -312,7 +312,8 @@ pub enum Outcome {
 pub struct InsertReport {
     /// [`Outcome`] of each row.
     pub outcome: Vec<u8>,
-    /// Fitness minus the elite's; for a new cell fitness plus the QD offset; 0 if rejected or invalid.
+    /// Fitness minus the elite's, below or at 0 if rejected; for a new cell fitness plus the QD offset; 0 if invalid. Of an archive with soft thresholds fitness minus the
+    /// cell's threshold.
     pub gain: Vec<f64>,
     /// Rows that are elites now, in the order in which their cells were first touched.
     pub kept: Vec<u32>,
@@ -421,6 +422,20 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// Rows that do not fit the archive.
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()>;
+
+    /// The best of all, if that is not what strategies breed from: an archive beside this one, which files, metrics and plots show, and which
+    /// [`Archive::restore`] restores.
+    fn results(&self) -> Option<&dyn Archive> {
+        None
+    }
+
+    /// As [`Archive::restore`] for what strategies breed from, where there are [`Archive::results`] beside it.
+    ///
+    /// # Errors
+    /// Rows that do not fit, or an archive that is its own result.
+    fn restore_active(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
+        Err(crate::Error::failed("elites beside the results for an archive that has none"))
+    }
 }
 
 /// What ranks say to one another. All calls are collective: every rank makes them in the same order.

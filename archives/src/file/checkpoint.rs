@@ -26,6 +26,8 @@ pub struct Checkpoint {
     pub rows: Batch,
     /// Genomes of this rank's block of `rows`; lineages without a decoder.
     pub genomes: Genomes,
+    /// The same of what the strategy breeds from, where that is not the result: what `Archive::restore_active` takes.
+    pub active: Option<(Batch, Genomes)>,
     pub history: Batch,
     pub state: State,
 }
@@ -35,12 +37,12 @@ pub struct Checkpoint {
 /// # Errors
 /// Those of [`open`], a file that is no checkpoint, or communication; every rank gets the same.
 pub fn read_checkpoint(path: &Path, comm: &dyn Comm) -> Result<Checkpoint> {
-    let mut file = None;
+    let (mut file, mut active_file) = (None, None);
     let mut bytes = Vec::new();
     if comm.rank() == 0 {
         let mut sink = Sink::default();
-        match open(path).and_then(|f| pack(&f, &mut sink).map(|()| f)) {
-            Ok(opened) => file = Some(opened),
+        match open(path).and_then(|f| pack(&f, &mut sink).map(|active| (f, active))) {
+            Ok((opened, active)) => (file, active_file) = (Some(opened), active),
             Err(error) => {
                 sink = Sink::default();
                 pack_error(&error, &mut sink);
@@ -65,7 +67,19 @@ pub fn read_checkpoint(path: &Path, comm: &dyn Comm) -> Result<Checkpoint> {
     if source.number()? != 0 {
         state.solution = Some(source.batch()?);
     }
-    let genomes = Route::new(&rows, comm)?.genomes(file.as_ref(), genome_dim, lineage, comm)?;
+    let active_rows = match source.number()? {
+        0 => None,
+        _ => Some(source.batch()?),
+    };
+    let genomes = |rows: &Batch, file: Option<&ArchiveFile>| {
+        Route::new(rows, comm)?.genomes(file, genome_dim, lineage, comm)
+    };
+    let active = active_rows.map(|rows| -> Result<_> {
+        let genomes = genomes(&rows, active_file.as_ref())?;
+        Ok((rows, genomes))
+    });
+    let active = active.transpose()?;
+    let genomes = genomes(&rows, file.as_ref())?;
     Ok(Checkpoint {
         attributes,
         spec,
@@ -73,6 +87,7 @@ pub fn read_checkpoint(path: &Path, comm: &dyn Comm) -> Result<Checkpoint> {
         lineage,
         rows,
         genomes,
+        active,
         history,
         state,
     })
@@ -91,7 +106,8 @@ fn pack_error(error: &Error, sink: &mut Sink) {
     sink.text(&error.to_string());
 }
 
-fn pack(file: &ArchiveFile, sink: &mut Sink) -> Result<()> {
+/// Returns the part of the file that has the elites which the strategy breeds from.
+fn pack(file: &ArchiveFile, sink: &mut Sink) -> Result<Option<ArchiveFile>> {
     let none = || {
         Error::input(format!(
             "{}: is no checkpoint: it has no group /state",
@@ -115,7 +131,12 @@ fn pack(file: &ArchiveFile, sink: &mut Sink) -> Result<()> {
     if let Some(solution) = &state.solution {
         sink.batch(solution);
     }
-    Ok(())
+    let active = file.active()?;
+    sink.number(u64::from(active.is_some()));
+    if let Some(active) = &active {
+        sink.batch(&active.elites.select(&active.fill_order()?));
+    }
+    Ok(active)
 }
 
 /// Where each row of the file goes: the file is in cell order, blocks are of the order of filling.

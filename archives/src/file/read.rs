@@ -10,7 +10,7 @@ use illume_core::{
 };
 
 use super::h5;
-use super::{Attributes, EVALUATION_FORMAT, FORMAT, FORMAT_VERSION, OWN_TABLE};
+use super::{ACTIVE, Attributes, EVALUATION_FORMAT, FORMAT, FORMAT_VERSION, OWN_TABLE};
 use crate::metrics::{Metrics, measure_archive};
 use crate::registry;
 
@@ -31,6 +31,8 @@ pub struct ArchiveFile {
     pub elites: Batch,
     pub history: Batch,
     path: PathBuf,
+    /// That of `elites`.
+    group: &'static str,
     file: File,
     bytes: u64,
 }
@@ -107,22 +109,7 @@ fn read_parts(path: &Path, file: File, bytes: u64) -> std::result::Result<Archiv
         .dataset("operator")
         .and_then(|d| h5::get_texts(&d, "operators"));
     attributes.operators = operators.map_err(|_| "/elites/operator has no attribute 'operators'".to_string())?;
-    let attribute =
-        |name: &str, e: hdf5::Error| format!("/elites has no usable attribute '{name}' ({})", h5::cause(&e));
-    let genome_dim: u64 = h5::get_number(&elites_group, "genome_dim").map_err(|e| attribute("genome_dim", e))?;
-    let genome_dim =
-        usize::try_from(genome_dim).map_err(|_| format!("a genome of {genome_dim} genes is impossible"))?;
-    let form = h5::get_text(&elites_group, "genome_form").map_err(|e| attribute("genome_form", e))?;
-    let lineage = match form.as_str() {
-        "dense" => false,
-        "lineage" => true,
-        other => return Err(format!("has genomes of the unknown form '{other}'")),
-    };
-    if lineage {
-        read_offsets(&elites_group, elites.rows(), bytes)?;
-    } else {
-        h5::expect::<f32>(&elites_group, "genome", &[elites.rows(), genome_dim], bytes)?;
-    }
+    let (genome_dim, lineage) = read_form(&elites_group, elites.rows(), bytes)?;
     let history = h5::read_table(&group(&file, "history")?, bytes)?;
     let path = path.to_path_buf();
     Ok(ArchiveFile {
@@ -133,9 +120,31 @@ fn read_parts(path: &Path, file: File, bytes: u64) -> std::result::Result<Archiv
         elites,
         history,
         path,
+        group: "elites",
         file,
         bytes,
     })
+}
+
+/// Genes of a genome, and whether there are lineages in place of genes; the genomes' datasets are checked.
+fn read_form(group: &Group, rows: usize, bytes: u64) -> std::result::Result<(usize, bool), String> {
+    let attribute =
+        |name: &str, e: hdf5::Error| format!("{} has no usable attribute '{name}' ({})", group.name(), h5::cause(&e));
+    let genome_dim: u64 = h5::get_number(group, "genome_dim").map_err(|e| attribute("genome_dim", e))?;
+    let genome_dim =
+        usize::try_from(genome_dim).map_err(|_| format!("a genome of {genome_dim} genes is impossible"))?;
+    let form = h5::get_text(group, "genome_form").map_err(|e| attribute("genome_form", e))?;
+    let lineage = match form.as_str() {
+        "dense" => false,
+        "lineage" => true,
+        other => return Err(format!("has genomes of the unknown form '{other}'")),
+    };
+    if lineage {
+        read_offsets(group, rows, bytes)?;
+    } else {
+        h5::expect::<f32>(group, "genome", &[rows, genome_dim], bytes)?;
+    }
+    Ok((genome_dim, lineage))
 }
 
 fn group(file: &File, name: &str) -> std::result::Result<Group, String> {
@@ -369,7 +378,7 @@ impl ArchiveFile {
             return Err(self.refuse(&format!("rows {rows:?} were asked for, there are {}", self.rows())));
         }
         let failed = |e: hdf5::Error| self.refuse(&format!("the genomes cannot be read ({})", h5::cause(&e)));
-        let elites = self.file.group("elites").map_err(failed)?;
+        let elites = self.file.group(self.group).map_err(failed)?;
         if !self.lineage {
             let dim = self.genome_dim;
             if rows.is_empty() || dim == 0 {
@@ -428,7 +437,7 @@ impl ArchiveFile {
             tables: Vec::new(),
             solution: self.solution()?,
         };
-        for name in names.into_iter().filter(|n| n != OWN_TABLE) {
+        for name in names.into_iter().filter(|n| n != OWN_TABLE && n != ACTIVE) {
             if let Some(table) = self.table(&format!("state/{name}"))? {
                 state.tables.push((name, table));
             }
@@ -436,13 +445,42 @@ impl ArchiveFile {
         Ok(Some(state))
     }
 
+    /// A checkpoint's elites that the strategy breeds from, in place of its results; none where these are the same.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub(super) fn active(&self) -> Result<Option<ArchiveFile>> {
+        if !self.file.link_exists(ACTIVE) {
+            return Ok(None);
+        }
+        let read = || {
+            let group = group(&self.file, ACTIVE)?;
+            let elites = read_elites(&group, &self.spec, self.bytes)?;
+            if read_form(&group, elites.rows(), self.bytes)? != (self.genome_dim, self.lineage) {
+                return Err("has genomes of another form in /active".to_string());
+            }
+            Ok(elites)
+        };
+        Ok(Some(ArchiveFile {
+            attributes: self.attributes.clone(),
+            spec: self.spec.clone(),
+            elites: read().map_err(|what| self.refuse(&what))?,
+            history: Batch::new(),
+            path: self.path.clone(),
+            group: ACTIVE,
+            file: self.file.clone(),
+            ..*self
+        }))
+    }
+
     /// Rows of `elites` in the order in which their cells were first filled.
     ///
     /// # Errors
     /// A file that is no checkpoint, or a damaged one.
     pub fn fill_order(&self) -> Result<Vec<usize>> {
-        let own = self.table(&format!("state/{OWN_TABLE}"))?;
-        let own = own.ok_or_else(|| self.refuse("is no checkpoint: it has no group /state/archive"))?;
+        let name = if self.group == ACTIVE { ACTIVE } else { OWN_TABLE };
+        let own = self.table(&format!("state/{name}"))?;
+        let own = own.ok_or_else(|| self.refuse(&format!("is no checkpoint: it has no group /state/{name}")))?;
         let filled: &[i64] = own.get("filled").map_err(|e| self.refuse(&e.to_string()))?;
         let cells: &[i64] = self.elites.get("cell")?;
         let mut seen = vec![false; cells.len()];
@@ -452,7 +490,7 @@ impl ArchiveFile {
         });
         let rows: Option<Vec<usize>> = rows.collect();
         let whole = rows.filter(|rows| rows.len() == cells.len());
-        whole.ok_or_else(|| self.refuse("/state/archive/filled does not name each elite's cell once"))
+        whole.ok_or_else(|| self.refuse(&format!("/state/{name}/filled does not name each elite's cell once")))
     }
 
     fn table(&self, name: &str) -> Result<Option<Batch>> {

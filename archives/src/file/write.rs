@@ -9,7 +9,7 @@ use illume_core::{
 
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
-use super::{Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, slab};
+use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, slab};
 
 /// Bytes of genomes that rank 0 holds at a time.
 const PIECE_BYTES: usize = 8 << 20;
@@ -40,29 +40,9 @@ pub struct Contents<'a> {
 /// The folder or disk (the sentence names path and cause; the old file, if any, is as it was), or communication.
 pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()> {
     let first = comm.rank() == 0;
-    let elites = contents.archive.elites();
-    let mut cells = elites.filled.clone();
-    cells.sort_unstable();
-    let mut output = first.then(|| Output::create(path, contents, &cells));
-    let piece = if contents.lineage {
-        LINEAGES
-    } else {
-        piece_rows(contents.genome_dim)
-    };
-    let mut inbox = Inbox::default();
-    for cells in cells.chunks(piece) {
-        let failed = matches!(output, Some(Err(_)));
-        if comm.any(u64::from(failed))? != 0 {
-            break;
-        }
-        let mut bounds = vec![cells.len(); comm.size() + 1];
-        bounds[0] = 0;
-        let fetched = contents.archive.fetch(cells, &bounds, comm, &mut inbox)?;
-        if let Some(Ok(out)) = &mut output
-            && let Err(error) = out.append(&fetched.genomes(cells)?)
-        {
-            output = Some(Err(out.file.explain(error)));
-        }
+    let mut output = first.then(|| Output::create(path, contents));
+    for (group, archive) in groups(contents) {
+        write_group(group, archive, contents, &mut output, comm)?;
     }
     let mut message = match output {
         None => Vec::new(),
@@ -77,6 +57,56 @@ pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()
     } else {
         Err(Error::failed(String::from_utf8_lossy(&message)))
     }
+}
+
+/// The groups of elites of a file, by name.
+fn groups<'a>(contents: &Contents<'a>) -> Vec<(&'static str, &'a dyn Archive)> {
+    match contents.archive.results() {
+        None => vec![("elites", contents.archive)],
+        Some(results) if contents.checkpoint => vec![("elites", results), (ACTIVE, contents.archive)],
+        Some(results) => vec![("elites", results)],
+    }
+}
+
+/// Elites with their genomes, which come to rank 0 piece by piece; once something has failed there, nothing more is written.
+fn write_group(
+    group: &str,
+    archive: &dyn Archive,
+    contents: &Contents<'_>,
+    output: &mut Option<Result<Output>>,
+    comm: &dyn Comm,
+) -> Result<()> {
+    let mut cells = archive.elites().filled.clone();
+    cells.sort_unstable();
+    let write = |output: &mut Option<Result<Output>>, part: &mut dyn FnMut(&mut Output) -> hdf5::Result<()>| {
+        if let Some(Ok(out)) = output
+            && let Err(error) = part(out)
+        {
+            *output = Some(Err(out.file.explain(error)));
+        }
+    };
+    write(output, &mut |out| out.begin(group, archive, contents, &cells));
+    let piece = if contents.lineage {
+        LINEAGES
+    } else {
+        piece_rows(contents.genome_dim)
+    };
+    let mut inbox = Inbox::default();
+    for cells in cells.chunks(piece) {
+        let failed = matches!(output, Some(Err(_)));
+        if comm.any(u64::from(failed))? != 0 {
+            break;
+        }
+        let mut bounds = vec![cells.len(); comm.size() + 1];
+        bounds[0] = 0;
+        let fetched = archive.fetch(cells, &bounds, comm, &mut inbox)?;
+        if matches!(output, Some(Ok(_))) {
+            let genomes = fetched.genomes(cells)?;
+            write(output, &mut |out| out.append(&genomes));
+        }
+    }
+    write(output, &mut Output::end);
+    Ok(())
 }
 
 /// Rows of a piece: whole chunks, so that each is compressed once.
@@ -102,15 +132,27 @@ enum GenomeSink {
         lineages: Lineages,
         elites: Maker,
     },
-    /// Everything is written: no dataset is open any more.
+    /// No dataset is open.
     Closed,
 }
 
 impl Output {
-    fn create(path: &Path, contents: &Contents<'_>, cells: &[u32]) -> Result<Output> {
+    /// All but the elites.
+    fn create(path: &Path, contents: &Contents<'_>) -> Result<Output> {
         let file = Unfinished::create(path)?;
-        let genomes = fill(file.hdf5(), contents, cells).map_err(|e| file.explain(e))?;
-        Ok(Output { file, genomes, rows: 0 })
+        fill(file.hdf5(), contents).map_err(|e| file.explain(e))?;
+        Ok(Output {
+            file,
+            genomes: GenomeSink::Closed,
+            rows: 0,
+        })
+    }
+
+    /// A group of elites, whose genomes follow.
+    fn begin(&mut self, group: &str, archive: &dyn Archive, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<()> {
+        self.genomes = write_elites(self.file.hdf5(), group, archive, contents, cells)?;
+        self.rows = 0;
+        Ok(())
     }
 
     fn append(&mut self, genomes: &[GenomeRef<'_>]) -> hdf5::Result<()> {
@@ -143,11 +185,16 @@ impl Output {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<()> {
+    /// The last genome of a group has come.
+    fn end(&mut self) -> hdf5::Result<()> {
         if let GenomeSink::Lineage { lineages, elites } = &mut self.genomes {
-            write_lineages(elites, lineages).map_err(|e| self.file.explain(e))?;
+            write_lineages(elites, lineages)?;
         }
         self.genomes = GenomeSink::Closed;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
         self.file.finish()
     }
 }
@@ -160,8 +207,8 @@ impl Drop for Output {
     }
 }
 
-/// Everything but the genomes.
-fn fill(file: &File, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<GenomeSink> {
+/// Everything but the elites.
+fn fill(file: &File, contents: &Contents<'_>) -> hdf5::Result<()> {
     let a = contents.attributes;
     h5::put_text(file, "format", FORMAT)?;
     h5::put_number(file, "format_version", FORMAT_VERSION)?;
@@ -192,18 +239,16 @@ fn fill(file: &File, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<Gen
     }
     if contents.checkpoint {
         let group = Maker::new(file, "state", compress, "all that is needed to go on from here")?.group;
-        let mut own = Batch::new();
-        let filled = contents.archive.elites().filled.iter().map(|&c| i64::from(c)).collect();
-        own.push(
-            "filled",
-            1,
-            "",
-            "cells in the order in which they were first filled",
-            filled,
-        );
-        Maker::new(&group, OWN_TABLE, compress, "the archive's own state")?.table(&own, None)?;
+        for (elites, archive) in groups(contents) {
+            let name = if elites == ACTIVE { ACTIVE } else { OWN_TABLE };
+            let filled = archive.elites().filled.iter().map(|&c| i64::from(c)).collect();
+            let mut own = Batch::new();
+            let meaning = "cells in the order in which they were first filled";
+            own.push("filled", 1, "", meaning, filled);
+            Maker::new(&group, name, compress, "the archive's own state")?.table(&own, None)?;
+        }
         for (name, table) in contents.state.map_or(&[][..], |s| &s.tables) {
-            if name == OWN_TABLE || name.contains('/') || name.is_empty() {
+            if [OWN_TABLE, ACTIVE].contains(&name.as_str()) || name.contains('/') || name.is_empty() {
                 return Err(hdf5::Error::Internal(format!(
                     "a state table may not be named '{name}'"
                 )));
@@ -211,7 +256,7 @@ fn fill(file: &File, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<Gen
             Maker::new(&group, name, compress, "state of the strategy or the engine")?.table(table, None)?;
         }
     }
-    write_elites(file, contents, cells, compress)
+    Ok(())
 }
 
 fn write_cells(file: &File, contents: &Contents<'_>, compress: u8) -> hdf5::Result<()> {
@@ -276,10 +321,20 @@ fn column<T: Element>(name: &str, width: usize, unit: &str, description: &str, v
 }
 
 /// The columns of the elites in cell order, and what will take their genomes.
-fn write_elites(file: &File, contents: &Contents<'_>, cells: &[u32], compress: u8) -> hdf5::Result<GenomeSink> {
-    let (e, spec) = (contents.archive.elites(), contents.archive.spec());
+fn write_elites(
+    file: &File,
+    group: &str,
+    archive: &dyn Archive,
+    contents: &Contents<'_>,
+    cells: &[u32],
+) -> hdf5::Result<GenomeSink> {
+    let (e, spec) = (archive.elites(), archive.spec());
     let (n, k) = (cells.len(), spec.axes.len());
-    let mut maker = Maker::new(file, "elites", compress, "the archive's elites, in cell order")?;
+    let description = match group {
+        ACTIVE => "the elites that the strategy breeds from, in cell order",
+        _ => "the archive's elites, in cell order",
+    };
+    let mut maker = Maker::new(file, group, contents.compress.min(9), description)?;
     h5::put_number(&maker.group, "genome_dim", contents.genome_dim as u64)?;
     h5::put_text(
         &maker.group,
