@@ -125,7 +125,16 @@ pub fn strategy_and_archive(
         let strategy = strategy(config, task, memory);
         let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
         let archive = build_archive(config, task, lineage, memory);
-        both(strategy, archive)
+        let (strategy, archive) = both(strategy, archive)?;
+        let entry = strategy_entry(config.name("strategy"))?;
+        if entry.thresholds && archive.results().is_none() {
+            let message = format!(
+                "\"{}\" lives on soft thresholds: set it below 1 (0.01 in the paper), and threshold_min to the lowest fitness that counts",
+                entry.name
+            );
+            return Err(Error::config("archive", "learning_rate", message));
+        }
+        Ok((strategy, archive))
     };
     parts().map_err(|e| config.locate(e))
 }

@@ -173,7 +173,13 @@ impl CellArchive {
 
 impl CellArchive {
     /// As `contest` by soft thresholds, which move.
-    fn contest_softly(&mut self, status: &[u8], cells: &[i64], fitness: &[f64], report: &mut InsertReport) -> Result<()> {
+    fn contest_softly(
+        &mut self,
+        status: &[u8],
+        cells: &[i64],
+        fitness: &[f64],
+        report: &mut InsertReport,
+    ) -> Result<()> {
         let Some(soft) = &mut self.soft else {
             self.contest(status, cells, fitness, report);
             return Ok(());

@@ -266,7 +266,8 @@ mod tests {
     #[test]
     fn rows_of_another_shape_are_refused_by_name() {
         let mut elites = Elites::new(1, 3);
-        let words = |rows: &Batch, elites: &mut Elites| elites.take(rows, &taken(&[(0, 0)]), 0).unwrap_err().to_string();
+        let words =
+            |rows: &Batch, elites: &mut Elites| elites.take(rows, &taken(&[(0, 0)]), 0).unwrap_err().to_string();
         assert!(words(&rows(), &mut elites).contains("'descriptor' is 2 wide"));
         let mut other = Batch::new();
         other.push("fitness", 1, "", "", vec![1.0f32]);

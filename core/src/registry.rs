@@ -65,7 +65,31 @@ pub struct StrategyEntry {
     pub cells: bool,
     /// Whether it needs a task that has cases to answer and to test on, as language models have.
     pub cases: bool,
+    /// Whether it needs an archive with soft thresholds.
+    pub thresholds: bool,
     pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
+}
+
+impl StrategyEntry {
+    /// One that takes any task and archive.
+    pub const fn new(
+        name: &'static str,
+        summary: &'static str,
+        params: fn() -> Vec<ParamInfo>,
+        build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
+    ) -> StrategyEntry {
+        StrategyEntry {
+            name,
+            summary,
+            params,
+            network: false,
+            novelty: false,
+            cells: false,
+            cases: false,
+            thresholds: false,
+            build,
+        }
+    }
 }
 
 /// What a strategy is built from.

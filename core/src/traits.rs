@@ -324,6 +324,13 @@ pub struct InsertReport {
     pub novelty: Vec<f64>,
 }
 
+impl InsertReport {
+    /// Whether the archive took the row, or would have if none of its cell had been better.
+    pub fn took(&self, row: usize) -> bool {
+        [Outcome::Improved as u8, Outcome::New as u8].contains(&self.outcome[row])
+    }
+}
+
 /// Genomes received from other ranks; owned by the caller of [`Archive::fetch`].
 #[derive(Debug, Default)]
 pub struct Inbox {
@@ -434,7 +441,9 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// Rows that do not fit, or an archive that is its own result.
     fn restore_active(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
-        Err(crate::Error::failed("elites beside the results for an archive that has none"))
+        Err(crate::Error::failed(
+            "elites beside the results for an archive that has none",
+        ))
     }
 }
 

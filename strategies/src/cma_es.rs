@@ -7,7 +7,7 @@
 pub(crate) mod constants;
 mod eigen;
 pub(crate) mod fold;
-mod full;
+pub(crate) mod full;
 mod product;
 pub(crate) mod restarts;
 pub(crate) mod stops;
@@ -15,6 +15,8 @@ pub(crate) mod stops;
 mod tests;
 #[cfg(test)]
 mod tests_bounds;
+#[cfg(test)]
+mod tests_pyribs;
 #[cfg(test)]
 mod tests_restarts;
 
@@ -52,21 +54,17 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "cma_es",
-    summary: "CMA-ES (Hansen's tutorial, 2016): a normal law with step size and full covariance",
-    params: <(CmaEsParams, RestartParams)>::describe,
-    network: false,
-    novelty: false,
-    cells: false,
-    cases: false,
-    build: |config: &StrategyConfig<'_>| {
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
+    "cma_es",
+    "CMA-ES (Hansen's tutorial, 2016): a normal law with step size and full covariance",
+    <(CmaEsParams, RestartParams)>::describe,
+    |config: &StrategyConfig<'_>| {
         let (params, restarts): (CmaEsParams, RestartParams) =
             illume_core::params::read(config.strategy, "strategy", &["name"])?;
         config.claim_rows("population", members(params.population, config.task)? as f64, 1)?;
         Ok(Box::new(CmaEs::full(&params, &restarts, config.task)?))
     },
-};
+);
 
 /// The interval in which genes lie, if there is one.
 pub(crate) type Bounds = Option<[f32; 2]>;
@@ -122,6 +120,20 @@ pub(crate) trait Distribution: Send {
     /// # Errors
     /// Communication.
     fn tell(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()>;
+
+    /// As [`Distribution::tell`] by the best `parents` alone; by none at all it stays where it is.
+    ///
+    /// # Errors
+    /// Communication.
+    fn tell_parents(&mut self, context: &Context<'_>, order: &[usize], parents: usize) -> Result<()>;
+
+    /// Begins at this genome, in place of the one that [`Distribution::begin`] would choose; before the first generation.
+    fn begin_at(&mut self, context: &Context<'_>, genes: &[f32]);
+
+    /// Whether it speaks with other ranks when it is asked or told.
+    fn communicates(&self) -> bool {
+        false
+    }
 
     /// Why the law cannot find anything more, if it is so, by its own numbers and the tolerance of TolX: a share of the first step size. Collective.
     ///
@@ -196,6 +208,18 @@ impl Laws {
 /// # Errors
 /// More genes than a matrix can have, or one member.
 pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Laws> {
+    full_by(params, task, |constants| constants)
+}
+
+/// The same with other constants.
+///
+/// # Errors
+/// As [`full`].
+pub(crate) fn full_by(
+    params: &CmaEsParams,
+    task: &TaskSpec,
+    change: impl Fn(Constants) -> Constants + Send + 'static,
+) -> Result<Laws> {
     if task.genome_dim > MOST_GENES {
         let message = format!(
             "a full covariance takes matrices of n x n numbers on every rank, and task \"{}\" has {} genes: expected at most \
@@ -210,7 +234,7 @@ pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Laws> {
         members(params.population, task)?,
         start,
         move |members, start| {
-            let constants = Constants::full(dim, members, active);
+            let constants = change(Constants::full(dim, members, active));
             Box::new(Full::new(dim, constants, start, decompositions))
         },
     ))
@@ -238,8 +262,13 @@ pub(crate) fn center(context: &Context<'_>, start: &Start) -> Vec<f64> {
         let stream = Stream::new(context.seed, Purpose::Init, 0, start.number);
         context.task.init.draw(&stream, &mut genes);
     }
+    unfolded(&genes, start)
+}
+
+/// The numbers of which these genes are folded.
+pub(crate) fn unfolded(genes: &[f32], start: &Start) -> Vec<f64> {
     let unfold = |gene| start.fold.map_or(gene, |fold| fold.unfold(gene));
-    genes.into_iter().map(f64::from).map(unfold).collect()
+    genes.iter().copied().map(f64::from).map(unfold).collect()
 }
 
 /// A step size after its change, kept among the numbers whose squares are numbers.

@@ -27,14 +27,14 @@ gradient_params! {
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "dcg_me",
-    summary: "DCG-MAP-Elites (Faldor et al. 2023): descriptor-conditioned critic and actor",
-    params: DcgMeParams::describe,
     network: true,
-    novelty: false,
     cells: true,
-    cases: false,
-    build,
+    ..StrategyEntry::new(
+        "dcg_me",
+        "DCG-MAP-Elites (Faldor et al. 2023): descriptor-conditioned critic and actor",
+        DcgMeParams::describe,
+        build,
+    )
 };
 
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {

@@ -18,14 +18,14 @@ gradient_params! {
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "dcrl_me",
-    summary: "DCRL-MAP-Elites (Faldor et al. 2024): conditioned critic, and the conditioned actor injected as genomes",
-    params: DcrlMeParams::describe,
     network: true,
-    novelty: false,
     cells: true,
-    cases: false,
-    build,
+    ..StrategyEntry::new(
+        "dcrl_me",
+        "DCRL-MAP-Elites (Faldor et al. 2024): conditioned critic, and the conditioned actor injected as genomes",
+        DcrlMeParams::describe,
+        build,
+    )
 };
 
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {

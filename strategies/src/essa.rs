@@ -33,18 +33,17 @@ params! {
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "essa",
-    summary: "ESSA (Korotyshova et al. 2025): CMA-ES on the singular values of a language model's adapters, validated",
-    params: EssaParams::describe,
-    network: false,
-    novelty: false,
-    cells: false,
     cases: true,
-    build: |config: &StrategyConfig<'_>| {
-        let params: EssaParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        config.claim_rows("population", params.population as f64, 1)?;
-        Ok(Box::new(Essa::new(&params, config.task)?))
-    },
+    ..StrategyEntry::new(
+        "essa",
+        "ESSA (Korotyshova et al. 2025): CMA-ES on the singular values of a language model's adapters, validated",
+        EssaParams::describe,
+        |config: &StrategyConfig<'_>| {
+            let params: EssaParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            config.claim_rows("population", params.population as f64, 1)?;
+            Ok(Box::new(Essa::new(&params, config.task)?))
+        },
+    )
 };
 
 /// A genome with its score.

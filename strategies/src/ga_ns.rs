@@ -29,27 +29,26 @@ params! {
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "ga_ns",
-    summary: "GA-NS (Such et al. 2017): the Deep GA with novelty (Lehman and Stanley 2011) in the place of fitness",
-    params: LineageParams::describe_with::<GaNsParams>,
-    network: false,
     novelty: true,
-    cells: false,
-    cases: false,
-    build: |config: &StrategyConfig<'_>| {
-        let (params, lineages): (GaNsParams, _) = LineageParams::read_with(config.strategy, config.task)?;
-        for (key, value) in [("parents", params.parents), ("elites", params.elites)] {
-            if value > params.population {
-                let message = format!(
-                    "expected at most strategy.population ({}), got {value}",
-                    params.population
-                );
-                return Err(Error::config("strategy", key, message));
+    ..StrategyEntry::new(
+        "ga_ns",
+        "GA-NS (Such et al. 2017): the Deep GA with novelty (Lehman and Stanley 2011) in the place of fitness",
+        LineageParams::describe_with::<GaNsParams>,
+        |config: &StrategyConfig<'_>| {
+            let (params, lineages): (GaNsParams, _) = LineageParams::read_with(config.strategy, config.task)?;
+            for (key, value) in [("parents", params.parents), ("elites", params.elites)] {
+                if value > params.population {
+                    let message = format!(
+                        "expected at most strategy.population ({}), got {value}",
+                        params.population
+                    );
+                    return Err(Error::config("strategy", key, message));
+                }
             }
-        }
-        lineages.claim(config, "population", params.population as f64)?;
-        Ok(Box::new(GaNs::new(params, lineages, config.task)))
-    },
+            lineages.claim(config, "population", params.population as f64)?;
+            Ok(Box::new(GaNs::new(params, lineages, config.task)))
+        },
+    )
 };
 
 const RANDOM: i32 = 0;

@@ -2,9 +2,11 @@
 
 mod center;
 mod cma_es;
+mod cma_me;
 mod dcg_me;
 mod dcrl_me;
 mod deep_ga;
+mod emitters;
 mod essa;
 mod ga_ns;
 mod gather;
@@ -17,7 +19,9 @@ mod ns_es;
 mod openai_es;
 mod optimizer;
 mod pga_me;
+mod rankers;
 mod ranks;
+mod scheduler;
 mod sep_cma_es;
 #[cfg(test)]
 mod testing;
@@ -27,6 +31,7 @@ mod variation;
 pub use center::CenterParams;
 pub use cma_es::restarts::RestartParams;
 pub use cma_es::{CmaEs, CmaEsParams};
+pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers};
 pub use dcg_me::DcgMeParams;
 pub use dcrl_me::DcrlMeParams;
 pub use deep_ga::{DeepGa, DeepGaParams};
@@ -55,6 +60,8 @@ pub fn registry() -> &'static [StrategyEntry] {
         openai_es::ENTRY,
         cma_es::ENTRY,
         sep_cma_es::ENTRY,
+        cma_me::CMA_ME,
+        cma_me::CMA_MAE,
         essa::ENTRY,
         ga_ns::ENTRY,
         ns_es::NS_ES,

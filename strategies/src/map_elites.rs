@@ -32,14 +32,13 @@ params! {
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "map_elites",
-    summary: "MAP-Elites (Mouret and Clune 2015) with iso+line-dd and polynomial mutation",
-    params: MapElitesParams::describe,
-    network: false,
-    novelty: false,
     cells: true,
-    cases: false,
-    build,
+    ..StrategyEntry::new(
+        "map_elites",
+        "MAP-Elites (Mouret and Clune 2015) with iso+line-dd and polynomial mutation",
+        MapElitesParams::describe,
+        build,
+    )
 };
 
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {

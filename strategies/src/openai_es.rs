@@ -39,15 +39,11 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "openai_es",
-    summary: "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
-    params: <(OpenAiEsParams, CenterParams)>::describe,
-    network: false,
-    novelty: false,
-    cells: false,
-    cases: false,
-    build: |config: &StrategyConfig<'_>| {
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
+    "openai_es",
+    "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
+    <(OpenAiEsParams, CenterParams)>::describe,
+    |config: &StrategyConfig<'_>| {
         let (params, center): (OpenAiEsParams, CenterParams) =
             illume_core::params::read(config.strategy, "strategy", &["name"])?;
         if !params.population.is_multiple_of(2) {
@@ -66,7 +62,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         config.claim_rows("population", params.population as f64, 0)?;
         Ok(Box::new(OpenAiEs::new(params, &center)))
     },
-};
+);
 
 /// Variances of observations are not taken below this, nor deviations below its root (evolution-strategies-starter, es.py:42).
 const VARIANCE_FLOOR: f64 = 1e-2;

@@ -14,14 +14,14 @@ gradient_params! {
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "pga_me",
-    summary: "PGA-MAP-Elites (Nilsson and Cully 2021): iso+line-dd, and gradient steps on a TD3 critic",
-    params: PgaMeParams::describe,
     network: true,
-    novelty: false,
     cells: true,
-    cases: false,
-    build,
+    ..StrategyEntry::new(
+        "pga_me",
+        "PGA-MAP-Elites (Nilsson and Cully 2021): iso+line-dd, and gradient steps on a TD3 critic",
+        PgaMeParams::describe,
+        build,
+    )
 };
 
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {

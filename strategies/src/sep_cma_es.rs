@@ -17,7 +17,7 @@ use crate::cma_es::constants::Constants;
 use crate::cma_es::fold::Fold;
 use crate::cma_es::restarts::RestartParams;
 use crate::cma_es::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
-use crate::cma_es::{CmaEs, Distribution, Laws, Start, center, members, step_size, vector};
+use crate::cma_es::{CmaEs, Distribution, Laws, Start, center, members, step_size, unfolded, vector};
 use crate::gather::gather;
 
 params! {
@@ -32,15 +32,11 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "sep_cma_es",
-    summary: "Separable CMA-ES (Ros and Hansen 2008): a normal law with step size and diagonal covariance, for many genes",
-    params: <(SepCmaEsParams, RestartParams)>::describe,
-    network: false,
-    novelty: false,
-    cells: false,
-    cases: false,
-    build: |config: &StrategyConfig<'_>| {
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
+    "sep_cma_es",
+    "Separable CMA-ES (Ros and Hansen 2008): a normal law with step size and diagonal covariance, for many genes",
+    <(SepCmaEsParams, RestartParams)>::describe,
+    |config: &StrategyConfig<'_>| {
         let (params, restarts): (SepCmaEsParams, RestartParams) =
             illume_core::params::read(config.strategy, "strategy", &["name"])?;
         config.claim_rows("population", members(params.population, config.task)? as f64, 1)?;
@@ -52,7 +48,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
             config.task.genome_dim,
         )))
     },
-};
+);
 
 /// The laws of `sep_cma_es` for a task.
 ///
@@ -119,6 +115,16 @@ impl Separable {
             axis_ratio: 1.0,
             longest: start.step(),
         }
+    }
+
+    fn begin_with(&mut self, context: &Context<'_>, mean: &[f64]) {
+        let mine = self.mine(context);
+        self.center = mean.iter().map(|m| *m as f32).collect();
+        self.own = Own {
+            mean: mean[mine.clone()].to_vec(),
+            variance: vec![1.0; mine.len()],
+            ..Own::empty(mine.len())
+        };
     }
 
     fn mine(&self, context: &Context<'_>) -> Range<usize> {
@@ -280,17 +286,17 @@ impl Distribution for Separable {
     }
 
     fn begin(&mut self, context: &Context<'_>) {
-        if !self.center.is_empty() {
-            return;
+        if self.center.is_empty() {
+            self.begin_with(context, &center(context, &self.start));
         }
-        let mine = self.mine(context);
-        let mean = center(context, &self.start);
-        self.center = mean.iter().map(|m| *m as f32).collect();
-        self.own = Own {
-            mean: mean[mine.clone()].to_vec(),
-            variance: vec![1.0; mine.len()],
-            ..Own::empty(mine.len())
-        };
+    }
+
+    fn begin_at(&mut self, context: &Context<'_>, genes: &[f32]) {
+        self.begin_with(context, &unfolded(genes, &self.start));
+    }
+
+    fn communicates(&self) -> bool {
+        true
     }
 
     fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
@@ -329,10 +335,22 @@ impl Distribution for Separable {
         let moves = self
             .constants
             .path_moves(context.task.genome_dim, length, self.updates + 1);
-        let factor = self.constants.sigma_factor(length);
+        let factor = self.constants.sigma_factor(context.task.genome_dim, length);
         self.move_on(moves, factor, mine);
         self.updates += 1;
         self.exchange(context)
+    }
+
+    fn tell_parents(&mut self, context: &Context<'_>, order: &[usize], parents: usize) -> Result<()> {
+        if parents == 0 {
+            self.updates += 1;
+            return Ok(());
+        }
+        let constants = self.constants.of_parents(context.task.genome_dim, parents, true);
+        let usual = std::mem::replace(&mut self.constants, constants);
+        let told = self.tell(context, order);
+        self.constants = usual;
+        told
     }
 
     fn exhausted(&self, context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {

@@ -71,9 +71,8 @@ pub fn read_checkpoint(path: &Path, comm: &dyn Comm) -> Result<Checkpoint> {
         0 => None,
         _ => Some(source.batch()?),
     };
-    let genomes = |rows: &Batch, file: Option<&ArchiveFile>| {
-        Route::new(rows, comm)?.genomes(file, genome_dim, lineage, comm)
-    };
+    let genomes =
+        |rows: &Batch, file: Option<&ArchiveFile>| Route::new(rows, comm)?.genomes(file, genome_dim, lineage, comm);
     let active = active_rows.map(|rows| -> Result<_> {
         let genomes = genomes(&rows, active_file.as_ref())?;
         Ok((rows, genomes))

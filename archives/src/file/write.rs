@@ -149,7 +149,13 @@ impl Output {
     }
 
     /// A group of elites, whose genomes follow.
-    fn begin(&mut self, group: &str, archive: &dyn Archive, contents: &Contents<'_>, cells: &[u32]) -> hdf5::Result<()> {
+    fn begin(
+        &mut self,
+        group: &str,
+        archive: &dyn Archive,
+        contents: &Contents<'_>,
+        cells: &[u32],
+    ) -> hdf5::Result<()> {
         self.genomes = write_elites(self.file.hdf5(), group, archive, contents, cells)?;
         self.rows = 0;
         Ok(())

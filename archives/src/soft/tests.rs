@@ -82,7 +82,11 @@ fn outcomes_values_and_thresholds_are_those_of_pyribs() {
                     _ => Outcome::New,
                 };
                 assert_eq!(report.outcome[i], status as u8, "{line:?}");
-                assert!((report.gain[i] - number(line[6])).abs() < 1e-12, "{line:?}: {}", report.gain[i]);
+                assert!(
+                    (report.gain[i] - number(line[6])).abs() < 1e-12,
+                    "{line:?}: {}",
+                    report.gain[i]
+                );
                 let (elites, cell) = (archive.elites(), cells[i] as usize);
                 let threshold = match hard {
                     true => elites.fitness()[cell],

@@ -21,6 +21,8 @@ pub struct Constants {
     pub rank_mu: f64,
     /// chi_n: expected length of a standard normal vector.
     pub length: f64,
+    /// Whether the update is that of pyribs (0.12.0, `ribs/emitters/opt/_cma_es.py`), not the tutorial's.
+    pub pyribs: bool,
 }
 
 /// The tutorial's default population for n genes: `4 + floor(3 ln n)`.
@@ -37,6 +39,20 @@ impl Constants {
     /// Of a diagonal covariance, which has n numbers to learn and not n^2 / 2: both rates are (n + 2) / 3 times as high (Ros and Hansen 2008).
     pub fn separable(dim: usize, population: usize) -> Constants {
         Constants::new(dim, population, false, (dim as f64 + 2.0) / 3.0)
+    }
+
+    /// Of the full covariance or a diagonal one, for the best `parents` of the members (the 'filter' of pyribs' emitters, whose weights are those of
+    /// twice as many members).
+    pub fn of_parents(&self, dim: usize, parents: usize, diagonal: bool) -> Constants {
+        let mut constants = match diagonal {
+            true => Constants::separable(dim, 2 * parents),
+            false => Constants::full(dim, 2 * parents, false),
+        };
+        constants.weights.resize(self.weights.len(), 0.0);
+        match self.pyribs {
+            true => constants.as_pyribs(dim),
+            false => constants,
+        }
     }
 
     fn new(dim: usize, population: usize, active: bool, faster: f64) -> Constants {
@@ -81,24 +97,56 @@ impl Constants {
             rank_one,
             rank_mu,
             length: n.sqrt() * (1.0 - 1.0 / (4.0 * n) + 1.0 / (21.0 * n * n)),
+            pyribs: false,
+        }
+    }
+
+    /// The same for the update of pyribs, which differs from the tutorial's in five places: c_mu (`:217-220`), the limit of the path's length (`:265-270`), the
+    /// path of the covariance, which is not divided by the step size (`:272`), its rate, which is squared (`:227-232`), and the step size's exponent (`:285-287`).
+    pub fn as_pyribs(mut self, dim: usize) -> Constants {
+        let (n, effective) = (dim as f64, self.effective);
+        let rank_mu = 2.0 * (effective - 2.0 + 1.0 / effective) / ((n + 2.0).powi(2) + effective);
+        self.rank_mu = rank_mu.min(1.0 - self.rank_one);
+        self.pyribs = true;
+        self
+    }
+
+    /// What the covariance's path counts for in its update, and its steps in units of members' steps.
+    pub fn path_factors(&self, sigma: f64) -> [f64; 2] {
+        match self.pyribs {
+            true => [self.rank_one * self.rank_one, sigma],
+            false => [self.rank_one, 1.0],
         }
     }
 
     /// Whether the covariance's path may move (h_sigma): not while the step size's path is much longer than by chance, after so many updates.
     pub fn path_moves(&self, dim: usize, path_length: f64, updates: u64) -> bool {
         let decay = 1.0 - (1.0 - self.sigma_rate).powf(2.0 * updates as f64);
+        if self.pyribs {
+            let n = dim as f64;
+            return path_length * path_length / n / decay < 2.0 + 4.0 / (n + 1.0);
+        }
         path_length / decay.sqrt() < (1.4 + 2.0 / (dim as f64 + 1.0)) * self.length
     }
 
     /// By what the step size is multiplied. No generation changes it by more than a factor of e.
-    pub fn sigma_factor(&self, path_length: f64) -> f64 {
-        let log = self.sigma_rate / self.damping * (path_length / self.length - 1.0);
+    pub fn sigma_factor(&self, dim: usize, path_length: f64) -> f64 {
+        let beyond = match self.pyribs {
+            true => (path_length * path_length / dim as f64 - 1.0) / 2.0,
+            false => path_length / self.length - 1.0,
+        };
+        let log = self.sigma_rate / self.damping * beyond;
         log.min(1.0).exp()
     }
 
     /// Generations that one decomposition of the covariance may serve.
     pub fn interval(&self, dim: usize, decompositions: f64) -> u64 {
-        (1.0 / (decompositions * dim as f64 * (self.rank_one + self.rank_mu))).max(1.0) as u64
+        let generations = 1.0 / (decompositions * dim as f64 * (self.rank_one + self.rank_mu));
+        match self.pyribs {
+            // More than so many.
+            true => generations as u64 + 1,
+            false => generations.max(1.0) as u64,
+        }
     }
 }
 

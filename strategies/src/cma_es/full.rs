@@ -14,9 +14,9 @@ use super::constants::Constants;
 use super::eigen::decompose;
 use super::product::{COLUMNS, ROWS, Symmetric, padded, panels, transform, transform_one};
 use super::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
-use super::{Distribution, Start, center};
+use super::{Distribution, Start, center, unfolded};
 
-pub(super) struct Full {
+pub(crate) struct Full {
     dim: usize,
     pub(super) constants: Constants,
     start: Start,
@@ -173,8 +173,9 @@ impl Full {
         let length = self.sigma_path.iter().map(|p| p * p).sum::<f64>().sqrt();
         let moves = c.path_moves(dim, length, self.updates + 1);
         let gain = (c.path_rate * (2.0 - c.path_rate) * c.effective).sqrt();
+        let [rank_one, unit] = c.path_factors(self.sigma);
         for (p, y) in self.path.iter_mut().zip(&mean_step) {
-            *p = (1.0 - c.path_rate) * *p + if moves { gain * y } else { 0.0 };
+            *p = (1.0 - c.path_rate) * *p + if moves { gain * unit * y } else { 0.0 };
         }
 
         // C: by p_c and by all members, those of negative weight as if each had the expected length.
@@ -190,7 +191,7 @@ impl Full {
             };
             rates[m] = c.rank_mu * scaled;
         }
-        rates[members] = c.rank_one;
+        rates[members] = rank_one;
         let path = &self.path;
         self.weighted.resize(self.steps.len(), 0.0);
         let panels = self
@@ -214,7 +215,7 @@ impl Full {
         for (x, y) in self.mean.iter_mut().zip(&mean_step) {
             *x += self.sigma * y;
         }
-        self.sigma = super::step_size(self.sigma, c.sigma_factor(length));
+        self.sigma = super::step_size(self.sigma, c.sigma_factor(dim, length));
         self.updates += 1;
         if let Some(fold) = self.start.fold {
             self.narrow(fold.widest());
@@ -295,6 +296,10 @@ impl Distribution for Full {
         }
     }
 
+    fn begin_at(&mut self, _context: &Context<'_>, genes: &[f32]) {
+        self.mean = unfolded(genes, &self.start);
+    }
+
     fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
         self.begin(context);
         self.refresh()?;
@@ -325,6 +330,18 @@ impl Distribution for Full {
 
     fn tell(&mut self, _context: &Context<'_>, order: &[usize]) -> Result<()> {
         self.update(order);
+        Ok(())
+    }
+
+    fn tell_parents(&mut self, _context: &Context<'_>, order: &[usize], parents: usize) -> Result<()> {
+        if parents == 0 {
+            self.updates += 1;
+            return Ok(());
+        }
+        let constants = self.constants.of_parents(self.dim, parents, false);
+        let usual = std::mem::replace(&mut self.constants, constants);
+        self.update(order);
+        self.constants = usual;
         Ok(())
     }
 

@@ -288,7 +288,7 @@ fn the_separable_law_moves_as_its_equations_say() {
                 + c.rank_one * path[i] * path[i];
             mean[i] += sigma * step;
         }
-        sigma *= c.sigma_factor(length);
+        sigma *= c.sigma_factor(dim, length);
         assert!((law.sigma() / sigma - 1.0).abs() < 1e-12);
     }
     let mut rounded = vec![0.0; dim];

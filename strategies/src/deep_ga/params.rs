@@ -36,15 +36,11 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "deep_ga",
-    summary: "Deep GA (Such et al. 2017): truncation selection over lineages of noise streams; random search with parents = 0",
-    params: LineageParams::describe_with::<DeepGaParams>,
-    network: false,
-    novelty: false,
-    cells: false,
-    cases: false,
-    build: |config: &StrategyConfig<'_>| {
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
+    "deep_ga",
+    "Deep GA (Such et al. 2017): truncation selection over lineages of noise streams; random search with parents = 0",
+    LineageParams::describe_with::<DeepGaParams>,
+    |config: &StrategyConfig<'_>| {
         let (params, lineages): (DeepGaParams, _) = LineageParams::read_with(config.strategy, config.task)?;
         if params.parents > params.population {
             let message = format!(
@@ -62,7 +58,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         lineages.claim(config, key, params.population as f64 * episodes as f64)?;
         Ok(Box::new(DeepGa::new(params, lineages, config.task)))
     },
-};
+);
 
 impl DeepGaParams {
     /// The mutation power of a generation that begins when so many frames of the budget are used.

@@ -37,15 +37,14 @@ params! {
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
-    name: "grpo",
-    summary: "GRPO (Shao et al. 2024): the gradient baseline for language models, advantages relative to a group of answers",
-    params: GrpoParams::describe,
-    network: false,
-    novelty: false,
-    cells: false,
     cases: true,
-    build: |config: &StrategyConfig<'_>| {
-        let params: GrpoParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        Ok(Box::new(Grpo::new(params, config.task)?))
-    },
+    ..StrategyEntry::new(
+        "grpo",
+        "GRPO (Shao et al. 2024): the gradient baseline for language models, advantages relative to a group of answers",
+        GrpoParams::describe,
+        |config: &StrategyConfig<'_>| {
+            let params: GrpoParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            Ok(Box::new(Grpo::new(params, config.task)?))
+        },
+    )
 };

@@ -71,14 +71,8 @@ const fn entry(
     build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 ) -> StrategyEntry {
     StrategyEntry {
-        name,
-        summary,
-        params,
-        network: false,
         novelty: true,
-        cells: false,
-        cases: false,
-        build,
+        ..StrategyEntry::new(name, summary, params, build)
     }
 }
 

@@ -1,0 +1,158 @@
+//! CMA-ME (Fontaine, Togelius, Nikolaidis and Hoover, 'Covariance matrix adaptation for the rapid illumination of behavior space', GECCO 2020,
+//! <https://arxiv.org/abs/1912.02400>) and CMA-MAE (Fontaine and Nikolaidis, 'Covariance matrix adaptation MAP-annealing', GECCO 2023,
+//! <https://arxiv.org/abs/2205.10752>): several searches by CMA-ES, ordered by what the archive makes of their candidates. CMA-MAE is the same with the
+//! archive's soft thresholds.
+
+use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
+
+use crate::cma_es::constants::Constants;
+use crate::cma_es::{CmaEsParams, full_by};
+use crate::emitters::{Emitter, EvolutionStrategy, Restart};
+use crate::rankers::Ranker;
+use crate::scheduler::Scheduler;
+use crate::sep_cma_es::{SepCmaEsParams, separable};
+
+params! {
+    /// Parameters of `cma_me` and `cma_mae` beside the rankers.
+    pub struct CmaMeParams {
+        /// Searches that share a generation.
+        emitters: usize = 15, range(1, 1 << 16);
+        /// Candidates of each in a generation.
+        batch: usize = 36, range(2, 1 << 24);
+        /// Initial step size: the standard deviation of each gene.
+        sigma: f64 = 0.5, positive();
+        /// Where each begins first: "init", a genome by the task's distribution, or "zeros".
+        center: String = "init".into(), one_of(&["init", "zeros"]);
+        /// What draws the candidates: "cma_es" with a full covariance, "sep_cma_es" with a diagonal one for many genes.
+        optimizer: String = "cma_es".into(), one_of(&["cma_es", "sep_cma_es"]);
+        /// How "cma_es" moves: "tutorial", or "pyribs" as that library does, which makes little of the covariance's path (strategies/README.md).
+        update: String = "tutorial".into(), one_of(&["tutorial", "pyribs"]);
+        /// From whom it learns: "mu", the better half, or "filter", those that the archive took.
+        selection: String = "mu".into(), one_of(&["mu", "filter"]);
+        /// When a search begins anew at an elite: "basic", when the optimizer is spent; "no_improvement", also when the archive took none of its candidates.
+        restart: String = "basic".into(), one_of(&["basic", "no_improvement"]);
+        /// A search begins anew after so many generations, too; 0 for never.
+        restart_every: usize = 0, range(0, 1 << 40);
+    }
+}
+
+params! {
+    /// How `cma_me` orders candidates.
+    pub struct CmaMeRankers {
+        /// What searches are ordered by, one after another in turn: of "two_stage_improvement", "improvement", "two_stage_random_direction", "random_direction", "two_stage_fitness", "fitness".
+        rankers: Vec<String> = vec!["two_stage_improvement".into()], any();
+    }
+}
+
+params! {
+    /// How `cma_mae` orders candidates.
+    pub struct CmaMaeRankers {
+        /// What searches are ordered by, one after another in turn: of "improvement", "two_stage_improvement", "two_stage_random_direction", "random_direction", "two_stage_fitness", "fitness".
+        rankers: Vec<String> = vec!["improvement".into()], any();
+    }
+}
+
+pub(crate) const CMA_ME: StrategyEntry = StrategyEntry {
+    cells: true,
+    ..StrategyEntry::new(
+        "cma_me",
+        "CMA-ME (Fontaine et al. 2020): searches by CMA-ES that are ordered by what the archive makes of their candidates",
+        <(CmaMeParams, CmaMeRankers)>::describe,
+        |config| {
+            let (params, rankers): (CmaMeParams, CmaMeRankers) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            build(config, "cma_me", &params, &rankers.rankers)
+        },
+    )
+};
+
+pub(crate) const CMA_MAE: StrategyEntry = StrategyEntry {
+    cells: true,
+    thresholds: true,
+    ..StrategyEntry::new(
+        "cma_mae",
+        "CMA-MAE (Fontaine and Nikolaidis 2023): the same on an archive with soft thresholds (archive.learning_rate)",
+        <(CmaMeParams, CmaMaeRankers)>::describe,
+        |config| {
+            let (params, rankers): (CmaMeParams, CmaMaeRankers) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            build(config, "cma_mae", &params, &rankers.rankers)
+        },
+    )
+};
+
+fn build(
+    config: &StrategyConfig<'_>,
+    name: &str,
+    params: &CmaMeParams,
+    rankers: &[String],
+) -> Result<Box<dyn Strategy>> {
+    let rankers = rankers
+        .iter()
+        .map(|name| Ranker::new(name))
+        .collect::<Result<Vec<Ranker>>>()?;
+    if rankers.is_empty() {
+        return Err(Error::config(
+            "strategy",
+            "rankers",
+            "expected at least one ranker, got none",
+        ));
+    }
+    if config.task.descriptor.is_empty() && rankers.iter().any(|ranker| ranker.has_direction()) {
+        let message = format!(
+            "a random direction needs a descriptor and task \"{}\" has none",
+            config.task.name
+        );
+        return Err(Error::config("strategy", "rankers", message));
+    }
+    let restart = match (params.restart.as_str(), params.restart_every as u64) {
+        ("basic", 0) => Restart::Basic,
+        ("basic", generations) => Restart::Every(generations),
+        (_, 0) => Restart::NoImprovement,
+        (_, generations) => {
+            let message = format!("expected 0 with restart = \"no_improvement\", got {generations}: take one of both");
+            return Err(Error::config("strategy", "restart_every", message));
+        }
+    };
+    config.claim_rows("batch", params.batch as f64 * params.emitters as f64, 1)?;
+    if params.optimizer == "cma_es" {
+        // A covariance, its axes, and its decomposition.
+        let matrices = 4.0 * size_of::<f64>() as f64 * (config.task.genome_dim as f64).powi(2);
+        let what = format!("covariances of {} searches", params.emitters);
+        config.memory.claim("strategy", "emitters", params.emitters as f64 * matrices, &what)?;
+    }
+    let (dim, pyribs) = (config.task.genome_dim, params.update == "pyribs");
+    if pyribs && params.optimizer != "cma_es" {
+        let message = format!("expected \"tutorial\" with optimizer = \"{}\", got \"pyribs\"", params.optimizer);
+        return Err(Error::config("strategy", "update", message));
+    }
+    let constants = move |usual: Constants| if pyribs { usual.as_pyribs(dim) } else { usual };
+    let emitter = |number: usize| -> Result<Box<dyn Emitter>> {
+        let laws = match params.optimizer.as_str() {
+            "cma_es" => full_by(
+                &CmaEsParams {
+                    population: params.batch,
+                    sigma: params.sigma,
+                    center: params.center.clone(),
+                    active: false,
+                    ..CmaEsParams::default()
+                },
+                config.task,
+                constants,
+            )?,
+            _ => separable(
+                &SepCmaEsParams {
+                    population: params.batch,
+                    sigma: params.sigma,
+                    center: params.center.clone(),
+                },
+                config.task,
+            )?,
+        };
+        let filter = params.selection == "filter";
+        let ranker = rankers[number % rankers.len()];
+        Ok(Box::new(EvolutionStrategy::new(laws, ranker, filter, restart)))
+    };
+    let emitters = (0..params.emitters).map(emitter).collect::<Result<Vec<_>>>()?;
+    Ok(Box::new(Scheduler::new(name, "sample", emitters)))
+}

@@ -1,0 +1,179 @@
+//! By what an emitter's candidates are ordered: the rankers of pyribs (0.12.0, `ribs/emitters/rankers.py`), which are the emitters of CMA-ME (Fontaine et al., 'Covariance
+//! matrix adaptation for the rapid illumination of behavior space', GECCO 2020, <https://arxiv.org/abs/1912.02400>) and CMA-MAE.
+
+use std::ops::Range;
+
+use illume_core::{Axis, Error, InsertReport, Result, Status, Stream, Told};
+
+/// What counts as better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// Fitness: the optimizing emitter.
+    Fitness,
+    /// Fitness beyond what had to be exceeded.
+    Improvement,
+    /// The descriptor along a direction that is drawn anew at every restart.
+    Direction,
+}
+
+/// An order of candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ranker {
+    value: Value,
+    /// New cells first, then improved ones, then the rest, each by its value.
+    two_stage: bool,
+}
+
+/// All, by their names in a configuration.
+pub(crate) const NAMES: [&str; 6] = [
+    "two_stage_improvement",
+    "improvement",
+    "two_stage_random_direction",
+    "random_direction",
+    "two_stage_fitness",
+    "fitness",
+];
+
+/// A generation of an emitter in order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ranked {
+    /// Rows counted from the emitter's first, best first; rows that are not ok come last.
+    pub order: Vec<usize>,
+    /// Of those rows, how many the archive took.
+    pub taken: usize,
+    /// Best and worst of those that are ok are the same to the ranker: nothing tells candidates from one another.
+    pub flat: bool,
+}
+
+/// Values nearer than this are the same (`_cma_es.py:157-162`).
+const FLAT: f64 = 1e-12;
+
+impl Ranker {
+    /// # Errors
+    /// No ranker has this name.
+    pub fn new(name: &str) -> Result<Ranker> {
+        let (two_stage, value) = match name.strip_prefix("two_stage_") {
+            Some(rest) => (true, rest),
+            None => (false, name),
+        };
+        let value = match value {
+            "fitness" => Value::Fitness,
+            "improvement" => Value::Improvement,
+            "random_direction" => Value::Direction,
+            _ => {
+                let message = format!("expected rankers of {}, got {name:?}", NAMES.join(", "));
+                return Err(Error::config("strategy", "rankers", message));
+            }
+        };
+        Ok(Ranker { value, two_stage })
+    }
+
+    /// Whether it orders by a direction.
+    pub fn has_direction(self) -> bool {
+        self.value == Value::Direction
+    }
+
+    /// Orders the rows of an emitter; `direction` is of [`direction`].
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn rank(self, told: &Told<'_>, report: &InsertReport, rows: Range<usize>, direction: &[f64]) -> Result<Ranked> {
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let (descriptor, k) = (told.rows.get::<f64>("descriptor")?, direction.len());
+        let key = |row: usize| -> [f64; 2] {
+            let value = match self.value {
+                Value::Fitness => fitness[row],
+                Value::Improvement => report.gain[row],
+                Value::Direction => (descriptor[row * k..].iter().zip(direction)).map(|(d, x)| d * x).sum(),
+            };
+            let stage = if self.two_stage { report.outcome[row] } else { 0 };
+            [f64::from(stage), value]
+        };
+        let ok = |row: &usize| status[*row] == Status::Ok as u8;
+        let mut keyed: Vec<([f64; 2], usize)> = rows.clone().filter(ok).map(|row| (key(row), row)).collect();
+        keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(i.cmp(j)));
+        let flat = match keyed.as_slice() {
+            [(best, _), .., (worst, _)] => (best[0] - worst[0]).hypot(best[1] - worst[1]) < FLAT,
+            _ => false,
+        };
+        let failed = rows.clone().filter(|row| !ok(row));
+        let order = keyed.iter().map(|(_, row)| *row).chain(failed);
+        Ok(Ranked {
+            order: order.map(|row| row - rows.start).collect(),
+            taken: rows.clone().filter(|&row| report.took(row)).count(),
+            flat,
+        })
+    }
+}
+
+/// A direction in the descriptor space, in units of its axes' extents.
+pub(crate) fn direction(stream: &Stream, axes: &[Axis]) -> Vec<f64> {
+    let mut z = vec![0.0f32; axes.len()];
+    stream.normals(0, &mut z);
+    axes.iter()
+        .zip(z)
+        .map(|(axis, z)| (axis.upper - axis.lower) * f64::from(z))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use illume_core::{Batch, Candidates, Outcome};
+
+    /// Status, outcome, fitness, gain and descriptor of six rows, of which the emitter has the last five.
+    fn ranked(name: &str) -> Ranked {
+        let mut rows = Batch::new();
+        rows.push("status", 1, "", "", vec![0u8, 0, 0, 2, 0, 0]);
+        rows.push("fitness", 1, "", "", vec![99.0, 1.0, 5.0, 0.0, 3.0, 4.0]);
+        rows.push("descriptor", 1, "", "", vec![9.0, 0.5, 0.1, 0.0, 0.9, 0.3]);
+        let outcome = [
+            Outcome::New,
+            Outcome::New,
+            Outcome::Rejected,
+            Outcome::Invalid,
+            Outcome::Improved,
+            Outcome::New,
+        ];
+        let report = InsertReport {
+            outcome: outcome.map(|o| o as u8).to_vec(),
+            gain: vec![99.0, 1.0, -2.0, 0.0, 0.5, 4.0],
+            ..InsertReport::default()
+        };
+        let candidates = Candidates::default();
+        let told = Told {
+            candidates: &candidates,
+            rows: &rows,
+            moments: &[],
+            trajectories: &[],
+            report: Some(&report),
+            last: false,
+        };
+        Ranker::new(name).unwrap().rank(&told, &report, 1..6, &[2.0]).unwrap()
+    }
+
+    #[test]
+    fn candidates_are_ordered_by_stage_and_value_and_failed_ones_come_last() {
+        for (name, order) in [
+            ("fitness", [1, 4, 3, 0, 2]),
+            ("improvement", [4, 0, 3, 1, 2]),
+            ("random_direction", [3, 0, 4, 1, 2]),
+            ("two_stage_fitness", [4, 0, 3, 1, 2]),
+            ("two_stage_improvement", [4, 0, 3, 1, 2]),
+            ("two_stage_random_direction", [0, 4, 3, 1, 2]),
+        ] {
+            let ranked = ranked(name);
+            assert_eq!(
+                (ranked.order.as_slice(), ranked.taken, ranked.flat),
+                (&order[..], 3, false),
+                "{name}"
+            );
+        }
+        assert!(NAMES.iter().all(|name| Ranker::new(name).is_ok()));
+        let message = Ranker::new("two_stage_novel").unwrap_err().to_string();
+        assert!(
+            message.contains("two_stage_novel") && message.contains("random_direction"),
+            "{message}"
+        );
+    }
+}
