@@ -227,6 +227,56 @@ const EDITS: &[Edit] = &[
     ),
     (
         "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nrankers = [\"improvement\", \"novel\"]",
+        &[":6: strategy.rankers", "\"novel\"", "two_stage_random_direction"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nrankers = []",
+        &[":6: strategy.rankers", "at least one"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nbatch = 1",
+        &[":6: strategy.batch", "from 2"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nemitters = 0",
+        &[":6: strategy.emitters", "from 1"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nsigma = -0.1",
+        &[":6: strategy.sigma", "above 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nrestart = \"no_improvement\"\nrestart_every = 10",
+        &[":7: strategy.restart_every", "one of both"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\noptimizer = \"sep_cma_es\"\nupdate = \"pyribs\"",
+        &[":7: strategy.update", "\"tutorial\"", "sep_cma_es"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nselection = \"all\"",
+        &[":6: strategy.selection", "\"filter\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\nemitter = 3",
+        &[":6: strategy.emitter", "did you mean \"emitters\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_mae\"\nbatch = 20",
+        &["archive.learning_rate", "\"cma_mae\"", "below 1"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
         "\"deep_ga\"\nepisodes = 0",
         &[":6: strategy.episodes", "from 1"],
     ),

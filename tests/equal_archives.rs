@@ -170,6 +170,36 @@ fn laws_that_restart_on_arm() {
     }
 }
 
+/// Searches that are ordered in every way, that begin anew at elites of other ranks, and with as many parents as the archive took.
+#[test]
+fn searches_of_cma_me_and_cma_mae() {
+    let rankers = "rankers = [\"two_stage_improvement\", \"random_direction\", \"two_stage_fitness\"]";
+    let arm = "name = \"arm\"\njoints = 5";
+    let sphere = "name = \"sphere\"\ndim = 700";
+    for (task, strategy, archive) in [
+        (
+            arm,
+            format!("name = \"cma_me\"\nemitters = 4\nbatch = 7\nsigma = 0.1\nrestart_every = 4\n{rankers}"),
+            "shape = [20, 20]",
+        ),
+        (
+            arm,
+            "name = \"cma_mae\"\nemitters = 3\nbatch = 9\nselection = \"filter\"\nrestart = \"no_improvement\"".into(),
+            "shape = [30, 30]\nlearning_rate = 0.2\nthreshold_min = -0.2",
+        ),
+        // Of more than one slice, so that ranks have parts of it.
+        (
+            sphere,
+            "name = \"cma_mae\"\nemitters = 2\nbatch = 5\noptimizer = \"sep_cma_es\"\nrestart_every = 3".into(),
+            "kind = \"cvt\"\ncells = 50\nsamples = 1000\nlearning_rate = 0.01",
+        ),
+    ] {
+        let folder = assert_equal_archives(&config(task, "", &strategy, archive, 11));
+        let restarts = last_of(folder.path(), "restarts");
+        assert!(restarts >= 2.0, "{strategy}: {restarts} restarts");
+    }
+}
+
 /// The last value of a column of the history, of the first layout.
 fn last_of(folder: &std::path::Path, column: &str) -> f64 {
     let (ranks, threads) = LAYOUTS[0];

@@ -52,9 +52,13 @@ const SIZES: [&str; 5] = [
 /// The task on which strategies that live on novelty are shown; the others are not searched for a descriptor's sake.
 const DECEPTIVE: &str = "hard_maze";
 
-/// Strategies that are shown on functions alone: a law of that many genes as a robot's network has is for ESSA's tasks, or for who wants it.
-const LAWS: [&str; 2] = ["cma_es", "sep_cma_es"];
-const FUNCTIONS: [&str; 3] = ["arm", "sphere", "rastrigin"];
+/// Strategies that are shown on functions alone: a covariance of that many genes as a robot's network has is for ESSA's tasks, or for who wants it.
+const COVARIANCES: [&str; 4] = ["cma_es", "sep_cma_es", "cma_me", "cma_mae"];
+const FUNCTIONS: [&str; 4] = ["arm", "sphere", "rastrigin", PLATEAU];
+
+/// It tells only those apart that are compared on it in the paper of CMA-MAE.
+const PLATEAU: &str = "plateau";
+const ON_PLATEAU: [&str; 3] = ["map_elites", "cma_me", "cma_mae"];
 
 #[test]
 fn there_is_one_for_every_strategy_on_every_task_and_on_the_maze_alone_for_novelty() {
@@ -84,7 +88,8 @@ fn there_is_one_for_every_strategy_on_every_task_and_on_the_maze_alone_for_novel
         let wanted = |s: &&StrategyEntry| {
             (task.network || !s.network)
                 && (!s.novelty || task.name == DECEPTIVE)
-                && (!LAWS.contains(&s.name) || FUNCTIONS.contains(&task.name))
+                && (!COVARIANCES.contains(&s.name) || FUNCTIONS.contains(&task.name))
+                && (task.name != PLATEAU || ON_PLATEAU.contains(&s.name))
                 && !s.cases
         };
         for strategy in strategies::registry().iter().filter(wanted) {
@@ -142,6 +147,7 @@ fn each_runs() {
                 "strategy.test_episodes=3",
             ],
             "openai_es" | "cma_es" | "sep_cma_es" => vec!["strategy.population=4"],
+            "cma_me" | "cma_mae" => vec!["strategy.emitters=2", "strategy.batch=4"],
             "ga_ns" => vec!["strategy.population=6", "strategy.parents=2", "archive.probability=0.5"],
             "ns_es" | "nsr_es" | "nsra_es" => vec!["strategy.population=4"],
             "essa" => vec!["strategy.population=4"],

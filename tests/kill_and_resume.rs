@@ -33,6 +33,12 @@ const CMA_ES_RESTARTED: &str = "[task]\nname = \"arm\"\njoints = 4\n[strategy]\n
                                 restarts = \"bipop\"\nmax_restarts = 24\ntol_x = 0.7\n[archive]\nshape = [20, 20]\n";
 const SEP_CMA_ES: &str = "[task]\nname = \"rastrigin\"\ndim = 3000\n[strategy]\nname = \"sep_cma_es\"\n\
                           [archive]\nshape = [20, 20]\n";
+/// Several searches, thresholds, and the best of all beside what is bred from.
+const CMA_MAE: &str = "[task]\nname = \"arm\"\njoints = 6\n[strategy]\nname = \"cma_mae\"\nemitters = 3\nbatch = 8\nsigma = 0.1\n\
+                       restart_every = 7\nrankers = [\"improvement\", \"random_direction\"]\n\
+                       [archive]\nshape = [20, 20]\nlearning_rate = 0.1\nthreshold_min = -0.4\n";
+const CMA_ME: &str = "[task]\nname = \"sphere\"\ndim = 30\n[strategy]\nname = \"cma_me\"\nemitters = 2\nbatch = 6\n\
+                      optimizer = \"sep_cma_es\"\nselection = \"filter\"\nrestart = \"no_improvement\"\n[archive]\nshape = [20, 20]\n";
 /// Networks, targets, moments and the replay buffer: all that learns.
 const DCRL_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"\n[policy]\nhidden = [6]\n\
                        [strategy]\nname = \"dcrl_me\"\nbatch = 16\npg_steps = 3\ncritic_steps = 12\nminibatch = 10\n\
@@ -271,6 +277,8 @@ fn a_killed_process_goes_on_from_its_last_checkpoint() {
         CMA_ES,
         CMA_ES_RESTARTED,
         SEP_CMA_ES,
+        CMA_MAE,
+        CMA_ME,
         DCRL_ME,
         DCG_ME,
         GA_NS,

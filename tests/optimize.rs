@@ -42,6 +42,21 @@ fn map_elites_fills_the_linear_projections() {
     }
 }
 
+/// Where MAP-Elites with the steps of the paper of CMA-MAE (iso 0.5, line 0.2) comes to 142,336, 141,498 and 143,045 with seeds 1 to 3.
+#[test]
+fn cma_me_and_cma_mae_fill_the_sphere_better_than_map_elites() {
+    for (name, archive, threshold) in [
+        ("cma_me", "", 150_000.0),
+        ("cma_mae", "learning_rate = 0.01", 149_000.0),
+    ] {
+        let score = qd_score(&format!(
+            "[task]\nname = \"sphere\"\ndim = 20\n[strategy]\nname = \"{name}\"\ncenter = \"zeros\"\n\
+             [archive]\nshape = [50, 50]\n{archive}\n[budget]\nevaluations = 108000\n"
+        ));
+        assert!(score > threshold, "{name}: QD score {score}");
+    }
+}
+
 #[test]
 fn polynomial_mutation_alone_fills_the_arms_reach() {
     let score = qd_score(

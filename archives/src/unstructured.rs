@@ -252,7 +252,8 @@ impl Archive for UnstructuredArchive {
             return Err(Error::failed(format!("member {row} has the fitness {}", fitness[row])));
         }
         // Members say themselves when they were found, and how novel they were.
-        (rows.get::<i64>("generation")?, rows.get::<f64>("novelty")?);
+        rows.get::<i64>("generation")?;
+        rows.get::<f64>("novelty")?;
         self.shard.clear();
         self.index.clear();
         self.scaled.clear();

@@ -4,6 +4,9 @@
 //! Gene x_i in [0, 1] turns joint i by 2 pi x_i - pi relative to the link before it; links are 1 / n long. Fitness is minus the
 //! standard deviation of the genes, the descriptor is the position of the arm's end, mapped to [0, 1]^2.
 //!
+//! With `angles = "radians"` it is that of Fontaine and Nikolaidis, 'Covariance matrix adaptation MAP-annealing' (GECCO 2023; authors' program,
+//! `experiments/arm/arm.py:23-67`): genes are angles without bounds, links have length 1, fitness is 100 (1 - variance of the genes), and the descriptor is the position itself.
+//!
 //! The kernel has one row in each lane: genes of [`LANES`] rows are transposed into a tile, and angles are kept in turns, where
 //! wrapping them is exact.
 
@@ -22,6 +25,8 @@ params! {
     pub struct ArmParams {
         /// Joints of the arm: genes of a genome.
         joints: usize = 20, range(1, 100_000);
+        /// What genes are: "shares" of a whole turn, from 0 to 1, or "radians" without bounds, with links of length 1 and fitness in percent.
+        angles: String = "shares".into(), one_of(&["shares", "radians"]);
     }
 }
 
@@ -37,17 +42,27 @@ pub const ENTRY: TaskEntry = TaskEntry {
 };
 
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
-    let ArmParams { joints } = params::read(config.task, "task", &["name"])?;
+    let ArmParams { joints, angles } = params::read(config.task, "task", &["name"])?;
+    let radians = angles == "radians";
+    let reach = if radians { joints as f64 } else { 1.0 };
+    let axis = |name: &str| Axis::new(name, "", if radians { -reach } else { 0.0 }, reach);
     Ok(Box::new(Arm {
+        radians,
         spec: TaskSpec {
             name: "arm".into(),
             genome_dim: joints,
-            init: Init::Uniform { lower: 0.0, upper: 1.0 },
-            bounds: Some([0.0, 1.0]),
-            descriptor: vec![Axis::new("x", "", 0.0, 1.0), Axis::new("y", "", 0.0, 1.0)],
-            fitness: "minus the standard deviation of the genes".into(),
+            init: match radians {
+                true => Init::Normal { mean: 0.0, sd: 1.0 },
+                false => Init::Uniform { lower: 0.0, upper: 1.0 },
+            },
+            bounds: (!radians).then_some([0.0, 1.0]),
+            descriptor: vec![axis("x"), axis("y")],
+            fitness: match radians {
+                true => "100 (1 - variance of the genes)".into(),
+                false => "minus the standard deviation of the genes".into(),
+            },
             // The largest standard deviation of numbers in [0, 1].
-            qd_offset: 0.5,
+            qd_offset: if radians { 0.0 } else { 0.5 },
             deterministic: true,
             observation_dim: 0,
             action_dim: 0,
@@ -65,6 +80,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
 }
 
 struct Arm {
+    /// Genes are angles without bounds.
+    radians: bool,
     spec: TaskSpec,
 }
 
@@ -76,6 +93,7 @@ impl Task for Arm {
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
         let tile = vec![[0.0; LANES]; self.spec.genome_dim];
         Ok(Box::new(ArmWorker {
+            radians: self.radians,
             tile,
             genes: Scratch::default(),
         }))
@@ -88,6 +106,7 @@ const LANES: usize = 32;
 type Lanes = [f32; LANES];
 
 struct ArmWorker {
+    radians: bool,
     /// Genes by joint, `[joints][rows]`; lanes without a row hold what they held before.
     tile: Vec<Lanes>,
     genes: Scratch,
@@ -119,7 +138,7 @@ impl Worker for ArmWorker {
                     }
                 }
             }
-            let poses = poses(&self.tile);
+            let poses = poses(&self.tile, self.radians);
             let at = start - first;
             for lane in 0..n {
                 scores.fitness[at + lane] = f64::from(poses.fitness[lane]);
@@ -131,19 +150,31 @@ impl Worker for ArmWorker {
     }
 }
 
-fn poses(tile: &[Lanes]) -> Poses {
+fn poses(tile: &[Lanes], radians: bool) -> Poses {
     simd_dispatch!(
-        fn [](tile: &[Lanes]) -> Poses { poses_body(tile) }
+        fn [](tile: &[Lanes], radians: bool) -> Poses {
+            match radians {
+                true => poses_body::<true>(tile),
+                false => poses_body::<false>(tile),
+            }
+        }
     )
 }
 
+const TURNS_PER_RADIAN: f32 = std::f32::consts::FRAC_1_PI / 2.0;
+
 #[inline(always)]
-fn poses_body(tile: &[Lanes]) -> Poses {
+fn poses_body<const RADIANS: bool>(tile: &[Lanes]) -> Poses {
     let [mut turn, mut sum, mut x, mut y] = [[0.0f32; LANES]; 4];
     for genes in tile {
         for l in 0..LANES {
             sum[l] += genes[l];
-            turn[l] = fraction(turn[l] + (genes[l] - 0.5));
+            let bend = if RADIANS {
+                genes[l] * TURNS_PER_RADIAN
+            } else {
+                genes[l] - 0.5
+            };
+            turn[l] = fraction(turn[l] + bend);
             let (sine, cosine) = sin_cos_turns(turn[l]);
             x[l] += cosine;
             y[l] += sine;
@@ -163,6 +194,10 @@ fn poses_body(tile: &[Lanes]) -> Poses {
         y,
     };
     for l in 0..LANES {
+        if RADIANS {
+            poses.fitness[l] = 100.0 * (1.0 - variance[l] * count);
+            continue;
+        }
         poses.fitness[l] = -(variance[l] * count).sqrt();
         // Rounding may carry a stretched arm an ulp beyond its reach.
         poses.x[l] = (x[l] * count).mul_add(0.5, 0.5).clamp(0.0, 1.0);
@@ -219,6 +254,38 @@ mod tests {
         }
     }
 
+    /// `evaluate_grasp` of the authors' program in double precision.
+    #[test]
+    fn angles_without_bounds_agree_with_the_authors_program() {
+        for (joints, rows) in [(1, 5), (3, 40), (100, 64)] {
+            let mut genes = vec![0.0; rows * joints];
+            Stream::new(joints as u64, Purpose::Init, 0, 0).add_normals(0, 1.5, &mut genes);
+            let spec = format!("name = \"arm\"\njoints = {joints}\nangles = \"radians\"");
+            let results = evaluate(&*task(&spec), &genes, rows);
+            for (i, row) in genes.chunks_exact(joints).enumerate() {
+                let angles: Vec<f64> = row.iter().copied().map(f64::from).collect();
+                let mean = angles.iter().sum::<f64>() / joints as f64;
+                let variance = angles.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / joints as f64;
+                let (mut angle, mut x, mut y) = (0.0, 0.0, 0.0);
+                for a in angles {
+                    angle += a;
+                    x += f64::cos(angle);
+                    y += f64::sin(angle);
+                }
+                let fitness = 100.0 * (1.0 - variance);
+                assert!(
+                    (results.fitness[i] - fitness).abs() < 1e-3,
+                    "{} {fitness}",
+                    results.fitness[i]
+                );
+                let error = (results.descriptor[2 * i] - x)
+                    .abs()
+                    .max((results.descriptor[2 * i + 1] - y).abs());
+                assert!(error < 1e-4 * joints as f64, "{joints} joints, row {i}: {error:e}");
+            }
+        }
+    }
+
     #[test]
     fn a_stretched_arm_reaches_the_edge_and_not_beyond() {
         let results = evaluate(&*task("name = \"arm\""), &[0.5; 20], 1);
@@ -247,10 +314,14 @@ mod tests {
         Stream::new(9, Purpose::Init, 0, 0).uniforms(0, &mut genes);
         let (tile, _) = genes.as_chunks::<LANES>();
         // Not dispatched: compiled for the narrowest machine.
-        let (narrow, widest) = (poses_body(tile), poses(tile));
-        assert_eq!(
-            (narrow.fitness, narrow.x, narrow.y),
-            (widest.fitness, widest.x, widest.y)
-        );
+        for (narrow, widest) in [
+            (poses_body::<false>(tile), poses(tile, false)),
+            (poses_body::<true>(tile), poses(tile, true)),
+        ] {
+            assert_eq!(
+                (narrow.fitness, narrow.x, narrow.y),
+                (widest.fitness, widest.x, widest.y)
+            );
+        }
     }
 }

@@ -1,8 +1,10 @@
-//! `sphere` and `rastrigin`: the linear projection benchmarks of Fontaine, Togelius, Nikolaidis and Hoover, 'Covariance matrix
+//! `sphere`, `rastrigin` and `plateau`: the linear projection benchmarks of Fontaine, Togelius, Nikolaidis and Hoover, 'Covariance matrix
 //! adaptation for the rapid illumination of behavior space' (GECCO 2020), in the form of pyribs' `examples/sphere.py`.
 //!
 //! The optimum lies at 2.048 = 0.4 * 5.12 in every gene and scores 100; a genome of -5.12 scores 0, and what lies farther out
-//! less (the QD offset is 0 all the same, as in pyribs, so that scores compare). Descriptors are the sums of either half of
+//! less (the QD offset is 0 all the same, as in pyribs, so that scores compare). The plateau (Fontaine and Nikolaidis, 'Covariance matrix adaptation
+//! MAP-annealing', GECCO 2023; authors' program, `experiments/lin_proj/lin_proj.py:62-83`) scores 100 within ±5.12 and less outside: 100 minus the mean square of what
+//! genes lie beyond. Descriptors are the sums of either half of
 //! the genes, where a gene x beyond ±5.12 counts as 5.12 / x.
 
 use std::ops::Range;
@@ -13,7 +15,7 @@ use illume_core::{
 };
 
 params! {
-    /// Parameters of `sphere` and `rastrigin`.
+    /// Parameters of `sphere`, `rastrigin` and `plateau`.
     pub struct FunctionParams {
         /// Genes of a genome.
         dim: usize = 100, range(2, 100_000_000);
@@ -40,18 +42,39 @@ pub const RASTRIGIN: TaskEntry = TaskEntry {
     build: |config| build(config, "rastrigin", Raw::Rastrigin),
 };
 
+pub const PLATEAU: TaskEntry = TaskEntry {
+    name: "plateau",
+    family: &[],
+    summary: "flat function, linear projection: fitness 100 within the box, descriptor sums of the clipped genes of each half",
+    params: <FunctionParams as params::Params>::describe,
+    network: false,
+    policy: None,
+    build: |config| build(config, "plateau", Raw::Plateau),
+};
+
 /// Genes are meant to lie within ±BOX.
 const BOX: f64 = 5.12;
 /// The optimum, in every gene.
 const OPTIMUM: f64 = 0.4 * BOX;
 /// Rastrigin's amplitude.
 const AMPLITUDE: f64 = 10.0;
+/// Mean square beyond the box at which the plateau scores 0.
+const PENALTY: f64 = 100.0;
 
 fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>> {
     let FunctionParams { dim } = params::read(config.task, "task", &["name"])?;
     let reach = |genes: usize| genes as f64 * BOX;
     let (first, second) = (reach(dim / 2), reach(dim - dim / 2));
-    let worst = dim as f64 * raw.gene(-BOX - OPTIMUM);
+    let (worst, fitness) = match raw {
+        Raw::Plateau => (
+            dim as f64 * PENALTY,
+            format!("100 minus the mean square by which genes lie beyond {BOX} and -{BOX}"),
+        ),
+        _ => (
+            dim as f64 * raw.gene(-BOX),
+            format!("{name} function, 100 at its optimum, 0 at genes of -{BOX}"),
+        ),
+    };
     Ok(Box::new(Function {
         raw,
         worst,
@@ -64,7 +87,7 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
                 Axis::new("first half", "", -first, first),
                 Axis::new("second half", "", -second, second),
             ],
-            fitness: format!("{name} function, 100 at its optimum, 0 at genes of -{BOX}"),
+            fitness,
             qd_offset: 0.0,
             deterministic: true,
             observation_dim: 0,
@@ -87,15 +110,21 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
 enum Raw {
     Sphere,
     Rastrigin,
+    Plateau,
 }
 
 impl Raw {
-    /// What a gene at distance d from the optimum adds.
+    /// What a gene adds.
     #[inline(always)]
-    fn gene(self, d: f64) -> f64 {
+    fn gene(self, x: f64) -> f64 {
+        let d = x - OPTIMUM;
         match self {
             Raw::Sphere => d * d,
             Raw::Rastrigin => d * d + AMPLITUDE * (1.0 - cos_turns(d)),
+            Raw::Plateau => {
+                let beyond = (x.abs() - BOX).max(0.0);
+                beyond * beyond
+            }
         }
     }
 }
@@ -150,6 +179,7 @@ fn sums(raw: Raw, genes: &[f32]) -> (f64, f64) {
             match raw {
                 Raw::Sphere => sums_body(Raw::Sphere, genes),
                 Raw::Rastrigin => sums_body(Raw::Rastrigin, genes),
+                Raw::Plateau => sums_body(Raw::Plateau, genes),
             }
         }
     )
@@ -162,13 +192,13 @@ fn sums_body(raw: Raw, genes: &[f32]) -> (f64, f64) {
     for genes in eights {
         for l in 0..LANES {
             let x = f64::from(genes[l]);
-            function[l] += raw.gene(x - OPTIMUM);
+            function[l] += raw.gene(x);
             clipped[l] += clip(x);
         }
     }
     for (l, gene) in rest.iter().enumerate() {
         let x = f64::from(*gene);
-        function[l] += raw.gene(x - OPTIMUM);
+        function[l] += raw.gene(x);
         clipped[l] += clip(x);
     }
     (total(&function), total(&clipped))
@@ -240,11 +270,23 @@ mod tests {
         }
     }
 
+    /// `calc_plateau` and `calc_measures` of the authors' program, by hand.
+    #[test]
+    fn the_plateau_is_flat_within_its_box_and_falls_outside() {
+        let genes = [5.12f32, -5.12, 0.0, 3.0, 6.12, -8.12, 5.12, 0.0];
+        let scores = evaluate(&*task("name = \"plateau\"\ndim = 4"), &genes, 2);
+        assert_eq!(scores.fitness[0], 100.0);
+        // (1 + 9) / 4.
+        assert!((scores.fitness[1] - 97.5).abs() < 1e-5, "{:?}", scores.fitness);
+        let beyond = 5.12 / 6.12 - 5.12 / 8.12;
+        assert!((scores.descriptor[2] - beyond).abs() < 1e-6 && (scores.descriptor[3] - 5.12).abs() < 1e-6);
+    }
+
     #[test]
     fn bits_do_not_depend_on_the_vector_width() {
         let mut genes = vec![0.0; 1003];
         illume_core::Stream::new(2, illume_core::Purpose::Init, 0, 0).add_normals(0, 4.0, &mut genes);
-        for raw in [Raw::Sphere, Raw::Rastrigin] {
+        for raw in [Raw::Sphere, Raw::Rastrigin, Raw::Plateau] {
             // Not dispatched: compiled for the narrowest machine.
             assert_eq!(sums_body(raw, &genes), sums(raw, &genes));
         }

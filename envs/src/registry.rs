@@ -27,6 +27,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::arm::ENTRY,
         &crate::functions::SPHERE,
         &crate::functions::RASTRIGIN,
+        &crate::functions::PLATEAU,
         &crate::hard_maze::ENTRY,
     ];
     #[cfg(feature = "mujoco")]

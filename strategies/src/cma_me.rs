@@ -119,14 +119,19 @@ fn build(
         // A covariance, its axes, and its decomposition.
         let matrices = 4.0 * size_of::<f64>() as f64 * (config.task.genome_dim as f64).powi(2);
         let what = format!("covariances of {} searches", params.emitters);
-        config.memory.claim("strategy", "emitters", params.emitters as f64 * matrices, &what)?;
+        config
+            .memory
+            .claim("strategy", "emitters", params.emitters as f64 * matrices, &what)?;
     }
     let (dim, pyribs) = (config.task.genome_dim, params.update == "pyribs");
     if pyribs && params.optimizer != "cma_es" {
-        let message = format!("expected \"tutorial\" with optimizer = \"{}\", got \"pyribs\"", params.optimizer);
+        let message = format!(
+            "expected \"tutorial\" with optimizer = \"{}\", got \"pyribs\"",
+            params.optimizer
+        );
         return Err(Error::config("strategy", "update", message));
     }
-    let constants = move |usual: Constants| if pyribs { usual.as_pyribs(dim) } else { usual };
+    let constants = move |usual: Constants| if pyribs { usual.moved_as_pyribs(dim) } else { usual };
     let emitter = |number: usize| -> Result<Box<dyn Emitter>> {
         let laws = match params.optimizer.as_str() {
             "cma_es" => full_by(

@@ -62,13 +62,11 @@ pub(crate) struct Scheduler {
 
 /// The place of an emitter's rows in a generation.
 fn places(emitters: &[Box<dyn Emitter>]) -> Vec<std::ops::Range<usize>> {
-    let mut end = 0;
-    let place = |emitter: &Box<dyn Emitter>| {
-        let start = end;
-        end += emitter.batch();
-        start..end
-    };
-    emitters.iter().map(place).collect()
+    let ends = emitters.iter().scan(0, |end, emitter| {
+        *end += emitter.batch();
+        Some(*end - emitter.batch()..*end)
+    });
+    ends.collect()
 }
 
 /// Each emitter's own context.

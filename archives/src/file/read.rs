@@ -449,7 +449,7 @@ impl ArchiveFile {
     ///
     /// # Errors
     /// A damaged file.
-    pub(super) fn active(&self) -> Result<Option<ArchiveFile>> {
+    pub fn active(&self) -> Result<Option<ArchiveFile>> {
         if !self.file.link_exists(ACTIVE) {
             return Ok(None);
         }

@@ -184,6 +184,6 @@ fn any_number_of_ranks_ends_with_the_same() {
     };
     let alone = solo(|comm| run(comm));
     for size in [2, 3] {
-        assert!(ranks(size, &run).iter().all(|other| *other == alone), "{size} ranks");
+        assert!(ranks(size, run).iter().all(|other| *other == alone), "{size} ranks");
     }
 }

@@ -50,7 +50,7 @@ impl Constants {
         };
         constants.weights.resize(self.weights.len(), 0.0);
         match self.pyribs {
-            true => constants.as_pyribs(dim),
+            true => constants.moved_as_pyribs(dim),
             false => constants,
         }
     }
@@ -103,7 +103,7 @@ impl Constants {
 
     /// The same for the update of pyribs, which differs from the tutorial's in five places: c_mu (`:217-220`), the limit of the path's length (`:265-270`), the
     /// path of the covariance, which is not divided by the step size (`:272`), its rate, which is squared (`:227-232`), and the step size's exponent (`:285-287`).
-    pub fn as_pyribs(mut self, dim: usize) -> Constants {
+    pub fn moved_as_pyribs(mut self, dim: usize) -> Constants {
         let (n, effective) = (dim as f64, self.effective);
         let rank_mu = 2.0 * (effective - 2.0 + 1.0 / effective) / ((n + 2.0).powi(2) + effective);
         self.rank_mu = rank_mu.min(1.0 - self.rank_one);

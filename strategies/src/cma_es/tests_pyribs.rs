@@ -20,7 +20,12 @@ fn searches_move_as_in_pyribs() {
         let &["search", ranker, selection] = words.as_slice() else {
             panic!("{search}")
         };
-        let ranker = Ranker::new(if ranker == "imp" { "improvement" } else { "two_stage_improvement" }).unwrap();
+        let ranker = Ranker::new(if ranker == "imp" {
+            "improvement"
+        } else {
+            "two_stage_improvement"
+        })
+        .unwrap();
         let start = Start {
             sigma: 0.5,
             zeros: true,
@@ -28,7 +33,7 @@ fn searches_move_as_in_pyribs() {
             fold: None,
         };
         let begin = |genes: &[f64]| {
-            let constants = Constants::full(DIM, BATCH, false).as_pyribs(DIM);
+            let constants = Constants::full(DIM, BATCH, false).moved_as_pyribs(DIM);
             let mut law = Full::new(DIM, constants, start, 2.0);
             law.mean = genes.to_vec();
             law
@@ -90,7 +95,10 @@ fn searches_move_as_in_pyribs() {
                 .chain(law.sigma_path.iter().copied());
             for (i, (ours, theirs)) in ours.zip(&after).enumerate() {
                 let near = (ours - theirs).abs() < 1e-9 * theirs.abs().max(1e-3);
-                assert!(near, "{search}, iteration {generation}, number {i}: {ours}, pyribs' {theirs}");
+                assert!(
+                    near,
+                    "{search}, iteration {generation}, number {i}: {ours}, pyribs' {theirs}"
+                );
             }
             generation += 1;
             iterations += 1;
