@@ -123,6 +123,21 @@ const EDITS: &[Edit] = &[
     ("[10, 10]", "[10]", &[":9: archive.shape", "2 axes"]),
     ("[10, 10]", "[10, 10, 10]", &[":9: archive.shape", "2 axes"]),
     ("[10, 10]", "[10, 0]", &[":9: archive.shape", "from 1 to"]),
+    (
+        "[10, 10]",
+        "[10, 10]\nlearning_rate = 1.5",
+        &[":10: archive.learning_rate", "from 0 to 1"],
+    ),
+    (
+        "[10, 10]",
+        "[10, 10]\nthreshold_min = -inf",
+        &[":10: archive.threshold_min", "finite"],
+    ),
+    (
+        "kind = \"grid\"\nshape = [10, 10]",
+        "kind = \"unstructured\"\nlearning_rate = 0.1",
+        &["archive.", "unstructured"],
+    ),
     ("[10, 10]", "[10, -3]", &[":9: archive.shape", "non-negative"]),
     ("[10, 10]", "[1000000, 1000000]", &[":9: archive.shape", "2^31"]),
     (
