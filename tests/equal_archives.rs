@@ -148,9 +148,9 @@ fn cma_es_on_arm() {
     }
 }
 
-/// Several laws one after another, in a box; then a run that its strategy ends.
+/// Several searches one after another, in a box; then a run that its strategy ends.
 #[test]
-fn laws_that_restart_on_arm() {
+fn searches_that_restart_on_arm() {
     for (strategy, own) in [
         ("cma_es", "restarts = \"bipop\""),
         ("sep_cma_es", "restarts = \"ipop\""),

@@ -26,7 +26,7 @@ fn right(case: usize) -> usize {
 }
 
 /// Probabilities of the actions: genes are the logits of each case.
-fn law(genes: &[f32], case: usize) -> [f64; ACTIONS] {
+fn probabilities(genes: &[f32], case: usize) -> [f64; ACTIONS] {
     let logits = &genes[case * ACTIONS..(case + 1) * ACTIONS];
     let weights: Vec<f64> = logits.iter().map(|x| f64::from(*x).exp()).collect();
     let sum: f64 = weights.iter().sum();
@@ -58,7 +58,7 @@ impl PolicyGradient for Softmax {
         for (answer, credit) in answers.iter().zip(credits) {
             let (case, action) = (answer.case as usize, answer.tokens[0] as usize);
             let advantage = f64::from(credit.advantage);
-            let p = law(genes, case);
+            let p = probabilities(genes, case);
             if credit.old.is_empty() {
                 credit.old = vec![p[action].ln() as f32];
                 report.gap += f64::from((credit.old[0] - answer.log_probs[0]).abs());
@@ -139,7 +139,7 @@ impl Worker for Pulls {
             };
             let mut sum = 0.0;
             for (k, case) in cases.iter().enumerate() {
-                let p = law(genes, *case);
+                let p = probabilities(genes, *case);
                 let action = if test {
                     (0..ACTIONS).rev().max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap()
                 } else {

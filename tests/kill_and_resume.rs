@@ -28,7 +28,7 @@ const OPENAI_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname =
 /// Covariance, paths, and axes that are older than the covariance.
 const CMA_ES: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"cma_es\"\npopulation = 15\n\
                       restarts = \"ipop\"\nmax_restarts = 24\n[archive]\nshape = [20, 20]\n";
-/// Laws of a few generations, one after another, in a box.
+/// Searches of a few generations, one after another, in a box.
 const CMA_ES_RESTARTED: &str = "[task]\nname = \"arm\"\njoints = 4\n[strategy]\nname = \"cma_es\"\npopulation = 5\n\
                                 restarts = \"bipop\"\nmax_restarts = 24\ntol_x = 0.7\n[archive]\nshape = [20, 20]\n";
 const SEP_CMA_ES: &str = "[task]\nname = \"rastrigin\"\ndim = 3000\n[strategy]\nname = \"sep_cma_es\"\n\

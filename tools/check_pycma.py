@@ -70,7 +70,7 @@ def record(out, target, condition, population, generations, gap, start, sigma, b
 
 
 with open(sys.argv[1], "w") as out:
-    print(f"# pycma {cma.__version__}: tools/check_pycma.py; `steps` [members, n] and `order` go in, the rest is what became of the law", file=out)
+    print(f"# pycma {cma.__version__}: tools/check_pycma.py; `steps` [members, n] and `order` go in, the rest is what became of the distribution", file=out)
     record(out, np.arange(1.0, 6), 1e4, 9, 30, 2, np.zeros(5), 0.5, None)
     # The optimum is on a face of the box: one gene wants to be above it, one below.
     record(out, np.array([1.2, 0.3, -0.4]), 10.0, 7, 25, 1, np.array([0.7, 0.6, 0.02]), 0.08, [0, 1])

@@ -21,7 +21,7 @@ pub enum Init {
     Runs(Vec<(usize, f32)>),
 }
 
-/// The law of a network's first weights.
+/// The distribution of a network's first weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weights {
     /// Uniform with variance 1 / fan-in (LeCun 1998; QDax's and DCRL's initialization).

@@ -11,7 +11,7 @@ pub struct Answer {
     pub case: u32,
     /// Tokens that were sampled, the stop token included if it came.
     pub tokens: Vec<u32>,
-    /// Log-probability of each token under the law that it was sampled by.
+    /// Log-probability of each token under the distribution that it was sampled by.
     pub log_probs: Vec<f32>,
     pub reward: f64,
 }

@@ -14,7 +14,7 @@ params! {
         hidden: Vec<usize> = vec![64, 64], each(range(1, 65_536));
         /// Activation of the hidden layers; outputs always pass through tanh.
         activation: String = "tanh".into(), one_of(&["tanh", "relu"]);
-        /// Law of the first weights: uniform with variance 1 / fan-in, normalized columns, or normal with sd 1 / sqrt(fan-in).
+        /// Distribution of the first weights: uniform with variance 1 / fan-in, normalized columns, or normal with sd 1 / sqrt(fan-in).
         init: String = "lecun_uniform".into(), one_of(&["lecun_uniform", "norm_column", "fan_in"]);
     }
 }

@@ -47,14 +47,14 @@ params! {
 }
 
 /// How a center moves.
-pub(crate) struct Law {
+pub(crate) struct UpdateRule {
     pub optimizer: Box<dyn Optimizer + Send>,
     /// L2 penalty on the center.
     pub l2: f64,
 }
 
-impl Law {
-    pub fn new(p: &CenterParams) -> Law {
+impl UpdateRule {
+    pub fn new(p: &CenterParams) -> UpdateRule {
         let optimizer: Box<dyn Optimizer + Send> = match p.optimizer.as_str() {
             "sgd" => Box::new(Sgd {
                 learning_rate: p.learning_rate,
@@ -67,12 +67,12 @@ impl Law {
                 epsilon: p.epsilon,
             }),
         };
-        Law { optimizer, l2: p.l2 }
+        UpdateRule { optimizer, l2: p.l2 }
     }
 }
 
 impl Center {
-    /// A fresh genome by the task's law: the one of number `index`.
+    /// A fresh genome by the task's distribution: the one of number `index`.
     pub fn draw(context: &Context<'_>, index: u64) -> Center {
         let mut genes = vec![0.0; context.task.genome_dim];
         context
@@ -93,7 +93,7 @@ impl Center {
     ///
     /// # Errors
     /// Communication.
-    pub fn climb(&mut self, context: &Context<'_>, law: &Law, ranks: &[f32]) -> Result<()> {
+    pub fn climb(&mut self, context: &Context<'_>, rule: &UpdateRule, ranks: &[f32]) -> Result<()> {
         let n = ranks.len();
         let pairs: Vec<(Stream, f32)> = ranks
             .chunks_exact(2)
@@ -105,10 +105,10 @@ impl Center {
             .collect();
         let dim = self.genes.len();
         let mine = context.block(dim);
-        let l2 = law.l2 as f32;
+        let l2 = rule.l2 as f32;
         let bounds = context.task.bounds;
         self.steps_taken += 1;
-        let (t, optimizer) = (self.steps_taken, &law.optimizer);
+        let (t, optimizer) = (self.steps_taken, &rule.optimizer);
         let old = &self.genes;
         let mut moved = match Arc::get_mut(&mut self.spare) {
             Some(v) => std::mem::take(v),

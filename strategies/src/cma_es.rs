@@ -1,8 +1,8 @@
-//! CMA-ES (Hansen, 'The CMA evolution strategy: a tutorial', 2016, <https://arxiv.org/abs/1604.00772>): members of a normal law whose mean,
+//! CMA-ES (Hansen, 'The CMA evolution strategy: a tutorial', 2016, <https://arxiv.org/abs/1604.00772>): members of a normal distribution whose mean,
 //! step size and full covariance follow the members' order.
 //!
-//! What the file shares with `sep_cma_es` and `essa` is a [`Distribution`]: a law that draws members and learns from their order alone. The strategies
-//! of both names are a sequence of laws, the next beginning anew when one has converged.
+//! What the file shares with `sep_cma_es` and `essa` is a [`Distribution`]: one that draws members and learns from their order alone. The strategies
+//! of both names are a sequence of searches, the next beginning anew when one has converged.
 
 pub(crate) mod constants;
 mod eigen;
@@ -45,7 +45,7 @@ params! {
         population: usize = 0, range(0, 1 << 24);
         /// Initial step size: the standard deviation of each gene.
         sigma: f64 = 0.3, positive();
-        /// Initial mean: "init", a genome by the task's law, or "zeros".
+        /// Initial mean: "init", a genome by the task's distribution, or "zeros".
         center: String = "init".into(), one_of(&["init", "zeros"]);
         /// Whether the covariance also learns from the worse half, by negative weights.
         active: bool = true, any();
@@ -56,7 +56,7 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
     "cma_es",
-    "CMA-ES (Hansen's tutorial, 2016): a normal law with step size and full covariance",
+    "CMA-ES (Hansen's tutorial, 2016): a normal distribution with step size and full covariance",
     <(CmaEsParams, RestartParams)>::describe,
     |config: &StrategyConfig<'_>| {
         let (params, restarts): (CmaEsParams, RestartParams) =
@@ -69,20 +69,20 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
 /// The interval in which genes lie, if there is one.
 pub(crate) type Bounds = Option<[f32; 2]>;
 
-/// How a law begins.
+/// How a distribution begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Start {
     pub sigma: f64,
-    /// From zeros, not from a genome of the task's law.
+    /// From zeros, not from a genome of the task's distribution.
     pub zeros: bool,
-    /// Which genome of the task's law: the number of the restart.
+    /// Which genome of the task's distribution: the number of the restart.
     pub number: u64,
     /// How genes are kept in bounds.
     pub fold: Option<Fold>,
 }
 
 impl Start {
-    /// Of a first law.
+    /// Of a first distribution.
     pub fn new(sigma: f64, center: &str, task: &TaskSpec) -> Start {
         Start {
             sigma,
@@ -98,7 +98,7 @@ impl Start {
     }
 }
 
-/// A law from which a generation's members are drawn, and which moves by their order. All ranks call it alike.
+/// A distribution from which a generation's members are drawn, and which moves by their order. All ranks call it alike.
 pub(crate) trait Distribution: Send {
     /// Members of a generation.
     fn members(&self) -> usize;
@@ -135,7 +135,7 @@ pub(crate) trait Distribution: Send {
         false
     }
 
-    /// Why the law cannot find anything more, if it is so, by its own numbers and the tolerance of TolX: a share of the first step size. Collective.
+    /// Why the distribution cannot find anything more, if it is so, by its own numbers and the tolerance of TolX: a share of the first step size. Collective.
     ///
     /// # Errors
     /// Communication.
@@ -146,7 +146,7 @@ pub(crate) trait Distribution: Send {
 
     fn sigma(&self) -> f64;
 
-    /// Longest over shortest axis of the law by which the last generation was drawn, once it was told.
+    /// Longest over shortest axis of the distribution by which the last generation was drawn, once it was told.
     fn axis_ratio(&self) -> f64;
 
     /// What the last decomposition took, if the last generation had one.
@@ -161,34 +161,34 @@ pub(crate) trait Distribution: Send {
     fn save(&self, context: &Context<'_>) -> Result<Vec<(String, Batch)>>;
 
     /// # Errors
-    /// A state that is not of this law.
+    /// A state that is not of this distribution.
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()>;
 }
 
-/// Laws of one kind for a task.
-pub(crate) struct Laws {
+/// Distributions of one kind for a task.
+pub(crate) struct Distributions {
     /// Members of the first.
     pub members: usize,
     start: Start,
     make: Box<dyn Fn(usize, Start) -> Box<dyn Distribution> + Send>,
 }
 
-impl Laws {
+impl Distributions {
     /// By a function of members and start.
     pub fn new(
         members: usize,
         start: Start,
         make: impl Fn(usize, Start) -> Box<dyn Distribution> + Send + 'static,
-    ) -> Laws {
-        Laws {
+    ) -> Distributions {
+        Distributions {
             members,
             start,
             make: Box::new(make),
         }
     }
 
-    /// The law of a run.
-    pub fn law(&self, run: &Run) -> Box<dyn Distribution> {
+    /// The distribution of a run.
+    pub fn distribution(&self, run: &Run) -> Box<dyn Distribution> {
         let start = Start {
             sigma: self.start.sigma * run.shrunk,
             number: run.number,
@@ -197,17 +197,17 @@ impl Laws {
         (self.make)(run.members, start)
     }
 
-    /// The first law.
+    /// The first distribution.
     pub fn first(&self) -> Box<dyn Distribution> {
-        self.law(&Run::only(self.members))
+        self.distribution(&Run::only(self.members))
     }
 }
 
-/// The laws of `cma_es` for a task.
+/// The distributions of `cma_es` for a task.
 ///
 /// # Errors
 /// More genes than a matrix can have, or one member.
-pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Laws> {
+pub(crate) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Distributions> {
     full_by(params, task, |constants| constants)
 }
 
@@ -219,7 +219,7 @@ pub(crate) fn full_by(
     params: &CmaEsParams,
     task: &TaskSpec,
     change: impl Fn(Constants) -> Constants + Send + 'static,
-) -> Result<Laws> {
+) -> Result<Distributions> {
     if task.genome_dim > MOST_GENES {
         let message = format!(
             "a full covariance takes matrices of n x n numbers on every rank, and task \"{}\" has {} genes: expected at most \
@@ -230,7 +230,7 @@ pub(crate) fn full_by(
     }
     let start = Start::new(params.sigma, &params.center, task);
     let (dim, active, decompositions) = (task.genome_dim, params.active, params.decompositions);
-    Ok(Laws::new(
+    Ok(Distributions::new(
         members(params.population, task)?,
         start,
         move |members, start| {
@@ -291,13 +291,13 @@ pub(crate) fn vector(table: &Batch, name: &str, dim: usize) -> Result<Vec<f64>> 
     Ok(values.to_vec())
 }
 
-/// What is shown of a law besides fitness: names, units, meanings.
-pub(crate) const LAW_COLUMNS: [(&str, &str, &str); 3] = [
+/// What is shown of a distribution besides fitness: names, units, meanings.
+pub(crate) const DISTRIBUTION_COLUMNS: [(&str, &str, &str); 3] = [
     ("sigma", "", "step size after the update"),
     (
         "axis_ratio",
         "",
-        "longest over shortest axis of the law by which the members were drawn",
+        "longest over shortest axis of the distribution by which the members were drawn",
     ),
     (
         "eigen_seconds",
@@ -331,15 +331,15 @@ const RESTART_COLUMNS: [(&str, &str, &str); 3] = [
 /// best, highest and mean fitness of the last generation, sigma, axis ratio, restart, population, stop.
 const COLUMNS: usize = 8;
 /// Those before the time of the decomposition.
-const OF_LAW: usize = 5;
+const OF_DISTRIBUTION: usize = 5;
 
-/// `cma_es` and `sep_cma_es`: laws, one at a time, its members offered to the archive, and the best of all.
+/// `cma_es` and `sep_cma_es`: searches, one at a time, whose members are offered to the archive, and the best of all.
 pub struct CmaEs {
     spec: StrategySpec,
-    laws: Laws,
-    law: Box<dyn Distribution>,
+    distributions: Distributions,
+    distribution: Box<dyn Distribution>,
     restarts: Restarts,
-    /// Of the present law.
+    /// Of the present distribution.
     progress: Progress,
     tol_fun: f64,
     tol_x: f64,
@@ -357,13 +357,13 @@ impl CmaEs {
         Ok(CmaEs::new("cma_es", full(params, task)?, restarts, task.genome_dim))
     }
 
-    pub(crate) fn new(name: &str, laws: Laws, params: &RestartParams, dim: usize) -> CmaEs {
+    pub(crate) fn new(name: &str, distributions: Distributions, params: &RestartParams, dim: usize) -> CmaEs {
         let fitness = [
             ("best_fitness", "", "highest fitness so far"),
             ("population_max", "", "highest fitness of a member"),
             ("population_mean", "", "mean fitness of the members"),
         ];
-        let history = fitness.iter().chain(&LAW_COLUMNS).chain(&RESTART_COLUMNS);
+        let history = fitness.iter().chain(&DISTRIBUTION_COLUMNS).chain(&RESTART_COLUMNS);
         CmaEs {
             spec: StrategySpec {
                 name: name.into(),
@@ -372,13 +372,13 @@ impl CmaEs {
                     .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
                     .collect(),
                 lineage: false,
-                first_generation: laws.members,
+                first_generation: distributions.members,
                 sized_by: &["population"],
-                facts: vec![("population".into(), laws.members.to_string())],
+                facts: vec![("population".into(), distributions.members.to_string())],
             },
-            law: laws.first(),
-            restarts: Restarts::new(params, dim, laws.members),
-            laws,
+            distribution: distributions.first(),
+            restarts: Restarts::new(params, dim, distributions.members),
+            distributions,
             progress: Progress::default(),
             tol_fun: params.tol_fun,
             tol_x: params.tol_x,
@@ -389,10 +389,10 @@ impl CmaEs {
         }
     }
 
-    /// Whether the present law has had its last generation, and why.
+    /// Whether the present distribution has had its last generation, and why.
     fn stop(&mut self, context: &Context<'_>) -> Result<Option<Stop>> {
-        let exhausted = self.law.exhausted(context, self.tol_x)?;
-        let members = self.law.members();
+        let exhausted = self.distribution.exhausted(context, self.tol_x)?;
+        let members = self.distribution.members();
         let by_fitness = self.progress.stop(context.task.genome_dim, members, self.tol_fun);
         Ok(self.restarts.count().or(exhausted).or(by_fitness))
     }
@@ -404,10 +404,10 @@ impl Strategy for CmaEs {
     }
 
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
-        prepare(context, self.law.members(), 0, candidates);
+        prepare(context, self.distribution.members(), 0, candidates);
         let (rows, dim) = (candidates.block.clone(), context.task.genome_dim);
         let genes = candidates.genomes.dense_rows(rows.len(), dim);
-        self.law.ask(context, rows, genes)?;
+        self.distribution.ask(context, rows, genes)?;
         candidates.tags.get_mut::<i32>("operator")?.fill(0);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         Ok(())
@@ -419,27 +419,27 @@ impl Strategy for CmaEs {
         let first = order[0];
         if status[first] == Status::Ok as u8 && (self.best.is_empty() || fitness[first] > self.best_fitness) {
             self.best.resize(context.task.genome_dim, 0.0);
-            self.law.member(context, first, &mut self.best);
+            self.distribution.member(context, first, &mut self.best);
             self.best_fitness = fitness[first];
         }
         let [max, mean] = best_and_mean(status, fitness);
-        self.law.tell(context, &order)?;
+        self.distribution.tell(context, &order)?;
         self.progress.push(status, fitness, &order);
-        let (sigma, axis_ratio) = (self.law.sigma(), self.law.axis_ratio());
-        self.eigen_seconds = self.law.eigen_seconds();
+        let (sigma, axis_ratio) = (self.distribution.sigma(), self.distribution.axis_ratio());
+        self.eigen_seconds = self.distribution.eigen_seconds();
         let run = self.restarts.run;
         if let Some(stop) = self.stop(context)?
             && self.restarts.next(stop, context.seed)
         {
-            self.law = self.laws.law(&self.restarts.run);
-            self.law.begin(context);
+            self.distribution = self.distributions.distribution(&self.restarts.run);
+            self.distribution.begin(context);
             self.progress = Progress::default();
         }
         let stop = Stop::code(self.restarts.stop) as f64;
         let restarts = [run.number as f64, run.members as f64, stop];
         let own = [self.best_fitness, max, mean, sigma, axis_ratio];
-        self.row[..OF_LAW].copy_from_slice(&own);
-        self.row[OF_LAW..].copy_from_slice(&restarts);
+        self.row[..OF_DISTRIBUTION].copy_from_slice(&own);
+        self.row[OF_DISTRIBUTION..].copy_from_slice(&restarts);
         Ok(Next::Generation)
     }
 
@@ -454,9 +454,9 @@ impl Strategy for CmaEs {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(&self.row[..OF_LAW]);
+        row.extend(&self.row[..OF_DISTRIBUTION]);
         row.push(self.eigen_seconds);
-        row.extend(&self.row[OF_LAW..]);
+        row.extend(&self.row[OF_DISTRIBUTION..]);
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
@@ -470,7 +470,7 @@ impl Strategy for CmaEs {
             self.row.to_vec(),
         );
         let mut mean = vec![0.0; dim];
-        self.law.mean(&mut mean);
+        self.distribution.mean(&mut mean);
         let mut solution = Batch::new();
         let best = if self.best.is_empty() {
             mean.clone()
@@ -479,7 +479,7 @@ impl Strategy for CmaEs {
         };
         solution.push("genome", dim, "", "the member of the highest fitness so far", best);
         solution.push("fitness", 1, "", "its fitness", vec![self.best_fitness]);
-        solution.push("mean", dim, "", "the law's mean after the last update", mean);
+        solution.push("mean", dim, "", "the distribution's mean after the last update", mean);
         let mut best = Batch::new();
         best.push(
             "genome",
@@ -488,7 +488,7 @@ impl Strategy for CmaEs {
             "the member of the highest fitness so far",
             self.best.clone(),
         );
-        let mut tables = self.law.save(context)?;
+        let mut tables = self.distribution.save(context)?;
         tables.push(("scalars".into(), scalars));
         tables.push(("best".into(), best));
         tables.push(("restarts".into(), self.restarts.table()));
@@ -502,8 +502,8 @@ impl Strategy for CmaEs {
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         self.restarts.load(state)?;
         let run = &self.restarts.run;
-        self.law = self.laws.law(run);
-        self.law.load(context, state)?;
+        self.distribution = self.distributions.distribution(run);
+        self.distribution.load(context, state)?;
         self.progress = Progress::of(state, run.generations)?;
         let row = state.table("scalars")?.get::<f64>("row")?;
         self.row.copy_from_slice(

@@ -133,7 +133,7 @@ fn build(
     }
     let constants = move |usual: Constants| if pyribs { usual.moved_as_pyribs(dim) } else { usual };
     let emitter = |number: usize| -> Result<Box<dyn Emitter>> {
-        let laws = match params.optimizer.as_str() {
+        let distributions = match params.optimizer.as_str() {
             "cma_es" => full_by(
                 &CmaEsParams {
                     population: params.batch,
@@ -156,7 +156,7 @@ fn build(
         };
         let filter = params.selection == "filter";
         let ranker = rankers[number % rankers.len()];
-        Ok(Box::new(EvolutionStrategy::new(laws, ranker, filter, restart)))
+        Ok(Box::new(EvolutionStrategy::new(distributions, ranker, filter, restart)))
     };
     let emitters = (0..params.emitters).map(emitter).collect::<Result<Vec<_>>>()?;
     Ok(Box::new(Scheduler::new(name, "sample", emitters)))

@@ -1,7 +1,7 @@
 //! ESSA (Korotyshova et al., 'ESSA: evolutionary strategies for scalable alignment', 2025, <https://arxiv.org/abs/2507.04453>): CMA-ES on the
 //! singular values of a language model's adapters, every candidate of a generation scored on the same minibatch of prompts.
 //!
-//! What a genome means is the task's matter. The result is the law's mean, scored on the task's test cases; so is the best candidate.
+//! What a genome means is the task's matter. The result is the distribution's mean, scored on the task's test cases; so is the best candidate.
 
 use illume_core::{
     Archive, Batch, Candidates, Context, Error, Next, Params, Result, State, Status, Strategy, StrategyConfig,
@@ -9,7 +9,7 @@ use illume_core::{
 };
 
 use crate::best_first;
-use crate::cma_es::{CmaEsParams, Distribution, LAW_COLUMNS, best_and_mean, full};
+use crate::cma_es::{CmaEsParams, DISTRIBUTION_COLUMNS, Distribution, best_and_mean, full};
 use crate::map_elites::prepare;
 use crate::sep_cma_es::{SepCmaEsParams, separable};
 use crate::validation::{Phase, Validation, minibatch};
@@ -89,10 +89,10 @@ const COLUMNS: usize = 6;
 const MEAN_VALIDATION: usize = 4;
 const BEST_VALIDATION: usize = 5;
 
-/// A law of offsets that moves by rewards on minibatches, with its mean and its best candidate validated.
+/// A distribution of offsets that moves by rewards on minibatches, with its mean and its best candidate validated.
 pub struct Essa {
     spec: StrategySpec,
-    law: Box<dyn Distribution>,
+    distribution: Box<dyn Distribution>,
     validation: Validation,
     phase: Phase,
     /// The candidate with the highest reward on its minibatch since the last validation.
@@ -114,7 +114,7 @@ impl Essa {
             );
             return Err(Error::config("strategy", "name", message));
         }
-        let laws = match params.optimizer.as_str() {
+        let distributions = match params.optimizer.as_str() {
             "sep_cma_es" => separable(
                 &SepCmaEsParams {
                     population: params.population,
@@ -134,7 +134,7 @@ impl Essa {
                 task,
             )?,
         };
-        let law = laws.first();
+        let distribution = distributions.first();
         let own = [
             ("population_max", "", "highest reward of a candidate on the minibatch"),
             ("population_mean", "", "mean reward of the candidates on the minibatch"),
@@ -153,9 +153,9 @@ impl Essa {
         ];
         let history = own
             .iter()
-            .chain(&LAW_COLUMNS[..2])
+            .chain(&DISTRIBUTION_COLUMNS[..2])
             .chain(&validated)
-            .chain(&LAW_COLUMNS[2..]);
+            .chain(&DISTRIBUTION_COLUMNS[2..]);
         Ok(Essa {
             spec: StrategySpec {
                 name: "essa".into(),
@@ -164,11 +164,11 @@ impl Essa {
                     .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
                     .collect(),
                 lineage: false,
-                first_generation: law.members(),
+                first_generation: distribution.members(),
                 sized_by: &["population"],
-                facts: vec![("population".into(), law.members().to_string())],
+                facts: vec![("population".into(), distribution.members().to_string())],
             },
-            law,
+            distribution,
             validation: Validation::new(params.validation_interval, task),
             phase: Phase::Start,
             challenger: Scored::default(),
@@ -183,18 +183,18 @@ impl Essa {
         let first = order[0];
         if status[first] == Status::Ok as u8 && self.challenger.yields_to(fitness[first]) {
             self.challenger.genes.resize(context.task.genome_dim, 0.0);
-            self.law.member(context, first, &mut self.challenger.genes);
+            self.distribution.member(context, first, &mut self.challenger.genes);
             self.challenger.score = fitness[first];
         }
         let [max, mean] = best_and_mean(status, fitness);
-        self.law.tell(context, &order)?;
-        self.row[..4].copy_from_slice(&[max, mean, self.law.sigma(), self.law.axis_ratio()]);
+        self.distribution.tell(context, &order)?;
+        self.row[..4].copy_from_slice(&[max, mean, self.distribution.sigma(), self.distribution.axis_ratio()]);
         Ok(())
     }
 
     fn mean(&self, dim: usize) -> Vec<f32> {
         let mut genes = vec![0.0; dim];
-        self.law.mean(&mut genes);
+        self.distribution.mean(&mut genes);
         genes
     }
 }
@@ -205,7 +205,7 @@ impl Strategy for Essa {
     }
 
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
-        self.law.begin(context);
+        self.distribution.begin(context);
         let dim = context.task.genome_dim;
         if self.phase.is_validation(context) {
             let mean = self.mean(dim);
@@ -215,11 +215,11 @@ impl Strategy for Essa {
             }
             return self.validation.ask(context, &genomes, candidates);
         }
-        prepare(context, self.law.members(), 0, candidates);
+        prepare(context, self.distribution.members(), 0, candidates);
         candidates.seeds.fill(case_seed(minibatch(context), 0));
         let rows = candidates.block.clone();
         let genes = candidates.genomes.dense_rows(rows.len(), dim);
-        self.law.ask(context, rows, genes)?;
+        self.distribution.ask(context, rows, genes)?;
         candidates.tags.get_mut::<i32>("operator")?.fill(0);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         Ok(())
@@ -245,7 +245,7 @@ impl Strategy for Essa {
 
     fn history(&self, row: &mut Vec<f64>) {
         row.extend(self.row);
-        row.push(self.law.eigen_seconds());
+        row.push(self.distribution.eigen_seconds());
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
@@ -277,8 +277,8 @@ impl Strategy for Essa {
         solution.push("best_fitness", 1, "", "that score", vec![best_fitness]);
         let about = "score of the mean on the test cases when it was last taken";
         solution.push("fitness", 1, "", about, vec![self.row[MEAN_VALIDATION]]);
-        solution.push("genome", dim, "", "the law's mean after the last update", mean);
-        let mut tables = self.law.save(context)?;
+        solution.push("genome", dim, "", "the distribution's mean after the last update", mean);
+        let mut tables = self.distribution.save(context)?;
         tables.push(("scalars".into(), scalars));
         tables.push(("challenger".into(), self.challenger.table()));
         tables.push(("best".into(), self.best.table()));
@@ -289,7 +289,7 @@ impl Strategy for Essa {
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        self.law.load(context, state)?;
+        self.distribution.load(context, state)?;
         let scalars = state.table("scalars")?;
         let (row, scores) = (scalars.get::<f64>("row")?, scalars.get::<f64>("scores")?);
         if row.len() != COLUMNS || scores.len() != 2 {

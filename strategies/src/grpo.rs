@@ -271,11 +271,14 @@ fn advantages(heard: &[Vec<Heard>], scaling: &str) -> (Vec<Vec<f32>>, f64) {
     for h in heard.iter().flatten() {
         groups.entry(h.case).or_default().push(h.reward);
     }
-    let laws: BTreeMap<u32, (f64, f64)> = groups.into_iter().map(|(case, group)| (case, law(&group))).collect();
+    let moments: BTreeMap<u32, (f64, f64)> = groups
+        .into_iter()
+        .map(|(case, group)| (case, mean_and_sd(&group)))
+        .collect();
     let all: Vec<f64> = heard.iter().flatten().map(|h| h.reward).collect();
-    let (_, sd_of_all) = law(&all);
+    let (_, sd_of_all) = mean_and_sd(&all);
     let of = |h: &Heard| {
-        let (mean, sd) = laws[&h.case];
+        let (mean, sd) = moments[&h.case];
         let scale = match scaling {
             "none" => 1.0,
             "batch" => sd_of_all + SD_FLOOR,
@@ -283,12 +286,12 @@ fn advantages(heard: &[Vec<Heard>], scaling: &str) -> (Vec<Vec<f32>>, f64) {
         };
         ((h.reward - mean) / scale) as f32
     };
-    let sd = laws.values().map(|(_, sd)| sd).sum::<f64>() / laws.len() as f64;
+    let sd = moments.values().map(|(_, sd)| sd).sum::<f64>() / moments.len() as f64;
     (heard.iter().map(|row| row.iter().map(of).collect()).collect(), sd)
 }
 
 /// Mean, and the standard deviation of a sample.
-fn law(rewards: &[f64]) -> (f64, f64) {
+fn mean_and_sd(rewards: &[f64]) -> (f64, f64) {
     let n = rewards.len() as f64;
     let mean = rewards.iter().sum::<f64>() / n;
     let squares: f64 = rewards.iter().map(|r| (r - mean).powi(2)).sum();

@@ -46,7 +46,7 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let given: Vec<f32> = params.polynomial_bounds.iter().map(|x| *x as f32).collect();
     let bounds = match given.as_slice() {
         [] => config.task.bounds,
-        // What the law divides by.
+        // What the distribution divides by.
         &[low, high] if low < high && (high - low).is_finite() => Some([low, high]),
         _ => {
             let message = format!(
@@ -246,7 +246,7 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
         .declare::<i64>("parents", 2, "", "cells of the parents, -1 for none");
 }
 
-/// Random genomes of the task's own law, in a block that is prepared; operator 0.
+/// Random genomes of the task's own distribution, in a block that is prepared; operator 0.
 pub(crate) fn draw_initial(context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
     let (start, dim) = (candidates.block.start, context.task.genome_dim);
     let genes = candidates.genomes.dense_rows(candidates.block.len(), dim);

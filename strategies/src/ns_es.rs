@@ -220,7 +220,7 @@ impl Strategy for NsEs {
                 for (rank, by_fitness) in ranks.iter_mut().zip(by_fitness) {
                     *rank = (1.0 - w) * *rank + w * by_fitness;
                 }
-                self.centers[center].climb(context, &self.plan.law, &ranks)?;
+                self.centers[center].climb(context, &self.plan.rule, &ranks)?;
                 self.moved = Some(center);
                 self.phase = Phase::Centers;
                 let (novelty_mean, novelty_max) = mean_and_max(status, novelty);

@@ -11,7 +11,7 @@ use illume_core::{
     State, Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
 };
 
-use crate::center::{Center, CenterParams, Law};
+use crate::center::{Center, CenterParams, UpdateRule};
 use crate::centred_ranks;
 use crate::map_elites::prepare;
 
@@ -102,7 +102,7 @@ impl Moments {
 pub struct OpenAiEs {
     params: OpenAiEsParams,
     spec: StrategySpec,
-    law: Law,
+    rule: UpdateRule,
     center: Center,
     moments: Moments,
     normalization: Option<Arc<Normalization>>,
@@ -140,7 +140,7 @@ impl OpenAiEs {
         OpenAiEs {
             params,
             spec,
-            law: Law::new(center),
+            rule: UpdateRule::new(center),
             center: Center::default(),
             moments: Moments::default(),
             normalization: None,
@@ -254,7 +254,7 @@ impl Strategy for OpenAiEs {
             self.cap = Some((self.params.cap_factor * mean_steps).ceil().max(1.0) as u32);
         }
         let ranks = centred_ranks(&status[..members], &fitness[..members]);
-        self.center.climb(context, &self.law, &ranks)?;
+        self.center.climb(context, &self.rule, &ranks)?;
         if self.params.normalize_observations {
             self.observe(context, told, steps);
         }

@@ -17,7 +17,7 @@ use crate::cma_es::constants::Constants;
 use crate::cma_es::fold::Fold;
 use crate::cma_es::restarts::RestartParams;
 use crate::cma_es::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
-use crate::cma_es::{CmaEs, Distribution, Laws, Start, center, members, step_size, unfolded, vector};
+use crate::cma_es::{CmaEs, Distribution, Distributions, Start, center, members, step_size, unfolded, vector};
 use crate::gather::gather;
 
 params! {
@@ -27,37 +27,37 @@ params! {
         population: usize = 0, range(0, 1 << 24);
         /// Initial step size: the standard deviation of each gene.
         sigma: f64 = 0.3, positive();
-        /// Initial mean: "init", a genome by the task's law, or "zeros".
+        /// Initial mean: "init", a genome by the task's distribution, or "zeros".
         center: String = "init".into(), one_of(&["init", "zeros"]);
     }
 }
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
     "sep_cma_es",
-    "Separable CMA-ES (Ros and Hansen 2008): a normal law with step size and diagonal covariance, for many genes",
+    "Separable CMA-ES (Ros and Hansen 2008): a normal distribution with step size and diagonal covariance, for many genes",
     <(SepCmaEsParams, RestartParams)>::describe,
     |config: &StrategyConfig<'_>| {
         let (params, restarts): (SepCmaEsParams, RestartParams) =
             illume_core::params::read(config.strategy, "strategy", &["name"])?;
         config.claim_rows("population", members(params.population, config.task)? as f64, 1)?;
-        let laws = separable(&params, config.task)?;
+        let distributions = separable(&params, config.task)?;
         Ok(Box::new(CmaEs::new(
             "sep_cma_es",
-            laws,
+            distributions,
             &restarts,
             config.task.genome_dim,
         )))
     },
 );
 
-/// The laws of `sep_cma_es` for a task.
+/// The distributions of `sep_cma_es` for a task.
 ///
 /// # Errors
 /// One member alone.
-pub(crate) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Laws> {
+pub(crate) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Distributions> {
     let start = Start::new(params.sigma, &params.center, task);
     let dim = task.genome_dim;
-    Ok(Laws::new(
+    Ok(Distributions::new(
         members(params.population, task)?,
         start,
         move |members, start| Box::new(Separable::new(dim, Constants::separable(dim, members), start)),
@@ -79,7 +79,7 @@ struct Separable {
     spread: Vec<f32>,
     own: Own,
     axis_ratio: f64,
-    /// The longest axis of the law by which the last generation was drawn.
+    /// The longest axis of the distribution by which the last generation was drawn.
     longest: f64,
 }
 
@@ -302,17 +302,17 @@ impl Distribution for Separable {
     fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
         self.begin(context);
         let dim = context.task.genome_dim;
-        let law = &*self;
+        let distribution = &*self;
         // Rows of a few genes are made together, long rows in parts.
         const PART: usize = 1 << 15;
         if dim >= PART {
             genes.par_chunks_exact_mut(dim).zip(rows).for_each(|(genes, member)| {
                 let parts = genes.par_chunks_mut(PART).enumerate();
-                parts.for_each(|(p, part)| law.draw(context, member, p * PART, part));
+                parts.for_each(|(p, part)| distribution.draw(context, member, p * PART, part));
             });
         } else {
             let rows = genes.par_chunks_exact_mut(dim).with_min_len(PART / dim).zip(rows);
-            rows.for_each(|(genes, member)| law.draw(context, member, 0, genes));
+            rows.for_each(|(genes, member)| distribution.draw(context, member, 0, genes));
         }
         Ok(())
     }
@@ -405,17 +405,17 @@ impl Distribution for Separable {
         let own = &self.own;
         let mut vectors = Batch::new();
         for (name, meaning, values) in [
-            ("mean", "the law's mean, before it is folded", &own.mean),
+            ("mean", "the distribution's mean, before it is folded", &own.mean),
             ("variance", "the covariance's diagonal", &own.variance),
             ("sigma_path", "the step size's path", &own.sigma_path),
             ("path", "the covariance's path", &own.path),
         ] {
             vectors.push(name, 1, "", meaning, self.whole(context, values)?);
         }
-        let mut law = Batch::new();
-        law.push("sigma", 1, "", "step size", vec![self.sigma]);
-        law.push("updates", 1, "", "updates made", vec![self.updates]);
-        Ok(vec![("vectors".into(), vectors), ("law".into(), law)])
+        let mut distribution = Batch::new();
+        distribution.push("sigma", 1, "", "step size", vec![self.sigma]);
+        distribution.push("updates", 1, "", "updates made", vec![self.updates]);
+        Ok(vec![("vectors".into(), vectors), ("law".into(), distribution)])
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
@@ -423,9 +423,9 @@ impl Distribution for Separable {
         let vectors = state.table("vectors")?;
         let read = |name: &str| vector(vectors, name, dim);
         let (mean, variance) = (read("mean")?, read("variance")?);
-        let law = state.table("law")?;
-        self.sigma = law.get::<f64>("sigma")?[0];
-        self.updates = law.get::<u64>("updates")?[0];
+        let distribution = state.table("law")?;
+        self.sigma = distribution.get::<f64>("sigma")?[0];
+        self.updates = distribution.get::<u64>("updates")?[0];
         self.center = mean.iter().map(|m| *m as f32).collect();
         self.spread = variance.iter().map(|v| (self.sigma * v.sqrt()) as f32).collect();
         self.own = Own {

@@ -29,7 +29,7 @@ fn iso_line(child: &mut [f32], x1: &[f32], x2: &[f32], iso: f32, line: f32, boun
 }
 
 /// Polynomial mutation (Deb and Agrawal 1999; bounded form of Deb 2001): each gene with probability `rate`, distribution index `eta`. A gene
-/// outside the bounds, of which the law knows nothing, is put on the nearer bound before it is mutated.
+/// outside the bounds, of which the distribution knows nothing, is put on the nearer bound before it is mutated.
 pub fn polynomial(child: &mut [f32], parent: &[f32], stream: &Stream, row: u64, rate: f32, eta: f32, bounds: [f32; 2]) {
     let [low, high] = bounds;
     let mut draws = vec![0.0f32; 2 * child.len()];
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(child, [3.0; 8]);
     }
 
-    /// At the center of the interval the law is symmetric, and 2^(-1/(eta+1)) quantiles follow from its distribution function.
+    /// At the center of the interval the distribution is symmetric, and 2^(-1/(eta+1)) quantiles follow from its distribution function.
     #[test]
     fn polynomial_mutation_is_symmetric_in_the_middle_and_changes_the_stated_share() {
         let n = 100_000;

@@ -62,7 +62,7 @@ pub enum Purpose {
     Token = 18,
     /// Generated text: problems and their answers.
     Text = 19,
-    /// Population and step size of a restarted law.
+    /// Population and step size of a restarted search.
     Restart = 20,
     /// Which runs a resample of the bootstrap holds.
     Bootstrap = 21,

@@ -114,7 +114,7 @@ fn normals_have_normal_moments() {
     assert!(x.iter().all(|v| v.is_finite()));
 }
 
-/// Kolmogorov-Smirnov distance of the normals to the normal law; its 0.1 % quantile is 1.95 / sqrt(n).
+/// Kolmogorov-Smirnov distance of the normals to the normal distribution; its 0.1 % quantile is 1.95 / sqrt(n).
 #[test]
 fn normals_pass_kolmogorov_smirnov() {
     let n = 1_000_000;
@@ -145,7 +145,7 @@ fn normal_cdf(x: f64) -> f64 {
     0.5 + sum * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()
 }
 
-/// Two samples of the same law, one from an independent implementation: their KS distance.
+/// Two samples of the same distribution, one from an independent implementation: their KS distance.
 #[test]
 fn normals_agree_with_rand_distr() {
     use rand_distr::{Distribution, StandardNormal};

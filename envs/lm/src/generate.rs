@@ -44,7 +44,7 @@ pub struct Query<'a> {
 pub struct Generated {
     /// With those that ended it, if they came.
     pub tokens: Vec<u32>,
-    /// Of each token, under the law that it was drawn by; greedy: under the model's at temperature 1.
+    /// Of each token, under the distribution that it was drawn by; greedy: under the model's at temperature 1.
     pub log_probs: Vec<f32>,
     /// Whether a stop token or text came.
     pub stopped: bool,

@@ -258,7 +258,7 @@ impl Model {
         })
     }
 
-    /// Runs the tokens of a pass: stores their keys and values in the session, and does what is wished with the law of the token that follows
+    /// Runs the tokens of a pass: stores their keys and values in the session, and does what is wished with the distribution of the token that follows
     /// each segment that asks for it. The result for each segment is the token, if tokens were wished.
     pub(crate) fn step(
         &self,
@@ -288,7 +288,7 @@ impl Model {
     }
 }
 
-/// What is done with the law of the token that follows a segment.
+/// What is done with the distribution of the token that follows a segment.
 pub(crate) enum Wish<'a> {
     /// The token is chosen, by the segment's uniform number in [0, 1).
     Token {

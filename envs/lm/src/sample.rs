@@ -1,9 +1,9 @@
-//! The choice of a token from its law.
+//! The choice of a token from its distribution.
 
 use crate::generate::Sampling;
 use crate::model::ops::{exp_sum, largest, sum_exp};
 
-/// A token, and its log-probability under the law that it was chosen by (greedy: under the model's).
+/// A token, and its log-probability under the distribution that it was chosen by (greedy: under the model's).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Picked {
     pub token: u32,

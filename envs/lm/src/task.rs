@@ -133,7 +133,7 @@ impl LmTask {
             device,
         )
         .of_answers(setup.precision(), setup.max_new_tokens);
-        // Answers cut to the most probable tokens are drawn by another law than the one that the gradient is of.
+        // Answers cut to the most probable tokens are drawn by another distribution than the one that the gradient is of.
         let gradient = (p.top_p == 1.0).then(|| Arc::new(gradient) as Arc<dyn PolicyGradient>);
         let spec = TaskSpec {
             policy_gradient: gradient,

@@ -1,6 +1,6 @@
 //! Ant: walking forward, going anywhere, and going anywhere but for a trap.
 
-use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::settings::{Common, Plan, robot_params};
 use super::trap::{TRAP, Wall};
 
@@ -131,7 +131,7 @@ fn ant(
         root: 7,
         noise: Noise {
             scale: common.reset_noise_scale,
-            velocity: Law::Normal,
+            velocity: Distribution::Normal,
         },
         observation: place.into_iter().chain(always).chain(forces).collect(),
         progress: Progress::Torso,

@@ -1,6 +1,6 @@
 //! Humanoid: walking forward, and going anywhere.
 
-use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::settings::{Common, Plan, robot_params};
 
 robot_params! {
@@ -136,7 +136,7 @@ fn humanoid(common: &Common, reward: Reward, descriptor: Descriptor, scale: f64,
         root: 7,
         noise: Noise {
             scale: common.reset_noise_scale,
-            velocity: Law::Uniform,
+            velocity: Distribution::Uniform,
         },
         observation: parts
             .into_iter()

@@ -1,6 +1,6 @@
 //! HalfCheetah, Walker2d and Hopper, which move in the plane of x and z.
 
-use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::settings::{Common, Plan, robot_params};
 
 robot_params! {
@@ -46,7 +46,7 @@ pub fn halfcheetah(params: &HalfCheetahUni) -> Plan {
         frames: common.frames(5),
         noise: Noise {
             scale: common.reset_noise_scale,
-            velocity: Law::Normal,
+            velocity: Distribution::Normal,
         },
         observation: observation(&common, f64::INFINITY),
         retreat: Retreat { speed: 3.0, fall: 0.0 },
@@ -121,7 +121,7 @@ fn planar(common: &Common, reward: Reward) -> Recipe {
         root: 3,
         noise: Noise {
             scale: common.reset_noise_scale,
-            velocity: Law::Uniform,
+            velocity: Distribution::Uniform,
         },
         observation: observation(common, VELOCITY_CLIP),
         progress: Progress::Slider,

@@ -24,7 +24,7 @@ pub struct Recipe {
 }
 
 /// How far a robot goes backward at worst: the QD offset allows for it. Above the worst that 600 to 900 random networks of each robot did (weights drawn
-/// by their law, and 3 and 10 times as large; `implicitfast`).
+/// by their distribution, and 3 and 10 times as large; `implicitfast`).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Retreat {
     /// Mean speed in m/s over a whole episode.
@@ -34,15 +34,15 @@ pub struct Retreat {
 }
 
 /// How a first state differs from the model's: positions by a uniform number in ± `scale`, velocities by
-/// one of the given law.
+/// one of the given distribution.
 #[derive(Debug, Clone, Copy)]
 pub struct Noise {
     pub scale: f64,
-    pub velocity: Law,
+    pub velocity: Distribution,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Law {
+pub enum Distribution {
     /// Uniform in ± `scale`.
     Uniform,
     /// Normal with standard deviation `scale`.

@@ -3,7 +3,7 @@
 
 use illume_core::{Axis, Error, Purpose, Result, Stream};
 
-use super::recipe::{ContactLimit, Descriptor, Law, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::simulator::{FEET, Model, Simulator, Sizes};
 use crate::rollout::{End, Env, Step};
 
@@ -241,7 +241,7 @@ impl Env for Episode<'_> {
             scale * f64::from(z[0])
         };
         let draw = |i: usize| {
-            if velocity == Law::Uniform {
+            if velocity == Distribution::Uniform {
                 uniform(&velocities, i)
             } else {
                 normal(&velocities, i)

@@ -1,15 +1,15 @@
-//! Genes in a box: the law lives in unbounded numbers, and each is folded into the task's interval on its way to the archive.
+//! Genes in a box: the distribution lives in unbounded numbers, and each is folded into the task's interval on its way to the archive.
 //!
 //! The fold is that of pycma's default, `BoundTransform` (cma 4.5.0, `transformations.py:184`, margins `:177`): the identity in the middle; a
 //! parabola that turns one margin outside of either bound and meets the identity, with its slope, one margin inside; mirrored again and again
 //! beyond. An optimum on a bound, or in a corner of any dimension, is so an ordinary one of a smooth function, which clipping makes a plateau
-//! that a law can flee along. Members are never drawn again, so none is too seldom hit.
+//! that a distribution can flee along. Members are never drawn again, so none is too seldom hit.
 
 use super::Bounds;
 
 /// Shares of a bound's size, at least of 1, that are the margins (`transformations.py:177`).
 const MARGIN: f64 = 1.0 / 20.0;
-/// Share of the interval that a gene's standard deviation may reach (`maxstd_boundrange`, `options_parameters.py:85`): a wider law would be mirrored into
+/// Share of the interval that a gene's standard deviation may reach (`maxstd_boundrange`, `options_parameters.py:85`): a wider distribution would be mirrored into
 /// a uniform one, of which no order says that it is too wide.
 const WIDEST: f64 = 1.0 / 3.0;
 

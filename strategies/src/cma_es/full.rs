@@ -1,4 +1,4 @@
-//! The normal law of full CMA-ES (Hansen's tutorial, appendix A), in f64. All ranks hold it whole and repeat the same update: nothing but the
+//! The normal distribution of full CMA-ES (Hansen's tutorial, appendix A), in f64. All ranks hold it whole and repeat the same update: nothing but the
 //! members' order is needed, since every rank makes all members' noise itself.
 //!
 //! Symbols: m = mean, sigma = sigma, C = covariance = B D^2 B', p_sigma = sigma_path, p_c = path, z = noise, y = B D z, x = m + sigma y. Where the
@@ -49,7 +49,7 @@ pub(crate) struct Full {
 impl Full {
     pub fn new(dim: usize, constants: Constants, start: Start, decompositions: f64) -> Full {
         let interval = constants.interval(dim, decompositions);
-        let mut law = Full {
+        let mut distribution = Full {
             dim,
             start,
             interval,
@@ -71,9 +71,9 @@ impl Full {
             constants,
         };
         for i in 0..dim {
-            law.transform[place(dim, i, i)] = 1.0;
+            distribution.transform[place(dim, i, i)] = 1.0;
         }
-        law
+        distribution
     }
 
     /// Places for the members and p_c.
@@ -95,7 +95,7 @@ impl Full {
                 "the covariance of the candidates has eigenvalues from {low} to {high}: it is no covariance any more"
             )));
         }
-        // A thinner law would lose its thin axes in rounding errors.
+        // A thinner distribution would lose its thin axes in rounding errors.
         let lift = high / CONDITION - low;
         self.thin = lift > 0.0;
         if self.thin {
@@ -305,12 +305,12 @@ impl Distribution for Full {
         self.refresh()?;
         self.draw(context);
         self.step();
-        let law = &*self;
+        let distribution = &*self;
         genes
             .par_chunks_exact_mut(self.dim)
             .with_min_len(1 + (1 << 14) / self.dim)
             .zip(rows)
-            .for_each(|(genes, member)| law.member(context, member, genes));
+            .for_each(|(genes, member)| distribution.member(context, member, genes));
         Ok(())
     }
 
@@ -386,7 +386,13 @@ impl Distribution for Full {
 
     fn save(&self, _context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
         let mut vectors = Batch::new();
-        vectors.push("mean", 1, "", "the law's mean, before it is folded", self.mean.clone());
+        vectors.push(
+            "mean",
+            1,
+            "",
+            "the distribution's mean, before it is folded",
+            self.mean.clone(),
+        );
         vectors.push("sigma_path", 1, "", "the step size's path", self.sigma_path.clone());
         vectors.push("path", 1, "", "the covariance's path", self.path.clone());
         vectors.push(
@@ -412,10 +418,10 @@ impl Distribution for Full {
             "rows of the covariance's lower half",
             self.covariance.lower(),
         );
-        let mut law = Batch::new();
-        law.push("sigma", 1, "", "step size", vec![self.sigma]);
-        law.push("updates", 1, "", "updates made", vec![self.updates]);
-        law.push(
+        let mut distribution = Batch::new();
+        distribution.push("sigma", 1, "", "step size", vec![self.sigma]);
+        distribution.push("updates", 1, "", "updates made", vec![self.updates]);
+        distribution.push(
             "decomposed",
             1,
             "",
@@ -423,8 +429,8 @@ impl Distribution for Full {
             vec![self.decomposed],
         );
         let about = "whether bounds have narrowed the covariance since then";
-        law.push("narrowed", 1, "", about, vec![u64::from(self.narrowed)]);
-        let tables = [("vectors", vectors), ("covariance", covariance), ("law", law)];
+        distribution.push("narrowed", 1, "", about, vec![u64::from(self.narrowed)]);
+        let tables = [("vectors", vectors), ("covariance", covariance), ("law", distribution)];
         Ok(tables.map(|(name, table)| (name.into(), table)).to_vec())
     }
 
@@ -444,11 +450,11 @@ impl Distribution for Full {
             self.transform[place(self.dim, at / self.dim, at % self.dim)] = *x;
         }
         (self.mean, self.sigma_path, self.path, self.scales) = (mean, sigma_path, path, scales);
-        let law = state.table("law")?;
-        self.sigma = law.get::<f64>("sigma")?[0];
-        self.updates = law.get::<u64>("updates")?[0];
-        self.decomposed = law.get::<u64>("decomposed")?[0];
-        self.narrowed = law.get::<u64>("narrowed")?[0] != 0;
+        let distribution = state.table("law")?;
+        self.sigma = distribution.get::<f64>("sigma")?[0];
+        self.updates = distribution.get::<u64>("updates")?[0];
+        self.decomposed = distribution.get::<u64>("decomposed")?[0];
+        self.narrowed = distribution.get::<u64>("narrowed")?[0] != 0;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Laws one after another: IPOP (Auger and Hansen, 'A restart CMA evolution strategy with increasing population size', CEC 2005) and BIPOP
+//! Searches one after another: IPOP (Auger and Hansen, 'A restart CMA evolution strategy with increasing population size', CEC 2005) and BIPOP
 //! (Hansen, 'Benchmarking a BI-population CMA-ES on the BBOB-2009 function testbed', GECCO 2009), as pycma runs them (cma 4.5.0,
 //! `evolution_strategy.py:5007-5042`, `:5226-5258`).
 
@@ -20,10 +20,10 @@ params! {
     }
 }
 
-/// Members that no law has more of.
+/// Members that no search has more of.
 const MOST: f64 = (1u64 << 24) as f64;
 
-/// The kinds of laws.
+/// The kinds of searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Regime {
     None,
@@ -31,7 +31,7 @@ enum Regime {
     Bipop,
 }
 
-/// A law of the sequence.
+/// A search of the sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Run {
     /// From 0.
@@ -62,26 +62,26 @@ impl Run {
     }
 }
 
-/// Which law is at work, and which comes next.
+/// Which search is at work, and which comes next.
 pub(crate) struct Restarts {
     regime: Regime,
     most: u64,
-    /// Members of the first law, and the generations of a law without a limit of its own.
+    /// Members of the first search, and the generations of a search without a limit of its own.
     members: usize,
     limit: f64,
     pub run: Run,
-    /// Laws of few members after the first, and evaluations of all laws that have ended, by their kind.
+    /// Searches of few members after the first, and evaluations of all searches that have ended, by their kind.
     small_runs: u64,
     small_evaluations: u64,
     large_evaluations: u64,
-    /// Why the last law ended that did.
+    /// Why the last search ended that did.
     pub stop: Option<Stop>,
-    /// Whether that was the last law of all.
+    /// Whether that was the last search of all.
     pub ended: bool,
 }
 
 impl Restarts {
-    /// For a first law of so many members.
+    /// For a first search of so many members.
     pub fn new(params: &RestartParams, dim: usize, members: usize) -> Restarts {
         let regime = match params.restarts.as_str() {
             "ipop" => Regime::Ipop,
@@ -110,7 +110,7 @@ impl Restarts {
         }
     }
 
-    /// Counts a generation of the present law, which may have been its last.
+    /// Counts a generation of the present search, which may have been its last.
     pub fn count(&mut self) -> Option<Stop> {
         let run = &mut self.run;
         run.generations += 1;
@@ -118,7 +118,7 @@ impl Restarts {
         (run.generations as f64 >= run.limit).then_some(Stop::MaxIter)
     }
 
-    /// Ends the present law; whether another follows it, which is then the present one.
+    /// Ends the present search; whether another follows it, which is then the present one.
     pub fn next(&mut self, stop: Stop, seed: u64) -> bool {
         self.stop = Some(stop);
         let (run, number) = (self.run, self.run.number + 1);
@@ -161,10 +161,10 @@ impl Restarts {
             ("generations", "its generations so far", run.generations),
             ("evaluations", "its evaluations so far", run.evaluations),
             ("small", "whether it is of few members", run.small.into()),
-            ("small_runs", "laws of few members after the first", self.small_runs),
+            ("small_runs", "searches of few members after the first", self.small_runs),
             (
                 "small_evaluations",
-                "evaluations of laws of few members that have ended",
+                "evaluations of searches of few members that have ended",
                 self.small_evaluations,
             ),
             (

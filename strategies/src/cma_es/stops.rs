@@ -1,4 +1,4 @@
-//! When a law cannot find anything more: the termination criteria of Hansen's tutorial (2016, appendix B.3), with its values.
+//! When a distribution cannot find anything more: the termination criteria of Hansen's tutorial (2016, appendix B.3), with its values.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -29,7 +29,7 @@ pub(crate) enum Stop {
     MaxIter,
 }
 
-/// What each says of a law. The tutorial has all but the last two.
+/// What each says of a distribution. The tutorial has all but the last two.
 const STOPS: [(Stop, &str); 10] = [
     (Stop::TolX, "its standard deviations are below tol_x of the first"),
     (Stop::TolXUp, "its longest axis has become 10,000 times as long"),
@@ -66,7 +66,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// What a law's genes say for themselves.
+/// What a distribution's genes say for themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Genes {
     /// A fifth of a standard deviation does not change one of the means.
@@ -125,7 +125,7 @@ pub(crate) fn has_diverged(longest: f64, first: f64) -> bool {
     longest > GROWTH * first
 }
 
-/// Fitness since a law began: the best and the median of each generation.
+/// Fitness since a distribution began: the best and the median of each generation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Progress {
     pub generations: u64,
@@ -192,7 +192,7 @@ impl Progress {
         table
     }
 
-    /// Of a law of so many generations; an empty table is not kept.
+    /// Of a distribution of so many generations; an empty table is not kept.
     ///
     /// # Errors
     /// A table without its columns.
@@ -227,7 +227,7 @@ fn median<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
 mod tests {
     use super::*;
 
-    /// The first stop of a law of ten genes and ten members with these best fitnesses, the others being `below` them.
+    /// The first stop of a distribution of ten genes and ten members with these best fitnesses, the others being `below` them.
     fn stop_of(best: impl Iterator<Item = f64>, below: f64) -> Option<(u64, Stop)> {
         let order: Vec<usize> = (0..10).collect();
         let mut progress = Progress::default();
@@ -289,7 +289,7 @@ mod tests {
         let of = |genes: &[(f64, f64)]| Genes::of(genes.iter().copied(), None, 1e-12);
         assert_eq!(of(&[(1.0, 0.1), (2.0, 0.1)]).stop(), None);
         assert_eq!(of(&[(1.0, 0.1), (2.0, 1e-16)]).stop(), Some(Stop::NoEffectCoord));
-        // Distinct numbers, and equal ones in single precision: all of them, or the law still searches.
+        // Distinct numbers, and equal ones in single precision: all of them, or the distribution still searches.
         assert_eq!(of(&[(1.0, 1e-9), (2.0, 1e-9)]).stop(), Some(Stop::OneGenome));
         assert_eq!(of(&[(1.0, 1e-9), (2.0, 1e-3)]).stop(), None);
         assert!(of(&[(0.0, 1e-13), (0.0, 1e-14)]).small && !of(&[(0.0, 1e-13), (0.0, 1.0)]).small);

@@ -57,12 +57,12 @@ fn repeat(recorded: &mut Recorded, boxed: bool) {
     };
     // As many decompositions as make the gap.
     let decompositions = 1.0 / (gap * n * (constants.rank_one + constants.rank_mu)) * (1.0 - 1e-9);
-    let mut law = Full::new(dim, constants, start, decompositions);
-    law.mean = mean;
+    let mut distribution = Full::new(dim, constants, start, decompositions);
+    distribution.mean = mean;
     let mut furthest = 0.0f64;
     for generation in 0..generations as u64 {
-        law.refresh().unwrap();
-        law.set_steps(&recorded.next("steps"));
+        distribution.refresh().unwrap();
+        distribution.set_steps(&recorded.next("steps"));
         if boxed {
             let (task, comm) = (task(dim, true), Silent(0, 1));
             let context = Context {
@@ -73,7 +73,7 @@ fn repeat(recorded: &mut Recorded, boxed: bool) {
             };
             for (m, theirs) in recorded.next("genes").chunks_exact(dim).enumerate() {
                 let mut ours = vec![0.0; dim];
-                law.member(&context, m, &mut ours);
+                distribution.member(&context, m, &mut ours);
                 let near = ours.iter().zip(theirs).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-7);
                 assert!(
                     near,
@@ -82,13 +82,13 @@ fn repeat(recorded: &mut Recorded, boxed: bool) {
             }
         }
         let order: Vec<usize> = recorded.next("order").iter().map(|i| *i as usize).collect();
-        law.update(&order);
-        let covariance = law.covariance.lower();
+        distribution.update(&order);
+        let covariance = distribution.covariance.lower();
         for (name, ours) in [
-            ("mean", &law.mean),
-            ("sigma", &vec![law.sigma]),
-            ("sigma_path", &law.sigma_path),
-            ("path", &law.path),
+            ("mean", &distribution.mean),
+            ("sigma", &vec![distribution.sigma]),
+            ("sigma_path", &distribution.sigma_path),
+            ("path", &distribution.path),
             ("covariance", &covariance),
         ] {
             let theirs = recorded.next(name);
@@ -100,12 +100,12 @@ fn repeat(recorded: &mut Recorded, boxed: bool) {
             assert!(
                 furthest < TOLERANCE,
                 "update {}: {name} is {ours:?}, pycma's {theirs:?}",
-                law.updates
+                distribution.updates
             );
         }
     }
     println!("{generations} generations differ by at most {furthest:.1e} of the largest element");
-    assert_eq!(law.updates, generations as u64);
+    assert_eq!(distribution.updates, generations as u64);
 }
 
 /// The second run's optimum lies on a face of its box.
@@ -148,10 +148,10 @@ fn rosenbrock(x: &[f64]) -> f64 {
 }
 
 /// Evaluations until a function of ten genes is below 1e-8; none within 40,000.
-fn evaluations(laws: Laws, seed: u64, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> Option<u64> {
-    let (members, comm) = (laws.members as u64, Silent(0, 1));
+fn evaluations(distributions: Distributions, seed: u64, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> Option<u64> {
+    let (members, comm) = (distributions.members as u64, Silent(0, 1));
     let shift = if ones { 1.0 } else { 0.0 };
-    let mut strategy = CmaEs::new("cma_es", laws, &RestartParams::default(), 10);
+    let mut strategy = CmaEs::new("cma_es", distributions, &RestartParams::default(), 10);
     let task = task(10, true);
     for generation_number in 0..40_000 / members {
         let context = Context {
@@ -170,9 +170,9 @@ fn evaluations(laws: Laws, seed: u64, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> 
     None
 }
 
-fn median(laws: &dyn Fn() -> Laws, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> u64 {
+fn median(distributions: &dyn Fn() -> Distributions, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> u64 {
     let mut needed: Vec<u64> = (1..=7)
-        .map(|seed| evaluations(laws(), seed, ones, f).unwrap_or(u64::MAX))
+        .map(|seed| evaluations(distributions(), seed, ones, f).unwrap_or(u64::MAX))
         .collect();
     needed.sort_unstable();
     needed[3]
@@ -181,7 +181,7 @@ fn median(laws: &dyn Fn() -> Laws, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> u64
 /// Medians of seven runs of pycma 4.5.0 with its defaults, from the same starts: 1356, 3977, 4216 and 4881.
 #[test]
 fn as_many_evaluations_are_needed_as_by_pycma() {
-    let own = || -> Laws {
+    let own = || -> Distributions {
         let params = CmaEsParams {
             center: "zeros".into(),
             ..CmaEsParams::default()
@@ -204,7 +204,7 @@ fn as_many_evaluations_are_needed_as_by_pycma() {
 
 #[test]
 fn a_diagonal_is_faster_where_axes_are_the_genes_and_lost_where_they_are_not() {
-    let laws = |separate: bool| -> Laws {
+    let distributions = |separate: bool| -> Distributions {
         if separate {
             let params = SepCmaEsParams {
                 center: "zeros".into(),
@@ -219,14 +219,14 @@ fn a_diagonal_is_faster_where_axes_are_the_genes_and_lost_where_they_are_not() {
             full(&params, &task(10, true)).unwrap()
         }
     };
-    let straight = [false, true].map(|separate| median(&|| laws(separate), true, &ellipsoid));
-    let turned = [false, true].map(|separate| median(&|| laws(separate), true, &|x| ellipsoid(&turned(x))));
+    let straight = [false, true].map(|separate| median(&|| distributions(separate), true, &ellipsoid));
+    let turned = [false, true].map(|separate| median(&|| distributions(separate), true, &|x| ellipsoid(&turned(x))));
     println!("full and separable need {straight:?} evaluations, turned {turned:?}");
     assert!(straight[1] < straight[0] * 4 / 5, "{straight:?}");
     assert!(turned[1] > 4 * turned[0], "{turned:?}");
 }
 
-/// The law of `sep_cma_es` by its equations alone, in one loop over genes.
+/// The distribution of `sep_cma_es` by its equations alone, in one loop over genes.
 #[test]
 fn the_separable_law_moves_as_its_equations_say() {
     let (dim, population, task) = (2500, 7, task(2500, true));
@@ -235,7 +235,7 @@ fn the_separable_law_moves_as_its_equations_say() {
         sigma: 0.2,
         center: "zeros".into(),
     };
-    let mut law = separable(&params, &task).unwrap().first();
+    let mut distribution = separable(&params, &task).unwrap().first();
     let c = Constants::separable(dim, population);
     let comm = Silent(0, 1);
     let (mut mean, mut variance, mut sigma) = (vec![0.0; dim], vec![1.0; dim], 0.2);
@@ -248,7 +248,7 @@ fn the_separable_law_moves_as_its_equations_say() {
             comm: &comm,
         };
         let mut genes = vec![0.0; population * dim];
-        law.ask(&context, 0..population, &mut genes).unwrap();
+        distribution.ask(&context, 0..population, &mut genes).unwrap();
         let z: Vec<Vec<f32>> = (0..population as u64)
             .map(|m| {
                 let mut z = vec![0.0; dim];
@@ -268,7 +268,7 @@ fn the_separable_law_moves_as_its_equations_say() {
         let order: Vec<usize> = (0..population)
             .map(|i| (3 * i + generation as usize) % population)
             .collect();
-        law.tell(&context, &order).unwrap();
+        distribution.tell(&context, &order).unwrap();
         let sum = |i: usize, power: i32| -> f64 {
             let terms = order.iter().zip(&c.weights).take(c.parents);
             terms.map(|(&m, w)| w * f64::from(z[m][i]).powi(power)).sum()
@@ -289,10 +289,10 @@ fn the_separable_law_moves_as_its_equations_say() {
             mean[i] += sigma * step;
         }
         sigma *= c.sigma_factor(dim, length);
-        assert!((law.sigma() / sigma - 1.0).abs() < 1e-12);
+        assert!((distribution.sigma() / sigma - 1.0).abs() < 1e-12);
     }
     let mut rounded = vec![0.0; dim];
-    law.mean(&mut rounded);
+    distribution.mean(&mut rounded);
     assert!(
         rounded
             .iter()

@@ -1,4 +1,4 @@
-//! Laws in a box: where clipping made the step grow without end, optima on faces and in corners, and pycma's evaluations.
+//! Distributions in a box: where clipping made the step grow without end, optima on faces and in corners, and pycma's evaluations.
 
 use illume_core::{Init, Purpose, Stream};
 
@@ -30,8 +30,8 @@ fn both(sigma: f64, center: &str, task: &TaskSpec) -> [CmaEs; 2] {
         center: center.into(),
         ..SepCmaEsParams::default()
     };
-    let laws = [full(&whole, task).unwrap(), separable(&diagonal, task).unwrap()];
-    laws.map(|laws| CmaEs::new("cma_es", laws, &RestartParams::default(), task.genome_dim))
+    let distributions = [full(&whole, task).unwrap(), separable(&diagonal, task).unwrap()];
+    distributions.map(|distributions| CmaEs::new("cma_es", distributions, &RestartParams::default(), task.genome_dim))
 }
 
 /// Generations of a strategy, until `each` says that it is enough; how many there were.
@@ -68,10 +68,10 @@ fn a_plateau_that_reaches_the_bounds_does_not_let_the_step_grow() {
             assert!(shown(&strategy, "best_fitness") > -1e-6);
         }
     }
-    // Nor where the law is kept going all the same.
+    // Nor where the distribution is kept going all the same.
     let params = CmaEsParams::default();
     let constants = Constants::full(2, 6, true);
-    let mut law = Full::new(2, constants, Start::new(params.sigma, "init", &task), 2.0);
+    let mut distribution = Full::new(2, constants, Start::new(params.sigma, "init", &task), 2.0);
     let comm = Silent(0, 1);
     let mut genes = [0.0f32; 12];
     for number in 0..4000 {
@@ -81,10 +81,15 @@ fn a_plateau_that_reaches_the_bounds_does_not_let_the_step_grow() {
             task: &task,
             comm: &comm,
         };
-        law.ask(&context, 0..6, &mut genes).unwrap();
+        distribution.ask(&context, 0..6, &mut genes).unwrap();
         let fitness: Vec<f64> = genes.chunks_exact(2).map(arm).collect();
-        law.tell(&context, &crate::best_first(&[0; 6], &fitness)).unwrap();
-        assert!((0..2).all(|i| law.deviation(i) <= 0.3334), "generation {number}");
+        distribution
+            .tell(&context, &crate::best_first(&[0; 6], &fitness))
+            .unwrap();
+        assert!(
+            (0..2).all(|i| distribution.deviation(i) <= 0.3334),
+            "generation {number}"
+        );
     }
 }
 
@@ -146,7 +151,7 @@ fn the_diagonal_law_is_folded_and_narrowed_as_its_equations_say() {
         sigma: 0.3,
         center: "init".into(),
     };
-    let mut law = separable(&params, &task).unwrap().first();
+    let mut distribution = separable(&params, &task).unwrap().first();
     let (comm, fold) = (Silent(0, 1), Fold::new(task.bounds).unwrap());
     let mut genes = vec![0.0; 30];
     let mut folded = 0;
@@ -157,19 +162,19 @@ fn the_diagonal_law_is_folded_and_narrowed_as_its_equations_say() {
             task: &task,
             comm: &comm,
         };
-        law.begin(&context);
-        let vectors = law.save(&context).unwrap();
+        distribution.begin(&context);
+        let vectors = distribution.save(&context).unwrap();
         let (_, vectors) = vectors.iter().find(|(name, _)| name == "vectors").unwrap();
         let (mean, variance) = (
             vectors.get::<f64>("mean").unwrap(),
             vectors.get::<f64>("variance").unwrap(),
         );
-        law.ask(&context, 0..6, &mut genes).unwrap();
+        distribution.ask(&context, 0..6, &mut genes).unwrap();
         for (m, row) in genes.chunks_exact(5).enumerate() {
             let mut z = [0.0; 5];
             Stream::new(9, Purpose::Perturbation, number, m as u64).normals(0, &mut z);
             for i in 0..5 {
-                let deviation = law.sigma() * variance[i].sqrt();
+                let deviation = distribution.sigma() * variance[i].sqrt();
                 assert!(deviation <= fold.widest() * (1.0 + 1e-9));
                 let u = mean[i] + deviation * f64::from(z[i]);
                 folded += u64::from(!(0.0..=1.0).contains(&u));
@@ -179,7 +184,7 @@ fn the_diagonal_law_is_folded_and_narrowed_as_its_equations_say() {
                 );
             }
         }
-        law.tell(&context, &[3, 1, 4, 0, 5, 2]).unwrap();
+        distribution.tell(&context, &[3, 1, 4, 0, 5, 2]).unwrap();
     }
     assert!(folded > 20, "{folded} genes were beyond the bounds");
 }
@@ -195,7 +200,7 @@ fn failures_rank_last_and_bounds_hold_members_and_mean() {
         sigma: 0.2,
         ..CmaEsParams::default()
     };
-    for laws in [
+    for distributions in [
         full(&params, &bounded),
         separable(
             &SepCmaEsParams {
@@ -205,7 +210,7 @@ fn failures_rank_last_and_bounds_hold_members_and_mean() {
             &bounded,
         ),
     ] {
-        let mut strategy = CmaEs::new("cma_es", laws.unwrap(), &RestartParams::default(), 6);
+        let mut strategy = CmaEs::new("cma_es", distributions.unwrap(), &RestartParams::default(), 6);
         for number in 0..60 {
             let context = Context {
                 seed: 2,
@@ -221,7 +226,7 @@ fn failures_rank_last_and_bounds_hold_members_and_mean() {
             });
         }
         let mut mean = vec![0.0; 6];
-        strategy.law.mean(&mut mean);
+        strategy.distribution.mean(&mut mean);
         assert!(
             mean.iter().all(|x| x.abs() <= 0.5) && mean.iter().sum::<f32>() > 1.5,
             "{mean:?}"

@@ -34,11 +34,11 @@ fn searches_move_as_in_pyribs() {
         };
         let begin = |genes: &[f64]| {
             let constants = Constants::full(DIM, BATCH, false).moved_as_pyribs(DIM);
-            let mut law = Full::new(DIM, constants, start, 2.0);
-            law.mean = genes.to_vec();
-            law
+            let mut distribution = Full::new(DIM, constants, start, 2.0);
+            distribution.mean = genes.to_vec();
+            distribution
         };
-        let mut law = begin(&[0.0; DIM]);
+        let mut distribution = begin(&[0.0; DIM]);
         let mut generation = 0;
         while lines.peek().is_some_and(|line| line.starts_with("steps")) {
             let mut next = |name: &str| -> Vec<f64> {
@@ -53,8 +53,8 @@ fn searches_move_as_in_pyribs() {
                 task: &task,
                 comm: &comm,
             };
-            law.refresh().unwrap();
-            law.set_steps(&steps);
+            distribution.refresh().unwrap();
+            distribution.set_steps(&steps);
             let mut table = Batch::new();
             table.push("status", 1, "", "", vec![0u8; BATCH]);
             table.push("fitness", 1, "", "", rows[..BATCH].to_vec());
@@ -84,15 +84,17 @@ fn searches_move_as_in_pyribs() {
             match selection {
                 "filter" => {
                     assert_eq!(ranked.taken, order[BATCH] as usize);
-                    law.tell_parents(&context, &ranked.order, ranked.taken).unwrap();
+                    distribution
+                        .tell_parents(&context, &ranked.order, ranked.taken)
+                        .unwrap();
                 }
-                _ => law.tell(&context, &ranked.order).unwrap(),
+                _ => distribution.tell(&context, &ranked.order).unwrap(),
             }
-            let diagonal = (0..DIM).map(|i| law.covariance.at(i, i));
-            let ours = (law.mean.iter().copied())
-                .chain([law.sigma])
+            let diagonal = (0..DIM).map(|i| distribution.covariance.at(i, i));
+            let ours = (distribution.mean.iter().copied())
+                .chain([distribution.sigma])
                 .chain(diagonal)
-                .chain(law.sigma_path.iter().copied());
+                .chain(distribution.sigma_path.iter().copied());
             for (i, (ours, theirs)) in ours.zip(&after).enumerate() {
                 let near = (ours - theirs).abs() < 1e-9 * theirs.abs().max(1e-3);
                 assert!(
@@ -105,7 +107,7 @@ fn searches_move_as_in_pyribs() {
             if lines.peek().is_some_and(|line| line.starts_with("restart")) {
                 let words = lines.next().unwrap().split_whitespace().skip(1);
                 let elite: Vec<f64> = words.map(|word| word.parse().unwrap()).collect();
-                law = begin(&elite);
+                distribution = begin(&elite);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Runs that end, and laws one after another: BIPOP beside pycma's.
+//! Runs that end, and searches one after another: BIPOP beside pycma's.
 
 use illume_core::Init;
 
@@ -15,7 +15,7 @@ fn restarting(restarts: &str) -> RestartParams {
 }
 
 fn strategy(name: &str, population: usize, sigma: f64, restarts: &RestartParams, task: &TaskSpec) -> CmaEs {
-    let laws = if name == "cma_es" {
+    let distributions = if name == "cma_es" {
         let params = CmaEsParams {
             population,
             sigma,
@@ -30,7 +30,7 @@ fn strategy(name: &str, population: usize, sigma: f64, restarts: &RestartParams,
         };
         separable(&params, task)
     };
-    CmaEs::new(name, laws.unwrap(), restarts, task.genome_dim)
+    CmaEs::new(name, distributions.unwrap(), restarts, task.genome_dim)
 }
 
 fn sphere(genes: &[f32]) -> f64 {
@@ -107,23 +107,26 @@ fn ipop_doubles_the_members_until_its_restarts_are_over() {
     }
 }
 
-/// As pycma does it: the first law counts as one of few members; a law of few follows while such laws have had fewer evaluations.
+/// As pycma does it: the first search counts as one of few members; a search of few follows while such searches have had fewer evaluations.
 #[test]
 fn bipop_gives_both_kinds_of_laws_as_many_evaluations() {
     let mut restarts = Restarts::new(&restarting("bipop"), 10, 10);
     let mut large = Vec::new();
     let (mut small_evaluations, mut large_evaluations) = (0u64, 0u64);
-    for law in 0.. {
+    for distribution in 0.. {
         let run = restarts.run;
-        let of_few = law > 0 && small_evaluations < large_evaluations;
+        let of_few = distribution > 0 && small_evaluations < large_evaluations;
         let generations = if of_few {
-            // To its limit: half of what the large laws had, or what each may have.
+            // To its limit: half of what the large searches had, or what each may have.
             let most = (0.5 * large_evaluations as f64 / run.members as f64).min(8116.0);
             assert!((10..=10 << large.len()).contains(&run.members), "{run:?}");
             assert!((0.01..=1.0).contains(&run.shrunk), "{run:?}");
             most.ceil() as u64
         } else {
-            assert!(law == 0 || run.members == 20 << large.len(), "{run:?}, {large:?}");
+            assert!(
+                distribution == 0 || run.members == 20 << large.len(),
+                "{run:?}, {large:?}"
+            );
             assert_eq!(run.shrunk, 1.0);
             300
         };
@@ -136,7 +139,7 @@ fn bipop_gives_both_kinds_of_laws_as_many_evaluations() {
             );
         }
         let evaluations = generations * run.members as u64;
-        if law == 0 || of_few {
+        if distribution == 0 || of_few {
             small_evaluations += evaluations;
         } else {
             large.push(run.members);
@@ -184,10 +187,14 @@ fn a_run_resumed_within_or_between_laws_equals_one_that_was_left_alone() {
                     break;
                 }
             }
-            let laws = states.last().unwrap().0;
+            let distributions = states.last().unwrap().0;
             assert!(
-                if kind == "none" { laws == 0.0 } else { laws >= 2.0 },
-                "{name}, {kind}: {laws} restarts"
+                if kind == "none" {
+                    distributions == 0.0
+                } else {
+                    distributions >= 2.0
+                },
+                "{name}, {kind}: {distributions} restarts"
             );
             // The generation after each restart, the one before, and some others.
             let turns = (1..states.len()).filter(|i| states[*i].0 != states[i - 1].0);
@@ -269,7 +276,7 @@ fn bipop(seeds: u64, range: [f64; 2]) {
             bounds: bounded.then_some([-half, half]),
             ..task(GENES, true)
         };
-        // Generations of the laws that ended, by criterion.
+        // Generations of the searches that ended, by criterion.
         let mut ended = std::collections::BTreeMap::<u64, Vec<u64>>::new();
         let mut needed = Vec::new();
         for seed in 1..=seeds {
@@ -305,11 +312,11 @@ fn bipop(seeds: u64, range: [f64; 2]) {
             quantile(1),
             quantile(3)
         );
-        for (stop, laws) in ended {
-            let (stop, count) = (Stop::of_code(stop).unwrap(), laws.len() as u64);
+        for (stop, distributions) in ended {
+            let (stop, count) = (Stop::of_code(stop).unwrap(), distributions.len() as u64);
             println!(
-                "  {stop:?} ended {count} laws, after {} generations in the mean",
-                laws.iter().sum::<u64>() / count
+                "  {stop:?} ended {count} searches, after {} generations in the mean",
+                distributions.iter().sum::<u64>() / count
             );
         }
         assert!(found as u64 * 20 >= seeds * 19, "{name}: {found} of {seeds} found");

@@ -6,7 +6,7 @@ use std::ops::Range;
 use illume_core::{Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 
 use super::Emitter;
-use crate::cma_es::{Distribution, Laws};
+use crate::cma_es::{Distribution, Distributions};
 use crate::map_elites::missing;
 use crate::rankers::{Ranker, direction};
 
@@ -23,8 +23,8 @@ pub(crate) enum Restart {
 
 /// See the module.
 pub(crate) struct EvolutionStrategy {
-    laws: Laws,
-    law: Box<dyn Distribution>,
+    distributions: Distributions,
+    distribution: Box<dyn Distribution>,
     ranker: Ranker,
     /// Of the ranker; empty for one without.
     direction: Vec<f64>,
@@ -43,10 +43,10 @@ pub(crate) struct EvolutionStrategy {
 const TOL_X: f64 = 1e-12;
 
 impl EvolutionStrategy {
-    pub fn new(laws: Laws, ranker: Ranker, filter: bool, restart: Restart) -> EvolutionStrategy {
+    pub fn new(distributions: Distributions, ranker: Ranker, filter: bool, restart: Restart) -> EvolutionStrategy {
         EvolutionStrategy {
-            law: laws.first(),
-            laws,
+            distribution: distributions.first(),
+            distributions,
             ranker,
             direction: Vec::new(),
             filter,
@@ -70,7 +70,7 @@ impl EvolutionStrategy {
     fn begin_anew(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()> {
         self.spent = false;
         self.restarts += 1;
-        self.law = self.laws.first();
+        self.distribution = self.distributions.first();
         self.turn(context);
         let filled = &archive.elites().filled;
         if filled.is_empty() {
@@ -83,14 +83,14 @@ impl EvolutionStrategy {
         let bounds: Vec<usize> = (0..=ranks).collect();
         let fetched = archive.fetch(&vec![cell; ranks], &bounds, context.comm, &mut self.inbox)?;
         let genome = fetched.genome(cell).ok_or_else(|| missing(cell))?;
-        self.law.begin_at(context, genome.dense()?);
+        self.distribution.begin_at(context, genome.dense()?);
         Ok(())
     }
 }
 
 impl Emitter for EvolutionStrategy {
     fn batch(&self) -> usize {
-        self.law.members()
+        self.distribution.members()
     }
 
     fn prepare(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()> {
@@ -104,7 +104,7 @@ impl Emitter for EvolutionStrategy {
     }
 
     fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
-        self.law.ask(context, rows, genes)
+        self.distribution.ask(context, rows, genes)
     }
 
     fn tell(
@@ -117,11 +117,11 @@ impl Emitter for EvolutionStrategy {
         let ranked = self.ranker.rank(told, report, rows, &self.direction)?;
         self.generations += 1;
         if self.filter {
-            self.law.tell_parents(context, &ranked.order, ranked.taken)?;
+            self.distribution.tell_parents(context, &ranked.order, ranked.taken)?;
         } else {
-            self.law.tell(context, &ranked.order)?;
+            self.distribution.tell(context, &ranked.order)?;
         }
-        let exhausted = self.law.exhausted(context, TOL_X)?.is_some();
+        let exhausted = self.distribution.exhausted(context, TOL_X)?.is_some();
         let ruled = match self.restart {
             Restart::Basic => false,
             Restart::NoImprovement => ranked.taken == 0,
@@ -132,7 +132,7 @@ impl Emitter for EvolutionStrategy {
     }
 
     fn communicates(&self) -> bool {
-        self.law.communicates()
+        self.distribution.communicates()
     }
 
     fn restarts(&self) -> u64 {
@@ -140,7 +140,7 @@ impl Emitter for EvolutionStrategy {
     }
 
     fn sigma(&self) -> f64 {
-        self.law.sigma()
+        self.distribution.sigma()
     }
 
     fn save(&self, context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
@@ -149,7 +149,7 @@ impl Emitter for EvolutionStrategy {
         search.push("generations", 1, "", "generations so far", vec![self.generations]);
         let meaning = "whether it begins anew before the next generation";
         search.push("spent", 1, "", meaning, vec![u64::from(self.spent)]);
-        let mut tables = self.law.save(context)?;
+        let mut tables = self.distribution.save(context)?;
         tables.push(("search".into(), search));
         Ok(tables)
     }
@@ -164,7 +164,7 @@ impl Emitter for EvolutionStrategy {
         self.generations = count("generations")?;
         self.spent = count("spent")? != 0;
         self.turn(context);
-        self.law = self.laws.first();
-        self.law.load(context, state)
+        self.distribution = self.distributions.first();
+        self.distribution.load(context, state)
     }
 }

@@ -4,7 +4,7 @@ use illume_core::params::read;
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
 use super::NsEs;
-use crate::center::{CenterParams, Law};
+use crate::center::{CenterParams, UpdateRule};
 
 params! {
     /// Parameters of `ns_es`, `nsr_es` and `nsra_es` beside [`CenterParams`]; those of novelty itself are the archive's.
@@ -48,7 +48,7 @@ pub(super) fn plan(name: &str, (params, center): &Common, weight: Weight) -> Res
         centers: params.centers,
         episodes: params.center_episodes,
         sigma: params.sigma,
-        law: Law::new(center),
+        rule: UpdateRule::new(center),
         weight,
     })
 }
@@ -128,6 +128,6 @@ pub(super) struct Plan {
     pub centers: usize,
     pub episodes: usize,
     pub sigma: f64,
-    pub law: Law,
+    pub rule: UpdateRule,
     pub weight: Weight,
 }

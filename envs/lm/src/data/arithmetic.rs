@@ -6,7 +6,7 @@ use super::Case;
 use super::generated::{Problem, key_of};
 use super::number::MARK;
 
-/// The law of generated problems.
+/// The generator of problems.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Arithmetic {
     /// Share of word problems; the others are sums.
@@ -176,13 +176,13 @@ mod tests {
         let reward = NumberReward(Extraction::Strict);
         for words in [0.0, 0.5, 1.0] {
             for digits in 1..=5 {
-                let law = Arithmetic {
+                let generator = Arithmetic {
                     words,
                     digits,
                     terms: 3,
                 };
                 for index in 0..200 {
-                    let Problem { case, .. } = law.problem(3, index);
+                    let Problem { case, .. } = generator.problem(3, index);
                     assert_eq!(reward.score(&case, &case.solution).unwrap(), 1.0, "{case:?}");
                     for line in case.solution.lines().filter(|l| l.contains('=')) {
                         let (left, right) = line.split_once(" = ").unwrap();
@@ -198,12 +198,12 @@ mod tests {
 
     #[test]
     fn the_same_numbers_in_other_words_or_another_order_are_the_same_problem() {
-        let law = Arithmetic {
+        let generator = Arithmetic {
             words: 0.5,
             digits: 3,
             terms: 2,
         };
-        let key = |a, op, b| law.key(&[Work { a, op, b }]);
+        let key = |a, op, b| generator.key(&[Work { a, op, b }]);
         assert_eq!(key(12, '+', 5), key(5, '+', 12));
         assert_ne!(key(12, '+', 5), key(12, '-', 5));
         assert_ne!(key(12, '+', 5), key(12, '+', 6));
@@ -212,14 +212,14 @@ mod tests {
 
     #[test]
     fn sums_are_of_every_number_of_digits() {
-        let law = Arithmetic {
+        let generator = Arithmetic {
             words: 0.0,
             digits: 4,
             terms: 2,
         };
         let mut counts = [0; 5];
         for index in 0..2000 {
-            let prompt = law.problem(1, index).case.prompt;
+            let prompt = generator.problem(1, index).case.prompt;
             let numbers = prompt["What is ".len()..prompt.len() - 1].split(" + ");
             numbers.for_each(|n| counts[n.len()] += 1);
         }

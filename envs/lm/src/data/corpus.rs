@@ -102,16 +102,16 @@ impl Corpus {
     /// A problem of a text, and the lines of its solution.
     fn posed(&self, stream: &Stream, line: u64) -> (Posed, Vec<String>) {
         let p = &self.params;
-        let law = Arithmetic {
+        let generator = Arithmetic {
             words: p.words,
             digits: p.digits,
             terms: p.terms,
         };
-        let held = |works: &[Work]| split_of(law.key(works)) == Split::Validation;
+        let held = |works: &[Work]| split_of(generator.key(works)) == Split::Validation;
         // A stream of its own for each attempt, keyed by this text's.
         let key = stream.word64(1);
         let posed = (0..ATTEMPTS)
-            .map(|attempt| law.posed(&Stream::new(key, Purpose::Text, CORPUS + 1 + attempt, line)))
+            .map(|attempt| generator.posed(&Stream::new(key, Purpose::Text, CORPUS + 1 + attempt, line)))
             .find(|posed| !held(&posed.works) && !posed.works.iter().any(|w| held(&[*w])))
             .expect("one problem in 16 is of a validation split");
         // Behind the numbers that the text takes for itself.
@@ -151,7 +151,7 @@ impl Corpus {
 
     fn countdown(&self, stream: &Stream, number: u64) -> super::Case {
         let p = &self.params;
-        let law = Countdown {
+        let generator = Countdown {
             numbers: p.numbers,
             largest: p.largest,
             target: p.target,
@@ -159,7 +159,7 @@ impl Corpus {
         };
         let key = stream.word64(1);
         let problem = (0..ATTEMPTS)
-            .map(|attempt| law.problem(key.wrapping_add(attempt), number))
+            .map(|attempt| generator.problem(key.wrapping_add(attempt), number))
             .find(|problem| split_of(problem.key) != Split::Validation)
             .expect("one problem in 16 is of a validation split");
         let case = problem.case;
@@ -217,7 +217,7 @@ mod tests {
             counting: 0.0,
             ..CorpusParams::default()
         });
-        let law = Arithmetic {
+        let generator = Arithmetic {
             words: 0.5,
             digits: 2,
             terms: 2,
@@ -227,7 +227,7 @@ mod tests {
             validation: 500,
             sft: 0,
         };
-        let [train, validation, _] = drawn(sizes, |i| law.problem(5, i)).unwrap();
+        let [train, validation, _] = drawn(sizes, |i| generator.problem(5, i)).unwrap();
         let texts: HashSet<String> = (0..20_000).map(|i| corpus.text(1, i).prompt).collect();
         assert!(validation.iter().all(|c| !texts.contains(&c.prompt)));
         assert!(train.iter().filter(|c| texts.contains(&c.prompt)).count() > 50);

@@ -16,7 +16,7 @@ pub enum Style {
     Tags,
 }
 
-/// The law of generated problems.
+/// The generator of problems.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Countdown {
     /// Numbers that are given.
@@ -391,7 +391,7 @@ mod tests {
     fn every_generated_problem_is_solved_by_its_own_solution() {
         for style in [Style::Short, Style::Tags] {
             for numbers in [2, 3, 4, 6] {
-                let law = Countdown {
+                let generator = Countdown {
                     numbers,
                     largest: 20,
                     target: 99,
@@ -399,14 +399,14 @@ mod tests {
                 };
                 let reward = CountdownReward { format: 0.1 };
                 for index in 0..300 {
-                    let Problem { case, .. } = law.problem(1, index);
+                    let Problem { case, .. } = generator.problem(1, index);
                     assert_eq!(reward.score(&case, &case.solution).unwrap(), 1.0, "{case:?}");
                     assert_eq!(reward.score(&case, "1 + 1000").unwrap(), 0.1, "{case:?}");
                     let used = evaluate(case.solution.split(" = ").next().unwrap().trim_start_matches("<think>"))
                         .unwrap()
                         .1;
                     assert_eq!(used.len(), numbers, "{case:?}");
-                    assert_eq!(case, law.problem(1, index).case);
+                    assert_eq!(case, generator.problem(1, index).case);
                 }
             }
         }

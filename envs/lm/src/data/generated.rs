@@ -46,21 +46,21 @@ pub struct Sizes {
     pub sft: usize,
 }
 
-/// Problems drawn in a row with none that is wanted before the law is held to have no more of them.
+/// Problems drawn in a row with none that is wanted before the generator is held to have no more of them.
 const PATIENCE: u64 = 20_000;
 
-/// Distinct problems of a law for train, validation and sft, in the order of their numbers.
+/// Distinct problems of a generator for train, validation and sft, in the order of their numbers.
 ///
 /// # Errors
-/// The law has not as many.
-pub fn drawn(sizes: Sizes, law: impl Fn(u64) -> Problem) -> Result<[Vec<Case>; 3]> {
+/// The generator has not as many.
+pub fn drawn(sizes: Sizes, generator: impl Fn(u64) -> Problem) -> Result<[Vec<Case>; 3]> {
     let wanted = [sizes.train, sizes.validation, sizes.sft];
     let mut cases = wanted.map(Vec::with_capacity);
     let mut seen = HashSet::new();
     let mut left: usize = wanted.iter().sum();
     let (mut index, mut fruitless) = (0, 0);
     while left > 0 && fruitless < PATIENCE {
-        let Problem { mut case, key } = law(index);
+        let Problem { mut case, key } = generator(index);
         let split = split_of(key) as usize;
         if cases[split].len() < wanted[split] && seen.insert(case.prompt.clone()) {
             case.source = format!("problem {index}");
@@ -92,9 +92,9 @@ mod tests {
     use crate::data::{Arithmetic, Countdown, Style};
 
     /// A generator of problems by (seed, index).
-    type Law = Box<dyn Fn(u64, u64) -> Problem>;
+    type Generator = Box<dyn Fn(u64, u64) -> Problem>;
 
-    fn laws() -> [Law; 2] {
+    fn generators() -> [Generator; 2] {
         let arithmetic = Arithmetic {
             words: 0.5,
             digits: 3,
@@ -119,10 +119,10 @@ mod tests {
             validation: 100,
             sft: 100,
         };
-        for law in laws() {
-            let [train, validation, sft] = drawn(sizes, |i| law(1, i)).unwrap();
+        for generator in generators() {
+            let [train, validation, sft] = drawn(sizes, |i| generator(1, i)).unwrap();
             assert_eq!((train.len(), validation.len(), sft.len()), (300, 100, 100));
-            let [other, _, other_sft] = drawn(sizes, |i| law(2, i)).unwrap();
+            let [other, _, other_sft] = drawn(sizes, |i| generator(2, i)).unwrap();
             let prompts = |cases: &[Case]| cases.iter().map(|c| c.prompt.clone()).collect::<HashSet<_>>();
             let held = prompts(&validation);
             assert_eq!(held.len(), 100);
@@ -133,7 +133,7 @@ mod tests {
             assert_ne!(prompts(&train), prompts(&other));
             // More of one split does not change the others.
             let more = Sizes { train: 400, ..sizes };
-            let again = drawn(more, |i| law(1, i)).unwrap();
+            let again = drawn(more, |i| generator(1, i)).unwrap();
             assert_eq!(
                 (&again[0][..300], &again[1], &again[2]),
                 (&train[..], &validation, &sft)
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn more_problems_than_there_are_is_an_error_that_says_so() {
-        let law = Arithmetic {
+        let generator = Arithmetic {
             words: 0.0,
             digits: 1,
             terms: 2,
@@ -153,7 +153,7 @@ mod tests {
             validation: 1,
             sft: 1,
         };
-        let message = drawn(sizes, |i| law.problem(1, i)).unwrap_err().to_string();
+        let message = drawn(sizes, |i| generator.problem(1, i)).unwrap_err().to_string();
         assert!(
             message.contains("task.train_cases") && message.contains("500"),
             "{message}"

@@ -55,7 +55,7 @@ pub(crate) struct Segment {
     /// First token in the pass, and how many.
     pub at: usize,
     pub len: usize,
-    /// Whether the law of the token after the last is wanted.
+    /// Whether the distribution of the token after the last is wanted.
     pub last: bool,
 }
 

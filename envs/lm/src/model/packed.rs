@@ -203,13 +203,13 @@ impl Store {
             } => {
                 for part in panel.chunks_exact(*group * LANES) {
                     let column = |o: usize| part.iter().skip(o).step_by(LANES);
-                    let law: [(f32, f32); LANES] = std::array::from_fn(|o| int4_scale(column(o)));
+                    let levels: [(f32, f32); LANES] = std::array::from_fn(|o| int4_scale(column(o)));
                     for line in part.chunks_exact(LANES) {
-                        let code = |o: usize| int4_code(line[o], law[o]);
+                        let code = |o: usize| int4_code(line[o], levels[o]);
                         codes.extend((0..LANES / 2).map(|o| code(o) | code(o + LANES / 2) << 4));
                     }
-                    scales.extend(law.map(|l| l.0));
-                    zeros.extend(law.map(|l| l.1));
+                    scales.extend(levels.map(|l| l.0));
+                    zeros.extend(levels.map(|l| l.1));
                 }
             }
         }
@@ -232,9 +232,9 @@ pub(crate) fn round(values: &mut [f32], name: &str, shape: &[usize], precision: 
         _ if on_device && (vector || table) => values.iter_mut().for_each(|w| *w = halved(*w)),
         Precision::Int4 { group } if !table => {
             for part in values.chunks_mut(group) {
-                let law = int4_scale(part.iter());
-                let (size, zero) = (scale(law.0), scale(law.1));
-                let value = |w: f32| (f32::from(int4_code(w, law)) - 8.0).mul_add(size, zero);
+                let levels = int4_scale(part.iter());
+                let (size, zero) = (scale(levels.0), scale(levels.1));
+                let value = |w: f32| (f32::from(int4_code(w, levels)) - 8.0).mul_add(size, zero);
                 part.iter_mut().for_each(|w| *w = value(*w));
             }
         }

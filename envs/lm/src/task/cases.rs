@@ -36,7 +36,7 @@ fn file(key: &str, path: &str, hint: &str) -> Result<()> {
 }
 
 pub(super) fn countdown(p: &CountdownParams) -> Result<Dataset> {
-    let law = Countdown {
+    let generator = Countdown {
         numbers: p.numbers,
         largest: p.largest,
         target: p.target,
@@ -47,7 +47,7 @@ pub(super) fn countdown(p: &CountdownParams) -> Result<Dataset> {
         validation: p.validation_cases,
         sft: p.sft_cases,
     };
-    let [train, validation, sft] = drawn(sizes, |i| law.problem(p.data_seed, i))?;
+    let [train, validation, sft] = drawn(sizes, |i| generator.problem(p.data_seed, i))?;
     let reward = Box::new(CountdownReward {
         format: p.format_reward,
     });
@@ -60,7 +60,7 @@ pub(super) fn countdown(p: &CountdownParams) -> Result<Dataset> {
 }
 
 pub(super) fn arithmetic(p: &ArithmeticParams) -> Result<Dataset> {
-    let law = Arithmetic {
+    let generator = Arithmetic {
         words: p.words,
         digits: p.digits,
         terms: p.terms,
@@ -70,7 +70,7 @@ pub(super) fn arithmetic(p: &ArithmeticParams) -> Result<Dataset> {
         validation: p.validation_cases,
         sft: p.sft_cases,
     };
-    let [train, validation, sft] = drawn(sizes, |i| law.problem(p.data_seed, i))?;
+    let [train, validation, sft] = drawn(sizes, |i| generator.problem(p.data_seed, i))?;
     Ok(Dataset {
         train,
         validation,

@@ -49,7 +49,7 @@ impl fmt::Debug for Surrogates {
 
 /// What is known of one answer.
 struct Sampled<'a> {
-    /// Of its tokens, under the law that they were sampled by.
+    /// Of its tokens, under the distribution that they were sampled by.
     log_probs: &'a [f32],
     /// That ratios compare with; empty for those of this pass.
     old: &'a [f32],

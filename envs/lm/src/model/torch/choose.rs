@@ -1,4 +1,4 @@
-//! The choice of tokens where their laws are: of a vocabulary's logits two numbers a row leave the device.
+//! The choice of tokens where their distributions are: of a vocabulary's logits two numbers a row leave the device.
 
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
@@ -54,7 +54,7 @@ fn greedy(logits: &Tensor) -> Torch<Tensor> {
     pairs(&token, &sum.f_log()?.f_neg()?)
 }
 
-/// The same of tokens drawn from the whole law: the first at which the running sum passes the uniform number's share of the total.
+/// The same of tokens drawn from the whole distribution: the first at which the running sum passes the uniform number's share of the total.
 fn drawn(logits: &Tensor, temperature: f64, uniforms: &[f64]) -> Torch<Tensor> {
     let most = logits.f_amax([1].as_slice(), true)?;
     let weights = logits.f_sub(&most)?.f_mul_scalar_(1.0 / temperature)?.f_exp_()?;

@@ -50,9 +50,9 @@ impl Linear {
                     }
                 }
                 Precision::Int4 { group } => {
-                    let laws: Vec<(f32, f32)> = values.chunks_exact(group).map(|g| int4_scale(g.iter())).collect();
-                    let code = |(i, w): (usize, &f32)| int4_code(*w, laws[i / group]);
-                    let flat: Vec<f32> = laws.iter().flat_map(|l| [l.0, l.1]).collect();
+                    let levels: Vec<(f32, f32)> = values.chunks_exact(group).map(|g| int4_scale(g.iter())).collect();
+                    let code = |(i, w): (usize, &f32)| int4_code(*w, levels[i / group]);
+                    let flat: Vec<f32> = levels.iter().flat_map(|l| [l.0, l.1]).collect();
                     let shape_of_laws = [outputs as i64, (inputs / group) as i64, 2];
                     let scales_and_zeros = Tensor::f_from_slice(&flat)?
                         .f_view(shape_of_laws)?
@@ -118,13 +118,13 @@ impl Linear {
             Linear::Int4 {
                 codes,
                 group,
-                scales_and_zeros: laws,
-            } if x.device() == Device::Cpu => x.f_internal_weight_int4pack_mm_for_cpu(codes, *group as i64, laws)?,
+                scales_and_zeros: levels,
+            } if x.device() == Device::Cpu => x.f_internal_weight_int4pack_mm_for_cpu(codes, *group as i64, levels)?,
             Linear::Int4 {
                 codes,
                 group,
-                scales_and_zeros: laws,
-            } => x.f_internal_weight_int4pack_mm(codes, *group as i64, laws)?,
+                scales_and_zeros: levels,
+            } => x.f_internal_weight_int4pack_mm(codes, *group as i64, levels)?,
         };
         match plus {
             Some(plus) => y.f_add(plus),
