@@ -173,10 +173,11 @@ pub fn longest_first(plan: &Plan, jobs: &[Job], results: &Results) -> Vec<Job> {
             measured.entry(configuration).or_default().push(row.timing.core_seconds);
         }
     }
-    let mean = |seconds: &Vec<f64>| seconds.iter().sum::<f64>() / seconds.len() as f64;
+    let mean = |(c, seconds): (usize, Vec<f64>)| (c, seconds.iter().sum::<f64>() / seconds.len() as f64);
+    let measured: HashMap<usize, f64> = measured.into_iter().map(mean).collect();
     let rates: Vec<f64> = measured
         .iter()
-        .map(|(&c, s)| mean(s) / plan.configurations[c].size.max(1.0))
+        .map(|(&c, seconds)| seconds / plan.configurations[c].size.max(1.0))
         .collect();
     let rate = if rates.is_empty() {
         1.0
@@ -184,7 +185,7 @@ pub fn longest_first(plan: &Plan, jobs: &[Job], results: &Results) -> Vec<Job> {
         Spread::of(rates).median
     };
     let cost = |job: &Job| match measured.get(&job.configuration) {
-        Some(seconds) => mean(seconds),
+        Some(seconds) => *seconds,
         None => rate * plan.configurations[job.configuration].size,
     };
     let mut open: Vec<(f64, Job)> = jobs

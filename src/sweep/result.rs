@@ -214,6 +214,17 @@ impl Results {
         Ok(())
     }
 
+    /// Takes in the result of this name, if there is one now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn look_for(&mut self, name: &str) -> Result<bool> {
+        let row = self.read_row(name)?;
+        let found = row.is_some();
+        self.rows.extend(row.map(|row| (name.to_string(), row)));
+        Ok(found)
+    }
+
     /// None if it was taken back just now.
     fn read_row(&self, name: &str) -> Result<Option<Row>> {
         let path = self.path(name);

@@ -308,8 +308,7 @@ impl Worker<'_> {
                 &self.sweep.run_dir(&job.id).join("checkpoint.h5"),
             )? {
                 // It may have been finished, and its claims removed, since the results were read.
-                self.results.refresh()?;
-                if self.results.get(&job.name).is_some() {
+                if self.results.look_for(&job.name)? {
                     self.claims.clear(&job.name, &[next]);
                     continue;
                 }
