@@ -40,9 +40,7 @@ enum Division {
 #[derive(Debug)]
 struct Soft {
     rule: Thresholds,
-    /// Where each touched cell stands among them; by cell.
-    place: Vec<u32>,
-    /// Sum and number of what exceeded the threshold, of each touched cell.
+    /// Sum and number of what exceeded a cell's threshold in a batch; zeros between batches.
     sums: Vec<(f64, u32)>,
 }
 
@@ -57,10 +55,7 @@ pub struct CellArchive {
     outside: Outside,
     elites: Elites,
     shard: Shard,
-    /// Row of the present batch that is each cell's best so far; none between batches.
-    winner: Vec<u32>,
-    /// Cells with a winner, in the order in which they got one.
-    touched: Vec<u32>,
+    winners: Winners,
     soft: Option<Soft>,
     /// Rows that became elites, kept for its memory.
     taken: Vec<Taken>,
@@ -96,8 +91,10 @@ impl CellArchive {
             outside,
             elites,
             shard,
-            winner: vec![NONE; cells],
-            touched: Vec::new(),
+            winners: Winners {
+                row: vec![NONE; cells],
+                touched: Vec::new(),
+            },
             soft: None,
             taken: Vec::new(),
         })
@@ -113,8 +110,7 @@ impl CellArchive {
         self.elites.get_mut::<f64>(THRESHOLD)?.fill(rule.min);
         self.soft = Some(Soft {
             rule,
-            place: vec![0; self.spec.capacity],
-            sums: Vec::new(),
+            sums: vec![(0.0, 0); self.spec.capacity],
         });
         Ok(self)
     }
@@ -134,10 +130,63 @@ impl CellArchive {
         }
     }
 
-    /// Finds each cell's winner among the rows and fills in the report's columns; `touched` and `winner` are left for the caller.
-    fn contest(&mut self, status: &[u8], cells: &[i64], fitness: &[f64], report: &mut InsertReport) {
-        let (elites, winner) = (self.elites.fitness(), self.winner.as_mut_slice());
-        let offset = self.spec.qd_offset;
+    /// Finds each cell's winner among the rows and fills in the report's columns; soft thresholds move. The winners are left for the caller.
+    fn contest(&mut self, status: &[u8], cells: &[i64], fitness: &[f64], report: &mut InsertReport) -> Result<()> {
+        let (elites, offset, rows) = (self.elites.fitness(), self.spec.qd_offset, (status, cells, fitness));
+        let Some(soft) = &mut self.soft else {
+            self.winners.find(elites, rows, report, |_, elite, f| {
+                if elite.is_nan() {
+                    (Outcome::New, f + offset)
+                } else if f > elite {
+                    (Outcome::Improved, f - elite)
+                } else {
+                    (Outcome::Rejected, f - elite)
+                }
+            });
+            return Ok(());
+        };
+        let thresholds = self.elites.columns().get::<f64>(THRESHOLD)?;
+        self.winners.find(elites, rows, report, |cell, elite, f| {
+            let outcome = match elite.is_nan() {
+                _ if f <= thresholds[cell] => Outcome::Rejected,
+                true => Outcome::New,
+                false => Outcome::Improved,
+            };
+            (outcome, f - thresholds[cell])
+        });
+        for row in (0..fitness.len()).filter(|&row| report.took(row)) {
+            let (sum, number) = &mut soft.sums[cells[row] as usize];
+            *sum += fitness[row];
+            *number += 1;
+        }
+        let thresholds = self.elites.get_mut::<f64>(THRESHOLD)?;
+        for &cell in &self.winners.touched {
+            let (sum, number) = std::mem::take(&mut soft.sums[cell as usize]);
+            let threshold = &mut thresholds[cell as usize];
+            *threshold = soft.rule.moved(*threshold, sum, number);
+        }
+        Ok(())
+    }
+}
+
+/// Of each cell the best row of a batch.
+#[derive(Debug)]
+struct Winners {
+    /// By cell; none between batches.
+    row: Vec<u32>,
+    /// Cells with a winner, in the order in which they got one.
+    touched: Vec<u32>,
+}
+
+impl Winners {
+    /// `judge` says what becomes of a fitness in a cell with this elite (NaN for an empty one), and how much it gains.
+    fn find(
+        &mut self,
+        elites: &[f64],
+        (status, cells, fitness): (&[u8], &[i64], &[f64]),
+        report: &mut InsertReport,
+        judge: impl Fn(usize, f64, f64) -> (Outcome, f64),
+    ) {
         report.outcome.resize(fitness.len(), 0);
         report.gain.resize(fitness.len(), 0.0);
         let results = report.outcome.iter_mut().zip(&mut report.gain);
@@ -152,15 +201,12 @@ impl CellArchive {
             if status != Status::Ok as u8 || !f.is_finite() {
                 continue;
             }
-            if elite.is_nan() {
-                (*outcome, *gain) = (Outcome::New as u8, f + offset);
-            } else if f > elite {
-                (*outcome, *gain) = (Outcome::Improved as u8, f - elite);
-            } else {
-                (*outcome, *gain) = (Outcome::Rejected as u8, f - elite);
+            let (judged, gained) = judge(cell as usize, elite, f);
+            (*outcome, *gain) = (judged as u8, gained);
+            if judged == Outcome::Rejected {
                 continue;
             }
-            let best = &mut winner[cell as usize];
+            let best = &mut self.row[cell as usize];
             if *best == NONE {
                 *best = row as u32;
                 self.touched.push(cell as u32);
@@ -171,57 +217,31 @@ impl CellArchive {
     }
 }
 
-impl CellArchive {
-    /// As `contest` by soft thresholds, which move.
-    fn contest_softly(
-        &mut self,
-        status: &[u8],
-        cells: &[i64],
-        fitness: &[f64],
-        report: &mut InsertReport,
-    ) -> Result<()> {
-        let Some(soft) = &mut self.soft else {
-            self.contest(status, cells, fitness, report);
-            return Ok(());
-        };
-        soft.sums.clear();
-        report.outcome.resize(fitness.len(), 0);
-        report.gain.resize(fitness.len(), 0.0);
-        let thresholds = self.elites.columns().get::<f64>(THRESHOLD)?;
-        for (row, &f) in fitness.iter().enumerate() {
-            (report.outcome[row], report.gain[row]) = (Outcome::Invalid as u8, 0.0);
-            let cell = cells[row] as usize;
-            let Some(&threshold) = thresholds.get(cell) else {
-                continue;
-            };
-            if status[row] != Status::Ok as u8 || !f.is_finite() {
-                continue;
+/// Where rows that become elites come from, and how they are stored.
+pub(crate) struct Storing<'a> {
+    pub(crate) rows: &'a Batch,
+    /// Rows whose genomes are this rank's own, and those genomes.
+    pub(crate) own: Range<usize>,
+    pub(crate) genomes: &'a Genomes,
+    /// Where the rows do not say it themselves.
+    pub(crate) generation: u64,
+    pub(crate) comm: &'a dyn Comm,
+}
+
+impl Storing<'_> {
+    /// Takes rows into their cells: what every rank knows of them, who owns them, and the genomes of this rank's own.
+    pub(crate) fn store(&self, taken: &[Taken], elites: &mut Elites, shard: &mut Shard) -> Result<()> {
+        elites.take(self.rows, taken, self.generation)?;
+        for &Taken { row, cell } in taken {
+            let (row, cell) = (row as usize, cell as usize);
+            elites.owner[cell] = owner(self.rows.rows(), row, self.comm.size());
+            if self.own.contains(&row) {
+                shard.put(cell, row - self.own.start);
+            } else {
+                shard.release(cell);
             }
-            report.gain[row] = f - threshold;
-            if f <= threshold {
-                report.outcome[row] = Outcome::Rejected as u8;
-                continue;
-            }
-            let empty = self.elites.fitness()[cell].is_nan();
-            report.outcome[row] = if empty { Outcome::New } else { Outcome::Improved } as u8;
-            let best = &mut self.winner[cell];
-            if *best == NONE {
-                *best = row as u32;
-                soft.place[cell] = self.touched.len() as u32;
-                self.touched.push(cell as u32);
-                soft.sums.push((0.0, 0));
-            } else if f > fitness[*best as usize] {
-                *best = row as u32;
-            }
-            let (sum, number) = &mut soft.sums[soft.place[cell] as usize];
-            *sum += f;
-            *number += 1;
         }
-        let thresholds = self.elites.get_mut::<f64>(THRESHOLD)?;
-        for (&cell, &(sum, number)) in self.touched.iter().zip(&soft.sums) {
-            let threshold = &mut thresholds[cell as usize];
-            *threshold = soft.rule.moved(*threshold, sum, number);
-        }
+        shard.copy(self.genomes);
         Ok(())
     }
 }
@@ -336,38 +356,33 @@ impl Archive for CellArchive {
         comm: &dyn Comm,
         report: &mut InsertReport,
     ) -> Result<()> {
-        let (total, size) = (rows.rows(), comm.size());
         let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
         let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
-        check_block(total, &own, genomes, comm)?;
+        check_block(rows.rows(), &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
 
-        self.contest_softly(status, cells, fitness, report)?;
+        self.contest(status, cells, fitness, report)?;
         report.outside = count_outside(&self.spec.axes, descriptor, status, cells);
         report.kept.clear();
         report.novelty.clear();
         self.taken.clear();
-        for &cell in &self.touched {
-            let row = std::mem::replace(&mut self.winner[cell as usize], NONE);
+        for cell in self.winners.touched.drain(..) {
+            let row = std::mem::replace(&mut self.winners.row[cell as usize], NONE);
             report.kept.push(row);
             self.taken.push(Taken { row, cell });
             if self.elites.fitness()[cell as usize].is_nan() {
                 self.elites.filled.push(cell);
             }
         }
-        self.touched.clear();
-        self.elites.take(rows, &self.taken, offer.generation)?;
-        for &Taken { row, cell } in &self.taken {
-            let (row, cell) = (row as usize, cell as usize);
-            self.elites.owner[cell] = owner(total, row, size);
-            if own.contains(&row) {
-                self.shard.put(cell, row - own.start);
-            } else {
-                self.shard.release(cell);
-            }
-        }
-        self.shard.copy(genomes);
-        Ok(())
+        let generation = offer.generation;
+        let storing = Storing {
+            rows,
+            own,
+            genomes,
+            generation,
+            comm,
+        };
+        storing.store(&self.taken, &mut self.elites, &mut self.shard)
     }
 
     fn elites(&self) -> &Elites {
@@ -385,12 +400,11 @@ impl Archive for CellArchive {
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
-        let (total, size) = (rows.rows(), comm.size());
         let (cells, fitness): (&[i64], &[f64]) = (rows.get("cell")?, rows.get("fitness")?);
         // Elites say themselves when they were found.
         rows.get::<i64>("generation")?;
-        let own = block(total, comm.rank(), size);
-        check_block(total, &own, genomes, comm)?;
+        let own = block(rows.rows(), comm.rank(), comm.size());
+        check_block(rows.rows(), &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
         let mut seen = vec![false; self.spec.capacity];
         for (&cell, fitness) in cells.iter().zip(fitness) {
@@ -419,17 +433,15 @@ impl Archive for CellArchive {
         let numbered = cells.iter().zip(0..);
         self.taken
             .extend(numbered.map(|(&cell, row)| Taken { row, cell: cell as u32 }));
-        self.elites.take(rows, &self.taken, 0)?;
-        for &Taken { row, cell } in &self.taken {
-            let (row, at) = (row as usize, cell as usize);
-            self.elites.filled.push(cell);
-            self.elites.owner[at] = owner(total, row, size);
-            if own.contains(&row) {
-                self.shard.put(at, row - own.start);
-            }
-        }
-        self.shard.copy(genomes);
-        Ok(())
+        self.elites.filled.extend(self.taken.iter().map(|taken| taken.cell));
+        let storing = Storing {
+            rows,
+            own,
+            genomes,
+            generation: 0,
+            comm,
+        };
+        storing.store(&self.taken, &mut self.elites, &mut self.shard)
     }
 }
 

@@ -97,6 +97,7 @@ fn outside(word: &str) -> Outside {
 
 fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     let (params, thresholds): (GridParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
+    let thresholds = Thresholds::new(&thresholds);
     let k = config.axes.len();
     let shape = match params.shape {
         empty if empty.is_empty() => vec![DEFAULT_CELLS.powf(1.0 / k.max(1) as f64).round().max(2.0) as usize; k],
@@ -120,26 +121,27 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         return Err(Error::config("archive", "shape", message));
     };
     check_axes(config.axes)?;
-    claim_cells(config, "shape", capacity, &thresholds)?;
+    claim_cells(config, "shape", capacity, thresholds)?;
     build(
         "grid",
         Cells::Grid { shape },
         capacity,
         outside(&params.outside),
-        &thresholds,
+        thresholds,
         config,
     )
 }
 
 fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     let (params, thresholds): (CvtParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
+    let thresholds = Thresholds::new(&thresholds);
     if config.axes.is_empty() {
         return build(
             "cvt",
             Cells::Cvt { centroids: Vec::new() },
             1,
             outside(&params.outside),
-            &thresholds,
+            thresholds,
             config,
         );
     }
@@ -151,7 +153,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         return Err(Error::config("archive", "samples", message));
     }
     check_axes(config.axes)?;
-    claim_cells(config, "cells", params.cells, &thresholds)?;
+    claim_cells(config, "cells", params.cells, thresholds)?;
     let sample = 8 * config.axes.len() + 8;
     let what = format!("{} samples for the centroids", params.samples);
     config
@@ -164,7 +166,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
         Cells::Cvt { centroids },
         params.cells,
         outside(&params.outside),
-        &thresholds,
+        thresholds,
         config,
     )
 }
@@ -204,7 +206,7 @@ fn build(
     cells: Cells,
     capacity: usize,
     outside: Outside,
-    thresholds: &ThresholdParams,
+    thresholds: Option<Thresholds>,
     config: &ArchiveConfig<'_>,
 ) -> Result<Box<dyn Archive>> {
     let (axes, qd_offset) = (config.axes.to_vec(), config.qd_offset);
@@ -216,18 +218,18 @@ fn build(
         qd_offset,
     };
     let archive = || CellArchive::new(spec.clone(), outside, config.genome_dim, config.lineage);
-    Ok(match Thresholds::new(thresholds) {
+    Ok(match thresholds {
         None => Box::new(archive()?),
         Some(rule) => Box::new(SoftArchive::new(archive()?.soft(rule)?, archive()?)),
     })
 }
 
 /// Claims what an archive of so many cells takes beside the genomes: an elite's numbers, and where its genome is.
-fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize, thresholds: &ThresholdParams) -> Result<()> {
+fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize, thresholds: Option<Thresholds>) -> Result<()> {
     let cell = CELL_BYTES + 8 * config.axes.len();
-    let cell = match Thresholds::new(thresholds) {
+    let cell = match thresholds {
         None => cell,
-        // The best of all beside those that are bred from, which have a threshold.
+        // The best of all beside those that are bred from, which have a threshold and what exceeded it.
         Some(_) => 2 * cell + 24,
     };
     let what = format!("{cells} cells");

@@ -8,7 +8,7 @@ use illume_core::{
     NOT_OFFERED, Offer, Outcome, Purpose, Result, Status, Stream, Taken, Unstructured, block,
 };
 
-use crate::archive::{check_block, owner};
+use crate::archive::{Storing, check_block};
 use crate::neighbours::{Index, Surroundings};
 use crate::store::Shard;
 use crate::{exchange, registry};
@@ -111,36 +111,16 @@ impl UnstructuredArchive {
         Ok(novelty)
     }
 
-    /// Adds rows as the next members; the genomes of this rank's `own` are among `genomes`.
-    fn admit(
-        &mut self,
-        rows: &Batch,
-        admitted: &[u32],
-        own: &Range<usize>,
-        genomes: &Genomes,
-        offer: &Offer,
-        comm: &dyn Comm,
-    ) -> Result<()> {
+    /// Adds rows as the next members.
+    fn admit(&mut self, admitted: &[u32], storing: &Storing<'_>) -> Result<()> {
         let before = self.elites.filled.len();
         let cells = before + admitted.len();
         self.elites.grow(cells);
         self.shard.grow(cells);
-        let taken = admitted
-            .iter()
-            .zip(before as u32..)
-            .map(|(&row, cell)| Taken { row, cell });
-        let taken: Vec<Taken> = taken.collect();
-        self.elites.take(rows, &taken, offer.generation)?;
-        for &Taken { row, cell } in &taken {
-            let (row, at) = (row as usize, cell as usize);
-            self.elites.filled.push(cell);
-            self.elites.owner[at] = owner(rows.rows(), row, comm.size());
-            if own.contains(&row) {
-                self.shard.put(at, row - own.start);
-            }
-        }
-        self.shard.copy(genomes);
-        Ok(())
+        let numbered = admitted.iter().zip(before as u32..);
+        let taken: Vec<Taken> = numbered.map(|(&row, cell)| Taken { row, cell }).collect();
+        self.elites.filled.extend(before as u32..cells as u32);
+        storing.store(&taken, &mut self.elites, &mut self.shard)
     }
 
     /// Takes notice of the members from number `first` on.
@@ -213,7 +193,15 @@ impl Archive for UnstructuredArchive {
             report.gain[row] = fitness[row] + self.spec.qd_offset;
             report.kept.push(row as u32);
         }
-        self.admit(rows, &report.kept, &own, genomes, offer, comm)?;
+        let generation = offer.generation;
+        let storing = Storing {
+            rows,
+            own,
+            genomes,
+            generation,
+            comm,
+        };
+        self.admit(&report.kept, &storing)?;
         let novelty = self.elites.get_mut::<f64>("novelty")?[before..].iter_mut();
         novelty
             .zip(&report.kept)
@@ -259,7 +247,14 @@ impl Archive for UnstructuredArchive {
         self.scaled.clear();
         self.elites = no_members(self.spec.axes.len());
         let all: Vec<u32> = (0..total as u32).collect();
-        self.admit(rows, &all, &own, genomes, &Offer::default(), comm)?;
+        let storing = Storing {
+            rows,
+            own,
+            genomes,
+            generation: 0,
+            comm,
+        };
+        self.admit(&all, &storing)?;
         self.index_from(0);
         Ok(())
     }
