@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use illume_core::{Axis, Error, InsertReport, Result, Status, Stream, Told};
+use illume_core::{Axis, Batch, Error, InsertReport, Result, Status, Stream};
 
 /// What counts as better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +73,13 @@ impl Ranker {
         self.value == Value::Direction
     }
 
-    /// Orders the rows of an emitter; `direction` is of [`direction`].
+    /// Orders the rows of an emitter, which are `rows` of a generation's table; `direction` is of [`direction`].
     ///
     /// # Errors
     /// A column is missing.
-    pub fn rank(self, told: &Told<'_>, report: &InsertReport, rows: Range<usize>, direction: &[f64]) -> Result<Ranked> {
-        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
-        let (descriptor, k) = (told.rows.get::<f64>("descriptor")?, direction.len());
+    pub fn rank(self, table: &Batch, report: &InsertReport, rows: Range<usize>, direction: &[f64]) -> Result<Ranked> {
+        let (status, fitness) = (table.get::<u8>("status")?, table.get::<f64>("fitness")?);
+        let (descriptor, k) = (table.get::<f64>("descriptor")?, direction.len());
         let key = |row: usize| -> [f64; 2] {
             let value = match self.value {
                 Value::Fitness => fitness[row],
@@ -119,7 +119,7 @@ pub(crate) fn direction(stream: &Stream, axes: &[Axis]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use illume_core::{Batch, Candidates, Outcome};
+    use illume_core::Outcome;
 
     /// Status, outcome, fitness, gain and descriptor of six rows, of which the emitter has the last five.
     fn ranked(name: &str) -> Ranked {
@@ -140,16 +140,7 @@ mod tests {
             gain: vec![99.0, 1.0, -2.0, 0.0, 0.5, 4.0],
             ..InsertReport::default()
         };
-        let candidates = Candidates::default();
-        let told = Told {
-            candidates: &candidates,
-            rows: &rows,
-            moments: &[],
-            trajectories: &[],
-            report: Some(&report),
-            last: false,
-        };
-        Ranker::new(name).unwrap().rank(&told, &report, 1..6, &[2.0]).unwrap()
+        Ranker::new(name).unwrap().rank(&rows, &report, 1..6, &[2.0]).unwrap()
     }
 
     #[test]

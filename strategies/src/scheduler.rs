@@ -86,7 +86,7 @@ fn contexts<'a>(context: &Context<'a>) -> impl Iterator<Item = Context<'a>> {
 }
 
 impl Scheduler {
-    /// `operators` names what candidates are made by, of which each emitter has the number.
+    /// `operator` names what candidates are made by.
     pub fn new(name: &str, operator: &str, emitters: Vec<Box<dyn Emitter>>) -> Scheduler {
         let first_generation = emitters.iter().map(|e| e.batch()).sum();
         let column = |(name, meaning): (&str, &str)| (name.into(), String::new(), meaning.into());
@@ -113,11 +113,11 @@ impl Scheduler {
         call: impl Fn(&mut dyn Emitter, &Context<'_>, T) -> Result<()> + Sync,
     ) -> Result<()> {
         let contexts: Vec<Context<'_>> = contexts(context).take(self.emitters.len()).collect();
-        let alone = context.comm.size() > 1 && self.emitters.iter().any(|e| e.communicates());
+        let in_turn = context.comm.size() > 1 && self.emitters.iter().any(|e| e.communicates());
         let work = |((emitter, context), theirs): ((&mut Box<dyn Emitter>, &Context<'_>), T)| {
             call(emitter.as_mut(), context, theirs)
         };
-        if alone {
+        if in_turn {
             let mut all = self.emitters.iter_mut().zip(&contexts).zip(theirs);
             return all.try_for_each(work);
         }

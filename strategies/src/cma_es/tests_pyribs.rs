@@ -1,6 +1,6 @@
 //! The searches of `cma_me` and `cma_mae` beside pyribs 0.12.0, number by number: orders, means, step sizes, covariances and paths over 30 iterations.
 
-use illume_core::{Candidates, InsertReport, Outcome};
+use illume_core::{InsertReport, Outcome};
 
 use super::*;
 use crate::rankers::Ranker;
@@ -69,16 +69,7 @@ fn searches_move_as_in_pyribs() {
                 gain: report[BATCH..].to_vec(),
                 ..InsertReport::default()
             };
-            let candidates = Candidates::default();
-            let told = Told {
-                candidates: &candidates,
-                rows: &table,
-                moments: &[],
-                trajectories: &[],
-                report: Some(&report),
-                last: false,
-            };
-            let ranked = ranker.rank(&told, &report, 0..BATCH, &[]).unwrap();
+            let ranked = ranker.rank(&table, &report, 0..BATCH, &[]).unwrap();
             let theirs: Vec<usize> = order[..BATCH].iter().map(|x| *x as usize).collect();
             assert_eq!(ranked.order, theirs, "{search}, iteration {generation}");
             match selection {

@@ -114,7 +114,7 @@ impl Emitter for EvolutionStrategy {
         report: &InsertReport,
         rows: Range<usize>,
     ) -> Result<()> {
-        let ranked = self.ranker.rank(told, report, rows, &self.direction)?;
+        let ranked = self.ranker.rank(told.rows, report, rows, &self.direction)?;
         self.generations += 1;
         if self.filter {
             self.distribution.tell_parents(context, &ranked.order, ranked.taken)?;
