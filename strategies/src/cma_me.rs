@@ -9,7 +9,7 @@ use crate::cma_es::constants::Constants;
 use crate::cma_es::{CmaEsParams, full_by};
 use crate::emitters::{Emitter, EvolutionStrategy, Restart};
 use crate::rankers::Ranker;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Composition, Scheduler};
 use crate::sep_cma_es::{SepCmaEsParams, separable};
 
 params! {
@@ -83,7 +83,7 @@ pub(crate) const CMA_MAE: StrategyEntry = StrategyEntry {
 
 fn build(
     config: &StrategyConfig<'_>,
-    name: &str,
+    name: &'static str,
     params: &CmaMeParams,
     rankers: &[String],
 ) -> Result<Box<dyn Strategy>> {
@@ -159,5 +159,13 @@ fn build(
         Ok(Box::new(EvolutionStrategy::new(distributions, ranker, filter, restart)))
     };
     let emitters = (0..params.emitters).map(emitter).collect::<Result<Vec<_>>>()?;
-    Ok(Box::new(Scheduler::new(name, "sample", emitters)))
+    Ok(Box::new(Scheduler::new(Composition {
+        name,
+        initial: 0,
+        sized_by: &["batch", "emitters"],
+        emitters,
+        apart: true,
+        by_operator: false,
+        bandit: None,
+    })))
 }

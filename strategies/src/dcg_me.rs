@@ -7,7 +7,7 @@
 
 use illume_core::{Activation, Error, Network, Params, Result, Strategy, StrategyConfig, StrategyEntry};
 
-use crate::gradients::{Gradients, Labels, check_task, gradient_params};
+use crate::gradients::{Labels, check_task, gradient_params};
 
 gradient_params! {
     /// Parameters of `dcg_me`.
@@ -57,7 +57,6 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let units = labels.units(&config.task.descriptor);
     let mut plan = params.common().plan(
         config,
-        "dcg_me",
         policy,
         units.iter().map(|unit| length * unit).collect(),
         Some(&actor),
@@ -66,5 +65,5 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     plan.rollouts = params.actor_rollouts;
     // The range is 2 long on the scale [-1, 1].
     plan.descriptor_noise = vec![2.0 * params.descriptor_noise; units.len()];
-    Ok(Box::new(Gradients::new(plan, &config.task.descriptor)))
+    Ok(params.common().strategy("dcg_me", plan, &config.task.descriptor))
 }

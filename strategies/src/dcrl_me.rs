@@ -6,7 +6,7 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry};
 
-use crate::gradients::{Gradients, check_task, gradient_params};
+use crate::gradients::{check_task, gradient_params};
 
 gradient_params! {
     /// Parameters of `dcrl_me`.
@@ -33,9 +33,9 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let policy = check_task("dcrl_me", config.task, true)?;
     let lengths = vec![params.length_scale; config.task.descriptor_dim()];
     let common = params.common();
-    let mut plan = common.plan(config, "dcrl_me", policy, lengths, None)?;
+    let mut plan = common.plan(config, policy, lengths, None)?;
     plan.actors = common.rows(params.actor_share);
-    if plan.climbers + plan.actors > plan.batch {
+    if plan.climbers + plan.actors > params.batch {
         let message = format!(
             "expected at most {}: with pg_share = {} no place is left in the batch",
             1.0 - params.pg_share,
@@ -43,5 +43,5 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         );
         return Err(Error::config("strategy", "actor_share", message));
     }
-    Ok(Box::new(Gradients::new(plan, &config.task.descriptor)))
+    Ok(params.common().strategy("dcrl_me", plan, &config.task.descriptor))
 }

@@ -1,5 +1,6 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod candidates;
 mod center;
 mod cma_es;
 mod cma_me;
@@ -39,7 +40,7 @@ pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams};
 pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
-pub use map_elites::{MapElites, MapElitesParams};
+pub use map_elites::MapElitesParams;
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
 pub use optimizer::{Adam, Optimizer, Sgd};
@@ -47,7 +48,7 @@ pub use pga_me::PgaMeParams;
 pub use ranks::{best_first, centred_ranks};
 pub use sep_cma_es::SepCmaEsParams;
 
-use illume_core::{Purpose, StrategyEntry, Stream};
+use illume_core::StrategyEntry;
 
 /// Every strategy that a configuration can name.
 pub fn registry() -> &'static [StrategyEntry] {
@@ -69,19 +70,4 @@ pub fn registry() -> &'static [StrategyEntry] {
         ns_es::NSRA_ES,
         grpo::ENTRY,
     ]
-}
-
-/// Evaluation seeds of the global rows `rows` in a phase of a generation (phase 0 for the candidates, 1 for re-evaluations).
-pub(crate) fn evaluation_seeds(
-    seed: u64,
-    generation: u64,
-    phase: u64,
-    rows: std::ops::Range<usize>,
-    out: &mut Vec<u64>,
-) {
-    let stream = Stream::new(seed, Purpose::EvaluationSeed, generation, phase);
-    let mut words = vec![0; 2 * rows.len()];
-    stream.words(2 * rows.start as u64, &mut words);
-    out.clear();
-    out.extend(words.chunks_exact(2).map(|w| u64::from(w[0]) | u64::from(w[1]) << 32));
 }

@@ -4,7 +4,7 @@
 
 use illume_core::{Params, Result, Strategy, StrategyConfig, StrategyEntry};
 
-use crate::gradients::{Gradients, check_task, gradient_params};
+use crate::gradients::{check_task, gradient_params};
 
 gradient_params! {
     /// Parameters of `pga_me`.
@@ -27,10 +27,10 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let params: PgaMeParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
     let policy = check_task("pga_me", config.task, false)?;
-    let mut plan = params.common().plan(config, "pga_me", policy, Vec::new(), None)?;
+    let mut plan = params.common().plan(config, policy, Vec::new(), None)?;
     if params.greedy_actor && plan.climbers > 0 {
         plan.climbers -= 1;
         plan.actors = 1;
     }
-    Ok(Box::new(Gradients::new(plan, &config.task.descriptor)))
+    Ok(params.common().strategy("pga_me", plan, &config.task.descriptor))
 }

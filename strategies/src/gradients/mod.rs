@@ -9,7 +9,6 @@ mod params;
 mod replay;
 mod stock;
 
-pub(crate) use emitter::Gradients;
 pub(crate) use labels::Labels;
 pub(crate) use params::{Common, gradient_params};
 #[cfg(test)]

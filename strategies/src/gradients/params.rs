@@ -1,13 +1,15 @@
 //! The parameters that all three strategies have, and what they make of them.
 
-use illume_core::{Error, Network, Result, StrategyConfig};
+use illume_core::{Axis, Error, Network, Result, Strategy, StrategyConfig};
 
 use super::backend::Choice;
-use super::emitter::Plan;
+use super::emitter::{Plan, PolicyGradient};
 use super::labels::Labels;
 use super::learning::{STEPS_AT_ONCE, Settings};
 use super::replay::Sampling;
+use crate::emitters::{Operator, Variation};
 use crate::learn::{Ascent, Net, Output, Td3Config};
+use crate::scheduler::{Composition, Scheduler};
 
 /// Copies of a critic's weights: two critics, their targets and two moments of each; the packed form is not counted.
 const CRITIC_COPIES: usize = 8;
@@ -150,7 +152,6 @@ impl Common {
     pub fn plan(
         &self,
         config: &StrategyConfig<'_>,
-        name: &'static str,
         policy: &Network,
         lengths: Vec<f64>,
         actor: Option<&Network>,
@@ -185,16 +186,11 @@ impl Common {
             minibatch: self.minibatch,
         };
         let plan = Plan {
-            name,
-            initial: self.initial,
-            batch: self.batch,
             climbers: self.rows(self.pg_share),
             actors: 0,
             rollouts: 0,
             labels: Labels::Parent,
             descriptor_noise: Vec::new(),
-            iso_sigma: self.iso_sigma,
-            line_sigma: self.line_sigma,
             settings: Settings {
                 td3,
                 ascent,
@@ -213,6 +209,27 @@ impl Common {
         };
         self.claim(config, &plan.settings)?;
         Ok(plan)
+    }
+
+    /// The strategy of a plan: variation beside it, on what is left of the batch.
+    pub fn strategy(&self, name: &'static str, plan: Plan, axes: &[Axis]) -> Box<dyn Strategy> {
+        let iso_line = Operator::IsoLine {
+            iso: self.iso_sigma as f32,
+            line: self.line_sigma as f32,
+        };
+        let varied = self.batch - plan.climbers - plan.actors;
+        Box::new(Scheduler::new(Composition {
+            name,
+            initial: self.initial,
+            sized_by: &["batch", "initial"],
+            emitters: vec![
+                Box::new(Variation::new(vec![(iso_line, varied)])),
+                Box::new(PolicyGradient::new(plan, axes)),
+            ],
+            apart: false,
+            by_operator: true,
+            bandit: None,
+        }))
     }
 
     /// Claims what rank 0, where the learner is, will take.
