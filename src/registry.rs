@@ -254,15 +254,19 @@ fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
 ///
 /// # Errors
 /// Unknown names.
-pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(&'static str, Vec<ParamInfo>)>> {
+pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(String, Vec<ParamInfo>)>> {
     let mut parts = Vec::new();
     if let Ok(entry) = illume_envs::find(config.name("task")) {
-        parts.push(("task", (entry.params)()));
+        parts.push(("task".into(), (entry.params)()));
         if let Some(policy) = entry.policy {
-            parts.push(("policy", policy()));
+            parts.push(("policy".into(), policy()));
         }
     }
-    parts.push(("strategy", (strategy_entry(config.name("strategy"))?.params)()));
+    let strategy = strategy_entry(config.name("strategy"))?;
+    parts.push(("strategy".into(), (strategy.params)()));
+    if let Some(nested) = strategy.nested {
+        parts.extend(nested(&config.strategy));
+    }
     let archive = archive_entry(config, task)?;
     let mut infos = (archive.params)();
     infos.push(ParamInfo {
@@ -271,6 +275,6 @@ pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(&'static str,
         default: format!("\"{}\"", archive.kind),
         meaning: "kind of archive".into(),
     });
-    parts.push(("archive", infos));
+    parts.push(("archive".into(), infos));
     Ok(parts)
 }

@@ -21,6 +21,10 @@ fn small(strategy: &str) -> String {
         "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
         "openai_es" | "cma_es" | "sep_cma_es" => "population = 20\nsigma = 0.1",
         "cma_me" | "cma_mae" => "emitters = 3\nbatch = 10\nsigma = 0.1",
+        "multi_emitter" => {
+            "active = 2\ninitial = 20\nemitters = [{ kind = \"iso_line\", batch = 12 }, { kind = \"polynomial\", batch = 9, \
+             polynomial_bounds = [-2, 2] }, { kind = \"evolution_strategy\", batch = 8, sigma = 0.1 }]"
+        }
         "ga_ns" => "population = 30\nparents = 4\nsigma = 0.05",
         "ns_es" | "nsr_es" | "nsra_es" => "population = 20\nsigma = 0.1\ncenters = 2\ncenter_episodes = 2",
         "pga_me" => GRADIENTS,
@@ -273,8 +277,15 @@ fn a_resolved_configuration_names_every_parameter_and_repeats_the_run() {
         let table: toml::Table = text.parse().unwrap();
         for (section, parameters) in registry::parameters(&first, task.spec()).unwrap() {
             for p in parameters {
+                // A table of a list, `strategy.emitters[0]`, or a section.
+                let found = match section.split_once(".emitters[") {
+                    Some((section, index)) => {
+                        &table[section]["emitters"][index.trim_end_matches(']').parse::<usize>().unwrap()]
+                    }
+                    None => &table[&section],
+                };
                 assert!(
-                    table[section].as_table().unwrap().contains_key(p.name),
+                    found.as_table().unwrap().contains_key(p.name),
                     "{section}.{} is missing:\n{text}",
                     p.name
                 );

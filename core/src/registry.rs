@@ -67,8 +67,13 @@ pub struct StrategyEntry {
     pub cases: bool,
     /// Whether it needs an archive with soft thresholds.
     pub thresholds: bool,
+    /// Of a strategy that is made of parts which have tables of their own: the section and the parameters of each, by the strategy's table.
+    pub nested: Option<NestedParams>,
     pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 }
+
+/// Finds the tables within a table: the section of each (`strategy.emitters[0]`) and its parameters.
+pub type NestedParams = fn(&toml::Table) -> Vec<(String, Vec<ParamInfo>)>;
 
 impl StrategyEntry {
     /// One that takes any task and archive.
@@ -87,6 +92,7 @@ impl StrategyEntry {
             cells: false,
             cases: false,
             thresholds: false,
+            nested: None,
             build,
         }
     }

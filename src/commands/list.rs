@@ -29,7 +29,7 @@ impl Item {
     }
 }
 
-const KINDS: [&str; 5] = ["tasks", "strategies", "archives", "general", "sweep"];
+const KINDS: [&str; 6] = ["tasks", "strategies", "emitters", "archives", "general", "sweep"];
 
 fn items() -> Vec<Item> {
     let item = |kind, name: &str, summary: &str, params| Item {
@@ -57,6 +57,11 @@ fn items() -> Vec<Item> {
         illume_strategies::registry()
             .iter()
             .map(|e| item("strategies", e.name, e.summary, (e.params)())),
+    );
+    items.extend(
+        illume_strategies::emitters()
+            .iter()
+            .map(|e| item("emitters", e.kind, e.summary, (e.params)())),
     );
     items.extend(
         illume_archives::registry()

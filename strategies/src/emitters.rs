@@ -2,6 +2,7 @@
 //! The [`Scheduler`](crate::scheduler::Scheduler) gives them their rows.
 
 mod evolution_strategy;
+mod kinds;
 mod proposal;
 mod variation;
 
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use illume_core::{Archive, Batch, Context, Error, InsertReport, Network, Result, State, Told, mix64};
 
 pub(crate) use evolution_strategy::{EvolutionStrategy, Restart};
+pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
+pub(crate) use kinds::{build_all, parameters};
 pub(crate) use proposal::{Piece, Proposal, Rows, Run, layout};
 pub(crate) use variation::{Operator, Variation, select};
 

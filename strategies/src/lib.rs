@@ -16,6 +16,7 @@ mod grpo;
 pub mod learn;
 mod lineages;
 mod map_elites;
+mod multi_emitter;
 mod ns_es;
 mod openai_es;
 mod optimizer;
@@ -32,19 +33,22 @@ mod variation;
 pub use center::CenterParams;
 pub use cma_es::restarts::RestartParams;
 pub use cma_es::{CmaEs, CmaEsParams};
-pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers};
-pub use dcg_me::DcgMeParams;
-pub use dcrl_me::DcrlMeParams;
+pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers, SearchParams};
+pub use dcg_me::{DcgMeParams, DcgParams};
+pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
+pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams};
+pub use gradients::{GradientBatchParams, LearnerParams};
 pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
-pub use map_elites::MapElitesParams;
+pub use map_elites::{IsoLineParams, MapElitesParams, PolynomialParams};
+pub use multi_emitter::MultiEmitterParams;
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
 pub use optimizer::{Adam, Optimizer, Sgd};
-pub use pga_me::PgaMeParams;
+pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
 pub use sep_cma_es::SepCmaEsParams;
 
@@ -54,6 +58,7 @@ use illume_core::StrategyEntry;
 pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
+        multi_emitter::ENTRY,
         pga_me::ENTRY,
         dcg_me::ENTRY,
         dcrl_me::ENTRY,

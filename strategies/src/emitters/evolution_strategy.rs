@@ -163,7 +163,12 @@ impl Emitter for EvolutionStrategy {
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
-        let mut tables = self.distribution.save(context)?;
+        // One that a bandit has never let take part has not begun.
+        let mut tables = if self.generations > 0 {
+            self.distribution.save(context)?
+        } else {
+            Vec::new()
+        };
         let search = one_row(&[
             ("restarts", "restarts so far", self.restarts),
             ("generations", "generations so far", self.generations),
@@ -186,8 +191,11 @@ impl Emitter for EvolutionStrategy {
         self.restarts = count("restarts")?;
         self.generations = count("generations")?;
         self.spent = count("spent")? != 0;
-        self.turn(context);
         self.distribution = self.distributions.first();
-        self.distribution.load(context, state)
+        if self.generations > 0 {
+            self.turn(context);
+            self.distribution.load(context, state)?;
+        }
+        Ok(())
     }
 }
