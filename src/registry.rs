@@ -5,8 +5,8 @@ use std::sync::Arc;
 use illume_cluster::memory;
 use illume_core::params::{ParamInfo, suggest};
 use illume_core::{
-    Answer, Archive, ArchiveConfig, ArchiveEntry, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem, Result,
-    Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
+    Answer, ArchiveConfig, ArchiveEntry, ArchiveMut, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem,
+    Result, Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
 };
 
 use crate::Config;
@@ -119,7 +119,7 @@ pub fn strategy_and_archive(
     config: &Config,
     task: &TaskSpec,
     memory: &Memory,
-) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
+) -> Result<(Box<dyn Strategy>, Box<dyn ArchiveMut>)> {
     let parts = || {
         claim_genomes(task, memory)?;
         let strategy = strategy(config, task, memory);
@@ -165,12 +165,12 @@ fn strategy(config: &Config, task: &TaskSpec, memory: &Memory) -> Result<Box<dyn
 ///
 /// # Errors
 /// An unknown kind and wrong parameters, with file and line.
-pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
+pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn ArchiveMut>> {
     let memory = Memory::alone(memory::available(1));
     build_archive(config, task, lineage, &memory).map_err(|e| config.locate(e))
 }
 
-fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memory) -> Result<Box<dyn Archive>> {
+fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memory) -> Result<Box<dyn ArchiveMut>> {
     let entry = archive_entry(config, task)?;
     (entry.build)(&ArchiveConfig {
         archive: &config.archive,
@@ -225,15 +225,15 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
         );
         return Err(Error::config("strategy", "name", message));
     }
-    if novelty && found.kind != UNSTRUCTURED {
+    if novelty && !found.novelty {
         let message = format!(
             "\"{name}\" lives on novelty, which only an archive of kind \"{UNSTRUCTURED}\" measures, got \"{kind}\": leave it out"
         );
         return Err(Error::config("archive", "kind", message));
     }
-    if cells && found.kind == UNSTRUCTURED {
+    if cells && found.novelty {
         let message = format!(
-            "\"{name}\" breeds from the elites of cells and an archive of kind \"{UNSTRUCTURED}\" has none: take \"grid\" or \"cvt\", or a \
+            "\"{name}\" breeds from elites and an archive of kind \"{kind}\" keeps none: take \"grid\" or \"cvt\", or a \
              strategy that lives on novelty"
         );
         return Err(Error::config("archive", "kind", message));

@@ -1,14 +1,12 @@
 //! The archives that a configuration can name.
 
 use illume_core::params::{self, Params};
-use illume_core::{
-    Admission, Archive, ArchiveConfig, ArchiveEntry, ArchiveSpec, Axis, Cells, Error, Result, Unstructured,
-};
+use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result};
 
 use crate::archive::{CellArchive, Outside};
 use crate::cvt;
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
-use crate::unstructured::UnstructuredArchive;
+use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
 
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
@@ -63,28 +61,34 @@ illume_core::params! {
     }
 }
 
+const GRID: ArchiveEntry = ArchiveEntry::new(
+    "grid",
+    "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
+    <(GridParams, ThresholdParams)>::describe,
+    grid,
+);
+
+const CVT: ArchiveEntry = ArchiveEntry::new(
+    "cvt",
+    "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
+    <(CvtParams, ThresholdParams)>::describe,
+    cvt,
+);
+
+const UNSTRUCTURED: ArchiveEntry = ArchiveEntry {
+    novelty: true,
+    check: |spec| Unstructured::of(spec).map(|_| ()),
+    ..ArchiveEntry::new(
+        "unstructured",
+        "members without cells, for novelty by nearest neighbours (novelty search, Lehman and Stanley 2011)",
+        UnstructuredParams::describe,
+        unstructured,
+    )
+};
+
 /// All archives, by kind.
 pub fn registry() -> &'static [ArchiveEntry] {
-    &[
-        ArchiveEntry {
-            kind: "grid",
-            summary: "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
-            params: <(GridParams, ThresholdParams)>::describe,
-            build: grid,
-        },
-        ArchiveEntry {
-            kind: "cvt",
-            summary: "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
-            params: <(CvtParams, ThresholdParams)>::describe,
-            build: cvt,
-        },
-        ArchiveEntry {
-            kind: "unstructured",
-            summary: "members without cells, for novelty by nearest neighbours (novelty search, Lehman and Stanley 2011)",
-            params: UnstructuredParams::describe,
-            build: unstructured,
-        },
-    ]
+    &[GRID, CVT, UNSTRUCTURED]
 }
 
 fn outside(word: &str) -> Outside {
@@ -95,7 +99,7 @@ fn outside(word: &str) -> Outside {
     }
 }
 
-fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
     let (params, thresholds): (GridParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
     let thresholds = Thresholds::new(&thresholds);
     let k = config.axes.len();
@@ -132,7 +136,7 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     )
 }
 
-fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
     let (params, thresholds): (CvtParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
     let thresholds = Thresholds::new(&thresholds);
     if config.axes.is_empty() {
@@ -171,7 +175,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     )
 }
 
-fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
     let params: UnstructuredParams = params::read(config.archive, "archive", &["kind"])?;
     if config.axes.is_empty() {
         let message = "an unstructured archive measures distances between descriptors, and the task has none";
@@ -189,13 +193,15 @@ fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     let spec = ArchiveSpec {
         kind: "unstructured".into(),
         axes: config.axes.to_vec(),
-        cells: Cells::Unstructured(Unstructured {
+        cells: Cells::None,
+        capacity: params.capacity,
+        qd_offset: config.qd_offset,
+        rules: Unstructured {
             neighbours: params.neighbours,
             admission,
             normalize: params.normalize,
-        }),
-        capacity: params.capacity,
-        qd_offset: config.qd_offset,
+        }
+        .rules(),
     };
     let archive = UnstructuredArchive::new(spec, config.seed, config.genome_dim, config.lineage)?;
     Ok(Box::new(archive))
@@ -208,7 +214,7 @@ fn build(
     outside: Outside,
     thresholds: Option<Thresholds>,
     config: &ArchiveConfig<'_>,
-) -> Result<Box<dyn Archive>> {
+) -> Result<Box<dyn ArchiveMut>> {
     let (axes, qd_offset) = (config.axes.to_vec(), config.qd_offset);
     let spec = ArchiveSpec {
         kind: kind.into(),
@@ -216,6 +222,7 @@ fn build(
         cells,
         capacity,
         qd_offset,
+        rules: Vec::new(),
     };
     let archive = || CellArchive::new(spec.clone(), outside, config.genome_dim, config.lineage);
     Ok(match thresholds {
@@ -263,13 +270,8 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
     check_axes(&spec.axes)?;
     let k = spec.axes.len();
     let capacity = match &spec.cells {
-        Cells::Unstructured(rules) => {
-            let sound = match rules.admission {
-                Admission::Random(probability) => (0.0..=1.0).contains(&probability),
-                Admission::Novelty(threshold) => threshold > 0.0 && threshold.is_finite(),
-            };
-            Some(spec.capacity).filter(|c| k > 0 && rules.neighbours > 0 && sound && (1..=MOST_CELLS).contains(c))
-        }
+        // Elites without cells are told apart by their descriptors.
+        Cells::None => Some(spec.capacity).filter(|c| k > 0 && (1..=MOST_CELLS).contains(c)),
         _ if k == 0 => Some(1),
         Cells::Grid { shape } => capacity(shape).filter(|_| shape.len() == k),
         Cells::Cvt { centroids } => {
@@ -283,14 +285,15 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
             spec.capacity
         )));
     }
-    Ok(())
+    let entry = registry().iter().find(|entry| entry.kind == spec.kind);
+    entry.map_or(Ok(()), |entry| (entry.check)(spec))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn try_build(toml: &str, axes: &[Axis]) -> Result<Box<dyn Archive>> {
+    fn try_build(toml: &str, axes: &[Axis]) -> Result<Box<dyn ArchiveMut>> {
         let table: illume_core::toml::Table = toml.parse().unwrap();
         let kind = table["kind"].as_str().unwrap().to_string();
         let entry = registry().iter().find(|e| e.kind == kind).unwrap();

@@ -1,7 +1,7 @@
 //! The tables by which names in a configuration become things. Each crate has one; the conformance tests walk them.
 
 use crate::params::ParamInfo;
-use crate::{Archive, Axis, Memory, Result, Strategy, Task, TaskSpec};
+use crate::{ArchiveMut, ArchiveSpec, Axis, Memory, Result, Strategy, Task, TaskSpec};
 
 /// A task that can be named in `[task]`, or a family of tasks that differ in their name alone.
 pub struct TaskEntry {
@@ -33,7 +33,30 @@ pub struct ArchiveEntry {
     pub kind: &'static str,
     pub summary: &'static str,
     pub params: fn() -> Vec<ParamInfo>,
-    pub build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn Archive>>,
+    /// Whether it measures novelty, for strategies that live on it, and keeps what it admitted; others keep elites, for strategies that breed from them.
+    pub novelty: bool,
+    /// Checks the rules of a spec that comes from a file.
+    pub check: fn(&ArchiveSpec) -> Result<()>,
+    pub build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>>,
+}
+
+impl ArchiveEntry {
+    /// One of elites that goes by its cells alone.
+    pub const fn new(
+        kind: &'static str,
+        summary: &'static str,
+        params: fn() -> Vec<ParamInfo>,
+        build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>>,
+    ) -> ArchiveEntry {
+        ArchiveEntry {
+            kind,
+            summary,
+            params,
+            novelty: false,
+            check: |_| Ok(()),
+            build,
+        }
+    }
 }
 
 /// What an archive is built from.

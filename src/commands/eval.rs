@@ -6,7 +6,7 @@ pub(super) mod report;
 use std::path::{Path, PathBuf};
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Archive, Error, Result, Task};
+use illume_core::{ArchiveMut, Error, Result, Task};
 
 use crate::policy::PolicyFile;
 use crate::{Config, registry};
@@ -81,7 +81,7 @@ pub struct Subject {
     pub file: ArchiveFile,
     pub config: Config,
     pub task: Box<dyn Task>,
-    pub archive: Box<dyn Archive>,
+    pub archive: Box<dyn ArchiveMut>,
     /// Whether networks run on the CPU here that ran on a GPU in the run.
     pub moved: bool,
 }

@@ -1,10 +1,8 @@
 //! For tests of strategies alone: one rank of several that never speak, an archive that is not there, a task of nothing.
 
-use std::ops::Range;
-
 use illume_core::{
-    Archive, ArchiveSpec, Axis, Batch, Candidates, Comm, Context, Elites, Fetched, Genomes, Inbox, Init, InsertReport,
-    Next, Offer, Result, Scratch, Status, Strategy, TaskSpec, Told,
+    Archive, ArchiveSpec, Axis, Batch, Candidates, Comm, Context, Elites, Fetched, Inbox, Init, Next, Result, Scratch,
+    Status, Strategy, TaskSpec, Told,
 };
 
 /// (rank, size): for strategies that send nothing.
@@ -48,18 +46,6 @@ impl Archive for NoArchive {
         unreachable!("the archive is not looked at")
     }
 
-    fn insert(
-        &mut self,
-        _rows: &Batch,
-        _block: Range<usize>,
-        _genomes: &Genomes,
-        _offer: &Offer,
-        _comm: &dyn Comm,
-        _report: &mut InsertReport,
-    ) -> Result<()> {
-        unreachable!("the archive is not looked at")
-    }
-
     fn elites(&self) -> &Elites {
         unreachable!("the archive is not looked at")
     }
@@ -71,10 +57,6 @@ impl Archive for NoArchive {
         _comm: &dyn Comm,
         _inbox: &'a mut Inbox,
     ) -> Result<Fetched<'a>> {
-        unreachable!("the archive is not looked at")
-    }
-
-    fn restore(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
         unreachable!("the archive is not looked at")
     }
 }
