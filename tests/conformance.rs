@@ -52,15 +52,6 @@ fn task_for(strategy: &str) -> &'static str {
 }
 
 const MAZE: &str = "name = \"hard_maze\"\nepisode_length = 50\nreward = \"closeness\"\n[policy]\nhidden = [6]";
-const ARCHIVES: [(&str, &str); 3] = [
-    ("grid", "kind = \"grid\"\nshape = [12, 12]"),
-    ("cvt", "kind = \"cvt\"\ncells = 100\nsamples = 1000"),
-    (
-        "unstructured",
-        "kind = \"unstructured\"\nneighbours = 5\nprobability = 0.3",
-    ),
-];
-
 /// What makes episodes and networks of a task small: `[task]` parameters and a `[policy]`. A language model's files go into the folder.
 fn short(entry: &TaskEntry, steps: u32, folder: &Path) -> String {
     if entry.name.starts_with("lm/") {
@@ -79,15 +70,17 @@ fn short(entry: &TaskEntry, steps: u32, folder: &Path) -> String {
 fn each(mut test: impl FnMut(&str, &str)) {
     for entry in strategies::registry().iter().filter(|entry| !entry.cases) {
         for archive in archives::registry() {
-            let unstructured = archive.kind == "unstructured";
-            if if unstructured { entry.cells } else { entry.novelty } {
+            if if archive.novelty { entry.cells } else { entry.novelty } {
                 continue;
             }
-            let found = ARCHIVES.iter().find(|(kind, _)| *kind == archive.kind);
-            let (_, text) = found.unwrap_or_else(|| panic!("{}: give it a small setting here", archive.kind));
+            let soft = (archive.params)().iter().any(|p| p.name == "learning_rate");
+            if entry.thresholds && !soft {
+                continue;
+            }
+            let text = format!("kind = \"{}\"\n{}", archive.kind, archive.small);
             // Below any fitness on the tasks here.
             let soft = format!("{text}\nlearning_rate = 0.1\nthreshold_min = -1.0");
-            test(entry.name, if entry.thresholds { &soft } else { text });
+            test(entry.name, if entry.thresholds { &soft } else { &text });
         }
     }
 }

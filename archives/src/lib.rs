@@ -3,6 +3,7 @@
 mod archive;
 mod centers;
 mod cvt;
+mod dns;
 mod exchange;
 pub mod file;
 mod grid;

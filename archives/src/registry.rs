@@ -4,9 +4,9 @@ use illume_core::params::{self, Params};
 use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result};
 
 use crate::archive::{CellArchive, Outside};
-use crate::cvt;
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
 use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
+use crate::{cvt, dns};
 
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
@@ -65,6 +65,7 @@ const GRID: ArchiveEntry = ArchiveEntry::new(
     "grid",
     "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
     <(GridParams, ThresholdParams)>::describe,
+    "shape = [12, 12]",
     grid,
 );
 
@@ -72,6 +73,7 @@ const CVT: ArchiveEntry = ArchiveEntry::new(
     "cvt",
     "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
     <(CvtParams, ThresholdParams)>::describe,
+    "cells = 100\nsamples = 1000",
     cvt,
 );
 
@@ -82,13 +84,14 @@ const UNSTRUCTURED: ArchiveEntry = ArchiveEntry {
         "unstructured",
         "members without cells, for novelty by nearest neighbours (novelty search, Lehman and Stanley 2011)",
         UnstructuredParams::describe,
+        "neighbours = 5\nprobability = 0.3",
         unstructured,
     )
 };
 
 /// All archives, by kind.
 pub fn registry() -> &'static [ArchiveEntry] {
-    &[GRID, CVT, UNSTRUCTURED]
+    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY]
 }
 
 fn outside(word: &str) -> Outside {
@@ -232,7 +235,12 @@ fn build(
 }
 
 /// Claims what an archive of so many cells takes beside the genomes: an elite's numbers, and where its genome is.
-fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize, thresholds: Option<Thresholds>) -> Result<()> {
+pub(crate) fn claim_cells(
+    config: &ArchiveConfig<'_>,
+    key: &str,
+    cells: usize,
+    thresholds: Option<Thresholds>,
+) -> Result<()> {
     let cell = CELL_BYTES + 8 * config.axes.len();
     let cell = match thresholds {
         None => cell,
@@ -249,7 +257,7 @@ pub(crate) fn capacity(shape: &[usize]) -> Option<usize> {
     product.filter(|p| (1..=MOST_CELLS).contains(p))
 }
 
-fn check_axes(axes: &[Axis]) -> Result<()> {
+pub(crate) fn check_axes(axes: &[Axis]) -> Result<()> {
     for axis in axes {
         let extent = axis.upper - axis.lower;
         if !(axis.lower.is_finite() && axis.upper.is_finite() && extent.is_finite() && extent > 0.0) {

@@ -35,6 +35,8 @@ pub struct ArchiveEntry {
     pub params: fn() -> Vec<ParamInfo>,
     /// Whether it measures novelty, for strategies that live on it, and keeps what it admitted; others keep elites, for strategies that breed from them.
     pub novelty: bool,
+    /// Parameters of a small one, as TOML: what the tests that walk the registry make of it.
+    pub small: &'static str,
     /// Checks the rules of a spec that comes from a file.
     pub check: fn(&ArchiveSpec) -> Result<()>,
     pub build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>>,
@@ -46,6 +48,7 @@ impl ArchiveEntry {
         kind: &'static str,
         summary: &'static str,
         params: fn() -> Vec<ParamInfo>,
+        small: &'static str,
         build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>>,
     ) -> ArchiveEntry {
         ArchiveEntry {
@@ -53,6 +56,7 @@ impl ArchiveEntry {
             summary,
             params,
             novelty: false,
+            small,
             check: |_| Ok(()),
             build,
         }
