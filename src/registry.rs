@@ -61,28 +61,17 @@ pub fn task_here(config: &Config, cpu: bool) -> Result<(Box<dyn Task>, bool)> {
 /// A task that any strategy accepts.
 fn placeholder() -> TaskSpec {
     TaskSpec {
-        name: String::new(),
-        genome_dim: 1,
-        init: Init::Uniform { lower: 0.0, upper: 1.0 },
         bounds: Some([0.0, 1.0]),
         descriptor: vec![Axis::new("", "", 0.0, 1.0)],
-        fitness: String::new(),
-        qd_offset: 0.0,
-        deterministic: false,
         observation_dim: 1,
         action_dim: 1,
         network: Some(illume_core::Network {
             layers: vec![1, 1],
             activation: illume_core::Activation::Tanh,
         }),
-        negative_rewards: None,
-        max_steps: 1,
-        test_steps: 1,
-        frames_per_step: 1,
         test_cases: 1,
         policy_gradient: Some(Arc::new(AnyGradient)),
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("", 1, Init::Uniform { lower: 0.0, upper: 1.0 })
     }
 }
 

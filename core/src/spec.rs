@@ -87,6 +87,8 @@ pub struct TaskSpec {
     pub test_cases: usize,
     /// What strategies that climb by the gradient of sampled answers ask, if the task can say it.
     pub policy_gradient: Option<Arc<dyn PolicyGradient>>,
+    /// Fitness and descriptor with their gradients, if the task knows them.
+    pub gradients: Option<Arc<dyn Differentiable>>,
     /// What the log says of it at the start: (name, value).
     pub facts: Vec<(String, String)>,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
@@ -95,10 +97,43 @@ pub struct TaskSpec {
 }
 
 impl TaskSpec {
+    /// A task that is a function of genes, evaluated without episodes, with neither descriptor nor bounds: what a task is besides is said by its fields,
+    /// `TaskSpec { max_steps: 200, ..TaskSpec::new(..) }`, so that a further field concerns those tasks alone that have it.
+    pub fn new(name: impl Into<String>, genome_dim: usize, init: Init) -> TaskSpec {
+        TaskSpec {
+            name: name.into(),
+            genome_dim,
+            init,
+            bounds: None,
+            descriptor: Vec::new(),
+            fitness: String::new(),
+            qd_offset: 0.0,
+            deterministic: false,
+            observation_dim: 0,
+            action_dim: 0,
+            network: None,
+            negative_rewards: None,
+            max_steps: 1,
+            test_steps: 1,
+            frames_per_step: 1,
+            test_cases: 0,
+            policy_gradient: None,
+            gradients: None,
+            facts: Vec::new(),
+            chunk: 1,
+        }
+    }
+
     /// Axes of the descriptor.
     pub fn descriptor_dim(&self) -> usize {
         self.descriptor.len()
     }
+}
+
+/// Gradients of a task, which differentiable quality diversity searches by.
+pub trait Differentiable: Send + Sync + std::fmt::Debug {
+    /// Writes the gradients at `genes` (`[genome_dim]`) of the fitness, to be climbed, and of each axis of the descriptor; `[1 + k, genome_dim]`.
+    fn gradients(&self, genes: &[f32], gradients: &mut [f64]);
 }
 
 /// How an archive divides the descriptor space.

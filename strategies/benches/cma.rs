@@ -141,25 +141,9 @@ fn scores(generation: u64, population: usize) -> Batch {
 
 fn task(genome_dim: usize) -> TaskSpec {
     TaskSpec {
-        name: "none".into(),
-        genome_dim,
-        init: Init::Normal { mean: 1.0, sd: 0.0 },
-        bounds: None,
-        descriptor: Vec::new(),
         fitness: "any".into(),
-        qd_offset: 0.0,
         deterministic: true,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
-        max_steps: 1,
-        test_steps: 1,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("none", genome_dim, Init::Normal { mean: 1.0, sd: 0.0 })
     }
 }
 

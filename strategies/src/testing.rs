@@ -64,25 +64,11 @@ impl Archive for NoArchive {
 /// A task of genomes with these many genes, normal at first.
 pub(crate) fn task(genome_dim: usize, deterministic: bool) -> TaskSpec {
     TaskSpec {
-        name: String::new(),
-        genome_dim,
-        init: Init::Normal { mean: 0.0, sd: 1.0 },
-        bounds: None,
         descriptor: vec![Axis::new("", "", 0.0, 1.0)],
-        fitness: String::new(),
-        qd_offset: 0.0,
         deterministic,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
         max_steps: 100,
         test_steps: 100,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("", genome_dim, Init::Normal { mean: 0.0, sd: 1.0 })
     }
 }
 
