@@ -287,6 +287,116 @@ const EDITS: &[Edit] = &[
     ),
     (
         "\"map_elites\"\nbatch = 20",
+        "\"cma_mega\"\nbatch = 20",
+        &[":5: strategy.name", "cma_mega", "\"arm\"", "angles = \"radians\""],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"hard_maze\"\n[strategy]\nname = \"omg_mega\"",
+        &[":5: strategy.name", "omg_mega", "knows none", "sphere"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"sphere\"\n[strategy]\nname = \"cma_mega\"\nbatch = 2",
+        &[":6: strategy.batch", "from 3"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"sphere\"\n[strategy]\nname = \"cma_mega\"\noptimizer = \"sgd\"",
+        &[":6: strategy.optimizer", "\"ascent\"", "\"adam\""],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"sphere\"\n[strategy]\nname = \"cma_mega\"\nlearning_rate = 0",
+        &[":6: strategy.learning_rate", "above 0"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"sphere\"\n[strategy]\nname = \"cma_maega\"\nemitters = 2",
+        &["archive.learning_rate", "\"cma_maega\"", "below 1"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"sphere\"\n[strategy]\nname = \"omg_mega\"\nelites = 0",
+        &[":6: strategy.elites", "from 1"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"sphere\"\n[strategy]\nname = \"omg_mega\"\nsigma_g = 1.0",
+        &[":6: strategy.sigma_g", "unknown key"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"sphere\"\n[strategy]\nname = \"cma_mega\"\nemitters = 1000000",
+        &[":6: strategy.emitters", "65536"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"",
+        &[":5: strategy.emitters", "[[strategy.emitters]]", "none"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nemitters = 3",
+        &[":6: strategy.emitters", "[[strategy.emitters]]", "got 3"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nemitters = [{ kind = \"iso\" }]",
+        &["strategy.emitters[0].kind", "\"iso\"", "iso_line"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nemitters = [{ batch = 3 }]",
+        &["strategy.emitters[0].kind", "got none", "evolution_strategy"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nemitters = [{ kind = \"iso_line\" }, { kind = \"iso_line\", batch = 0 }]",
+        &["strategy.emitters[1].batch", "from 1"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nactive = 3\nemitters = [{ kind = \"iso_line\" }]",
+        &[":6: strategy.active", "at most 1"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nbatch = 3\nemitters = [{ kind = \"iso_line\" }]",
+        &[":6: strategy.batch", "unknown key"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nemitters = [{ kind = \"pga\" }]",
+        &["strategy.emitters[0].kind", "acts through no perceptron"],
+    ),
+    (
+        "\"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20",
+        "\"hard_maze\"\nreward = \"closeness\"\n[strategy]\nname = \"multi_emitter\"\nemitters = [{ kind = \"pga\" }, { kind = \"dcrl\" }]",
+        &[":7: strategy.emitters", "one emitter at most"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nemitters = [{ kind = \"evolution_strategy\", rankers = [\"novel\"] }]",
+        &["strategy.emitters[0].rankers", "\"novel\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nreselect = \"never\"\nemitters = [{ kind = \"iso_line\" }]",
+        &[":6: strategy.reselect", "\"terminated\""],
+    ),
+    (
+        "[strategy]",
+        "[archive]\nkind = \"dns\"\nneighbours = 0\n[strategy]",
+        &["archive.neighbours", "from 1"],
+    ),
+    (
+        "[strategy]",
+        "[archive]\nkind = \"dns\"\nshape = [3, 3]\n[strategy]",
+        &["archive.shape", "unknown key"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
         "\"cma_mae\"\nbatch = 20",
         &["archive.learning_rate", "\"cma_mae\"", "below 1"],
     ),

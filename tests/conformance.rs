@@ -21,6 +21,8 @@ fn small(strategy: &str) -> String {
         "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
         "openai_es" | "cma_es" | "sep_cma_es" => "population = 20\nsigma = 0.1",
         "cma_me" | "cma_mae" => "emitters = 3\nbatch = 10\nsigma = 0.1",
+        "cma_mega" | "cma_maega" => "emitters = 3\nbatch = 8\nsigma = 1.0",
+        "omg_mega" => "elites = 12\nsigma = 1.0",
         "multi_emitter" => {
             "active = 2\ninitial = 20\nemitters = [{ kind = \"iso_line\", batch = 12 }, { kind = \"polynomial\", batch = 9, \
              polynomial_bounds = [-2, 2] }, { kind = \"evolution_strategy\", batch = 8, sigma = 0.1 }]"
@@ -46,6 +48,8 @@ fn task_for(strategy: &str) -> &'static str {
     let entry = strategies::registry().iter().find(|e| e.name == strategy).unwrap();
     if entry.network {
         MAZE
+    } else if entry.gradients {
+        "name = \"sphere\"\ndim = 6"
     } else {
         "name = \"arm\"\njoints = 6"
     }

@@ -200,6 +200,33 @@ fn searches_of_cma_me_and_cma_mae() {
     }
 }
 
+/// Points and branches in two phases of a generation, which ranks share differently.
+#[test]
+fn branches_along_gradients() {
+    let sphere = "name = \"sphere\"\ndim = 40";
+    let arm = "name = \"arm\"\njoints = 9\nangles = \"radians\"";
+    for (task, strategy, archive) in [
+        (
+            sphere,
+            "name = \"cma_mega\"\nemitters = 4\nbatch = 8\nsigma = 2.0\nrestart_every = 4\nrestart = \"basic\"",
+            "",
+        ),
+        (
+            arm,
+            "name = \"cma_maega\"\nemitters = 3\nbatch = 9\noptimizer = \"adam\"\nlearning_rate = 0.05\nrestart = \"no_improvement\"\n\
+             rankers = [\"improvement\", \"random_direction\"]",
+            "learning_rate = 0.2\nthreshold_min = 0.0",
+        ),
+        (
+            sphere,
+            "name = \"omg_mega\"\nelites = 31\niso_sigma = 0.1\nsigma = 2.0",
+            "",
+        ),
+    ] {
+        assert_equal_archives(&config(task, "", strategy, &format!("shape = [20, 20]\n{archive}"), 9));
+    }
+}
+
 /// Emitters of every kind side by side, whose rows lie among one another's, of which a bandit lets some take part; one of them learns from all episodes.
 #[test]
 fn emitters_of_several_kinds_with_a_bandit() {

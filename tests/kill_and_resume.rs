@@ -39,6 +39,10 @@ const CMA_MAE: &str = "[task]\nname = \"arm\"\njoints = 6\n[strategy]\nname = \"
                        [archive]\nshape = [20, 20]\nlearning_rate = 0.1\nthreshold_min = -0.4\n";
 const CMA_ME: &str = "[task]\nname = \"sphere\"\ndim = 30\n[strategy]\nname = \"cma_me\"\nemitters = 2\nbatch = 6\n\
                       optimizer = \"sep_cma_es\"\nselection = \"filter\"\nrestart = \"no_improvement\"\n[archive]\nshape = [20, 20]\n";
+/// Points with their moments, and distributions of coefficients.
+const CMA_MAEGA: &str = "[task]\nname = \"rastrigin\"\ndim = 30\n[strategy]\nname = \"cma_maega\"\nemitters = 2\nbatch = 6\n\
+                         optimizer = \"adam\"\nlearning_rate = 0.1\nrestart_every = 9\n\
+                         [archive]\nshape = [20, 20]\nlearning_rate = 0.1\n";
 /// A bandit's counts, searches that take part or not, and a learner beside them.
 const MULTI_EMITTER: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"\n[policy]\nhidden = [6]\n\
                              [strategy]\nname = \"multi_emitter\"\nactive = 3\n\
@@ -287,6 +291,7 @@ fn a_killed_process_goes_on_from_its_last_checkpoint() {
         CMA_MAE,
         CMA_ME,
         MULTI_EMITTER,
+        CMA_MAEGA,
         DCRL_ME,
         DCG_ME,
         GA_NS,

@@ -92,6 +92,8 @@ pub struct StrategyEntry {
     pub cells: bool,
     /// Whether it needs a task that has cases to answer and to test on, as language models have.
     pub cases: bool,
+    /// Whether it searches by the gradients that a task knows.
+    pub gradients: bool,
     /// Whether it needs an archive with soft thresholds.
     pub thresholds: bool,
     /// Of a strategy that is made of parts which have tables of their own: the section and the parameters of each, by the strategy's table.
@@ -118,6 +120,7 @@ impl StrategyEntry {
             novelty: false,
             cells: false,
             cases: false,
+            gradients: false,
             thresholds: false,
             nested: None,
             build,

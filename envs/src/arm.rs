@@ -10,12 +10,14 @@
 //! The kernel has one row in each lane: genes of [`LANES`] rows are transposed into a tile, and angles are kept in turns, where
 //! wrapping them is exact.
 
+use std::f64::consts::{PI, TAU};
 use std::ops::Range;
+use std::sync::Arc;
 
 use illume_core::math::{fraction, sin_cos_turns};
 use illume_core::{
-    Axis, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params,
-    simd_dispatch,
+    Axis, Differentiable, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec,
+    Worker, params, simd_dispatch,
 };
 
 use crate::transpose::transpose;
@@ -58,6 +60,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             // The largest standard deviation of numbers in [0, 1].
             qd_offset: if radians { 0.0 } else { 0.5 },
             deterministic: true,
+            gradients: Some(Arc::new(Gradients { radians })),
             chunk: 4 * LANES,
             ..TaskSpec::new(
                 "arm",
@@ -89,6 +92,44 @@ impl Task for Arm {
             tile,
             genes: Scratch::default(),
         }))
+    }
+}
+
+/// The arm's gradients, by hand.
+#[derive(Debug)]
+struct Gradients {
+    radians: bool,
+}
+
+impl Differentiable for Gradients {
+    fn gradients(&self, genes: &[f32], gradients: &mut [f64]) {
+        let n = genes.len();
+        let count = n as f64;
+        let (fitness, position) = gradients.split_at_mut(n);
+        let (x, y) = position.split_at_mut(n);
+        let mean = genes.iter().map(|g| f64::from(*g)).sum::<f64>() / count;
+        let variance = genes.iter().map(|g| (f64::from(*g) - mean).powi(2)).sum::<f64>() / count;
+        // Of 100 (1 - variance), or of minus the standard deviation, which has none where all genes are equal.
+        let factor = match self.radians {
+            true => -200.0 / count,
+            false if variance > 0.0 => -1.0 / (count * variance.sqrt()),
+            false => 0.0,
+        };
+        let (turn, length) = match self.radians {
+            true => (1.0, 1.0),
+            false => (TAU, 0.5 / count),
+        };
+        let mut angle = 0.0;
+        for (i, gene) in genes.iter().map(|g| f64::from(*g)).enumerate() {
+            fitness[i] = factor * (gene - mean);
+            angle += if self.radians { gene } else { TAU * gene - PI };
+            (x[i], y[i]) = (-turn * length * angle.sin(), turn * length * angle.cos());
+        }
+        // A joint moves every link behind it.
+        for i in (0..n - 1).rev() {
+            x[i] += x[i + 1];
+            y[i] += y[i + 1];
+        }
     }
 }
 
@@ -216,6 +257,14 @@ mod tests {
             y += f64::sin(angle) / n;
         }
         (-variance.sqrt(), 0.5 * x + 0.5, 0.5 * y + 0.5)
+    }
+
+    #[test]
+    fn gradients_are_those_of_central_differences() {
+        for angles in ["shares", "radians"] {
+            let task = task(&format!("name = \"arm\"\njoints = 7\nangles = \"{angles}\""));
+            crate::testing::check_gradients(task.as_ref(), &[0.21, 0.7, 0.45, 0.33, 0.9, 0.12, 0.58], 1e-2);
+        }
     }
 
     #[test]

@@ -7,11 +7,14 @@
 //! genes lie beyond. Descriptors are the sums of either half of
 //! the genes, where a gene x beyond ±5.12 counts as 5.12 / x.
 
+use std::f64::consts::TAU;
 use std::ops::Range;
+use std::sync::Arc;
 
 use illume_core::math::cos_turns;
 use illume_core::{
-    Axis, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, simd_dispatch,
+    Axis, Differentiable, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker,
+    params, simd_dispatch,
 };
 
 params! {
@@ -75,6 +78,7 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
             format!("{name} function, 100 at its optimum, 0 at genes of -{BOX}"),
         ),
     };
+    let gradients = Gradients { raw, worst };
     Ok(Box::new(Function {
         raw,
         worst,
@@ -85,6 +89,7 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
             ],
             fitness,
             deterministic: true,
+            gradients: Some(Arc::new(gradients)),
             chunk: 64,
             ..TaskSpec::new(name, dim, Init::Normal { mean: 0.0, sd: 0.5 })
         },
@@ -111,6 +116,18 @@ impl Raw {
                 let beyond = (x.abs() - BOX).max(0.0);
                 beyond * beyond
             }
+        }
+    }
+}
+
+impl Raw {
+    /// The derivative of what a gene adds.
+    fn slope(self, x: f64) -> f64 {
+        let d = x - OPTIMUM;
+        match self {
+            Raw::Sphere => 2.0 * d,
+            Raw::Rastrigin => 2.0 * d + AMPLITUDE * TAU * (TAU * d).sin(),
+            Raw::Plateau => 2.0 * (x.abs() - BOX).max(0.0) * x.signum(),
         }
     }
 }
@@ -152,6 +169,26 @@ impl Worker for FunctionWorker<'_> {
             scores.descriptor[2 * i + 1] = sum_second;
         }
         scores.steps.fill(1);
+    }
+}
+
+/// A function's gradients, by hand.
+#[derive(Debug)]
+struct Gradients {
+    raw: Raw,
+    worst: f64,
+}
+
+impl Differentiable for Gradients {
+    fn gradients(&self, genes: &[f32], gradients: &mut [f64]) {
+        let n = genes.len();
+        let (fitness, sums) = gradients.split_at_mut(n);
+        let (first, second) = sums.split_at_mut(n);
+        for (i, x) in genes.iter().map(|x| f64::from(*x)).enumerate() {
+            fitness[i] = -100.0 / self.worst * self.raw.slope(x);
+            let slope = if x.abs() > BOX { -BOX / (x * x) } else { 1.0 };
+            (first[i], second[i]) = if i < n / 2 { (slope, 0.0) } else { (0.0, slope) };
+        }
     }
 }
 
@@ -206,6 +243,14 @@ fn total(lanes: &[f64; LANES]) -> f64 {
 mod tests {
     use super::{Raw, sums, sums_body};
     use crate::testing::{evaluate, task};
+
+    #[test]
+    fn gradients_are_those_of_central_differences() {
+        for name in ["sphere", "rastrigin", "plateau"] {
+            let task = task(&format!("name = \"{name}\"\ndim = 6"));
+            crate::testing::check_gradients(task.as_ref(), &[0.3, -2.4, 7.0, 2.048, -6.5, 5.0], 1e-2);
+        }
+    }
 
     /// pyribs' formulas, gene by gene.
     fn twin(name: &str, genes: &[f32]) -> (f64, [f64; 2]) {

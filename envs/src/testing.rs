@@ -59,3 +59,36 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
     scores.check_finite();
     r
 }
+
+/// Asserts that a task's gradients at `genes` are the differences of its values at genes a little apart, within a share of the largest number of each gradient.
+pub fn check_gradients(task: &dyn Task, genes: &[f32], share: f64) {
+    const STEP: f32 = 1.0 / 128.0;
+    let (n, k) = (genes.len(), task.spec().descriptor_dim());
+    let mut gradients = vec![0.0; (1 + k) * n];
+    task.spec().gradients.as_ref().unwrap().gradients(genes, &mut gradients);
+    let mut moved = Vec::new();
+    for gene in 0..n {
+        for sign in [-1.0, 1.0] {
+            let mut other = genes.to_vec();
+            other[gene] += sign * STEP;
+            moved.extend(other);
+        }
+    }
+    let values = evaluate(task, &moved, 2 * n);
+    for (of, gradient) in gradients.chunks_exact(n).enumerate() {
+        let largest = gradient.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
+        let value = |row: usize| match of {
+            0 => values.fitness[row],
+            axis => values.descriptor[row * k + axis - 1],
+        };
+        for (gene, g) in gradient.iter().enumerate() {
+            let apart = f64::from((genes[gene] + STEP) - (genes[gene] - STEP));
+            let slope = (value(2 * gene + 1) - value(2 * gene)) / apart;
+            let name = &task.spec().name;
+            assert!(
+                (slope - g).abs() <= share * largest,
+                "{name}, value {of}, gene {gene}: {slope} and {g}"
+            );
+        }
+    }
+}

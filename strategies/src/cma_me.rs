@@ -117,33 +117,8 @@ pub(crate) fn searches(
     params: &SearchParams,
     rankers: &[String],
 ) -> Result<Vec<Box<dyn Emitter>>> {
-    let rankers = rankers
-        .iter()
-        .map(|name| Ranker::new(name))
-        .collect::<Result<Vec<Ranker>>>()?;
-    if rankers.is_empty() {
-        return Err(Error::config(
-            "strategy",
-            "rankers",
-            "expected at least one ranker, got none",
-        ));
-    }
-    if config.task.descriptor.is_empty() && rankers.iter().any(|ranker| ranker.has_direction()) {
-        let message = format!(
-            "a random direction needs a descriptor and task \"{}\" has none",
-            config.task.name
-        );
-        return Err(Error::config("strategy", "rankers", message));
-    }
-    let restart = match (params.restart.as_str(), params.restart_every as u64) {
-        ("basic", 0) => Restart::Basic,
-        ("basic", generations) => Restart::Every(generations),
-        (_, 0) => Restart::NoImprovement,
-        (_, generations) => {
-            let message = format!("expected 0 with restart = \"no_improvement\", got {generations}: take one of both");
-            return Err(Error::config("strategy", "restart_every", message));
-        }
-    };
+    let rankers = rankers_of(config, rankers)?;
+    let restart = restart_of(&params.restart, params.restart_every)?;
     config.claim_rows("batch", params.batch as f64 * count as f64, 1)?;
     if params.optimizer == "cma_es" {
         // A covariance, its axes, and its decomposition.
@@ -187,4 +162,46 @@ pub(crate) fn searches(
         Ok(Box::new(EvolutionStrategy::new(distributions, ranker, filter, restart)))
     };
     (0..count).map(emitter).collect()
+}
+
+/// The rankers of these names, for a task.
+///
+/// # Errors
+/// Unknown names, none at all, or a direction without a descriptor.
+pub(crate) fn rankers_of(config: &StrategyConfig<'_>, names: &[String]) -> Result<Vec<Ranker>> {
+    let rankers = names
+        .iter()
+        .map(|name| Ranker::new(name))
+        .collect::<Result<Vec<Ranker>>>()?;
+    if rankers.is_empty() {
+        return Err(Error::config(
+            "strategy",
+            "rankers",
+            "expected at least one ranker, got none",
+        ));
+    }
+    if config.task.descriptor.is_empty() && rankers.iter().any(|ranker| ranker.has_direction()) {
+        let message = format!(
+            "a random direction needs a descriptor and task \"{}\" has none",
+            config.task.name
+        );
+        return Err(Error::config("strategy", "rankers", message));
+    }
+    Ok(rankers)
+}
+
+/// What the keys `restart` and `restart_every` say.
+///
+/// # Errors
+/// Both.
+pub(crate) fn restart_of(restart: &str, every: usize) -> Result<Restart> {
+    match (restart, every as u64) {
+        ("basic", 0) => Ok(Restart::Basic),
+        ("basic", generations) => Ok(Restart::Every(generations)),
+        (_, 0) => Ok(Restart::NoImprovement),
+        (_, generations) => {
+            let message = format!("expected 0 with restart = \"no_improvement\", got {generations}: take one of both");
+            Err(Error::config("strategy", "restart_every", message))
+        }
+    }
 }

@@ -2,6 +2,8 @@
 //! The [`Scheduler`](crate::scheduler::Scheduler) gives them their rows.
 
 mod evolution_strategy;
+mod gradient_arborescence;
+mod gradient_operator;
 mod kinds;
 mod proposal;
 mod variation;
@@ -11,6 +13,8 @@ use std::sync::Arc;
 use illume_core::{Archive, Batch, Context, Error, InsertReport, Network, Result, State, Told, mix64};
 
 pub(crate) use evolution_strategy::{EvolutionStrategy, Restart};
+pub(crate) use gradient_arborescence::{Arborescence, GradientArborescence, coefficient_space};
+pub(crate) use gradient_operator::GradientOperator;
 pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub(crate) use kinds::{build_all, parameters};
 pub(crate) use proposal::{Piece, Proposal, Rows, Run, layout};

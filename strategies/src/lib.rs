@@ -4,6 +4,7 @@ mod candidates;
 mod center;
 mod cma_es;
 mod cma_me;
+mod cma_mega;
 mod dcg_me;
 mod dcrl_me;
 mod deep_ga;
@@ -34,6 +35,7 @@ pub use center::CenterParams;
 pub use cma_es::restarts::RestartParams;
 pub use cma_es::{CmaEs, CmaEsParams};
 pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers, SearchParams};
+pub use cma_mega::{ArborescenceParams, MaegaOrder, MegaCount, MegaOrder, OmgMegaParams};
 pub use dcg_me::{DcgMeParams, DcgParams};
 pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
@@ -68,6 +70,9 @@ pub fn registry() -> &'static [StrategyEntry] {
         sep_cma_es::ENTRY,
         cma_me::CMA_ME,
         cma_me::CMA_MAE,
+        cma_mega::CMA_MEGA,
+        cma_mega::CMA_MAEGA,
+        cma_mega::OMG_MEGA,
         essa::ENTRY,
         ga_ns::ENTRY,
         ns_es::NS_ES,

@@ -37,7 +37,7 @@ pub(crate) struct EvolutionStrategy {
 }
 
 /// The tolerance of TolX, a share of the first step size: `cma_es`' default.
-const TOL_X: f64 = 1e-12;
+pub(super) const TOL_X: f64 = 1e-12;
 
 impl EvolutionStrategy {
     pub fn new(distributions: Distributions, ranker: Ranker, filter: bool, restart: Restart) -> EvolutionStrategy {

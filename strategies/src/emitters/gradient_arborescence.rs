@@ -1,7 +1,9 @@
 //! Branches along the gradients of fitness and descriptor, weighted by an evolution strategy: the emitter of CMA-MEGA (Fontaine and Nikolaidis, 'Differentiable quality diversity',
 //! NeurIPS 2021, <https://arxiv.org/abs/2106.03894>) and CMA-MAEGA, as `GradientArborescenceEmitter` of pyribs (0.12.0, `_gradient_arborescence_emitter.py`).
 
-use illume_core::{Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, TaskSpec, Told};
+use illume_core::{
+    Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, TaskSpec, Told,
+};
 
 use super::evolution_strategy::{Restart, TOL_X};
 use super::{Column, Emitter, Merge, Part, Proposal, Rows, missing, one_row};
@@ -116,7 +118,8 @@ impl GradientArborescence {
     /// Gradients at the point.
     fn differentiate(&mut self, task: &TaskSpec) -> Result<()> {
         let differentiable = task.gradients.as_ref();
-        let differentiable = differentiable.ok_or_else(|| Error::failed("a task without gradients was asked for them"))?;
+        let differentiable =
+            differentiable.ok_or_else(|| Error::failed("a task without gradients was asked for them"))?;
         let dim = task.genome_dim;
         self.gradients.clear();
         self.gradients.resize(self.space.genome_dim * dim, 0.0);
@@ -140,7 +143,9 @@ pub(super) fn normalize(gradients: &mut [f64], dim: usize) {
 pub(super) fn branch(point: &[f32], gradients: &[f64], coefficients: impl Iterator<Item = f64>, out: &mut [f32]) {
     let mut sum = vec![0.0; point.len()];
     for (gradient, c) in gradients.chunks_exact(point.len()).zip(coefficients) {
-        sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum = c.mul_add(*g, *sum));
+        sum.iter_mut()
+            .zip(gradient)
+            .for_each(|(sum, g)| *sum = c.mul_add(*g, *sum));
     }
     for ((out, x), sum) in out.iter_mut().zip(point).zip(sum) {
         *out = (f64::from(*x) + sum) as f32;
@@ -190,7 +195,10 @@ impl Emitter for GradientArborescence {
             ..*context
         };
         self.distribution.ask(&space, start..start + count, &mut coefficients)?;
-        let genes = proposal.pieces.into_iter().flat_map(|piece| piece.genes.chunks_exact_mut(dim));
+        let genes = proposal
+            .pieces
+            .into_iter()
+            .flat_map(|piece| piece.genes.chunks_exact_mut(dim));
         for (genes, c) in genes.zip(coefficients.chunks_exact(n)) {
             branch(&self.point, &self.gradients, c.iter().copied().map(f64::from), genes);
         }
@@ -205,8 +213,15 @@ impl Emitter for GradientArborescence {
             task: &self.space,
             ..*context
         };
-        let ranked = self.parts.ranker.rank(told.rows, report, &rows.numbers(), &self.direction)?;
-        let parents = if self.parts.filter { ranked.taken } else { ranked.order.len() / 2 };
+        let ranked = self
+            .parts
+            .ranker
+            .rank(told.rows, report, &rows.numbers(), &self.direction)?;
+        let parents = if self.parts.filter {
+            ranked.taken
+        } else {
+            ranked.order.len() / 2
+        };
         // The parents' weighted mean, whose weights are those of CMA-ES, in coefficients: the point moves towards it.
         let weights = |i: usize| (parents as f64 + 0.5).ln() - ((i + 1) as f64).ln();
         let all: f64 = (0..parents).map(weights).sum();
@@ -215,7 +230,9 @@ impl Emitter for GradientArborescence {
         for (i, own) in ranked.order.iter().take(parents).enumerate() {
             self.distribution.member(&space, *own, &mut member);
             let weight = weights(i) / all;
-            mean.iter_mut().zip(&member).for_each(|(mean, c)| *mean += weight * f64::from(*c));
+            mean.iter_mut()
+                .zip(&member)
+                .for_each(|(mean, c)| *mean += weight * f64::from(*c));
         }
         if self.parts.filter {
             self.distribution.tell_parents(&space, &ranked.order, parents)?;
@@ -228,7 +245,9 @@ impl Emitter for GradientArborescence {
             branch(&zeros, &self.gradients, mean.iter().map(|c| -c), &mut downhill);
             self.steps += 1;
             let [first, second] = &mut self.moments;
-            self.parts.optimizer.step(self.steps, &downhill, &mut self.point, first, second);
+            self.parts
+                .optimizer
+                .step(self.steps, &downhill, &mut self.point, first, second);
         }
         self.generations += 1;
         let exhausted = self.distribution.exhausted(&space, TOL_X)?.is_some();
@@ -269,11 +288,19 @@ impl Emitter for GradientArborescence {
             task: &self.space,
             ..*context
         };
-        let mut tables = if begun { self.distribution.save(&space)? } else { Vec::new() };
+        let mut tables = if begun {
+            self.distribution.save(&space)?
+        } else {
+            Vec::new()
+        };
         let search = one_row(&[
             ("restarts", "restarts so far", self.restarts),
             ("generations", "generations so far", self.generations),
-            ("spent", "whether it begins anew before the next generation", u64::from(self.spent)),
+            (
+                "spent",
+                "whether it begins anew before the next generation",
+                u64::from(self.spent),
+            ),
             ("steps", "steps of the point since it began anew", self.steps),
         ]);
         tables.push(("search".into(), search));
@@ -304,7 +331,10 @@ impl Emitter for GradientArborescence {
             return Err(Error::failed("the checkpoint's point has another number of genes"));
         }
         self.begin_at(context, genes);
-        self.moments = [point.get::<f32>("first")?.to_vec(), point.get::<f32>("second")?.to_vec()];
+        self.moments = [
+            point.get::<f32>("first")?.to_vec(),
+            point.get::<f32>("second")?.to_vec(),
+        ];
         (self.spent, self.steps) = (spent, steps);
         let space = Context {
             task: &self.space,

@@ -79,7 +79,8 @@ impl Emitter for GradientOperator {
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, proposal: Proposal<'_>) -> Result<()> {
         let (rows, dim, axes) = (proposal.rows, context.task.genome_dim, context.task.descriptor_dim());
         let differentiable = context.task.gradients.as_ref();
-        let differentiable = differentiable.ok_or_else(|| Error::failed("a task without gradients was asked for them"))?;
+        let differentiable =
+            differentiable.ok_or_else(|| Error::failed("a task without gradients was asked for them"))?;
         let draws = Stream::new(context.seed, Purpose::Line, context.generation, 0);
         let pieces: Vec<Piece<'_>> = proposal.pieces.into_iter().flat_map(|piece| piece.chunks(1)).collect();
         pieces.into_par_iter().for_each(|piece| {
