@@ -333,7 +333,7 @@ const EDITS: &[Edit] = &[
     (
         "\"map_elites\"\nbatch = 20",
         "\"multi_emitter\"",
-        &[":5: strategy.emitters", "[[strategy.emitters]]", "none"],
+        &[":4: strategy.emitters", "[[strategy.emitters]]", "none"],
     ),
     (
         "\"map_elites\"\nbatch = 20",
@@ -386,14 +386,14 @@ const EDITS: &[Edit] = &[
         &[":6: strategy.reselect", "\"terminated\""],
     ),
     (
-        "[strategy]",
-        "[archive]\nkind = \"dns\"\nneighbours = 0\n[strategy]",
-        &["archive.neighbours", "from 1"],
+        "kind = \"grid\"\nshape = [10, 10]",
+        "kind = \"dns\"\nneighbours = 0",
+        &[":9: archive.neighbours", "from 1"],
     ),
     (
-        "[strategy]",
-        "[archive]\nkind = \"dns\"\nshape = [3, 3]\n[strategy]",
-        &["archive.shape", "unknown key"],
+        "kind = \"grid\"\nshape = [10, 10]",
+        "kind = \"dns\"\nshape = [3, 3]",
+        &[":9: archive.shape", "unknown key"],
     ),
     (
         "\"map_elites\"\nbatch = 20",
