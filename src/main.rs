@@ -283,7 +283,7 @@ fn speed(text: &str) -> Result<f64, String> {
 
 fn version() -> &'static str {
     static VERSION: OnceLock<String> = OnceLock::new();
-    VERSION.get_or_init(illume::versions::long)
+    VERSION.get_or_init(illume::engine::versions::long)
 }
 
 fn main() -> ExitCode {

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::eval::{Subject, normalization};
 use crate::Evaluator;
-use crate::distill::{
+use crate::analysis::distill::{
     Comparison, Experts, Imitation, Schedule, Student, Training, check_size, compare, imitate, scaled,
 };
-use crate::output::{Progress, json_text, write_atomically};
-use crate::policy::PolicyFile;
+use crate::engine::output::{Progress, json_text, write_atomically};
+use crate::formats::policy::PolicyFile;
 
 /// Written beside the policy.
 const REPORT: &str = "report.json";

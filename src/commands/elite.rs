@@ -6,7 +6,7 @@ use std::sync::Arc;
 use illume_archives::file::ArchiveFile;
 use illume_core::{Batch, Dense, Error, Genomes, Lineages, Result};
 
-use crate::output::thousands;
+use crate::engine::output::thousands;
 
 /// Which elite is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

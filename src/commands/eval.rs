@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Archive, Error, Result, Task};
 
-use crate::policy::PolicyFile;
+use crate::formats::policy::PolicyFile;
 use crate::{Config, registry};
 
 pub(crate) use measure::{elites, normalization};

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::distill::experts;
 use super::eval::Subject;
-use crate::distill::{Student, compare, scaled};
-use crate::output::{json_text, named, significant};
-use crate::policy::PolicyFile;
-use crate::reevaluate::{candidates, fresh_seed};
+use crate::analysis::distill::{Student, compare, scaled};
+use crate::analysis::reevaluate::{candidates, fresh_seed};
+use crate::engine::output::{json_text, named, significant};
+use crate::formats::policy::PolicyFile;
 use crate::{Config, Evaluator, registry};
 
 /// What `illume eval POLICY_DIR` was asked.

@@ -8,9 +8,9 @@ use illume_core::{Batch, Error, Result};
 use serde_json::json;
 
 use super::elite::{self, Solution, Which};
-use crate::export::{self, Genes};
-use crate::output::{Progress, json_text, named, thousands, write_streamed};
-use crate::policy::PolicyFile;
+use crate::engine::output::{Progress, json_text, named, thousands, write_streamed};
+use crate::formats::export::{self, Genes};
+use crate::formats::policy::PolicyFile;
 
 /// Seconds between lines on how far a large export is, off a terminal.
 const SAY_EVERY: f64 = 10.0;
@@ -242,7 +242,7 @@ fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, byte
         (true, _) if file.lineage => format!("{genes} genes each, decoded from lineages"),
         (true, _) => format!("{genes} genes each"),
         (false, Form::Csv) => "none: .npz and .h5 hold them".into(),
-        (false, _) => format!("none: --genomes adds them ({})", crate::output::bytes(room)),
+        (false, _) => format!("none: --genomes adds them ({})", crate::engine::output::bytes(room)),
     };
     let elites = match &chosen.rows {
         Some(rows) if rows.len() == file.rows() => thousands(rows.len() as u64),
@@ -256,7 +256,7 @@ fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, byte
         ("genomes", genomes),
         (
             "written",
-            format!("{} ({})", target.display(), crate::output::bytes(bytes)),
+            format!("{} ({})", target.display(), crate::engine::output::bytes(bytes)),
         ),
     ];
     named(rows)

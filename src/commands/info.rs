@@ -7,8 +7,8 @@ use illume_core::{Admission, Cells, Result};
 use serde_json::{Value, json};
 
 use super::eval::report;
-use crate::output::{json_text, named, percent, significant, thousands};
-use crate::policy::PolicyFile;
+use crate::engine::output::{json_text, named, percent, significant, thousands};
+use crate::formats::policy::PolicyFile;
 
 /// The text that `illume info PATH [--json]` prints.
 ///

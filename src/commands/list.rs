@@ -4,8 +4,8 @@ use illume_core::params::{ParamInfo, Params, suggest};
 use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::config::{Budget, General, Output};
-use crate::output::json_text;
+use crate::engine::config::{Budget, General, Output};
+use crate::engine::output::json_text;
 use crate::sweep::{Method, Metric, Resources, Retry, Top};
 
 /// One listed thing.

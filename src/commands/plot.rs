@@ -10,8 +10,8 @@ use illume_archives::file;
 use illume_core::{Error, Result};
 use serde_json::json;
 
-use crate::output::{json_text, write_atomically};
-use crate::plot::{captions, heat_map, png};
+use crate::engine::output::{json_text, write_atomically};
+use crate::render::plot::{captions, heat_map, png};
 use crate::sweep::Sweep;
 
 /// Pixels for a unit of the drawing in a PNG.

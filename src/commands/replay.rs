@@ -10,10 +10,10 @@ use self::report::Replayed;
 use super::elite::{self, Solution, Which};
 use super::eval::{self, Subject};
 use super::eval_policy;
-use crate::film::{self, Film};
-use crate::output::write_atomically;
-use crate::policy::PolicyFile;
-use crate::reevaluate::{candidates, fresh_seed};
+use crate::analysis::reevaluate::{candidates, fresh_seed};
+use crate::engine::output::write_atomically;
+use crate::formats::policy::PolicyFile;
+use crate::render::animation::{self, Film};
 
 /// Written into the run directory, or beside the archive.
 const FILE: &str = "replay.gif";
@@ -214,15 +214,15 @@ fn shoot(
     let bytes = match kind {
         Kind::Gif => {
             let pace = film.pictures_per_second();
-            if pace > film::MOST_PACE {
+            if pace > animation::MOST_PACE {
                 return Err(Error::input(format!(
                     "{pace:.0} pictures a second are more than the {:.0} that players of GIFs show: a larger --every or a smaller --speed",
-                    film::MOST_PACE
+                    animation::MOST_PACE
                 )));
             }
-            film::gif(&film, scale)?
+            animation::gif(&film, scale)?
         }
-        Kind::Strip => film::strip(&film, options.frames.unwrap_or(PICTURES), scale)?,
+        Kind::Strip => animation::strip(&film, options.frames.unwrap_or(PICTURES), scale)?,
     };
     write_atomically(target, &bytes)?;
     let replayed = Replayed {

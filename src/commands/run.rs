@@ -11,10 +11,11 @@ use illume_core::{Comm, Error, Result, TaskSpec};
 use serde_json::{Value, json};
 
 use super::watch::Watch;
-use crate::directory::{Directory, Wanted};
-use crate::log::Log;
-use crate::output::{Progress, Shown, thousands, write_atomically};
-use crate::{Config, Run, difference, registry, versions};
+use crate::engine::directory::{Directory, Wanted};
+use crate::engine::log::Log;
+use crate::engine::output::{Progress, Shown, thousands, write_atomically};
+use crate::engine::{difference, versions};
+use crate::{Config, Run, registry};
 
 /// What `illume run` was asked.
 pub struct RunOptions {
@@ -522,8 +523,8 @@ fn conclude(run: &Run<'_>, directory: &Directory, ended: &str) {
     let archive = if run.archive().spec().has_cells() {
         format!(
             "QD score {}, coverage {} ({filled} of {} cells)",
-            crate::output::significant(m.qd_score),
-            crate::output::percent(m.coverage),
+            crate::engine::output::significant(m.qd_score),
+            crate::engine::output::percent(m.coverage),
             thousands(run.archive().spec().capacity as u64),
         )
     } else {
@@ -536,7 +537,7 @@ fn conclude(run: &Run<'_>, directory: &Directory, ended: &str) {
         thousands(c.generation),
         thousands(c.evaluations),
         run.seconds(),
-        crate::output::significant(best(run, m.max_fitness)),
+        crate::engine::output::significant(best(run, m.max_fitness)),
     );
     if let Some(why) = run.strategy().ended() {
         let _ = writeln!(out, "Ended by the strategy: {why}");

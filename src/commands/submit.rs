@@ -14,10 +14,11 @@ use illume_core::{Error, Memory, Result};
 pub use script::{Job, Scheduler};
 
 use super::sweep::Given;
-use crate::directory::{Directory, Wanted};
-use crate::output::{quoted, write_atomically};
+use crate::engine::directory::{Directory, Wanted};
+use crate::engine::output::{quoted, write_atomically};
+use crate::engine::run;
 use crate::sweep::{Plan, Spec, Sweep, deadline, duration};
-use crate::{Config, registry, run};
+use crate::{Config, registry};
 
 /// What `illume submit` was asked.
 #[derive(Args)]

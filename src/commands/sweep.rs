@@ -15,7 +15,7 @@ use serde_json::json;
 pub(super) use standing::Standing;
 use standing::summary;
 
-use crate::output::{bytes, json_text, quoted};
+use crate::engine::output::{bytes, json_text, quoted};
 use crate::sweep::deadline::Deadline;
 use crate::sweep::worker::{Left, Work, work};
 use crate::sweep::{Spec, State, Status, Sweep};
@@ -207,7 +207,7 @@ pub fn run(options: &RunOptions, entry: Entry) -> Result<(String, u8)> {
     let node = illume_cluster::Node::alone()?;
     let one = options.only.is_some() || options.number.is_some();
     // What every run asks for and no thread is needed to find out.
-    crate::versions::libraries();
+    crate::engine::versions::libraries();
     // Before anything that a fork cannot have; how many slots there are is known later.
     let nurseries = Nursery::open(if one { 1 } else { node.cores }, entry);
     signals::install()?;

@@ -12,8 +12,8 @@ use toml::Value;
 use super::queue::{Job, Part};
 use super::result::{Curve, Results, Row, Status};
 use super::{Plan, Sweep};
-use crate::export::quoted;
-use crate::output::write_atomically;
+use crate::engine::output::write_atomically;
+use crate::formats::export::quoted;
 
 const FORMAT: (&str, u64) = ("illume sweep", 1);
 

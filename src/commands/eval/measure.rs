@@ -9,9 +9,9 @@ use illume_core::{Batch, Candidates, Normalization, Result};
 
 use super::{MOVED, Subject};
 use crate::Evaluator;
+use crate::analysis::reevaluate::{Reevaluated, Scores, Trial, candidates, pieces, reevaluate, scores};
 use crate::commands::elite::with_decoder;
-use crate::decoder::decoder;
-use crate::reevaluate::{Reevaluated, Scores, Trial, candidates, pieces, reevaluate, scores};
+use crate::decoder;
 
 /// Evaluates an archive's elites; with what a reader of the result should know.
 pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation, Vec<&'static str>)> {
@@ -38,7 +38,7 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
     let a = &file.attributes;
     let evaluation = Evaluation {
         software_version: env!("CARGO_PKG_VERSION").into(),
-        created: crate::log::now(),
+        created: crate::engine::log::now(),
         archive: file.path().display().to_string(),
         task: a.task.clone(),
         strategy: a.strategy.clone(),

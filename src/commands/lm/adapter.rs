@@ -11,7 +11,7 @@ use super::AdapterOptions;
 use super::training::prepare;
 use crate::Config;
 use crate::commands::elite::{self, Solution, Which};
-use crate::output::{json_text, named, significant, thousands};
+use crate::engine::output::{json_text, named, significant, thousands};
 
 /// One genome of a run on a language model.
 pub(super) struct Found {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::AnswerOptions;
 use super::adapter::{Found, check_task, config_of, found, is_config};
 use crate::Config;
-use crate::output::{json_text, named, significant, thousands};
+use crate::engine::output::{json_text, named, significant, thousands};
 
 /// A prompt with its answer, and what it was worth if that can be said.
 struct Shown {

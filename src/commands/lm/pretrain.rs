@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::PretrainOptions;
 use super::training::{Watch, prepare, settings};
-use crate::output::{bytes, json_text, named, significant, thousands};
+use crate::engine::output::{bytes, json_text, named, significant, thousands};
 
 /// Numbers of tokens are multiples of this, so that the head's matrix is aligned.
 const VOCAB_MULTIPLE: usize = 16;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::SftOptions;
 use super::training::{Watch, prepare, settings};
 use crate::Config;
-use crate::output::{json_text, named, significant, thousands};
+use crate::engine::output::{json_text, named, significant, thousands};
 
 /// The text that `illume lm sft CONFIG` prints; the adapter is written to a folder.
 ///

@@ -9,7 +9,7 @@ use illume_lm::{Schedule, TrainRow, TrainSettings};
 
 use super::TrainOptions;
 use crate::cluster::signals;
-use crate::output::{Progress, significant, thousands};
+use crate::engine::output::{Progress, significant, thousands};
 
 /// Seconds between lines of progress where there is no terminal.
 const LINE_SECONDS: f64 = 10.0;

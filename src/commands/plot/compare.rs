@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use illume_core::{Error, Result};
 
 use super::{PlotOptions, lines, refuse_twice, report, targets, write};
+use crate::analysis::compare::{Columns, Comparison, History, points};
 use crate::commands::archive_path;
-use crate::compare::{Columns, Comparison, History, points};
-use crate::output::json_text;
-use crate::plot;
+use crate::engine::output::json_text;
+use crate::render::plot;
 
 /// Name of the picture if none is given.
 const NAME: &str = "comparison.png";

@@ -6,11 +6,11 @@ use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::{PlotOptions, lines, names, refuse_twice, targets, write};
+use crate::analysis::compare::{Mark, Overview, Parameter, Places};
+use crate::analysis::statistics::Summary;
 use crate::commands::sweep::Standing;
-use crate::compare::{Mark, Overview, Parameter, Places};
-use crate::output::json_text;
-use crate::plot;
-use crate::statistics::Summary;
+use crate::engine::output::json_text;
+use crate::render::plot;
 use crate::sweep::Sweep;
 
 /// Name of the picture in the sweep's folder if none is given.

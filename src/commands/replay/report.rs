@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Actor, Episode};
-use crate::film::Film;
-use crate::output::{bytes, json_text, named, significant, thousands};
+use crate::engine::output::{bytes, json_text, named, significant, thousands};
+use crate::render::animation::Film;
 
 /// An episode that was filmed.
 pub(super) struct Replayed<'a> {
