@@ -4,3 +4,4 @@ pub mod compare;
 pub mod distill;
 pub mod reevaluate;
 pub mod statistics;
+pub(crate) mod subject;

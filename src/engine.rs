@@ -1,5 +1,6 @@
 //! The engine: a configuration becomes a run, a run makes generations, and a run directory keeps what they found.
 
+pub(crate) mod checkpoint;
 pub(crate) mod config;
 mod decoder;
 pub(crate) mod difference;

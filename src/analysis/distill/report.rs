@@ -9,7 +9,7 @@ use super::rollout::Experts;
 use super::student::{Student, scaled};
 use crate::Evaluator;
 use crate::analysis::reevaluate::{Reevaluated, Score, Scores, Trial, reevaluate, scores};
-use crate::commands::eval::elites;
+use crate::analysis::subject::elites;
 use crate::engine::output::{share_with_error, significant, table, thousands, with_error};
 
 /// What an archive's elites do in fresh episodes, or a policy asked for descriptors in their place.

@@ -12,7 +12,7 @@ use super::dataset::{Dataset, Sampling};
 use super::student::Student;
 use crate::Evaluator;
 use crate::analysis::reevaluate::{Reevaluated, fresh_seed};
-use crate::commands::eval::{Subject, elites};
+use crate::analysis::subject::{Subject, elites};
 
 /// Bytes of trajectories, and of genomes, that are held at a time.
 const PIECE_BYTES: usize = 128 << 20;

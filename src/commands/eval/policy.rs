@@ -1,4 +1,4 @@
-//! `illume eval` and `illume info` of a policy directory.
+//! `illume eval` of a policy directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,34 +6,27 @@ use std::sync::Arc;
 use illume_core::{Batch, Candidates, Dense, Error, Genomes, Result, Status, Task};
 use serde_json::{Value, json};
 
-use super::distill::experts;
-use super::eval::Subject;
+use super::EvalArgs;
 use crate::analysis::distill::{Student, compare, scaled};
 use crate::analysis::reevaluate::{candidates, fresh_seed};
-use crate::engine::output::{json_text, named, significant};
+use crate::analysis::subject::Subject;
+use crate::commands::distill::experts;
+use crate::engine::output::{json_text, significant};
 use crate::formats::policy::PolicyFile;
 use crate::{Config, Evaluator, registry};
-
-/// What `illume eval POLICY_DIR` was asked.
-pub struct PolicyOptions<'a> {
-    pub episodes: usize,
-    /// The descriptor to ask for, as it was typed; none for all of the archive that the policy comes from.
-    pub descriptor: Option<&'a str>,
-    pub json: bool,
-}
 
 /// The text that `illume eval POLICY_DIR` prints.
 ///
 /// # Errors
 /// A damaged policy, a task that cannot be built here, a descriptor that the task has not, an archive that is not found.
-pub fn eval_policy(dir: &Path, options: &PolicyOptions<'_>) -> Result<String> {
+pub(super) fn eval(dir: &Path, args: &EvalArgs) -> Result<String> {
     let (policy, task) = open(dir)?;
-    match options.descriptor {
+    match &args.descriptor {
         Some(text) => {
             let descriptor = parse(text, &policy)?;
-            one(&policy, task.as_ref(), &descriptor, options)
+            one(&policy, task.as_ref(), &descriptor, args)
         }
-        None => whole(dir, &policy, options),
+        None => whole(dir, &policy, args),
     }
 }
 
@@ -41,7 +34,7 @@ pub fn eval_policy(dir: &Path, options: &PolicyOptions<'_>) -> Result<String> {
 ///
 /// # Errors
 /// A damaged policy, or a task that cannot be built here.
-pub(super) fn open(dir: &Path) -> Result<(PolicyFile, Box<dyn Task>)> {
+pub(in crate::commands) fn open(dir: &Path) -> Result<(PolicyFile, Box<dyn Task>)> {
     let policy = PolicyFile::read(dir)?;
     let task = task(dir, &policy)?;
     Ok((policy, task))
@@ -51,7 +44,7 @@ pub(super) fn open(dir: &Path) -> Result<(PolicyFile, Box<dyn Task>)> {
 ///
 /// # Errors
 /// A descriptor that the task has not, or none where one is needed.
-pub(super) fn asked(policy: &PolicyFile, descriptor: Option<&str>, dir: &Path) -> Result<Candidates> {
+pub(in crate::commands) fn asked(policy: &PolicyFile, descriptor: Option<&str>, dir: &Path) -> Result<Candidates> {
     let names = || {
         policy
             .axes
@@ -134,8 +127,8 @@ fn parse(text: &str, policy: &PolicyFile) -> Result<Vec<f64>> {
 }
 
 /// Episodes for one descriptor.
-fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], options: &PolicyOptions<'_>) -> Result<String> {
-    let (k, n) = (requested.len(), options.episodes);
+fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], args: &EvalArgs) -> Result<String> {
+    let (k, n) = (requested.len(), args.episodes as usize);
     let config = Config::stored(&policy.config, "the policy's configuration", &[])?;
     let archive = registry::archive(&config, task.spec(), false)?;
     let conditions = scaled(&policy.axes, &requested.repeat(n));
@@ -157,7 +150,7 @@ fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], options: &Policy
         squares.sum::<f64>().sqrt()
     });
     let failed = n - good.len();
-    if options.json {
+    if args.json {
         let number = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
         let fields = json!({
             "task": policy.task,
@@ -188,7 +181,7 @@ fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], options: &Policy
 }
 
 /// Every filled cell of the archive that the policy comes from, beside that archive.
-fn whole(dir: &Path, policy: &PolicyFile, options: &PolicyOptions<'_>) -> Result<String> {
+fn whole(dir: &Path, policy: &PolicyFile, args: &EvalArgs) -> Result<String> {
     let subject = Subject::open(&origin(dir, policy)?)?;
     let (spec, shown) = (subject.task.spec(), subject.file.path().display());
     if spec.name != policy.task || spec.descriptor != policy.axes || spec.observation_dim != policy.observation {
@@ -201,8 +194,13 @@ fn whole(dir: &Path, policy: &PolicyFile, options: &PolicyOptions<'_>) -> Result
     }
     let mut evaluator = Evaluator::new(subject.task.as_ref())?;
     let experts = experts(&subject, 0)?;
-    let comparison = compare(&experts, &mut evaluator, &Student::of_file(policy), options.episodes)?;
-    Ok(match options.json {
+    let comparison = compare(
+        &experts,
+        &mut evaluator,
+        &Student::of_file(policy),
+        args.episodes as usize,
+    )?;
+    Ok(match args.json {
         true => json_text(&comparison.json()),
         false => comparison.text(),
     })
@@ -220,85 +218,4 @@ fn origin(dir: &Path, policy: &PolicyFile) -> Result<PathBuf> {
             named.map_or(String::new(), |path| format!(" ({})", path.display()))
         ))
     })
-}
-
-/// The text that `illume info POLICY_DIR [--json]` prints.
-///
-/// # Errors
-/// A damaged policy.
-pub fn info_policy(dir: &Path, as_json: bool) -> Result<String> {
-    let policy = PolicyFile::read(dir)?;
-    if as_json {
-        let fields = json!({
-            "task": policy.task,
-            "layers": policy.layers,
-            "activation": format!("{:?}", policy.activation).to_lowercase(),
-            "params": policy.params.len(),
-            "observation": policy.observation,
-            "normalized": policy.normalization.is_some(),
-            "descriptor": policy.axes.iter()
-                .map(|x| json!({"name": x.name, "unit": x.unit, "lower": x.lower, "upper": x.upper})).collect::<Vec<_>>(),
-            "provenance": policy.provenance,
-        });
-        return Ok(json_text(&fields));
-    }
-    let axes: Vec<String> = policy
-        .axes
-        .iter()
-        .map(|x| format!("{} [{}, {}]", x.name, x.lower, x.upper))
-        .collect();
-    let layers: Vec<String> = policy.layers.iter().map(ToString::to_string).collect();
-    let from = &policy.provenance;
-    let word = |name: &str| match &from[name] {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".into(),
-        other => other.to_string(),
-    };
-    // Policies of before the two measures were told apart have the corrected shares by names without that word.
-    let percent = |name: &str| {
-        let share = from[format!("corrected_{name}")].as_f64().or(from[name].as_f64());
-        share.map_or("-".into(), |x| format!("{x:.1} %"))
-    };
-    let rows = [
-        ("policy", dir.display().to_string()),
-        ("task", policy.task.clone()),
-        (
-            "network",
-            format!(
-                "{} ({:?} hidden units), observation then descriptor; {} weights",
-                layers.join(" x "),
-                policy.activation,
-                policy.params.len()
-            ),
-        ),
-        (
-            "observation",
-            format!(
-                "{} numbers, {}",
-                policy.observation,
-                if policy.normalization.is_some() {
-                    "normalized"
-                } else {
-                    "as they are"
-                }
-            ),
-        ),
-        ("descriptor", axes.join(", ")),
-        (
-            "from",
-            format!("{} of {} ({})", word("from"), word("archive"), word("strategy")),
-        ),
-        (
-            "kept",
-            format!(
-                "corrected QD score {}, coverage {}, best fitness {} ({} descriptors, {} episodes each)",
-                percent("qd_score_kept_percent"),
-                percent("coverage_kept_percent"),
-                percent("max_fitness_kept_percent"),
-                word("requests"),
-                word("episodes")
-            ),
-        ),
-    ];
-    Ok(named(rows))
 }
