@@ -1,5 +1,7 @@
 //! The configuration: one TOML file, `--set` overrides, every problem reported at once with its line.
 
+mod lines;
+
 use illume_core::params::{ParamInfo, Params};
 use illume_core::{Error, Problem, Result, params};
 use toml::{Table, Value};
@@ -266,60 +268,24 @@ impl Source {
         Error::Input(lines.join("\n"))
     }
 
-    /// One line: `file:line: section.key: message`.
+    /// One line: `file:line: section.key: message`; the line of the section where it has no such key.
     fn describe(&self, problem: &Problem) -> String {
-        let whole = if problem.section.is_empty() {
+        let section = &problem.section;
+        let whole = if section.is_empty() {
             problem.key.clone()
         } else {
-            format!("{}.{}", problem.section, problem.key)
+            format!("{section}.{}", problem.key)
         };
+        let line = lines::line(&self.text, &whole);
         let within = |key: &String| key.strip_prefix(&whole).is_some_and(|rest| rest.starts_with('.'));
         // A section that is wrong as such comes from an override if the file has none of that name.
-        let section_set = || self.line(problem).is_none() && self.set.iter().any(within);
-        if self.set.contains(&whole) || section_set() {
+        if self.set.contains(&whole) || line.is_none() && self.set.iter().any(within) {
             return format!("--set {problem}");
         }
-        match self.line(problem).or_else(|| self.header(&problem.section)) {
+        match line.or_else(|| lines::line(&self.text, section)) {
             Some(line) => format!("{}:{line}: {problem}", self.file),
             None => format!("{}: {problem}", self.file),
         }
-    }
-
-    fn line(&self, problem: &Problem) -> Option<usize> {
-        let mut section = String::new();
-        for (i, line) in self.text.lines().enumerate() {
-            let line = line.trim();
-            if let Some(header) = line.strip_prefix('[') {
-                section = header.split(']').next().unwrap_or_default().trim().into();
-                if problem.section.is_empty() && section == problem.key {
-                    return Some(i + 1);
-                }
-            } else if let Some((key, _)) = line.split_once('=') {
-                let key = key.trim().trim_matches('"');
-                let whole = if section.is_empty() {
-                    key.to_string()
-                } else {
-                    format!("{section}.{key}")
-                };
-                let wanted = [&problem.section, &problem.key].map(String::as_str);
-                if whole
-                    == wanted
-                        .iter()
-                        .filter(|s| !s.is_empty())
-                        .copied()
-                        .collect::<Vec<_>>()
-                        .join(".")
-                {
-                    return Some(i + 1);
-                }
-            }
-        }
-        None
-    }
-
-    fn header(&self, section: &str) -> Option<usize> {
-        let is_header = |l: &str| l.trim().strip_prefix('[').and_then(|l| l.split(']').next()) == Some(section);
-        self.text.lines().position(is_header).map(|i| i + 1)
     }
 }
 

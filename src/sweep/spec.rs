@@ -464,14 +464,14 @@ fn read_variants(
                 let message = format!(
                     "expected a name of letters, digits, '_', '-' and '.' that no other variant has, got {got}"
                 );
-                problems.push(problem(&format!("variants[{}]", i + 1), "name", message));
+                problems.push(problem(&format!("variants[{i}]"), "name", message));
                 continue;
             }
         };
         let own = entry.remove("base").map(|value| read_base(value, path)).transpose()?;
         let set = match entry.remove("set") {
             None => Vec::new(),
-            Some(Value::Table(set)) => keys(set, &format!("variants[{name}]"), problems),
+            Some(Value::Table(set)) => keys(set, &format!("variants[{name}].set"), problems),
             Some(other) => {
                 problems.push(problem(
                     &format!("variants[{name}]"),
