@@ -24,7 +24,7 @@ pub struct PlotArgs {
     /// Run directories or .h5 files: one for a heat map, several (of one task) to compare strategies; or the folder of a sweep
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Picture to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
+    /// Plot to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Two axes of a heat map to show where the descriptor has more, as 0,1
@@ -105,7 +105,7 @@ fn one(path: &Path, args: &PlotArgs) -> Result<String> {
     })
 }
 
-/// The pictures to write: the one that was asked for, or a PNG and an SVG of this name.
+/// The files to write: the one that was asked for, or a PNG and an SVG of this name.
 fn targets(args: &PlotArgs, otherwise: &Path) -> Result<Vec<PathBuf>> {
     let targets = match &args.output {
         Some(to) => vec![to.clone()],

@@ -1,4 +1,4 @@
-//! `illume replay`: one episode of one elite again, as pictures.
+//! `illume replay`: one episode of one elite again, as an animation or a strip of frames.
 
 mod report;
 
@@ -14,18 +14,18 @@ use crate::analysis::reevaluate::{candidates, fresh_seed};
 use crate::analysis::subject::{self, Subject};
 use crate::engine::output::write_atomically;
 use crate::formats::policy::PolicyFile;
-use crate::render::animation::{self, Film};
+use crate::render::animation::{self, Animation};
 
 /// Written into the run directory, or beside the archive.
 const FILE: &str = "replay.gif";
 
-/// Pictures of a strip.
-const PICTURES: usize = 12;
+/// Frames of a strip.
+const FRAMES: usize = 12;
 
 /// Small screens are enlarged to about so many pixels.
 const WIDTH: usize = 320;
 
-/// Show one episode of an elite: a film (GIF) or a strip of pictures (PNG)
+/// Show one episode of an elite: an animation (GIF) or a strip of frames (PNG)
 #[derive(clap::Args)]
 pub struct ReplayArgs {
     /// Run directory, .h5 file, or folder of a policy
@@ -36,19 +36,19 @@ pub struct ReplayArgs {
     /// Evaluation seed [default: the elite's own, which gives its stored fitness again]
     #[arg(long)]
     seed: Option<u64>,
-    /// File to write: .gif for a film, .png for a strip of pictures [default: replay.gif, beside the archive]
+    /// File to write: .gif for an animation, .png for a strip of frames [default: replay.gif, beside the archive]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Steps from one picture to the next [default: as many as make 15 to 30 pictures a second]
+    /// Steps from one frame to the next [default: as many as make 15 to 30 frames a second]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     every: Option<u32>,
-    /// Pictures of a strip, spread evenly over the episode [default: 12]
+    /// Frames of a strip, spread evenly over the episode [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     frames: Option<u32>,
     /// Pixels for each of the task's own [default: 1, or more for small screens]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
     scale: Option<u32>,
-    /// How many times as fast as the game, or the task's own pace, a film runs [default: 1]
+    /// How many times as fast as the game, or the task's own pace, an animation runs [default: 1]
     #[arg(long, value_name = "X", value_parser = speed)]
     speed: Option<f64>,
     /// End the episode after this many steps at the latest
@@ -72,9 +72,9 @@ impl ReplayArgs {
         alone(|| replay(self))
     }
 
-    /// Pictures of a strip.
+    /// Frames of a strip.
     fn frames(&self) -> usize {
-        self.frames.map_or(PICTURES, |n| n as usize)
+        self.frames.map_or(FRAMES, |n| n as usize)
     }
 }
 
@@ -106,10 +106,10 @@ struct Episode {
     steps: u32,
 }
 
-/// The text that `illume replay PATH` prints; the pictures are written to a file.
+/// The text that `illume replay PATH` prints; the frames are written to a file.
 ///
 /// # Errors
-/// No archive, no such elite, a task without pictures or one that cannot be built here, an episode that fails, or a file that cannot
+/// No archive, no such elite, a task without frames or one that cannot be built here, an episode that fails, or a file that cannot
 /// be written.
 fn replay(args: &ReplayArgs) -> Result<String> {
     let path = args.path.as_path();
@@ -150,14 +150,14 @@ fn target(path: &Path, args: &ReplayArgs) -> Result<(Kind, PathBuf)> {
         Some("png") => Kind::Strip,
         _ => {
             return Err(Error::input(format!(
-                "-o {}: expected a name that ends in .gif (a film) or .png (a strip of pictures)",
+                "-o {}: expected a name that ends in .gif (an animation) or .png (a strip of frames)",
                 target.display()
             )));
         }
     };
     let misplaced = match kind {
-        Kind::Gif if args.frames.is_some() => Some("--frames is for a strip of pictures (-o FILE.png)"),
-        Kind::Strip if args.speed.is_some() => Some("--speed is for a film (-o FILE.gif)"),
+        Kind::Gif if args.frames.is_some() => Some("--frames is for a strip of frames (-o FILE.png)"),
+        Kind::Strip if args.speed.is_some() => Some("--speed is for an animation (-o FILE.gif)"),
         _ => None,
     };
     match misplaced {
@@ -228,7 +228,7 @@ fn of_policy(policy: &PolicyFile, path: &Path, args: &ReplayArgs) -> Result<Acto
     })
 }
 
-/// Films the episode, writes the pictures and says what there is to say.
+/// Draws the episode, writes the frames and says what there is to say.
 fn shoot(
     task: &dyn Task,
     actor: Actor,
@@ -238,22 +238,22 @@ fn shoot(
     path: &Path,
     args: &ReplayArgs,
 ) -> Result<String> {
-    let mut film = Film::new(args.every.unwrap_or(0), args.speed.unwrap_or(1.0));
-    let episode = act(task, &actor, args.episode_steps, &mut film)?;
-    let [width, _] = film.size;
+    let mut animation = Animation::new(args.every.unwrap_or(0), args.speed.unwrap_or(1.0));
+    let episode = act(task, &actor, args.episode_steps, &mut animation)?;
+    let [width, _] = animation.size;
     let scale = args.scale.map_or(WIDTH.div_ceil(width.max(1)), |n| n as usize);
     let bytes = match kind {
         Kind::Gif => {
-            let pace = film.pictures_per_second();
+            let pace = animation.frames_per_second();
             if pace > animation::MOST_PACE {
                 return Err(Error::input(format!(
-                    "{pace:.0} pictures a second are more than the {:.0} that players of GIFs show: a larger --every or a smaller --speed",
+                    "{pace:.0} frames a second are more than the {:.0} that players of GIFs show: a larger --every or a smaller --speed",
                     animation::MOST_PACE
                 )));
             }
-            animation::gif(&film, scale)?
+            animation::gif(&animation, scale)?
         }
-        Kind::Strip => animation::strip(&film, args.frames(), scale)?,
+        Kind::Strip => animation::strip(&animation, args.frames(), scale)?,
     };
     write_atomically(target, &bytes)?;
     let replayed = Replayed {
@@ -262,12 +262,12 @@ fn shoot(
         strategy: &strategy,
         limit: args.episode_steps,
         own_seed: args.seed.is_none(),
-        pictures: match kind {
-            Kind::Gif => film.pictures.len(),
-            Kind::Strip => args.frames().min(film.pictures.len()),
+        frames: match kind {
+            Kind::Gif => animation.frames.len(),
+            Kind::Strip => args.frames().min(animation.frames.len()),
         },
-        film: (kind == Kind::Gif).then_some(&film),
-        size: film.size.map(|n| n * scale),
+        animation: (kind == Kind::Gif).then_some(&animation),
+        size: animation.size.map(|n| n * scale),
         bytes: bytes.len(),
         target,
         actor: &actor,
@@ -277,11 +277,11 @@ fn shoot(
 }
 
 /// One episode in front of the camera.
-fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, film: &mut Film) -> Result<Episode> {
+fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Animation) -> Result<Episode> {
     let spec = task.spec();
-    let mut worker = task.filming(film)?.ok_or_else(|| {
+    let mut worker = task.filming(animation)?.ok_or_else(|| {
         Error::input(format!(
-            "task \"{}\" has no pictures to show; tasks that have: {}",
+            "task \"{}\" has no frames to show; tasks that have: {}",
             spec.name,
             illume_envs::FILMED.join(", ")
         ))
@@ -315,7 +315,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, film: &mut Film) -> R
             steps[0],
             match status[0] == Status::Failed as u8 {
                 true => "the simulator gave up",
-                false => "a number became infinite or no number",
+                false => "a number became infinite or NaN",
             }
         )));
     }

@@ -1,4 +1,4 @@
-//! Pictures: drawn once as SVG, turned into PNG from the same drawing.
+//! Plots: drawn once as SVG, turned into PNG from the same drawing.
 
 mod axes;
 mod comparison;
@@ -43,7 +43,7 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>> {
 }
 
 fn unrendered(what: &dyn std::fmt::Display) -> Error {
-    Error::failed(format!("the picture cannot be rendered: {what}"))
+    Error::failed(format!("the drawing cannot be rendered: {what}"))
 }
 
 /// A drawing as pixels, `scale` for a unit of the SVG; transparent where nothing is drawn.

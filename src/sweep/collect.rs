@@ -222,7 +222,13 @@ impl<'a> Table<'a> {
         };
         for key in self.keys() {
             let values: Vec<f64> = self.rows.iter().map(|(job, _)| numbers(job, &key)).collect();
-            columns.push(&key, 1, "", "parameter that was set; NaN where it is no number", values);
+            columns.push(
+                &key,
+                1,
+                "",
+                "parameter that was set; NaN where it is not a number",
+                values,
+            );
         }
         for name in self.columns(|row| &row.values) {
             let values: Vec<f64> = self

@@ -10,7 +10,7 @@ use crate::commands::archive_path;
 use crate::engine::output::json_text;
 use crate::render::plot;
 
-/// Name of the picture if none is given.
+/// Name of the plot if none is given.
 const NAME: &str = "comparison.png";
 
 pub(super) fn several(args: &PlotArgs) -> Result<String> {

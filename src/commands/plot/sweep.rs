@@ -13,7 +13,7 @@ use crate::engine::output::json_text;
 use crate::render::plot;
 use crate::sweep::Sweep;
 
-/// Name of the picture in the sweep's folder if none is given.
+/// Name of the plot in the sweep's folder if none is given.
 const NAME: &str = "sweep.png";
 
 pub(super) fn sweep(dir: &Path, args: &PlotArgs) -> Result<String> {
@@ -47,7 +47,7 @@ pub(super) fn sweep(dir: &Path, args: &PlotArgs) -> Result<String> {
     })
 }
 
-/// The documented fields of `--json`: those of `illume sweep status --json`, and what the picture shows.
+/// The documented fields of `--json`: those of `illume sweep status --json`, and what the plot shows.
 fn fields(o: &Overview, targets: &[PathBuf], mut fields: Value) -> Value {
     fields["files"] = json!(names(targets));
     fields["notes"] = json!(o.curves.notes);

@@ -1,12 +1,12 @@
-//! The colours of a film as at most so many numbers.
+//! The colours of an animation as at most so many numbers.
 
 use std::collections::HashMap;
 
-use super::Film;
+use super::Animation;
 
 type Colour = [u8; 3];
 
-/// Colours of a film, and the number of each.
+/// Colours of an animation, and the number of each.
 pub(super) struct Palette {
     pub colours: Vec<Colour>,
     numbers: Numbers,
@@ -20,13 +20,13 @@ enum Numbers {
 }
 
 impl Palette {
-    /// The film's own colours where there are no more than `most` (which is at most 256), else a choice by median cut (Heckbert,
+    /// The animation's own colours where there are no more than `most` (which is at most 256), else a choice by median cut (Heckbert,
     /// SIGGRAPH 1982).
-    pub fn of(film: &Film, most: usize) -> Palette {
-        exact(film, most).unwrap_or_else(|| near(film, most))
+    pub fn of(animation: &Animation, most: usize) -> Palette {
+        exact(animation, most).unwrap_or_else(|| near(animation, most))
     }
 
-    /// The numbers of a picture's pixels.
+    /// The numbers of a frame's pixels.
     pub fn numbers(&self, rgb: &[u8]) -> Vec<u8> {
         // Neighbours are mostly alike.
         let mut before = None;
@@ -49,15 +49,15 @@ impl Palette {
     }
 }
 
-fn pixels(film: &Film) -> impl Iterator<Item = Colour> {
-    let pictures = film.pictures.iter();
-    pictures.flat_map(|p| p.rgb.as_chunks::<3>().0.iter().copied())
+fn pixels(animation: &Animation) -> impl Iterator<Item = Colour> {
+    let frames = animation.frames.iter();
+    frames.flat_map(|p| p.rgb.as_chunks::<3>().0.iter().copied())
 }
 
-fn exact(film: &Film, most: usize) -> Option<Palette> {
+fn exact(animation: &Animation, most: usize) -> Option<Palette> {
     let (mut colours, mut numbers) = (Vec::new(), HashMap::new());
     let mut before = None;
-    for colour in pixels(film) {
+    for colour in pixels(animation) {
         if before.replace(colour) == Some(colour) || numbers.contains_key(&colour) {
             continue;
         }
@@ -89,14 +89,14 @@ impl Bin {
     }
 }
 
-fn near(film: &Film, most: usize) -> Palette {
+fn near(animation: &Animation, most: usize) -> Palette {
     let none = Bin {
         at: 0,
         count: 0,
         sums: [0; 3],
     };
     let mut bins = vec![none; 1 << 15];
-    for colour in pixels(film) {
+    for colour in pixels(animation) {
         let found = &mut bins[bin(colour)];
         found.at = bin(colour);
         found.count += 1;
@@ -144,22 +144,22 @@ fn near(film: &Film, most: usize) -> Palette {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::animation::Picture;
+    use crate::render::animation::Frame;
 
-    fn film(rgb: Vec<u8>) -> Film {
-        let mut film = Film::new(1, 1.0);
-        film.size = [rgb.len() / 3, 1];
-        film.pictures = vec![Picture {
+    fn animation(rgb: Vec<u8>) -> Animation {
+        let mut animation = Animation::new(1, 1.0);
+        animation.size = [rgb.len() / 3, 1];
+        animation.frames = vec![Frame {
             step: 0,
             reward: 0.0,
             rgb,
         }];
-        film
+        animation
     }
 
     #[test]
     fn few_colours_are_kept_as_they_are() {
-        let palette = Palette::of(&film(vec![1, 2, 3, 9, 9, 9, 1, 2, 3, 200, 0, 0]), 3);
+        let palette = Palette::of(&animation(vec![1, 2, 3, 9, 9, 9, 1, 2, 3, 200, 0, 0]), 3);
         assert_eq!(palette.colours, [[1, 2, 3], [9, 9, 9], [200, 0, 0]]);
         assert_eq!(palette.number([200, 0, 0]), 2);
     }
@@ -173,10 +173,10 @@ mod tests {
                 (0..16u8).for_each(|b| rgb.extend([r * 17, g * 17, b * 17]));
             }
         }
-        let film = film(rgb);
-        let palette = Palette::of(&film, 255);
+        let animation = animation(rgb);
+        let palette = Palette::of(&animation, 255);
         assert_eq!(palette.colours.len(), 255);
-        let errors = pixels(&film).map(|c| {
+        let errors = pixels(&animation).map(|c| {
             let chosen = palette.colours[usize::from(palette.number(c))];
             c.iter()
                 .zip(chosen)

@@ -45,7 +45,7 @@ pub(super) fn bands(c: &Comparison) -> &'static str {
     }
 }
 
-/// How wide a picture has to be for the panels and the names.
+/// How wide a plot has to be for the panels and the names.
 pub(super) fn least_width(c: &Comparison) -> f64 {
     let across = c.columns.measures.len().max(2);
     let panels = across as f64 * (PANEL[0] + MARGIN[0]) + RIGHT;
@@ -146,7 +146,7 @@ fn x_scale(groups: &[Group], axis: usize) -> Scale {
         _ => (1.0, "s"),
     };
     Scale {
-        // What happens in the first thousandth of the shortest run is not worth half of the picture.
+        // What happens in the first thousandth of the shortest run is not worth half of the plot.
         low: if logarithmic { start.max(first / 1000.0) } else { 0.0 },
         // Room for the dot at the end.
         high: high * if logarithmic { 1.1 } else { 1.02 },

@@ -360,7 +360,7 @@ fn viridis(share: f64) -> String {
     format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
 }
 
-/// Title and subtitle of an archive's picture.
+/// Title and subtitle of an archive's heat map.
 pub fn captions(
     attributes: &illume_archives::file::Attributes,
     metrics: &illume_archives::metrics::Metrics,
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_archive_gives_a_picture_that_says_so() {
+    fn an_empty_archive_gives_a_plot_that_says_so() {
         let axes = [Axis::new("x", "m", 0.0, 1.0), Axis::new("y", "", 0.0, 1.0)];
         let map = HeatMap {
             title: "a<b".into(),

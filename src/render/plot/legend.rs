@@ -26,17 +26,17 @@ fn widest<'a>(entries: impl Iterator<Item = &'a String>) -> f64 {
 }
 
 impl Legend {
-    /// In as many columns as a picture so wide has room for, from its left margin on.
-    pub fn new(entries: Vec<String>, picture: f64) -> Legend {
+    /// In as many columns as a plot so wide has room for, from its left margin on.
+    pub fn new(entries: Vec<String>, plot_width: f64) -> Legend {
         let width = widest(entries.iter());
         Legend {
-            columns: (((picture - MARGIN[0]) / width) as usize).clamp(1, entries.len().max(1)),
+            columns: (((plot_width - MARGIN[0]) / width) as usize).clamp(1, entries.len().max(1)),
             entries,
             width,
         }
     }
 
-    /// How wide a picture has to be for the longest entry.
+    /// How wide a plot has to be for the longest entry.
     pub fn least_width<'a>(entries: impl Iterator<Item = &'a String>) -> f64 {
         MARGIN[0] + widest(entries)
     }
@@ -45,7 +45,7 @@ impl Legend {
         LINE * self.entries.len().div_ceil(self.columns) as f64
     }
 
-    /// Where an entry begins, seen from the first line at the picture's left edge.
+    /// Where an entry begins, seen from the first line at the plot's left edge.
     fn place(&self, number: usize) -> [f64; 2] {
         let [x, y] = [number % self.columns, number / self.columns].map(|n| n as f64);
         [MARGIN[0] + x * self.width, y * LINE]
@@ -72,17 +72,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_stand_in_columns_and_a_picture_may_have_to_be_as_wide_as_the_longest() {
+    fn entries_stand_in_columns_and_a_plot_may_have_to_be_as_wide_as_the_longest() {
         let entries: Vec<String> = [10, 60, 10].map(|n| "x".repeat(n)).to_vec();
         let wide = Legend::least_width(entries.iter());
         let column = wide - MARGIN[0];
-        for (picture, columns) in [(wide, 1), (wide + column, 2), (wide + 1.99 * column, 2), (1e9, 3)] {
-            let legend = Legend::new(entries.clone(), picture);
-            assert_eq!(legend.columns, columns, "{picture}");
+        for (plot, columns) in [(wide, 1), (wide + column, 2), (wide + 1.99 * column, 2), (1e9, 3)] {
+            let legend = Legend::new(entries.clone(), plot);
+            assert_eq!(legend.columns, columns, "{plot}");
             assert_eq!(legend.height(), LINE * 3_usize.div_ceil(columns) as f64);
             for i in 0..3 {
                 let [x, y] = legend.place(i);
-                assert!(x + column <= picture && y + LINE <= legend.height(), "{picture}: {i}");
+                assert!(x + column <= plot && y + LINE <= legend.height(), "{plot}: {i}");
             }
         }
         assert_eq!(Legend::new(Vec::new(), wide).height(), 0.0);
