@@ -117,25 +117,10 @@ fn evolution_strategy(dim: usize) -> Result<()> {
     let text = "[task]\nname = \"sphere\"\n[strategy]\nname = \"openai_es\"\npopulation = 256\n[archive]\nkind = \"grid\"\nshape = [1]\n";
     let config = Config::parse(text, "bench", &[])?;
     let spec = TaskSpec {
-        name: "nothing".into(),
-        genome_dim: dim,
-        init: Init::Normal { mean: 0.0, sd: 1.0 },
-        bounds: None,
         descriptor: vec![Axis::new("none", "", 0.0, 1.0)],
         fitness: "one gene".into(),
-        qd_offset: 0.0,
         deterministic: true,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
-        max_steps: 1,
-        test_steps: 1,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("nothing", dim, Init::Normal { mean: 0.0, sd: 1.0 })
     };
     let task = Nothing { spec };
     let mut run = Run::new(&config, &task, &Solo)?;

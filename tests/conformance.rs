@@ -21,6 +21,10 @@ fn small(strategy: &str) -> String {
         "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
         "openai_es" | "cma_es" | "sep_cma_es" => "population = 20\nsigma = 0.1",
         "cma_me" | "cma_mae" => "emitters = 3\nbatch = 10\nsigma = 0.1",
+        "multi_emitter" => {
+            "active = 2\ninitial = 20\nemitters = [{ kind = \"iso_line\", batch = 12 }, { kind = \"polynomial\", batch = 9, \
+             polynomial_bounds = [-2, 2] }, { kind = \"evolution_strategy\", batch = 8, sigma = 0.1 }]"
+        }
         "ga_ns" => "population = 30\nparents = 4\nsigma = 0.05",
         "ns_es" | "nsr_es" | "nsra_es" => "population = 20\nsigma = 0.1\ncenters = 2\ncenter_episodes = 2",
         "pga_me" => GRADIENTS,
@@ -48,15 +52,6 @@ fn task_for(strategy: &str) -> &'static str {
 }
 
 const MAZE: &str = "name = \"hard_maze\"\nepisode_length = 50\nreward = \"closeness\"\n[policy]\nhidden = [6]";
-const ARCHIVES: [(&str, &str); 3] = [
-    ("grid", "kind = \"grid\"\nshape = [12, 12]"),
-    ("cvt", "kind = \"cvt\"\ncells = 100\nsamples = 1000"),
-    (
-        "unstructured",
-        "kind = \"unstructured\"\nneighbours = 5\nprobability = 0.3",
-    ),
-];
-
 /// What makes episodes and networks of a task small: `[task]` parameters and a `[policy]`. A language model's files go into the folder.
 fn short(entry: &TaskEntry, steps: u32, folder: &Path) -> String {
     if entry.name.starts_with("lm/") {
@@ -75,15 +70,17 @@ fn short(entry: &TaskEntry, steps: u32, folder: &Path) -> String {
 fn each(mut test: impl FnMut(&str, &str)) {
     for entry in strategies::registry().iter().filter(|entry| !entry.cases) {
         for archive in archives::registry() {
-            let unstructured = archive.kind == "unstructured";
-            if if unstructured { entry.cells } else { entry.novelty } {
+            if if archive.novelty { entry.cells } else { entry.novelty } {
                 continue;
             }
-            let found = ARCHIVES.iter().find(|(kind, _)| *kind == archive.kind);
-            let (_, text) = found.unwrap_or_else(|| panic!("{}: give it a small setting here", archive.kind));
+            let soft = (archive.params)().iter().any(|p| p.name == "learning_rate");
+            if entry.thresholds && !soft {
+                continue;
+            }
+            let text = format!("kind = \"{}\"\n{}", archive.kind, archive.small);
             // Below any fitness on the tasks here.
             let soft = format!("{text}\nlearning_rate = 0.1\nthreshold_min = -1.0");
-            test(entry.name, if entry.thresholds { &soft } else { text });
+            test(entry.name, if entry.thresholds { &soft } else { &text });
         }
     }
 }
@@ -273,8 +270,15 @@ fn a_resolved_configuration_names_every_parameter_and_repeats_the_run() {
         let table: toml::Table = text.parse().unwrap();
         for (section, parameters) in registry::parameters(&first, task.spec()).unwrap() {
             for p in parameters {
+                // A table of a list, `strategy.emitters[0]`, or a section.
+                let found = match section.split_once(".emitters[") {
+                    Some((section, index)) => {
+                        &table[section]["emitters"][index.trim_end_matches(']').parse::<usize>().unwrap()]
+                    }
+                    None => &table[&section],
+                };
                 assert!(
-                    table[section].as_table().unwrap().contains_key(p.name),
+                    found.as_table().unwrap().contains_key(p.name),
                     "{section}.{} is missing:\n{text}",
                     p.name
                 );

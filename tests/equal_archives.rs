@@ -200,6 +200,27 @@ fn searches_of_cma_me_and_cma_mae() {
     }
 }
 
+/// Emitters of every kind side by side, whose rows lie among one another's, of which a bandit lets some take part; one of them learns from all episodes.
+#[test]
+fn emitters_of_several_kinds_with_a_bandit() {
+    let learner = "pg_steps = 3\ncritic_steps = 9\nminibatch = 10\ncritic_hidden = [8]\nreplay = 900";
+    let others = "[[strategy.emitters]]\nkind = \"iso_line\"\nbatch = 13\n[[strategy.emitters]]\nkind = \"polynomial\"\nbatch = 7\n\
+                  polynomial_bounds = [-3, 3]\n[[strategy.emitters]]\nkind = \"evolution_strategy\"\ncount = 2\nbatch = 6\nrestart_every = 3";
+    let emitters = |kind: &str| format!("[[strategy.emitters]]\nkind = \"{kind}\"\nbatch = 5\n{learner}\n{others}");
+    let maze = "name = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"";
+    for (kind, own) in [
+        ("pga", "active = 3\nreselect = \"all\""),
+        ("dcg", "actor_rollouts = 4"),
+        ("dcrl", "active = 2\nzeta = 1.0"),
+    ] {
+        // Keys of an emitter stand in its table, those of the strategy before all tables.
+        let (strategy, emitter) = if own.contains("active") { (own, "") } else { ("", own) };
+        let tables = emitters(kind).replacen(learner, &format!("{learner}\n{emitter}"), 1);
+        let strategy = format!("name = \"multi_emitter\"\ninitial = 19\n{strategy}\n{tables}");
+        assert_equal_archives(&config(maze, "hidden = [6]", &strategy, "shape = [20, 20]", 9));
+    }
+}
+
 /// The last value of a column of the history, of the first layout.
 fn last_of(folder: &std::path::Path, column: &str) -> f64 {
     let (ranks, threads) = LAYOUTS[0];

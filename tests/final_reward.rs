@@ -30,25 +30,16 @@ impl TwoStates {
     fn new(last: Option<f64>, step: f64, time: bool) -> TwoStates {
         let policy = Mlp::new(1 + usize::from(time), &[2], 1, Activation::Tanh);
         let spec = TaskSpec {
-            name: "two states".into(),
-            genome_dim: policy.params(),
-            init: Init::Normal { mean: 0.0, sd: 1.0 },
-            bounds: None,
             descriptor: vec![Axis::new("action", "", -1.0, 1.0)],
             fitness: "reward".into(),
-            qd_offset: 0.0,
             deterministic: true,
             observation_dim: policy.observation_dim(),
             action_dim: 1,
             network: Some(policy.network().clone()),
-            negative_rewards: None,
             max_steps: 2,
             test_steps: 2,
-            frames_per_step: 1,
-            test_cases: 0,
-            policy_gradient: None,
-            facts: Vec::new(),
             chunk: 16,
+            ..TaskSpec::new("two states", policy.params(), Init::Normal { mean: 0.0, sd: 1.0 })
         };
         TwoStates {
             policy,

@@ -89,25 +89,13 @@ struct Bandit(TaskSpec);
 impl Bandit {
     fn new() -> Bandit {
         Bandit(TaskSpec {
-            name: "bandit".into(),
-            genome_dim: CASES * ACTIONS,
-            init: Init::Normal { mean: 0.0, sd: 0.0 },
-            bounds: None,
-            descriptor: Vec::new(),
             fitness: "share of right answers".into(),
-            qd_offset: 0.0,
-            deterministic: false,
-            observation_dim: 0,
-            action_dim: 0,
-            network: None,
-            negative_rewards: None,
             max_steps: MINIBATCH as u32,
             test_steps: CASES as u32,
-            frames_per_step: 1,
             test_cases: CASES,
             policy_gradient: Some(Arc::new(Softmax)),
             chunk: 1 << 30,
-            facts: Vec::new(),
+            ..TaskSpec::new("bandit", CASES * ACTIONS, Init::Normal { mean: 0.0, sd: 0.0 })
         })
     }
 }

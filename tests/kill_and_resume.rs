@@ -39,6 +39,13 @@ const CMA_MAE: &str = "[task]\nname = \"arm\"\njoints = 6\n[strategy]\nname = \"
                        [archive]\nshape = [20, 20]\nlearning_rate = 0.1\nthreshold_min = -0.4\n";
 const CMA_ME: &str = "[task]\nname = \"sphere\"\ndim = 30\n[strategy]\nname = \"cma_me\"\nemitters = 2\nbatch = 6\n\
                       optimizer = \"sep_cma_es\"\nselection = \"filter\"\nrestart = \"no_improvement\"\n[archive]\nshape = [20, 20]\n";
+/// A bandit's counts, searches that take part or not, and a learner beside them.
+const MULTI_EMITTER: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"\n[policy]\nhidden = [6]\n\
+                             [strategy]\nname = \"multi_emitter\"\nactive = 3\n\
+                             emitters = [{ kind = \"iso_line\", batch = 9 }, \
+                             { kind = \"evolution_strategy\", count = 3, batch = 6, restart_every = 4 }, \
+                             { kind = \"dcrl\", batch = 4, actors = 3, pg_steps = 3, critic_steps = 12, minibatch = 10, \
+                             critic_hidden = [8], replay = 2000 }]\n[archive]\nshape = [20, 20]\n";
 /// Networks, targets, moments and the replay buffer: all that learns.
 const DCRL_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\nreward = \"closeness\"\n[policy]\nhidden = [6]\n\
                        [strategy]\nname = \"dcrl_me\"\nbatch = 16\npg_steps = 3\ncritic_steps = 12\nminibatch = 10\n\
@@ -279,6 +286,7 @@ fn a_killed_process_goes_on_from_its_last_checkpoint() {
         SEP_CMA_ES,
         CMA_MAE,
         CMA_ME,
+        MULTI_EMITTER,
         DCRL_ME,
         DCG_ME,
         GA_NS,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use illume_archives::metrics::measure;
 use illume_archives::registry;
 use illume_core::{
-    Archive, ArchiveConfig, Axis, Batch, Comm, Dense, Genomes, InsertReport, Offer, Purpose, Result, Stream, toml,
+    ArchiveConfig, ArchiveMut, Axis, Batch, Comm, Dense, Genomes, InsertReport, Offer, Purpose, Result, Stream, toml,
 };
 
 const TOTAL: usize = 200_000;
@@ -40,7 +40,7 @@ impl Comm for Alone {
     }
 }
 
-fn build(config: &str, k: usize, genome_dim: usize) -> Box<dyn Archive> {
+fn build(config: &str, k: usize, genome_dim: usize) -> Box<dyn ArchiveMut> {
     let table: toml::Table = config.parse().expect("a table");
     let kind = table["kind"].as_str().expect("a kind");
     let entry = registry().iter().find(|e| e.kind == kind).expect("a known kind");

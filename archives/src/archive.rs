@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use illume_core::{
-    Archive, ArchiveSpec, Axis, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, NOT_OFFERED,
-    Offer, Outcome, Result, Status, Taken, block,
+    Archive, ArchiveMut, ArchiveSpec, Axis, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport,
+    NOT_OFFERED, Offer, Outcome, Result, Status, Taken, block,
 };
 use rayon::prelude::*;
 
@@ -73,7 +73,7 @@ impl CellArchive {
     pub(crate) fn new(spec: ArchiveSpec, outside: Outside, genome_dim: usize, lineage: bool) -> Result<CellArchive> {
         registry::check_spec(&spec)?;
         let division = match &spec.cells {
-            Cells::Unstructured(_) => return Err(Error::failed("an unstructured archive has no cells")),
+            Cells::None => return Err(Error::failed("an unstructured archive has no cells")),
             _ if spec.axes.is_empty() => Division::Single,
             Cells::Grid { shape } => Division::Grid(Grid::new(&spec.axes, shape)),
             Cells::Cvt { centroids } => {
@@ -347,6 +347,22 @@ impl Archive for CellArchive {
         chunks.for_each(|(points, cells)| self.locate_rows(points, cells));
     }
 
+    fn elites(&self) -> &Elites {
+        &self.elites
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        cells: &[u32],
+        bounds: &[usize],
+        comm: &dyn Comm,
+        inbox: &'a mut Inbox,
+    ) -> Result<Fetched<'a>> {
+        exchange::fetch(&self.elites, &self.shard, cells, bounds, comm, inbox)
+    }
+}
+
+impl ArchiveMut for CellArchive {
     fn insert(
         &mut self,
         rows: &Batch,
@@ -383,20 +399,6 @@ impl Archive for CellArchive {
             comm,
         };
         storing.store(&self.taken, &mut self.elites, &mut self.shard)
-    }
-
-    fn elites(&self) -> &Elites {
-        &self.elites
-    }
-
-    fn fetch<'a>(
-        &'a self,
-        cells: &[u32],
-        bounds: &[usize],
-        comm: &dyn Comm,
-        inbox: &'a mut Inbox,
-    ) -> Result<Fetched<'a>> {
-        exchange::fetch(&self.elites, &self.shard, cells, bounds, comm, inbox)
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {

@@ -15,6 +15,7 @@ fn spec(shape: &[usize]) -> ArchiveSpec {
         cells: Cells::Grid { shape: shape.to_vec() },
         capacity: shape.iter().product(),
         qd_offset: 4.0,
+        rules: Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ pub fn centers(spec: &ArchiveSpec, cells: &[i64]) -> Vec<f64> {
         };
         match &spec.cells {
             Cells::Cvt { centroids } => center.copy_from_slice(&centroids[cell * k..(cell + 1) * k]),
-            Cells::Unstructured(_) => {}
+            Cells::None => {}
             Cells::Grid { shape } => {
                 // The last axis varies fastest.
                 for ((x, axis), &n) in center.iter_mut().zip(&spec.axes).zip(shape).rev() {
@@ -47,6 +47,7 @@ mod tests {
             cells: Cells::Grid { shape: shape.to_vec() },
             capacity: 42,
             qd_offset: 0.0,
+            rules: Vec::new(),
         };
         let cells: Vec<i64> = (0..42).collect();
         let centers = centers(&spec, &cells);
@@ -66,6 +67,7 @@ mod tests {
             },
             capacity: 2,
             qd_offset: 0.0,
+            rules: Vec::new(),
         };
         let found = centers(&spec, &[1, 0, -1, 2]);
         assert_eq!(found[..4], [0.7, 0.8, 0.1, 0.2]);

@@ -40,7 +40,8 @@ pub(crate) const OWN_TABLE: &str = "archive";
 pub(crate) const ACTIVE: &str = "active";
 
 /// What the root's attributes say; `format` and `format_version` are added by [`write()`].
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "illume_core::serde")]
 pub struct Attributes {
     /// Version of the program that wrote the file.
     pub software_version: String,
@@ -65,3 +66,5 @@ pub struct Attributes {
 
 #[cfg(test)]
 mod tests;
+
+use illume_core::serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 mod archive;
 mod centers;
 mod cvt;
+mod dns;
 mod exchange;
 pub mod file;
 mod grid;
@@ -23,7 +24,7 @@ pub use centers::centers;
 pub use cvt::CACHE_VARIABLE;
 pub use registry::{CvtParams, GridParams, UnstructuredParams, registry};
 pub use soft::ThresholdParams;
-pub use unstructured::UnstructuredArchive;
+pub use unstructured::{Admission, Unstructured, UnstructuredArchive};
 
 /// The version of the HDF5 library in use, as it says itself.
 pub fn hdf5_version() -> String {

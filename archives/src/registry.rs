@@ -1,14 +1,12 @@
 //! The archives that a configuration can name.
 
 use illume_core::params::{self, Params};
-use illume_core::{
-    Admission, Archive, ArchiveConfig, ArchiveEntry, ArchiveSpec, Axis, Cells, Error, Result, Unstructured,
-};
+use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result};
 
 use crate::archive::{CellArchive, Outside};
-use crate::cvt;
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
-use crate::unstructured::UnstructuredArchive;
+use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
+use crate::{cvt, dns};
 
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
@@ -63,28 +61,37 @@ illume_core::params! {
     }
 }
 
+const GRID: ArchiveEntry = ArchiveEntry::new(
+    "grid",
+    "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
+    <(GridParams, ThresholdParams)>::describe,
+    "shape = [12, 12]",
+    grid,
+);
+
+const CVT: ArchiveEntry = ArchiveEntry::new(
+    "cvt",
+    "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
+    <(CvtParams, ThresholdParams)>::describe,
+    "cells = 100\nsamples = 1000",
+    cvt,
+);
+
+const UNSTRUCTURED: ArchiveEntry = ArchiveEntry {
+    novelty: true,
+    check: |spec| Unstructured::of(spec).map(|_| ()),
+    ..ArchiveEntry::new(
+        "unstructured",
+        "members without cells, for novelty by nearest neighbours (novelty search, Lehman and Stanley 2011)",
+        UnstructuredParams::describe,
+        "neighbours = 5\nprobability = 0.3",
+        unstructured,
+    )
+};
+
 /// All archives, by kind.
 pub fn registry() -> &'static [ArchiveEntry] {
-    &[
-        ArchiveEntry {
-            kind: "grid",
-            summary: "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
-            params: <(GridParams, ThresholdParams)>::describe,
-            build: grid,
-        },
-        ArchiveEntry {
-            kind: "cvt",
-            summary: "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
-            params: <(CvtParams, ThresholdParams)>::describe,
-            build: cvt,
-        },
-        ArchiveEntry {
-            kind: "unstructured",
-            summary: "members without cells, for novelty by nearest neighbours (novelty search, Lehman and Stanley 2011)",
-            params: UnstructuredParams::describe,
-            build: unstructured,
-        },
-    ]
+    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY]
 }
 
 fn outside(word: &str) -> Outside {
@@ -95,7 +102,7 @@ fn outside(word: &str) -> Outside {
     }
 }
 
-fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
     let (params, thresholds): (GridParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
     let thresholds = Thresholds::new(&thresholds);
     let k = config.axes.len();
@@ -132,7 +139,7 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     )
 }
 
-fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
     let (params, thresholds): (CvtParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
     let thresholds = Thresholds::new(&thresholds);
     if config.axes.is_empty() {
@@ -171,7 +178,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     )
 }
 
-fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
+fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
     let params: UnstructuredParams = params::read(config.archive, "archive", &["kind"])?;
     if config.axes.is_empty() {
         let message = "an unstructured archive measures distances between descriptors, and the task has none";
@@ -189,13 +196,15 @@ fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn Archive>> {
     let spec = ArchiveSpec {
         kind: "unstructured".into(),
         axes: config.axes.to_vec(),
-        cells: Cells::Unstructured(Unstructured {
+        cells: Cells::None,
+        capacity: params.capacity,
+        qd_offset: config.qd_offset,
+        rules: Unstructured {
             neighbours: params.neighbours,
             admission,
             normalize: params.normalize,
-        }),
-        capacity: params.capacity,
-        qd_offset: config.qd_offset,
+        }
+        .rules(),
     };
     let archive = UnstructuredArchive::new(spec, config.seed, config.genome_dim, config.lineage)?;
     Ok(Box::new(archive))
@@ -208,7 +217,7 @@ fn build(
     outside: Outside,
     thresholds: Option<Thresholds>,
     config: &ArchiveConfig<'_>,
-) -> Result<Box<dyn Archive>> {
+) -> Result<Box<dyn ArchiveMut>> {
     let (axes, qd_offset) = (config.axes.to_vec(), config.qd_offset);
     let spec = ArchiveSpec {
         kind: kind.into(),
@@ -216,6 +225,7 @@ fn build(
         cells,
         capacity,
         qd_offset,
+        rules: Vec::new(),
     };
     let archive = || CellArchive::new(spec.clone(), outside, config.genome_dim, config.lineage);
     Ok(match thresholds {
@@ -225,7 +235,12 @@ fn build(
 }
 
 /// Claims what an archive of so many cells takes beside the genomes: an elite's numbers, and where its genome is.
-fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize, thresholds: Option<Thresholds>) -> Result<()> {
+pub(crate) fn claim_cells(
+    config: &ArchiveConfig<'_>,
+    key: &str,
+    cells: usize,
+    thresholds: Option<Thresholds>,
+) -> Result<()> {
     let cell = CELL_BYTES + 8 * config.axes.len();
     let cell = match thresholds {
         None => cell,
@@ -242,7 +257,7 @@ pub(crate) fn capacity(shape: &[usize]) -> Option<usize> {
     product.filter(|p| (1..=MOST_CELLS).contains(p))
 }
 
-fn check_axes(axes: &[Axis]) -> Result<()> {
+pub(crate) fn check_axes(axes: &[Axis]) -> Result<()> {
     for axis in axes {
         let extent = axis.upper - axis.lower;
         if !(axis.lower.is_finite() && axis.upper.is_finite() && extent.is_finite() && extent > 0.0) {
@@ -263,13 +278,8 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
     check_axes(&spec.axes)?;
     let k = spec.axes.len();
     let capacity = match &spec.cells {
-        Cells::Unstructured(rules) => {
-            let sound = match rules.admission {
-                Admission::Random(probability) => (0.0..=1.0).contains(&probability),
-                Admission::Novelty(threshold) => threshold > 0.0 && threshold.is_finite(),
-            };
-            Some(spec.capacity).filter(|c| k > 0 && rules.neighbours > 0 && sound && (1..=MOST_CELLS).contains(c))
-        }
+        // Elites without cells are told apart by their descriptors.
+        Cells::None => Some(spec.capacity).filter(|c| k > 0 && (1..=MOST_CELLS).contains(c)),
         _ if k == 0 => Some(1),
         Cells::Grid { shape } => capacity(shape).filter(|_| shape.len() == k),
         Cells::Cvt { centroids } => {
@@ -283,14 +293,15 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
             spec.capacity
         )));
     }
-    Ok(())
+    let entry = registry().iter().find(|entry| entry.kind == spec.kind);
+    entry.map_or(Ok(()), |entry| (entry.check)(spec))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn try_build(toml: &str, axes: &[Axis]) -> Result<Box<dyn Archive>> {
+    fn try_build(toml: &str, axes: &[Axis]) -> Result<Box<dyn ArchiveMut>> {
         let table: illume_core::toml::Table = toml.parse().unwrap();
         let kind = table["kind"].as_str().unwrap().to_string();
         let entry = registry().iter().find(|e| e.kind == kind).unwrap();

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use illume_core::{
-    Archive, ArchiveSpec, Batch, Comm, Elites, Fetched, Genomes, Inbox, InsertReport, Offer, Result, params,
+    Archive, ArchiveMut, ArchiveSpec, Batch, Comm, Elites, Fetched, Genomes, Inbox, InsertReport, Offer, Result, params,
 };
 
 use crate::archive::CellArchive;
@@ -73,20 +73,6 @@ impl Archive for SoftArchive {
         self.active.locate(descriptors, cells);
     }
 
-    fn insert(
-        &mut self,
-        rows: &Batch,
-        own: Range<usize>,
-        genomes: &Genomes,
-        offer: &Offer,
-        comm: &dyn Comm,
-        report: &mut InsertReport,
-    ) -> Result<()> {
-        self.best
-            .insert(rows, own.clone(), genomes, offer, comm, &mut self.unread)?;
-        self.active.insert(rows, own, genomes, offer, comm, report)
-    }
-
     fn elites(&self) -> &Elites {
         self.active.elites()
     }
@@ -101,12 +87,28 @@ impl Archive for SoftArchive {
         self.active.fetch(cells, bounds, comm, inbox)
     }
 
-    fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
-        self.best.restore(rows, genomes, comm)
-    }
-
     fn results(&self) -> Option<&dyn Archive> {
         Some(&self.best)
+    }
+}
+
+impl ArchiveMut for SoftArchive {
+    fn insert(
+        &mut self,
+        rows: &Batch,
+        own: Range<usize>,
+        genomes: &Genomes,
+        offer: &Offer,
+        comm: &dyn Comm,
+        report: &mut InsertReport,
+    ) -> Result<()> {
+        self.best
+            .insert(rows, own.clone(), genomes, offer, comm, &mut self.unread)?;
+        self.active.insert(rows, own, genomes, offer, comm, report)
+    }
+
+    fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
+        self.best.restore(rows, genomes, comm)
     }
 
     fn restore_active(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {

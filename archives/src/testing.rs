@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Barrier, Mutex};
 
 use illume_core::{
-    Archive, ArchiveSpec, Batch, Comm, Dense, Genomes, InsertReport, Lineages, Offer, Purpose, Result, Stream, block,
+    ArchiveMut, ArchiveSpec, Batch, Comm, Dense, Genomes, InsertReport, Lineages, Offer, Purpose, Result, Stream, block,
 };
 
 use crate::{CellArchive, UnstructuredArchive};
@@ -174,7 +174,7 @@ pub(crate) fn random_genomes(generation: u64, block: Range<usize>, dim: usize, l
 }
 
 /// An empty archive of this spec.
-pub(crate) fn empty(spec: &ArchiveSpec, dim: usize, lineage: bool) -> Box<dyn Archive> {
+pub(crate) fn empty(spec: &ArchiveSpec, dim: usize, lineage: bool) -> Box<dyn ArchiveMut> {
     if spec.has_cells() {
         Box::new(CellArchive::from_spec(spec, dim, lineage).unwrap())
     } else {
@@ -189,14 +189,14 @@ pub(crate) fn evolve(
     dim: usize,
     lineage: bool,
     generations: u64,
-) -> Box<dyn Archive> {
+) -> Box<dyn ArchiveMut> {
     let mut archive = empty(spec, dim, lineage);
     fill(archive.as_mut(), comm, dim, lineage, generations);
     archive
 }
 
 /// Some generations on any number of ranks; each rank's genomes are of its own block.
-pub(crate) fn fill(archive: &mut dyn Archive, comm: &dyn Comm, dim: usize, lineage: bool, generations: u64) {
+pub(crate) fn fill(archive: &mut dyn ArchiveMut, comm: &dyn Comm, dim: usize, lineage: bool, generations: u64) {
     let k = archive.spec().axes.len();
     let mut report = InsertReport::default();
     for generation in 0..generations {

@@ -4,14 +4,86 @@
 use std::ops::Range;
 
 use illume_core::{
-    Admission, Archive, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport,
-    NOT_OFFERED, Offer, Outcome, Purpose, Result, Status, Stream, Taken, Unstructured, block,
+    Archive, ArchiveMut, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport,
+    NOT_OFFERED, Offer, Outcome, Purpose, Result, Rule, Status, Stream, Taken, block,
 };
 
 use crate::archive::{Storing, check_block};
 use crate::neighbours::{Index, Surroundings};
 use crate::store::Shard;
 use crate::{exchange, registry};
+
+/// How an unstructured archive measures novelty and whom it admits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unstructured {
+    /// Nearest neighbours whose mean distance is the novelty.
+    pub neighbours: usize,
+    pub admission: Admission,
+    /// Distances are taken in units of each axis' extent, not in the axes' own.
+    pub normalize: bool,
+}
+
+/// Which of the rows offered to it an unstructured archive admits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Admission {
+    /// Each with this probability.
+    Random(f64),
+    /// Those of at least this novelty.
+    Novelty(f64),
+}
+
+impl Unstructured {
+    /// As a spec holds them.
+    pub fn rules(&self) -> Vec<(String, Rule)> {
+        let (admission, name, value) = match self.admission {
+            Admission::Random(probability) => ("random", "probability", probability),
+            Admission::Novelty(threshold) => ("novelty", "threshold", threshold),
+        };
+        let rules = [
+            ("admission", Rule::Text(admission.into())),
+            ("neighbours", Rule::Count(self.neighbours as u64)),
+            ("normalize", Rule::Count(u64::from(self.normalize))),
+            (name, Rule::Number(value)),
+        ];
+        rules.map(|(name, rule)| (name.into(), rule)).to_vec()
+    }
+
+    /// Those of a spec.
+    ///
+    /// # Errors
+    /// A rule that is missing or makes no sense.
+    pub fn of(spec: &ArchiveSpec) -> Result<Unstructured> {
+        let wrong = |name: &str| Error::input(format!("an unstructured archive has no usable rule '{name}'"));
+        let count = |name: &str| match spec.rule(name) {
+            Some(Rule::Count(n)) => Ok(*n),
+            _ => Err(wrong(name)),
+        };
+        let number = |name: &str, sound: fn(f64) -> bool| match spec.rule(name) {
+            Some(Rule::Number(x)) if sound(*x) => Ok(*x),
+            _ => Err(wrong(name)),
+        };
+        let admission = match spec.rule("admission") {
+            Some(Rule::Text(rule)) if rule == "random" => {
+                Admission::Random(number("probability", |p| (0.0..=1.0).contains(&p))?)
+            }
+            Some(Rule::Text(rule)) if rule == "novelty" => {
+                Admission::Novelty(number("threshold", |t| t > 0.0 && t.is_finite())?)
+            }
+            Some(other) => {
+                let message =
+                    format!("an unstructured archive admits by the unknown rule '{other}'; known are random, novelty");
+                return Err(Error::input(message));
+            }
+            None => return Err(wrong("admission")),
+        };
+        let neighbours = usize::try_from(count("neighbours")?).ok().filter(|n| *n > 0);
+        Ok(Unstructured {
+            neighbours: neighbours.ok_or_else(|| wrong("neighbours"))?,
+            admission,
+            normalize: count("normalize")? != 0,
+        })
+    }
+}
 
 /// A replicated list of members, and a shard of their genomes. A member's number is its cell.
 #[derive(Debug)]
@@ -36,9 +108,10 @@ impl UnstructuredArchive {
     /// A spec that does not hang together, or one with cells.
     pub fn new(spec: ArchiveSpec, seed: u64, genome_dim: usize, lineage: bool) -> Result<UnstructuredArchive> {
         registry::check_spec(&spec)?;
-        let Cells::Unstructured(rules) = spec.cells else {
+        if !matches!(spec.cells, Cells::None) {
             return Err(Error::failed("an unstructured archive has no cells"));
-        };
+        }
+        let rules = Unstructured::of(&spec)?;
         let factors = if rules.normalize {
             spec.axes.iter().map(|axis| 1.0 / (axis.upper - axis.lower)).collect()
         } else {
@@ -148,6 +221,22 @@ impl Archive for UnstructuredArchive {
         cells.fill(0);
     }
 
+    fn elites(&self) -> &Elites {
+        &self.elites
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        cells: &[u32],
+        bounds: &[usize],
+        comm: &dyn Comm,
+        inbox: &'a mut Inbox,
+    ) -> Result<Fetched<'a>> {
+        exchange::fetch(&self.elites, &self.shard, cells, bounds, comm, inbox)
+    }
+}
+
+impl ArchiveMut for UnstructuredArchive {
     fn insert(
         &mut self,
         rows: &Batch,
@@ -208,20 +297,6 @@ impl Archive for UnstructuredArchive {
             .for_each(|(place, row)| *place = report.novelty[*row as usize]);
         self.index_from(before);
         Ok(())
-    }
-
-    fn elites(&self) -> &Elites {
-        &self.elites
-    }
-
-    fn fetch<'a>(
-        &'a self,
-        cells: &[u32],
-        bounds: &[usize],
-        comm: &dyn Comm,
-        inbox: &'a mut Inbox,
-    ) -> Result<Fetched<'a>> {
-        exchange::fetch(&self.elites, &self.shard, cells, bounds, comm, inbox)
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {

@@ -6,13 +6,15 @@ fn spec(admission: Admission, capacity: usize) -> ArchiveSpec {
     ArchiveSpec {
         kind: "unstructured".into(),
         axes: vec![Axis::new("x", "m", 0.0, 1.0), Axis::new("y", "m", 0.0, 4.0)],
-        cells: Cells::Unstructured(Unstructured {
+        cells: Cells::None,
+        capacity,
+        qd_offset: 4.0,
+        rules: Unstructured {
             neighbours: 3,
             admission,
             normalize: false,
-        }),
-        capacity,
-        qd_offset: 4.0,
+        }
+        .rules(),
     }
 }
 
@@ -136,11 +138,12 @@ fn a_full_archive_admits_none_and_keeps_its_members() {
 #[test]
 fn normalized_distances_are_in_units_of_the_axes_extents() {
     let mut normalized = spec(Admission::Random(1.0), 100);
-    normalized.cells = Cells::Unstructured(Unstructured {
+    normalized.rules = Unstructured {
         neighbours: 1,
         admission: Admission::Random(1.0),
         normalize: true,
-    });
+    }
+    .rules();
     let mut archive = UnstructuredArchive::new(normalized, 9, 2, false).unwrap();
     insert(&mut archive, &rows(&[[0.0, 0.0]]), &Offer::new(0));
     let report = insert(&mut archive, &rows(&[[0.0, 2.0], [0.5, 0.0]]), &Offer::new(1));

@@ -39,10 +39,10 @@ pub use memory::Memory;
 pub use noise::{Purpose, Stream, mix64};
 pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};
-pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
+pub use registry::{ArchiveConfig, ArchiveEntry, NestedParams, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
-pub use spec::{Activation, Admission, ArchiveSpec, Axis, Cells, Network, StrategySpec, TaskSpec, Unstructured};
+pub use spec::{Activation, ArchiveSpec, Axis, Cells, Differentiable, Network, Rule, StrategySpec, TaskSpec};
 pub use traits::{
-    Archive, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization, Offer, Outcome,
-    Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
+    Archive, ArchiveMut, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
+    Offer, Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
 };

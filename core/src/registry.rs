@@ -1,7 +1,7 @@
 //! The tables by which names in a configuration become things. Each crate has one; the conformance tests walk them.
 
 use crate::params::ParamInfo;
-use crate::{Archive, Axis, Memory, Result, Strategy, Task, TaskSpec};
+use crate::{ArchiveMut, ArchiveSpec, Axis, Memory, Result, Strategy, Task, TaskSpec};
 
 /// A task that can be named in `[task]`, or a family of tasks that differ in their name alone.
 pub struct TaskEntry {
@@ -33,7 +33,34 @@ pub struct ArchiveEntry {
     pub kind: &'static str,
     pub summary: &'static str,
     pub params: fn() -> Vec<ParamInfo>,
-    pub build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn Archive>>,
+    /// Whether it measures novelty, for strategies that live on it, and keeps what it admitted; others keep elites, for strategies that breed from them.
+    pub novelty: bool,
+    /// Parameters of a small one, as TOML: what the tests that walk the registry make of it.
+    pub small: &'static str,
+    /// Checks the rules of a spec that comes from a file.
+    pub check: fn(&ArchiveSpec) -> Result<()>,
+    pub build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>>,
+}
+
+impl ArchiveEntry {
+    /// One of elites that goes by its cells alone.
+    pub const fn new(
+        kind: &'static str,
+        summary: &'static str,
+        params: fn() -> Vec<ParamInfo>,
+        small: &'static str,
+        build: fn(&ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>>,
+    ) -> ArchiveEntry {
+        ArchiveEntry {
+            kind,
+            summary,
+            params,
+            novelty: false,
+            small,
+            check: |_| Ok(()),
+            build,
+        }
+    }
 }
 
 /// What an archive is built from.
@@ -67,8 +94,13 @@ pub struct StrategyEntry {
     pub cases: bool,
     /// Whether it needs an archive with soft thresholds.
     pub thresholds: bool,
+    /// Of a strategy that is made of parts which have tables of their own: the section and the parameters of each, by the strategy's table.
+    pub nested: Option<NestedParams>,
     pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 }
+
+/// Finds the tables within a table: the section of each (`strategy.emitters[0]`) and its parameters.
+pub type NestedParams = fn(&toml::Table) -> Vec<(String, Vec<ParamInfo>)>;
 
 impl StrategyEntry {
     /// One that takes any task and archive.
@@ -87,6 +119,7 @@ impl StrategyEntry {
             cells: false,
             cases: false,
             thresholds: false,
+            nested: None,
             build,
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::PolicyGradient;
 use crate::genome::Init;
+use crate::serde::{Deserialize, Serialize};
 
 /// What hidden units of a policy do with their sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,8 @@ impl Network {
 }
 
 /// One axis of the descriptor space.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "crate::serde")]
 pub struct Axis {
     pub name: String,
     /// Unit of the values, or empty.
@@ -85,6 +87,8 @@ pub struct TaskSpec {
     pub test_cases: usize,
     /// What strategies that climb by the gradient of sampled answers ask, if the task can say it.
     pub policy_gradient: Option<Arc<dyn PolicyGradient>>,
+    /// Fitness and descriptor with their gradients, if the task knows them.
+    pub gradients: Option<Arc<dyn Differentiable>>,
     /// What the log says of it at the start: (name, value).
     pub facts: Vec<(String, String)>,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
@@ -93,58 +97,100 @@ pub struct TaskSpec {
 }
 
 impl TaskSpec {
+    /// A task that is a function of genes, evaluated without episodes, with neither descriptor nor bounds: what a task is besides is said by its fields,
+    /// `TaskSpec { max_steps: 200, ..TaskSpec::new(..) }`, so that a further field concerns those tasks alone that have it.
+    pub fn new(name: impl Into<String>, genome_dim: usize, init: Init) -> TaskSpec {
+        TaskSpec {
+            name: name.into(),
+            genome_dim,
+            init,
+            bounds: None,
+            descriptor: Vec::new(),
+            fitness: String::new(),
+            qd_offset: 0.0,
+            deterministic: false,
+            observation_dim: 0,
+            action_dim: 0,
+            network: None,
+            negative_rewards: None,
+            max_steps: 1,
+            test_steps: 1,
+            frames_per_step: 1,
+            test_cases: 0,
+            policy_gradient: None,
+            gradients: None,
+            facts: Vec::new(),
+            chunk: 1,
+        }
+    }
+
     /// Axes of the descriptor.
     pub fn descriptor_dim(&self) -> usize {
         self.descriptor.len()
     }
 }
 
+/// Gradients of a task, which differentiable quality diversity searches by.
+pub trait Differentiable: Send + Sync + std::fmt::Debug {
+    /// Writes the gradients at `genes` (`[genome_dim]`) of the fitness, to be climbed, and of each axis of the descriptor; `[1 + k, genome_dim]`.
+    fn gradients(&self, genes: &[f32], gradients: &mut [f64]);
+}
+
 /// How an archive divides the descriptor space.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "crate::serde")]
 pub enum Cells {
     /// Equal boxes; `shape[i]` along axis i, the last axis varies fastest.
     Grid { shape: Vec<usize> },
     /// Voronoi cells of `centroids`, `[cells, k]`.
     Cvt { centroids: Vec<f64> },
-    /// None: members in the order of their admission, each a cell of its own.
-    Unstructured(Unstructured),
+    /// None: elites have numbers from 0 on, each a cell of its own.
+    None,
 }
 
-/// How an unstructured archive measures novelty and whom it admits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Unstructured {
-    /// Nearest neighbours whose mean distance is the novelty.
-    pub neighbours: usize,
-    pub admission: Admission,
-    /// Distances are taken in units of each axis' extent, not in the axes' own.
-    pub normalize: bool,
+/// A number or word that an archive goes by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "crate::serde")]
+pub enum Rule {
+    Count(u64),
+    Number(f64),
+    Text(String),
 }
 
-/// Which of the rows offered to it an unstructured archive admits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Admission {
-    /// Each with this probability.
-    Random(f64),
-    /// Those of at least this novelty.
-    Novelty(f64),
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Rule::Count(n) => n.fmt(f),
+            Rule::Number(x) => x.fmt(f),
+            Rule::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 /// What an archive is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "crate::serde")]
 pub struct ArchiveSpec {
-    /// `grid`, `cvt` or `unstructured`.
+    /// As the configuration names it.
     pub kind: String,
     pub axes: Vec<Axis>,
     pub cells: Cells,
-    /// Number of cells; of an unstructured archive the most members it takes.
+    /// Number of cells; without cells the most elites that it takes.
     pub capacity: usize,
     pub qd_offset: f64,
+    /// What else it goes by: (name, value), by name. The file holds them as attributes, and `illume info` shows them.
+    pub rules: Vec<(String, Rule)>,
 }
 
 impl ArchiveSpec {
     /// Whether it divides the descriptor space into cells; coverage and QD score are of cells.
     pub fn has_cells(&self) -> bool {
-        !matches!(self.cells, Cells::Unstructured(_))
+        !matches!(self.cells, Cells::None)
+    }
+
+    /// The rule of this name.
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|(known, _)| known == name).map(|(_, rule)| rule)
     }
 
     /// The unit of a distance between descriptors: that of all axes, or none where they differ.

@@ -384,28 +384,12 @@ impl Offer {
     }
 }
 
-/// Keeps elites: a replicated index and a shard of the genomes.
+/// Elites to look at: a replicated index and a shard of the genomes. This is what strategies and files are handed.
 pub trait Archive: Send + Sync {
     fn spec(&self) -> &ArchiveSpec;
 
-    /// Cell of each descriptor (`[rows, k]`): -1 where the descriptor is refused as outside. An unstructured archive has no cells: 0.
+    /// Cell of each descriptor (`[rows, k]`): -1 where the descriptor is refused as outside. An archive without cells has none to tell apart: 0.
     fn locate(&self, descriptors: &[f64], cells: &mut [i64]);
-
-    /// Offers rows (`status`, `fitness`, `descriptor`, `cell` (which may be [`NOT_OFFERED`]), `seed`, `operator`, `parents`; all ranks' rows in order); `genomes`
-    /// holds those of `block`. A row replaces an elite only if strictly better; within a batch the best wins, then the first. An unstructured
-    /// archive replaces none: it admits rows as its rule says, and measures the novelty of all rows that are ok, offered or not.
-    ///
-    /// # Errors
-    /// A column is missing.
-    fn insert(
-        &mut self,
-        rows: &Batch,
-        block: Range<usize>,
-        genomes: &Genomes,
-        offer: &Offer,
-        comm: &dyn Comm,
-        report: &mut InsertReport,
-    ) -> Result<()>;
 
     fn elites(&self) -> &Elites;
 
@@ -423,20 +407,38 @@ pub trait Archive: Send + Sync {
         inbox: &'a mut Inbox,
     ) -> Result<Fetched<'a>>;
 
-    /// Replaces all elites: `rows` as in the file (`cell`, `fitness`, `descriptor`, `generation`, `operator`, `parents`, `seed`), in the order
+    /// The best of all, if that is not what strategies breed from: an archive beside this one, which files, metrics and plots show.
+    fn results(&self) -> Option<&dyn Archive> {
+        None
+    }
+}
+
+/// An archive that takes rows: the engine's.
+pub trait ArchiveMut: Archive {
+    /// Offers rows (`status`, `fitness`, `descriptor`, `cell` (which may be [`NOT_OFFERED`]), `seed`, `operator`, `parents`; all ranks' rows in order); `genomes`
+    /// holds those of `block`. A row replaces an elite only if strictly better; within a batch the best wins, then the first. An unstructured
+    /// archive replaces none: it admits rows as its rule says, and measures the novelty of all rows that are ok, offered or not.
+    ///
+    /// # Errors
+    /// A column is missing.
+    fn insert(
+        &mut self,
+        rows: &Batch,
+        block: Range<usize>,
+        genomes: &Genomes,
+        offer: &Offer,
+        comm: &dyn Comm,
+        report: &mut InsertReport,
+    ) -> Result<()>;
+
+    /// Replaces all elites (of [`Archive::results`], where there are such): `rows` as in the file (`cell`, `fitness`, `descriptor`, `generation`, `operator`, `parents`, `seed`), in the order
     /// in which cells were first filled, equal on all ranks; `genomes` are those of this rank's [`block`] of the rows.
     ///
     /// # Errors
     /// Rows that do not fit the archive.
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()>;
 
-    /// The best of all, if that is not what strategies breed from: an archive beside this one, which files, metrics and plots show, and which
-    /// [`Archive::restore`] restores.
-    fn results(&self) -> Option<&dyn Archive> {
-        None
-    }
-
-    /// As [`Archive::restore`] for what strategies breed from, where there are [`Archive::results`] beside it.
+    /// As [`ArchiveMut::restore`] for what strategies breed from, where there are [`Archive::results`] beside it.
     ///
     /// # Errors
     /// Rows that do not fit, or an archive that is its own result.

@@ -110,25 +110,10 @@ fn step(net: &ConvNet, genomes: &[Vec<f32>], frames: &[u8], repeats: usize) -> f
 fn episodes(network: &str) -> [f64; 2] {
     let net = ConvNet::new(&params(network, "none"), 3);
     let spec = TaskSpec {
-        name: "catch".into(),
-        genome_dim: net.params(),
-        init: net.init(),
-        bounds: None,
-        descriptor: vec![],
         fitness: "squares caught".into(),
-        qd_offset: 0.0,
-        deterministic: false,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
         max_steps: u32::MAX,
         test_steps: u32::MAX,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("catch", net.params(), net.init())
     };
     let genomes = Genomes::Dense(Dense {
         dim: net.params(),

@@ -49,12 +49,6 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     Ok(Box::new(Arm {
         radians,
         spec: TaskSpec {
-            name: "arm".into(),
-            genome_dim: joints,
-            init: match radians {
-                true => Init::Normal { mean: 0.0, sd: 1.0 },
-                false => Init::Uniform { lower: 0.0, upper: 1.0 },
-            },
             bounds: (!radians).then_some([0.0, 1.0]),
             descriptor: vec![axis("x"), axis("y")],
             fitness: match radians {
@@ -64,17 +58,15 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             // The largest standard deviation of numbers in [0, 1].
             qd_offset: if radians { 0.0 } else { 0.5 },
             deterministic: true,
-            observation_dim: 0,
-            action_dim: 0,
-            network: None,
-            negative_rewards: None,
-            max_steps: 1,
-            test_steps: 1,
-            frames_per_step: 1,
-            test_cases: 0,
-            policy_gradient: None,
-            facts: Vec::new(),
             chunk: 4 * LANES,
+            ..TaskSpec::new(
+                "arm",
+                joints,
+                match radians {
+                    true => Init::Normal { mean: 0.0, sd: 1.0 },
+                    false => Init::Uniform { lower: 0.0, upper: 1.0 },
+                },
+            )
         },
     }))
 }

@@ -253,25 +253,12 @@ mod tests {
         };
         let net = ConvNet::new(&policy, 2);
         let spec = TaskSpec {
-            name: "lamps".into(),
-            genome_dim: net.params(),
-            init: Init::Normal { mean: 0.0, sd: 1.0 },
-            bounds: None,
             descriptor: vec![Axis::new("lamp", "", 0.0, 83.0)],
             fitness: "lamps".into(),
-            qd_offset: 0.0,
-            deterministic: false,
-            observation_dim: 0,
-            action_dim: 0,
-            network: None,
-            negative_rewards: None,
             max_steps: 25,
             test_steps: 25,
             frames_per_step: 4,
-            test_cases: 0,
-            policy_gradient: None,
-            facts: Vec::new(),
-            chunk: 1,
+            ..TaskSpec::new("lamps", net.params(), Init::Normal { mean: 0.0, sd: 1.0 })
         };
         let mut genes = vec![0.0; net.params()];
         net.init().draw(&Stream::new(4, Purpose::Init, 0, 0), &mut genes);

@@ -79,28 +79,14 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
         raw,
         worst,
         spec: TaskSpec {
-            name: name.into(),
-            genome_dim: dim,
-            init: Init::Normal { mean: 0.0, sd: 0.5 },
-            bounds: None,
             descriptor: vec![
                 Axis::new("first half", "", -first, first),
                 Axis::new("second half", "", -second, second),
             ],
             fitness,
-            qd_offset: 0.0,
             deterministic: true,
-            observation_dim: 0,
-            action_dim: 0,
-            network: None,
-            negative_rewards: None,
-            max_steps: 1,
-            test_steps: 1,
-            frames_per_step: 1,
-            test_cases: 0,
-            policy_gradient: None,
-            facts: Vec::new(),
             chunk: 64,
+            ..TaskSpec::new(name, dim, Init::Normal { mean: 0.0, sd: 0.5 })
         },
     }))
 }

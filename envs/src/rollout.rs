@@ -309,25 +309,12 @@ mod tests {
         let observation = 2 + usize::from(time);
         let policy = Mlp::new(observation, &[], 1, Activation::Tanh);
         let spec = TaskSpec {
-            name: "counter".into(),
-            genome_dim: policy.params(),
-            init: Init::Normal { mean: 0.0, sd: 1.0 },
-            bounds: None,
-            descriptor: vec![],
             fitness: "steps".into(),
-            qd_offset: 0.0,
-            deterministic: false,
             observation_dim: observation,
             action_dim: 1,
-            network: None,
-            negative_rewards: None,
             max_steps: 10,
             test_steps: 10,
-            frames_per_step: 1,
-            test_cases: 0,
-            policy_gradient: None,
-            facts: Vec::new(),
-            chunk: 1,
+            ..TaskSpec::new("counter", policy.params(), Init::Normal { mean: 0.0, sd: 1.0 })
         };
         let counter = Counter {
             steps: 0,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Archive, Candidates, Decoder, Error, Genomes, Normalization, Result, Task};
+use illume_core::{ArchiveMut, Candidates, Decoder, Error, Genomes, Normalization, Result, Task};
 
 use super::reevaluate::candidates;
 use crate::{Config, decoder, registry};
@@ -18,7 +18,7 @@ pub struct Subject {
     pub file: ArchiveFile,
     pub config: Config,
     pub task: Box<dyn Task>,
-    pub archive: Box<dyn Archive>,
+    pub archive: Box<dyn ArchiveMut>,
     /// Whether networks run on the CPU here that ran on a GPU in the run.
     pub moved: bool,
 }

@@ -5,7 +5,7 @@ mod policy;
 use std::path::{Path, PathBuf};
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Admission, Cells, Result};
+use illume_core::{Cells, Result};
 use serde_json::{Value, json};
 
 use super::eval::report;
@@ -119,16 +119,10 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             )
         }
         Cells::Cvt { .. } => format!("CVT, {} cells", thousands(file.spec.capacity as u64)),
-        Cells::Unstructured(rules) => format!(
-            "unstructured, novelty by the {} nearest{}, admission {}",
-            rules.neighbours,
-            if rules.normalize { " (axes normalized)" } else { "" },
-            match rules.admission {
-                Admission::Random(probability) => format!("at random with probability {probability}"),
-                Admission::Novelty(threshold) => format!("from a novelty of {threshold}"),
-            }
-        ),
+        Cells::None => file.spec.kind.clone(),
     };
+    let rules = file.spec.rules.iter().map(|(name, rule)| format!(", {name} {rule}"));
+    let shape = shape + &rules.collect::<String>();
     let (capacity, unit) = (
         thousands(file.spec.capacity as u64),
         if file.spec.has_cells() {

@@ -12,7 +12,7 @@ use crate::sweep::{Method, Metric, Resources, Retry, Top};
 /// List tasks, strategies, archives and the keys of files; with a kind or a name, every parameter with default and meaning
 #[derive(clap::Args)]
 pub struct ListArgs {
-    /// tasks, strategies, archives, general (a run's file), sweep (a sweep's file), or a name
+    /// tasks, strategies, emitters, archives, general (a run's file), sweep (a sweep's file), or a name
     what: Option<String>,
     #[arg(long)]
     json: bool,
@@ -45,7 +45,7 @@ impl Item {
     }
 }
 
-const KINDS: [&str; 5] = ["tasks", "strategies", "archives", "general", "sweep"];
+const KINDS: [&str; 6] = ["tasks", "strategies", "emitters", "archives", "general", "sweep"];
 
 fn items() -> Vec<Item> {
     let item = |kind, name: &str, summary: &str, params| Item {
@@ -73,6 +73,11 @@ fn items() -> Vec<Item> {
         illume_strategies::registry()
             .iter()
             .map(|e| item("strategies", e.name, e.summary, (e.params)())),
+    );
+    items.extend(
+        illume_strategies::emitters()
+            .iter()
+            .map(|e| item("emitters", e.kind, e.summary, (e.params)())),
     );
     items.extend(
         illume_archives::registry()

@@ -221,7 +221,7 @@ impl Config {
     ///
     /// # Errors
     /// A default that is no TOML (a defect).
-    pub fn resolved(&self, parts: &[(&str, Vec<ParamInfo>)]) -> Result<String> {
+    pub fn resolved(&self, parts: &[(String, Vec<ParamInfo>)]) -> Result<String> {
         let failed = |e: &dyn std::fmt::Display| Error::failed(format!("the configuration cannot be written: {e}"));
         let mut all = Table::new();
         all.insert("seed".into(), Value::Integer(self.seed as i64));
@@ -233,15 +233,11 @@ impl Config {
         ];
         for (section, table) in given {
             let mut full = table.clone();
-            for info in parts
-                .iter()
-                .filter(|(name, _)| *name == section)
-                .flat_map(|(_, infos)| infos)
-            {
-                if !full.contains_key(info.name) {
-                    let parsed: Table = format!("v = {}", info.default).parse().map_err(|e| failed(&e))?;
-                    full.extend(parsed.into_iter().map(|(_, v)| (info.name.to_string(), v)));
-                }
+            for (name, infos) in parts {
+                let within = within(&mut full, name.strip_prefix(section));
+                within
+                    .map_or(Ok(()), |table| complete(table, infos))
+                    .map_err(|e| failed(&e))?;
             }
             if !full.is_empty() {
                 all.insert(section.into(), Value::Table(full));
@@ -287,6 +283,29 @@ impl Source {
             None => format!("{}: {problem}", self.file),
         }
     }
+}
+
+/// The table of which a section's name says, behind that of `table`, where it is: nothing for itself, `.emitters[1]` for the second table of a list.
+fn within<'t>(table: &'t mut Table, rest: Option<&str>) -> Option<&'t mut Table> {
+    match rest? {
+        "" => Some(table),
+        rest => {
+            let (key, index) = rest.strip_prefix('.')?.strip_suffix(']')?.split_once('[')?;
+            let list = table.get_mut(key)?.as_array_mut()?;
+            list.get_mut(index.parse::<usize>().ok()?)?.as_table_mut()
+        }
+    }
+}
+
+/// Fills in the defaults of the parameters that a table leaves out.
+fn complete(table: &mut Table, infos: &[ParamInfo]) -> std::result::Result<(), toml::de::Error> {
+    for info in infos {
+        if !table.contains_key(info.name) {
+            let parsed: Table = format!("v = {}", info.default).parse()?;
+            table.extend(parsed.into_iter().map(|(_, v)| (info.name.to_string(), v)));
+        }
+    }
+    Ok(())
 }
 
 /// The value, or its default with the problems kept.
@@ -423,7 +442,7 @@ mod tests {
     fn the_resolved_configuration_reads_back_as_itself() {
         let c = Config::parse(GOOD, "a.toml", &[]).unwrap();
         let text = c
-            .resolved(&[("strategy", illume_strategies::MapElitesParams::describe())])
+            .resolved(&[("strategy".into(), illume_strategies::IsoLineParams::describe())])
             .unwrap();
         let again = Config::parse(&text, "b.toml", &[]).unwrap();
         assert_eq!(again.resolved(&[]).unwrap(), text);

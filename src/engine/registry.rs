@@ -5,8 +5,8 @@ use std::sync::Arc;
 use illume_cluster::memory;
 use illume_core::params::{ParamInfo, suggest};
 use illume_core::{
-    Answer, Archive, ArchiveConfig, ArchiveEntry, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem, Result,
-    Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
+    Answer, ArchiveConfig, ArchiveEntry, ArchiveMut, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem,
+    Result, Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
 };
 
 use crate::Config;
@@ -61,28 +61,17 @@ pub fn task_here(config: &Config, cpu: bool) -> Result<(Box<dyn Task>, bool)> {
 /// A task that any strategy accepts.
 fn placeholder() -> TaskSpec {
     TaskSpec {
-        name: String::new(),
-        genome_dim: 1,
-        init: Init::Uniform { lower: 0.0, upper: 1.0 },
         bounds: Some([0.0, 1.0]),
         descriptor: vec![Axis::new("", "", 0.0, 1.0)],
-        fitness: String::new(),
-        qd_offset: 0.0,
-        deterministic: false,
         observation_dim: 1,
         action_dim: 1,
         network: Some(illume_core::Network {
             layers: vec![1, 1],
             activation: illume_core::Activation::Tanh,
         }),
-        negative_rewards: None,
-        max_steps: 1,
-        test_steps: 1,
-        frames_per_step: 1,
         test_cases: 1,
         policy_gradient: Some(Arc::new(AnyGradient)),
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("", 1, Init::Uniform { lower: 0.0, upper: 1.0 })
     }
 }
 
@@ -119,7 +108,7 @@ pub fn strategy_and_archive(
     config: &Config,
     task: &TaskSpec,
     memory: &Memory,
-) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
+) -> Result<(Box<dyn Strategy>, Box<dyn ArchiveMut>)> {
     let parts = || {
         claim_genomes(task, memory)?;
         let strategy = strategy(config, task, memory);
@@ -165,12 +154,12 @@ fn strategy(config: &Config, task: &TaskSpec, memory: &Memory) -> Result<Box<dyn
 ///
 /// # Errors
 /// An unknown kind and wrong parameters, with file and line.
-pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn Archive>> {
+pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn ArchiveMut>> {
     let memory = Memory::alone(memory::available(1));
     build_archive(config, task, lineage, &memory).map_err(|e| config.locate(e))
 }
 
-fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memory) -> Result<Box<dyn Archive>> {
+fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memory) -> Result<Box<dyn ArchiveMut>> {
     let entry = archive_entry(config, task)?;
     (entry.build)(&ArchiveConfig {
         archive: &config.archive,
@@ -225,15 +214,15 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
         );
         return Err(Error::config("strategy", "name", message));
     }
-    if novelty && found.kind != UNSTRUCTURED {
+    if novelty && !found.novelty {
         let message = format!(
             "\"{name}\" lives on novelty, which only an archive of kind \"{UNSTRUCTURED}\" measures, got \"{kind}\": leave it out"
         );
         return Err(Error::config("archive", "kind", message));
     }
-    if cells && found.kind == UNSTRUCTURED {
+    if cells && found.novelty {
         let message = format!(
-            "\"{name}\" breeds from the elites of cells and an archive of kind \"{UNSTRUCTURED}\" has none: take \"grid\" or \"cvt\", or a \
+            "\"{name}\" breeds from elites and an archive of kind \"{kind}\" keeps none: take \"grid\" or \"cvt\", or a \
              strategy that lives on novelty"
         );
         return Err(Error::config("archive", "kind", message));
@@ -254,15 +243,19 @@ fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
 ///
 /// # Errors
 /// Unknown names.
-pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(&'static str, Vec<ParamInfo>)>> {
+pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(String, Vec<ParamInfo>)>> {
     let mut parts = Vec::new();
     if let Ok(entry) = illume_envs::find(config.name("task")) {
-        parts.push(("task", (entry.params)()));
+        parts.push(("task".into(), (entry.params)()));
         if let Some(policy) = entry.policy {
-            parts.push(("policy", policy()));
+            parts.push(("policy".into(), policy()));
         }
     }
-    parts.push(("strategy", (strategy_entry(config.name("strategy"))?.params)()));
+    let strategy = strategy_entry(config.name("strategy"))?;
+    parts.push(("strategy".into(), (strategy.params)()));
+    if let Some(nested) = strategy.nested {
+        parts.extend(nested(&config.strategy));
+    }
     let archive = archive_entry(config, task)?;
     let mut infos = (archive.params)();
     infos.push(ParamInfo {
@@ -271,6 +264,6 @@ pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(&'static str,
         default: format!("\"{}\"", archive.kind),
         meaning: "kind of archive".into(),
     });
-    parts.push(("archive", infos));
+    parts.push(("archive".into(), infos));
     Ok(parts)
 }

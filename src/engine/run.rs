@@ -9,8 +9,8 @@ use illume_cluster::memory::available;
 use illume_cluster::threads::stay_awake;
 use illume_cluster::{Counted, Traffic};
 use illume_core::{
-    Archive, Batch, Candidates, Comm, Context, Error, InsertReport, Memory, Next, Offer, Result, State, Status,
-    Strategy, StrategySpec, Task, TaskSpec, Told,
+    Archive, ArchiveMut, Batch, Candidates, Comm, Context, Error, InsertReport, Memory, Next, Offer, Result, State,
+    Status, Strategy, StrategySpec, Task, TaskSpec, Told,
 };
 
 use crate::engine::gather::{gather_moments, gather_rows, why_failed};
@@ -24,7 +24,7 @@ pub struct Run<'t> {
     task: &'t dyn Task,
     comm: Counted<'t>,
     strategy: Box<dyn Strategy>,
-    archive: Box<dyn Archive>,
+    archive: Box<dyn ArchiveMut>,
     evaluator: Evaluator<'t>,
     history: History,
     counters: Counters,
@@ -54,7 +54,7 @@ pub(crate) fn parts(
     config: &Config,
     task: &TaskSpec,
     memory: &Memory,
-) -> Result<(Box<dyn Strategy>, Box<dyn Archive>)> {
+) -> Result<(Box<dyn Strategy>, Box<dyn ArchiveMut>)> {
     let (strategy, archive) = registry::strategy_and_archive(config, task, memory)?;
     check_budget(config, strategy.spec())?;
     Ok((strategy, archive))

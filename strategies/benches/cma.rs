@@ -5,12 +5,11 @@
 //!
 //! The decomposition is due every 1 / (d n (c_1 + c_mu)) generations, with d = 2 as in purecma and pyribs, and 10 as in the tutorial and pycma.
 
-use std::ops::Range;
 use std::time::Instant;
 
 use illume_core::{
-    Archive, ArchiveSpec, Batch, Candidates, Comm, Context, Elites, Fetched, Genomes, Inbox, Init, InsertReport, Offer,
-    Result, StrategyConfig, TaskSpec, Told, mix64, toml,
+    Archive, ArchiveSpec, Batch, Candidates, Comm, Context, Elites, Fetched, Inbox, Init, Result, StrategyConfig,
+    TaskSpec, Told, mix64, toml,
 };
 use illume_strategies::registry;
 
@@ -142,25 +141,9 @@ fn scores(generation: u64, population: usize) -> Batch {
 
 fn task(genome_dim: usize) -> TaskSpec {
     TaskSpec {
-        name: "none".into(),
-        genome_dim,
-        init: Init::Normal { mean: 1.0, sd: 0.0 },
-        bounds: None,
-        descriptor: Vec::new(),
         fitness: "any".into(),
-        qd_offset: 0.0,
         deterministic: true,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
-        max_steps: 1,
-        test_steps: 1,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("none", genome_dim, Init::Normal { mean: 1.0, sd: 0.0 })
     }
 }
 
@@ -203,18 +186,6 @@ impl Archive for NoArchive {
 
     fn locate(&self, _descriptors: &[f64], _cells: &mut [i64]) {}
 
-    fn insert(
-        &mut self,
-        _rows: &Batch,
-        _block: Range<usize>,
-        _genomes: &Genomes,
-        _offer: &Offer,
-        _comm: &dyn Comm,
-        _report: &mut InsertReport,
-    ) -> Result<()> {
-        Ok(())
-    }
-
     fn elites(&self) -> &Elites {
         unreachable!("the archive is not looked at")
     }
@@ -227,9 +198,5 @@ impl Archive for NoArchive {
         _inbox: &'a mut Inbox,
     ) -> Result<Fetched<'a>> {
         unreachable!("the archive is not looked at")
-    }
-
-    fn restore(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
-        Ok(())
     }
 }

@@ -28,7 +28,7 @@ use illume_core::{
 };
 
 use crate::best_first;
-use crate::map_elites::prepare;
+use crate::candidates::prepare;
 use constants::{Constants, default_population};
 use fold::Fold;
 use full::Full;

@@ -9,14 +9,20 @@ use crate::cma_es::constants::Constants;
 use crate::cma_es::{CmaEsParams, full_by};
 use crate::emitters::{Emitter, EvolutionStrategy, Restart};
 use crate::rankers::Ranker;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Composition, Scheduler};
 use crate::sep_cma_es::{SepCmaEsParams, separable};
 
 params! {
-    /// Parameters of `cma_me` and `cma_mae` beside the rankers.
+    /// How many emitters `cma_me` and `cma_mae` have.
     pub struct CmaMeParams {
         /// Searches that share a generation.
         emitters: usize = 15, range(1, 1 << 16);
+    }
+}
+
+params! {
+    /// Parameters of an emitter that searches by an evolution strategy, beside the rankers.
+    pub struct SearchParams {
         /// Candidates of each in a generation.
         batch: usize = 36, range(2, 1 << 24);
         /// Initial step size: the standard deviation of each gene.
@@ -57,11 +63,12 @@ pub(crate) const CMA_ME: StrategyEntry = StrategyEntry {
     ..StrategyEntry::new(
         "cma_me",
         "CMA-ME (Fontaine et al. 2020): searches by CMA-ES that are ordered by what the archive makes of their candidates",
-        <(CmaMeParams, CmaMeRankers)>::describe,
+        <(CmaMeParams, (SearchParams, CmaMeRankers))>::describe,
         |config| {
-            let (params, rankers): (CmaMeParams, CmaMeRankers) =
+            let (count, (params, rankers)): (CmaMeParams, (SearchParams, CmaMeRankers)) =
                 illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            build(config, "cma_me", &params, &rankers.rankers)
+            let count = ("emitters", count.emitters);
+            build(config, "cma_me", count, &params, &rankers.rankers)
         },
     )
 };
@@ -72,21 +79,44 @@ pub(crate) const CMA_MAE: StrategyEntry = StrategyEntry {
     ..StrategyEntry::new(
         "cma_mae",
         "CMA-MAE (Fontaine and Nikolaidis 2023): the same on an archive with soft thresholds (archive.learning_rate)",
-        <(CmaMeParams, CmaMaeRankers)>::describe,
+        <(CmaMeParams, (SearchParams, CmaMaeRankers))>::describe,
         |config| {
-            let (params, rankers): (CmaMeParams, CmaMaeRankers) =
+            let (count, (params, rankers)): (CmaMeParams, (SearchParams, CmaMaeRankers)) =
                 illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            build(config, "cma_mae", &params, &rankers.rankers)
+            let count = ("emitters", count.emitters);
+            build(config, "cma_mae", count, &params, &rankers.rankers)
         },
     )
 };
 
 fn build(
     config: &StrategyConfig<'_>,
-    name: &str,
-    params: &CmaMeParams,
+    name: &'static str,
+    count: (&str, usize),
+    params: &SearchParams,
     rankers: &[String],
 ) -> Result<Box<dyn Strategy>> {
+    Ok(Box::new(Scheduler::new(Composition {
+        name,
+        initial: 0,
+        sized_by: &["batch", "emitters"],
+        emitters: searches(config, count, params, rankers)?,
+        apart: true,
+        by_operator: false,
+        bandit: None,
+    })))
+}
+
+/// So many emitters that search by an evolution strategy; `count` is the key that says how many, and its value.
+///
+/// # Errors
+/// Parameters that do not fit together or the task, more than fits into memory.
+pub(crate) fn searches(
+    config: &StrategyConfig<'_>,
+    (key, count): (&str, usize),
+    params: &SearchParams,
+    rankers: &[String],
+) -> Result<Vec<Box<dyn Emitter>>> {
     let rankers = rankers
         .iter()
         .map(|name| Ranker::new(name))
@@ -114,14 +144,12 @@ fn build(
             return Err(Error::config("strategy", "restart_every", message));
         }
     };
-    config.claim_rows("batch", params.batch as f64 * params.emitters as f64, 1)?;
+    config.claim_rows("batch", params.batch as f64 * count as f64, 1)?;
     if params.optimizer == "cma_es" {
         // A covariance, its axes, and its decomposition.
         let matrices = 4.0 * size_of::<f64>() as f64 * (config.task.genome_dim as f64).powi(2);
-        let what = format!("covariances of {} searches", params.emitters);
-        config
-            .memory
-            .claim("strategy", "emitters", params.emitters as f64 * matrices, &what)?;
+        let what = format!("covariances of {count} searches");
+        config.memory.claim("strategy", key, count as f64 * matrices, &what)?;
     }
     let (dim, pyribs) = (config.task.genome_dim, params.update == "pyribs");
     if pyribs && params.optimizer != "cma_es" {
@@ -158,6 +186,5 @@ fn build(
         let ranker = rankers[number % rankers.len()];
         Ok(Box::new(EvolutionStrategy::new(distributions, ranker, filter, restart)))
     };
-    let emitters = (0..params.emitters).map(emitter).collect::<Result<Vec<_>>>()?;
-    Ok(Box::new(Scheduler::new(name, "sample", emitters)))
+    (0..count).map(emitter).collect()
 }

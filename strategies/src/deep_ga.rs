@@ -18,9 +18,9 @@ use illume_core::{
     TaskSpec, Told,
 };
 
+use crate::best_first;
+use crate::candidates::{evaluation_seeds, prepare};
 use crate::lineages::{Individual, LineageParams, Nursery};
-use crate::map_elites::prepare;
-use crate::{best_first, evaluation_seeds};
 
 pub use params::DeepGaParams;
 pub(crate) use params::ENTRY;

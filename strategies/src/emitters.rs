@@ -1,51 +1,149 @@
 //! Emitters (Fontaine et al. 2020; pyribs): each proposes a share of a generation's candidates and learns from what the archive made of them.
+//! The [`Scheduler`](crate::scheduler::Scheduler) gives them their rows.
 
 mod evolution_strategy;
+mod kinds;
+mod proposal;
+mod variation;
 
-use std::ops::Range;
+use std::sync::Arc;
 
-use illume_core::{Archive, Batch, Context, InsertReport, Result, State, Told, mix64};
+use illume_core::{Archive, Batch, Context, Error, InsertReport, Network, Result, State, Told, mix64};
 
 pub(crate) use evolution_strategy::{EvolutionStrategy, Restart};
+pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
+pub(crate) use kinds::{build_all, parameters};
+pub(crate) use proposal::{Piece, Proposal, Rows, Run, layout};
+pub(crate) use variation::{Operator, Variation, select};
 
-/// Makes a share of the candidates. All ranks hold it whole and call it alike; no two draw the same noise, since each has a seed of its own ([`seed_of`]).
+/// Candidates that an emitter makes in one way.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// What the column `operator` calls them.
+    pub operator: &'static str,
+    /// How many there are of them in a generation.
+    pub rows: usize,
+    /// Whether they lie evenly among the others' rows, so that every rank's block has its share of what is expensive to make; else they follow one another.
+    pub spread: bool,
+    /// The phase of the generation in which they are evaluated, 0 for the first.
+    pub phase: usize,
+    /// Whether they are offered to the archive.
+    pub offered: bool,
+    /// The network whose weights they are, if that is not the task's.
+    pub network: Option<Arc<Network>>,
+}
+
+impl Part {
+    /// Candidates in one piece, offered in the first phase.
+    pub fn new(operator: &'static str, rows: usize) -> Part {
+        Part {
+            operator,
+            rows,
+            spread: false,
+            phase: 0,
+            offered: true,
+            network: None,
+        }
+    }
+}
+
+/// A column that an emitter adds to the history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub meaning: &'static str,
+    /// What is shown of several emitters' values.
+    pub of_several: Merge,
+}
+
+/// How values of several emitters become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Merge {
+    Sum,
+    /// The upper median.
+    Median,
+}
+
+/// Makes a share of the candidates. All ranks hold it whole and call it alike.
 pub(crate) trait Emitter: Send {
-    /// Candidates of a generation.
-    fn batch(&self) -> usize;
+    /// What it makes in a generation; always the same.
+    fn parts(&self) -> Vec<Part>;
 
-    /// Readies it for a generation, in the order of the emitters on all ranks. The archive is as it was left by the last batch.
+    /// Whether it needs an elite to begin with: as long as there is none, random policies are evaluated in place of a generation.
+    fn needs_elites(&self) -> bool {
+        false
+    }
+
+    /// Whether it learns from episodes: it is then told of those of all rows, the others' as well as its own.
+    fn needs_episodes(&self) -> bool {
+        false
+    }
+
+    /// Whether it is asked and told with all threads for itself, at a moment when it may speak with the `ranks` others; else beside others, on any thread.
+    fn in_turn(&self, ranks: usize) -> bool;
+
+    /// Readies it for a generation that it takes part in, in the order of the emitters on all ranks; it may communicate.
     ///
     /// # Errors
     /// Communication.
-    fn prepare(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()>;
+    fn prepare(&mut self, _context: &Context<'_>, _archive: &dyn Archive) -> Result<()> {
+        Ok(())
+    }
 
-    /// Writes the genomes of its candidates `rows`, `[rows, dim]`. Emitters that do not communicate may be asked at once, on any thread.
+    /// Writes the genomes of its candidates of a phase.
     ///
     /// # Errors
     /// Communication.
-    fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()>;
+    fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, proposal: Proposal<'_>) -> Result<()>;
 
-    /// Learns from the rows `rows` of the generation, which are its own; called as [`Emitter::ask`].
+    /// Called when all candidates of the generation's first phase are made.
+    ///
+    /// # Errors
+    /// A thread that cannot be started.
+    fn asked(&mut self, _context: &Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Learns from a phase in which it has rows; one that learns from episodes is told of every phase, those of random policies among them.
     ///
     /// # Errors
     /// Communication.
-    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>, report: &InsertReport, rows: Range<usize>)
-    -> Result<()>;
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>, report: &InsertReport, rows: &Rows<'_>) -> Result<()>;
 
-    /// Whether it speaks with other ranks when it is asked or told.
-    fn communicates(&self) -> bool;
+    /// How often it has begun anew; none if it never does, and is a fresh one in every generation.
+    fn restarts(&self) -> Option<u64> {
+        None
+    }
 
-    /// Restarts so far.
-    fn restarts(&self) -> u64;
+    /// Its columns of the history.
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
 
-    /// Its step size; NaN for one without.
-    fn sigma(&self) -> f64;
+    /// Their values after the last generation.
+    fn values(&self) -> Vec<f64> {
+        Vec::new()
+    }
 
-    /// Its state as tables. Collective.
+    /// Those of the values that neither its state nor the clock gives again, for a checkpoint: the first ones.
+    fn remembered(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Takes back what [`Emitter::remembered`] gave.
+    fn remember(&mut self, _values: &[f64]) {}
+
+    /// What the log says of it at the start: (name, value).
+    fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Its state as tables, and what it holds to be its result beside the archive. Collective.
     ///
     /// # Errors
     /// Communication.
-    fn save(&self, context: &Context<'_>) -> Result<Vec<(String, Batch)>>;
+    fn save(&self, context: &Context<'_>) -> Result<State>;
 
     /// # Errors
     /// A state that is not of this emitter.
@@ -55,4 +153,18 @@ pub(crate) trait Emitter: Send {
 /// The seed of emitter number `index` in a run of this seed.
 pub(crate) fn seed_of(seed: u64, index: usize) -> u64 {
     mix64(seed ^ mix64(index as u64 + 1))
+}
+
+/// A genome that should have been fetched.
+pub(crate) fn missing(cell: u32) -> Error {
+    Error::failed(format!("the genome of cell {cell} is not there"))
+}
+
+/// A table of one row.
+pub(crate) fn one_row(columns: &[(&str, &str, u64)]) -> Batch {
+    let mut table = Batch::new();
+    for (name, meaning, value) in columns {
+        table.push(name, 1, "", meaning, vec![*value]);
+    }
+    table
 }

@@ -9,8 +9,8 @@ use illume_core::{
 };
 
 use crate::best_first;
+use crate::candidates::prepare;
 use crate::cma_es::{CmaEsParams, DISTRIBUTION_COLUMNS, Distribution, best_and_mean, full};
-use crate::map_elites::prepare;
 use crate::sep_cma_es::{SepCmaEsParams, separable};
 use crate::validation::{Phase, Validation, minibatch};
 

@@ -11,8 +11,8 @@ use illume_core::{
 };
 
 use crate::best_first;
+use crate::candidates::prepare;
 use crate::lineages::{Individual, LineageParams, Nursery, individuals, push_lineage, tables};
-use crate::map_elites::prepare;
 
 params! {
     /// Parameters of `ga_ns`; those of novelty itself are the archive's.

@@ -18,7 +18,7 @@ use illume_core::{
     StrategySpec, Stream, Surrogate, SurrogateReport, TaskSpec, Told, case_seed,
 };
 
-use crate::map_elites::prepare;
+use crate::candidates::prepare;
 use crate::validation::{Phase, Validation, minibatch};
 use crate::{Adam, Optimizer};
 use exchange::{Gradient, Heard, gather, gather_answers};

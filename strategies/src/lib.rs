@@ -1,5 +1,6 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod candidates;
 mod center;
 mod cma_es;
 mod cma_me;
@@ -15,6 +16,7 @@ mod grpo;
 pub mod learn;
 mod lineages;
 mod map_elites;
+mod multi_emitter;
 mod ns_es;
 mod openai_es;
 mod optimizer;
@@ -31,28 +33,32 @@ mod variation;
 pub use center::CenterParams;
 pub use cma_es::restarts::RestartParams;
 pub use cma_es::{CmaEs, CmaEsParams};
-pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers};
-pub use dcg_me::DcgMeParams;
-pub use dcrl_me::DcrlMeParams;
+pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers, SearchParams};
+pub use dcg_me::{DcgMeParams, DcgParams};
+pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
+pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams};
+pub use gradients::{GradientBatchParams, LearnerParams};
 pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
-pub use map_elites::{MapElites, MapElitesParams};
+pub use map_elites::{IsoLineParams, MapElitesParams, PolynomialParams};
+pub use multi_emitter::MultiEmitterParams;
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
 pub use optimizer::{Adam, Optimizer, Sgd};
-pub use pga_me::PgaMeParams;
+pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
 pub use sep_cma_es::SepCmaEsParams;
 
-use illume_core::{Purpose, StrategyEntry, Stream};
+use illume_core::StrategyEntry;
 
 /// Every strategy that a configuration can name.
 pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
+        multi_emitter::ENTRY,
         pga_me::ENTRY,
         dcg_me::ENTRY,
         dcrl_me::ENTRY,
@@ -69,19 +75,4 @@ pub fn registry() -> &'static [StrategyEntry] {
         ns_es::NSRA_ES,
         grpo::ENTRY,
     ]
-}
-
-/// Evaluation seeds of the global rows `rows` in a phase of a generation (phase 0 for the candidates, 1 for re-evaluations).
-pub(crate) fn evaluation_seeds(
-    seed: u64,
-    generation: u64,
-    phase: u64,
-    rows: std::ops::Range<usize>,
-    out: &mut Vec<u64>,
-) {
-    let stream = Stream::new(seed, Purpose::EvaluationSeed, generation, phase);
-    let mut words = vec![0; 2 * rows.len()];
-    stream.words(2 * rows.start as u64, &mut words);
-    out.clear();
-    out.extend(words.chunks_exact(2).map(|w| u64::from(w[0]) | u64::from(w[1]) << 32));
 }

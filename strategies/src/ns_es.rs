@@ -13,10 +13,10 @@ use illume_core::{
     StrategySpec, Stream, Told,
 };
 
+use crate::candidates::prepare;
 use crate::center::Center;
 use crate::centred_ranks;
 use crate::ga_ns::{mean_and_max, novelty};
-use crate::map_elites::prepare;
 use params::Plan;
 pub(crate) use params::{NS_ES, NSR_ES, NSRA_ES};
 pub use params::{NsEsParams, NsraEsParams};

@@ -11,9 +11,9 @@ use illume_core::{
     State, Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
 };
 
+use crate::candidates::prepare;
 use crate::center::{Center, CenterParams, UpdateRule};
 use crate::centred_ranks;
-use crate::map_elites::prepare;
 
 params! {
     /// Parameters of `openai_es` beside [`CenterParams`].
@@ -212,7 +212,6 @@ impl Strategy for OpenAiEs {
         candidates.max_steps = self.cap;
         candidates.uncapped = members..total;
         candidates.normalization = self.normalization.clone();
-        candidates.observed.clear();
         if self.params.normalize_observations {
             let stream = Stream::new(context.seed, Purpose::Observation, context.generation, 0);
             let share = self.params.observation_share;

@@ -1,8 +1,6 @@
 //! By what an emitter's candidates are ordered: the rankers of pyribs (0.12.0, `ribs/emitters/rankers.py`), which are the emitters of CMA-ME (Fontaine et al., 'Covariance
 //! matrix adaptation for the rapid illumination of behavior space', GECCO 2020, <https://arxiv.org/abs/1912.02400>) and CMA-MAE.
 
-use std::ops::Range;
-
 use illume_core::{Axis, Batch, Error, InsertReport, Result, Status, Stream};
 
 /// What counts as better.
@@ -37,7 +35,7 @@ pub(crate) const NAMES: [&str; 6] = [
 /// A generation of an emitter in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ranked {
-    /// Rows counted from the emitter's first, best first; rows that are not ok come last.
+    /// The emitter's rows, counted in their order, best first; rows that are not ok come last.
     pub order: Vec<usize>,
     /// Of those rows, how many the archive took.
     pub taken: usize,
@@ -73,11 +71,11 @@ impl Ranker {
         self.value == Value::Direction
     }
 
-    /// Orders the rows of an emitter, which are `rows` of a generation's table; `direction` is of [`direction`].
+    /// Orders the rows of an emitter, whose numbers in a generation's table are `rows`; `direction` is of [`direction`].
     ///
     /// # Errors
     /// A column is missing.
-    pub fn rank(self, table: &Batch, report: &InsertReport, rows: Range<usize>, direction: &[f64]) -> Result<Ranked> {
+    pub fn rank(self, table: &Batch, report: &InsertReport, rows: &[usize], direction: &[f64]) -> Result<Ranked> {
         let (status, fitness) = (table.get::<u8>("status")?, table.get::<f64>("fitness")?);
         let (descriptor, k) = (table.get::<f64>("descriptor")?, direction.len());
         let key = |row: usize| -> [f64; 2] {
@@ -89,18 +87,17 @@ impl Ranker {
             let stage = if self.two_stage { report.outcome[row] } else { 0 };
             [f64::from(stage), value]
         };
-        let ok = |row: &usize| status[*row] == Status::Ok as u8;
-        let mut keyed: Vec<([f64; 2], usize)> = rows.clone().filter(ok).map(|row| (key(row), row)).collect();
+        let ok = |own: &usize| status[rows[*own]] == Status::Ok as u8;
+        let mut keyed: Vec<([f64; 2], usize)> = (0..rows.len()).filter(ok).map(|own| (key(rows[own]), own)).collect();
         keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(i.cmp(j)));
         let flat = match keyed.as_slice() {
             [(best, _), .., (worst, _)] => (best[0] - worst[0]).hypot(best[1] - worst[1]) < FLAT,
             _ => false,
         };
-        let failed = rows.clone().filter(|row| !ok(row));
-        let order = keyed.iter().map(|(_, row)| *row).chain(failed);
+        let failed = (0..rows.len()).filter(|own| !ok(own));
         Ok(Ranked {
-            order: order.map(|row| row - rows.start).collect(),
-            taken: rows.clone().filter(|&row| report.took(row)).count(),
+            order: keyed.iter().map(|(_, own)| *own).chain(failed).collect(),
+            taken: rows.iter().filter(|row| report.took(**row)).count(),
             flat,
         })
     }
@@ -140,7 +137,10 @@ mod tests {
             gain: vec![99.0, 1.0, -2.0, 0.0, 0.5, 4.0],
             ..InsertReport::default()
         };
-        Ranker::new(name).unwrap().rank(&rows, &report, 1..6, &[2.0]).unwrap()
+        Ranker::new(name)
+            .unwrap()
+            .rank(&rows, &report, &[1, 2, 3, 4, 5], &[2.0])
+            .unwrap()
     }
 
     #[test]

@@ -1,128 +1,215 @@
-//! Generations that several emitters fill.
+//! Generations that several emitters fill: the `Scheduler` of pyribs, the `MultiEmitter` of QDax.
+
+mod bandit;
+mod history;
+
+use std::sync::Arc;
 
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Next, Outcome, Result, State, Strategy, StrategySpec, Told,
+    Archive, Batch, Candidates, Context, InsertReport, Network, Next, Result, State, Strategy, StrategySpec, Told,
 };
 use rayon::prelude::*;
 
-use crate::emitters::{Emitter, seed_of};
-use crate::map_elites::prepare;
+pub(crate) use bandit::{Bandit, Reselect};
+use history::Shown;
 
-/// What the history shows.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    new: f64,
-    improved: f64,
-    restarts: f64,
-    sigma: f64,
+use crate::candidates::{draw_initial, prepare};
+use crate::emitters::{Emitter, Part, Piece, Proposal, Rows, Run, layout, seed_of};
+
+/// What a strategy of emitters is.
+pub(crate) struct Composition {
+    pub name: &'static str,
+    /// Random policies that are evaluated in place of a generation as long as an emitter lacks elites to begin with; 0 for as many as a generation has.
+    pub initial: usize,
+    /// The parameters that set a generation's size.
+    pub sized_by: &'static [&'static str],
+    pub emitters: Vec<Box<dyn Emitter>>,
+    /// Whether emitters are apart: each draws by a seed of its own, its number is in the column `emitter`, and the history shows what the archive made of a generation. The
+    /// emitters of one published algorithm are not apart.
+    pub apart: bool,
+    /// Whether the history shows what became of each operator's candidates.
+    pub by_operator: bool,
+    /// Chooses those that take part in a generation; without one, all do.
+    pub bandit: Option<Bandit>,
 }
 
-/// Its columns, in order.
-const HISTORY: [(&str, &str); 4] = [
-    ("new", "candidates of this generation that found an empty cell"),
-    (
-        "improved",
-        "candidates that exceeded their cell's elite, or its threshold",
-    ),
-    ("restarts", "restarts of all emitters so far"),
-    ("sigma", "median step size of the emitters"),
-];
+/// The operator of random policies.
+const RANDOM: &str = "random";
 
-impl Row {
-    const NONE: Row = Row {
-        new: f64::NAN,
-        improved: f64::NAN,
-        restarts: f64::NAN,
-        sigma: f64::NAN,
-    };
-
-    fn values(&self) -> [f64; 4] {
-        [self.new, self.improved, self.restarts, self.sigma]
-    }
-
-    fn of(values: &[f64]) -> Result<Row> {
-        let &[new, improved, restarts, sigma] = values else {
-            return Err(Error::failed("the checkpoint's row of history has another length"));
-        };
-        Ok(Row {
-            new,
-            improved,
-            restarts,
-            sigma,
-        })
-    }
+/// A phase of a generation: who has which rows.
+#[derive(Debug)]
+struct Phase {
+    total: usize,
+    offered: bool,
+    network: Option<Arc<Network>>,
+    /// Rows of each emitter.
+    runs: Vec<Vec<Run>>,
 }
 
-/// A strategy of emitters: one after another they have the rows of a generation.
+/// A strategy of emitters.
 pub(crate) struct Scheduler {
     spec: StrategySpec,
     emitters: Vec<Box<dyn Emitter>>,
-    row: Row,
+    /// What each makes.
+    parts: Vec<Vec<Part>>,
+    /// What the column `operator` calls each of an emitter's parts.
+    operators: Vec<Vec<i32>>,
+    initial: usize,
+    needs_elites: bool,
+    apart: bool,
+    bandit: Option<Bandit>,
+    /// Which emitters take part in the generation.
+    active: Vec<bool>,
+    phases: Vec<Phase>,
+    /// The phase that is asked for or told next.
+    phase: usize,
+    /// The generation is one of random policies.
+    random: bool,
+    shown: Shown,
 }
 
-/// The place of an emitter's rows in a generation.
-fn places(emitters: &[Box<dyn Emitter>]) -> Vec<std::ops::Range<usize>> {
-    let ends = emitters.iter().scan(0, |end, emitter| {
-        *end += emitter.batch();
-        Some(*end - emitter.batch()..*end)
-    });
-    ends.collect()
-}
-
-/// Each emitter's own context.
-fn contexts<'a>(context: &Context<'a>) -> impl Iterator<Item = Context<'a>> {
-    let &Context {
-        seed,
-        generation,
-        task,
-        comm,
-    } = context;
-    (0..).map(move |index| Context {
-        seed: seed_of(seed, index),
-        generation,
-        task,
-        comm,
-    })
+/// The phases of a generation in which those emitters take part that are `active`.
+fn phases(parts: &[Vec<Part>], active: &[bool]) -> Vec<Phase> {
+    let all = parts.iter().enumerate().filter(|(emitter, _)| active[*emitter]);
+    let all = all.flat_map(|(emitter, parts)| parts.iter().enumerate().map(move |(i, part)| (emitter, i, part)));
+    let mut groups: Vec<Vec<(usize, usize, &Part)>> = Vec::new();
+    for found in all.filter(|(.., part)| part.rows > 0) {
+        let together = |other: &Part| {
+            (other.phase, other.offered, &other.network) == (found.2.phase, found.2.offered, &found.2.network)
+        };
+        match groups.iter_mut().find(|group| together(group[0].2)) {
+            Some(group) => group.push(found),
+            None => groups.push(vec![found]),
+        }
+    }
+    groups.sort_by_key(|group| group[0].2.phase);
+    let phase = |group: Vec<(usize, usize, &Part)>| {
+        let (runs, total) = layout(&group, parts.len());
+        Phase {
+            total,
+            offered: group[0].2.offered,
+            network: group[0].2.network.clone(),
+            runs,
+        }
+    };
+    groups.into_iter().map(phase).collect()
 }
 
 impl Scheduler {
-    /// `operator` names what candidates are made by.
-    pub fn new(name: &str, operator: &str, emitters: Vec<Box<dyn Emitter>>) -> Scheduler {
-        let first_generation = emitters.iter().map(|e| e.batch()).sum();
-        let column = |(name, meaning): (&str, &str)| (name.into(), String::new(), meaning.into());
+    pub fn new(composition: Composition) -> Scheduler {
+        let Composition {
+            name,
+            initial,
+            sized_by,
+            emitters,
+            apart,
+            by_operator,
+            bandit,
+        } = composition;
+        let needs_elites = emitters.iter().any(|e| e.needs_elites());
+        let parts: Vec<Vec<Part>> = emitters.iter().map(|e| e.parts()).collect();
+        let mut names: Vec<&str> = if needs_elites { vec![RANDOM] } else { Vec::new() };
+        let mut number = |part: &Part| {
+            let known = names.iter().position(|name| *name == part.operator);
+            known.unwrap_or_else(|| {
+                names.push(part.operator);
+                names.len() - 1
+            }) as i32
+        };
+        let operators = parts
+            .iter()
+            .map(|parts| parts.iter().map(&mut number).collect())
+            .collect();
+        let active = vec![true; emitters.len()];
+        let phases = phases(&parts, &active);
+        let all: usize = phases.first().map_or(0, |phase| phase.total);
+        let initial = if initial == 0 { all } else { initial };
+        let shown = Shown::new(&emitters, apart, by_operator.then_some(names.as_slice()));
         Scheduler {
             spec: StrategySpec {
                 name: name.into(),
-                operators: vec![operator.into()],
-                history: HISTORY.map(column).to_vec(),
+                operators: names.iter().map(ToString::to_string).collect(),
+                history: shown.columns(),
                 lineage: false,
-                first_generation,
-                sized_by: &["batch", "emitters"],
-                facts: Vec::new(),
+                first_generation: if needs_elites {
+                    initial
+                } else {
+                    phases.iter().map(|phase| phase.total).sum()
+                },
+                sized_by,
+                facts: emitters.iter().flat_map(|e| e.facts()).collect(),
             },
             emitters,
-            row: Row::NONE,
+            parts,
+            operators,
+            initial,
+            needs_elites,
+            apart,
+            bandit,
+            active,
+            phases,
+            phase: 0,
+            random: false,
+            shown,
         }
     }
 
-    /// Calls all emitters with what is theirs: at once, where none of them communicates.
+    /// The context of an emitter.
+    fn context<'a>(&self, context: &Context<'a>, emitter: usize) -> Context<'a> {
+        let &Context {
+            seed,
+            generation,
+            task,
+            comm,
+        } = context;
+        Context {
+            seed: if self.apart { seed_of(seed, emitter) } else { seed },
+            generation,
+            task,
+            comm,
+        }
+    }
+
+    /// Begins a generation: chooses who takes part, and readies them.
+    fn begin(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()> {
+        if let Some(bandit) = &mut self.bandit {
+            let restarts: Vec<Option<u64>> = self.emitters.iter().map(|e| e.restarts()).collect();
+            let active = bandit.choose(&restarts);
+            if active != self.active {
+                self.phases = phases(&self.parts, &active);
+                self.active = active;
+            }
+        }
+        for number in 0..self.emitters.len() {
+            if self.active[number] {
+                let context = self.context(context, number);
+                self.emitters[number].prepare(&context, archive)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls the emitters of the phase with what is theirs: those that want it in turn, all others at once.
     fn each<T: Send>(
         &mut self,
         context: &Context<'_>,
         theirs: Vec<T>,
-        call: impl Fn(&mut dyn Emitter, &Context<'_>, T) -> Result<()> + Sync,
+        included: impl Fn(&dyn Emitter, &[Run]) -> bool,
+        call: impl Fn(&mut dyn Emitter, &Context<'_>, Rows<'_>, T) -> Result<()> + Sync,
     ) -> Result<()> {
-        let contexts: Vec<Context<'_>> = contexts(context).take(self.emitters.len()).collect();
-        let in_turn = context.comm.size() > 1 && self.emitters.iter().any(|e| e.communicates());
-        let work = |((emitter, context), theirs): ((&mut Box<dyn Emitter>, &Context<'_>), T)| {
-            call(emitter.as_mut(), context, theirs)
+        let contexts: Vec<Context<'_>> = (0..self.emitters.len())
+            .map(|number| self.context(context, number))
+            .collect();
+        let all = self.emitters.iter_mut().zip(&self.phases[self.phase].runs);
+        let all = all.zip(contexts).zip(theirs);
+        let all = all.filter(|(((emitter, runs), _), _)| included(emitter.as_ref(), runs));
+        let (in_turn, at_once): (Vec<_>, Vec<_>) = all.partition(|(((e, _), _), _)| e.in_turn(context.comm.size()));
+        let (phase, last) = (self.phase, self.phase + 1 == self.phases.len());
+        let work = |(((emitter, runs), context), theirs): (((&mut Box<dyn Emitter>, &Vec<Run>), Context<'_>), T)| {
+            call(emitter.as_mut(), &context, Rows { phase, last, runs }, theirs)
         };
-        if in_turn {
-            let mut all = self.emitters.iter_mut().zip(&contexts).zip(theirs);
-            return all.try_for_each(work);
-        }
-        let all = self.emitters.par_iter_mut().with_max_len(1).zip(&contexts);
-        all.zip(theirs).try_for_each(work)
+        at_once.into_par_iter().with_max_len(1).try_for_each(work)?;
+        in_turn.into_iter().try_for_each(work)
     }
 }
 
@@ -132,78 +219,158 @@ impl Strategy for Scheduler {
     }
 
     fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
-        for (emitter, context) in self.emitters.iter_mut().zip(contexts(context)) {
-            emitter.prepare(&context, archive)?;
+        let episodes = self.emitters.iter().any(|e| e.needs_episodes());
+        if self.phase == 0 {
+            self.random = self.needs_elites && archive.elites().filled.is_empty();
+            if self.random {
+                prepare(context, self.initial, 0, candidates);
+                candidates.record = episodes;
+                if self.apart {
+                    candidates.tags.declare::<i32>(EMITTER.0, 1, "", EMITTER.1);
+                    candidates.tags.get_mut::<i32>(EMITTER.0)?.fill(-1);
+                }
+                return draw_initial(context, candidates);
+            }
+            self.begin(context, archive)?;
         }
-        prepare(context, self.spec.first_generation, 0, candidates);
-        let meaning = "number of the emitter that proposed it";
-        candidates.tags.declare::<i32>("emitter", 1, "", meaning);
-        let (block, dim) = (candidates.block.clone(), context.task.genome_dim);
-        let [operators, parents, tags] = candidates.tags.columns_mut(["operator", "parents", "emitter"])?;
-        operators.values_mut::<i32>()?.fill(0);
-        parents.values_mut::<i64>()?.fill(-1);
-        let tags = tags.values_mut::<i32>()?;
-        // The genes of this rank's rows, an emitter's after another's.
-        let mut rest = candidates.genomes.dense_rows(block.len(), dim);
-        let mut theirs = Vec::with_capacity(self.emitters.len());
-        for (number, place) in places(&self.emitters).into_iter().enumerate() {
-            let here = place.start.clamp(block.start, block.end)..place.end.clamp(block.start, block.end);
-            tags[here.start - block.start..here.end - block.start].fill(number as i32);
-            let (genes, after) = rest.split_at_mut(here.len() * dim);
-            rest = after;
-            theirs.push((
-                here.start.saturating_sub(place.start)..here.end.saturating_sub(place.start),
-                genes,
-            ));
+        let phase = &self.phases[self.phase];
+        prepare(context, phase.total, self.phase as u64, candidates);
+        candidates.record = episodes;
+        candidates.network.clone_from(&phase.network);
+        if !phase.offered {
+            candidates.offered = 0..0;
         }
-        self.each(context, theirs, |emitter, context, (rows, genes)| {
-            emitter.ask(context, rows, genes)
-        })
+        let dim = phase
+            .network
+            .as_ref()
+            .map_or(context.task.genome_dim, |network| network.params());
+        if self.apart {
+            candidates.tags.declare::<i32>(EMITTER.0, 1, "", EMITTER.1);
+        }
+        let (block, total) = (candidates.block.clone(), phase.total);
+        // This rank's rows in the order of the generation, and whose they are.
+        let mut here: Vec<(usize, Run)> = Vec::new();
+        for (number, runs) in phase.runs.iter().enumerate() {
+            let rows = Rows {
+                phase: self.phase,
+                last: false,
+                runs,
+            };
+            here.extend(rows.within(block.clone()).map(|run| (number, run)));
+        }
+        here.sort_unstable_by_key(|(_, run)| run.rows.start);
+        let of = |run: &Run| run.rows.start - block.start..run.rows.end - block.start;
+        let operators = candidates.tags.get_mut::<i32>("operator")?;
+        for (number, run) in &here {
+            operators[of(run)].fill(self.operators[*number][run.part]);
+        }
+        if self.apart {
+            let tags = candidates.tags.get_mut::<i32>(EMITTER.0)?;
+            here.iter().for_each(|(number, run)| tags[of(run)].fill(*number as i32));
+        }
+        let mut parents = candidates.tags.get_mut::<i64>("parents")?;
+        parents.fill(-1);
+        let mut genes = candidates.genomes.dense_rows(block.len(), dim);
+        let mut pieces: Vec<Vec<Piece<'_>>> = self.emitters.iter().map(|_| Vec::new()).collect();
+        for (number, run) in here {
+            let (own_genes, rest) = genes.split_at_mut(run.rows.len() * dim);
+            let (own_parents, other) = parents.split_at_mut(2 * run.rows.len());
+            (genes, parents) = (rest, other);
+            pieces[number].push(Piece {
+                part: run.part,
+                first: run.rows.start,
+                genes: own_genes,
+                parents: own_parents,
+            });
+        }
+        let has_rows = |_: &dyn Emitter, runs: &[Run]| !runs.is_empty();
+        self.each(context, pieces, has_rows, |emitter, context, rows, pieces| {
+            emitter.ask(context, archive, Proposal { rows, total, pieces })
+        })?;
+        if self.phase == 0 {
+            for number in 0..self.emitters.len() {
+                if self.active[number] {
+                    let context = self.context(context, number);
+                    self.emitters[number].asked(&context)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
-        let report = told
-            .report
-            .ok_or_else(|| Error::failed("candidates of emitters were not offered to the archive"))?;
-        let places = places(&self.emitters);
-        self.each(context, places, |emitter, context, rows| {
-            emitter.tell(context, told, report, rows)
+        let none = InsertReport::default();
+        let report = told.report.unwrap_or(&none);
+        self.shown.take(told, report, self.phase)?;
+        if self.random {
+            let all = 0..self.emitters.len();
+            for number in all
+                .filter(|number| self.emitters[*number].needs_episodes())
+                .collect::<Vec<_>>()
+            {
+                let context = self.context(context, number);
+                let rows = Rows {
+                    phase: 0,
+                    last: true,
+                    runs: &[],
+                };
+                self.emitters[number].tell(&context, told, report, &rows)?;
+            }
+            return Ok(Next::Generation);
+        }
+        let nothing = vec![(); self.emitters.len()];
+        let learns = |emitter: &dyn Emitter, runs: &[Run]| !runs.is_empty() || emitter.needs_episodes();
+        self.each(context, nothing, learns, |emitter, context, rows, ()| {
+            emitter.tell(context, told, report, &rows)
         })?;
-        let count = |outcome: Outcome| report.outcome.iter().filter(|o| **o == outcome as u8).count() as f64;
-        let mut sigmas: Vec<f64> = self.emitters.iter().map(|e| e.sigma()).collect();
-        sigmas.sort_by(f64::total_cmp);
-        self.row = Row {
-            new: count(Outcome::New),
-            improved: count(Outcome::Improved),
-            restarts: self.emitters.iter().map(|e| e.restarts()).sum::<u64>() as f64,
-            sigma: sigmas.get(sigmas.len() / 2).copied().unwrap_or(f64::NAN),
-        };
-        Ok(Next::Generation)
+        if let Some(bandit) = self.bandit.as_mut().filter(|_| told.report.is_some()) {
+            for (number, runs) in self.phases[self.phase].runs.iter().enumerate() {
+                let rows = || runs.iter().flat_map(|run| run.rows.clone());
+                bandit.learn(number, rows().count(), rows().filter(|row| report.took(*row)).count());
+            }
+        }
+        self.phase = (self.phase + 1) % self.phases.len();
+        Ok(if self.phase == 0 {
+            Next::Generation
+        } else {
+            Next::SameGeneration
+        })
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row.values());
+        self.shown.values(&self.emitters, row);
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
         let mut state = State::default();
-        let mut row = Batch::new();
-        let meaning = "last values of the strategy's history columns";
-        row.push("row", HISTORY.len(), "", meaning, self.row.values().to_vec());
-        state.tables.push(("scheduler".into(), row));
-        for (number, (emitter, context)) in self.emitters.iter().zip(contexts(context)).enumerate() {
-            let tables = emitter.save(&context)?;
-            let named = tables
-                .into_iter()
-                .map(|(name, table)| (of_emitter(number, &name), table));
-            state.tables.extend(named);
+        for (number, emitter) in self.emitters.iter().enumerate() {
+            let own = emitter.save(&self.context(context, number))?;
+            let own_name = |name: String| if self.apart { of_emitter(number, &name) } else { name };
+            state
+                .tables
+                .extend(own.tables.into_iter().map(|(name, table)| (own_name(name), table)));
+            state.solution = state.solution.or(own.solution);
+        }
+        let remembered = self.shown.remembered(&self.emitters);
+        if !remembered.is_empty() {
+            let mut table = Batch::new();
+            let meaning = "the history's columns that nothing else in the checkpoint gives again";
+            table.push("values", 1, "", meaning, remembered);
+            state.tables.push((REMEMBERED.into(), table));
+        }
+        if let Some(bandit) = &self.bandit {
+            state.tables.push((BANDIT.into(), bandit.save()));
         }
         Ok(state)
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        self.row = Row::of(state.table("scheduler")?.get::<f64>("row")?)?;
-        for (number, (emitter, context)) in self.emitters.iter_mut().zip(contexts(context)).enumerate() {
+        for number in 0..self.emitters.len() {
+            let context = self.context(context, number);
+            if !self.apart {
+                self.emitters[number].load(&context, state)?;
+                continue;
+            }
             let prefix = of_emitter(number, "");
             let own = state.tables.iter().filter_map(|(name, table)| {
                 let name = name.strip_prefix(&prefix)?;
@@ -213,11 +380,29 @@ impl Strategy for Scheduler {
                 tables: own.collect(),
                 solution: None,
             };
-            emitter.load(&context, &own)?;
+            self.emitters[number].load(&context, &own)?;
+        }
+        if !self.shown.remembered(&self.emitters).is_empty() {
+            let values = state.table(REMEMBERED)?.get::<f64>("values")?;
+            self.shown.remember(&mut self.emitters, values)?;
+        }
+        if let Some(bandit) = &mut self.bandit {
+            self.active = bandit.load(state.table(BANDIT)?)?;
+            self.phases = phases(&self.parts, &self.active);
         }
         Ok(())
     }
 }
+
+/// The column that says whose a candidate is.
+const EMITTER: (&str, &str) = (
+    "emitter",
+    "number of the emitter that proposed it, -1 for random policies",
+);
+
+/// Tables of the scheduler's own.
+const REMEMBERED: &str = "operators";
+const BANDIT: &str = "bandit";
 
 /// A table of an emitter among those of all.
 fn of_emitter(number: usize, table: &str) -> String {

@@ -1,10 +1,8 @@
 //! For tests of strategies alone: one rank of several that never speak, an archive that is not there, a task of nothing.
 
-use std::ops::Range;
-
 use illume_core::{
-    Archive, ArchiveSpec, Axis, Batch, Candidates, Comm, Context, Elites, Fetched, Genomes, Inbox, Init, InsertReport,
-    Next, Offer, Result, Scratch, Status, Strategy, TaskSpec, Told,
+    Archive, ArchiveSpec, Axis, Batch, Candidates, Comm, Context, Elites, Fetched, Inbox, Init, Next, Result, Scratch,
+    Status, Strategy, TaskSpec, Told,
 };
 
 /// (rank, size): for strategies that send nothing.
@@ -48,18 +46,6 @@ impl Archive for NoArchive {
         unreachable!("the archive is not looked at")
     }
 
-    fn insert(
-        &mut self,
-        _rows: &Batch,
-        _block: Range<usize>,
-        _genomes: &Genomes,
-        _offer: &Offer,
-        _comm: &dyn Comm,
-        _report: &mut InsertReport,
-    ) -> Result<()> {
-        unreachable!("the archive is not looked at")
-    }
-
     fn elites(&self) -> &Elites {
         unreachable!("the archive is not looked at")
     }
@@ -73,34 +59,16 @@ impl Archive for NoArchive {
     ) -> Result<Fetched<'a>> {
         unreachable!("the archive is not looked at")
     }
-
-    fn restore(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
-        unreachable!("the archive is not looked at")
-    }
 }
 
 /// A task of genomes with these many genes, normal at first.
 pub(crate) fn task(genome_dim: usize, deterministic: bool) -> TaskSpec {
     TaskSpec {
-        name: String::new(),
-        genome_dim,
-        init: Init::Normal { mean: 0.0, sd: 1.0 },
-        bounds: None,
         descriptor: vec![Axis::new("", "", 0.0, 1.0)],
-        fitness: String::new(),
-        qd_offset: 0.0,
         deterministic,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
         max_steps: 100,
         test_steps: 100,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("", genome_dim, Init::Normal { mean: 0.0, sd: 1.0 })
     }
 }
 

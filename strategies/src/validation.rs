@@ -3,7 +3,7 @@
 
 use illume_core::{Candidates, Context, Next, Purpose, Result, Status, Stream, TaskSpec, Told, block, test_part_seed};
 
-use crate::map_elites::prepare;
+use crate::candidates::prepare;
 
 /// The most rows that score one genome.
 const PARTS: usize = 16;
@@ -83,7 +83,6 @@ impl Validation {
         prepare(context, total, 0, candidates);
         candidates.offered = 0..0;
         candidates.tests = 0..total;
-        candidates.record = false;
         let rows = candidates.block.clone();
         let part = |row| test_part_seed((row % self.parts) as u32, self.parts as u32);
         candidates.seeds.clear();

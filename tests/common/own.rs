@@ -18,30 +18,20 @@ impl OwnTask {
     /// Genes start in [-2, 2]; the descriptor has `axes` axes from -1 to 1.
     pub fn new(genome_dim: usize, axes: usize, score: Score) -> OwnTask {
         let spec = TaskSpec {
-            name: "own".into(),
-            genome_dim,
-            init: Init::Uniform {
-                lower: -2.0,
-                upper: 2.0,
-            },
-            bounds: None,
             descriptor: (0..axes)
                 .map(|i| Axis::new(&format!("axis {i}"), "m", -1.0, 1.0))
                 .collect(),
             fitness: "a number".into(),
-            qd_offset: 0.0,
             deterministic: true,
-            observation_dim: 0,
-            action_dim: 0,
-            network: None,
-            negative_rewards: None,
-            max_steps: 1,
-            test_steps: 1,
-            frames_per_step: 1,
-            test_cases: 0,
-            policy_gradient: None,
-            facts: Vec::new(),
             chunk: 16,
+            ..TaskSpec::new(
+                "own",
+                genome_dim,
+                Init::Uniform {
+                    lower: -2.0,
+                    upper: 2.0,
+                },
+            )
         };
         OwnTask {
             spec,

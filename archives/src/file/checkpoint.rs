@@ -57,7 +57,7 @@ pub fn read_checkpoint(path: &Path, comm: &dyn Comm) -> Result<Checkpoint> {
         FAILED => return Err(Error::failed(source.text()?)),
         _ => {}
     }
-    let (attributes, spec) = (source.attributes()?, source.spec()?);
+    let (attributes, spec) = (source.record()?, source.record()?);
     let (genome_dim, lineage) = (source.size()?, source.number()? != 0);
     let (rows, history) = (source.batch()?, source.batch()?);
     let mut state = State::default();
@@ -115,8 +115,8 @@ fn pack(file: &ArchiveFile, sink: &mut Sink) -> Result<Option<ArchiveFile>> {
     };
     let state = file.state()?.ok_or_else(none)?;
     sink.number(FINE);
-    sink.attributes(&file.attributes);
-    sink.spec(&file.spec);
+    sink.record(&file.attributes)?;
+    sink.record(&file.spec)?;
     sink.number(file.genome_dim as u64);
     sink.number(u64::from(file.lineage));
     sink.batch(&file.elites.select(&file.fill_order()?));

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use hdf5::types::VarLenUnicode;
+use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, Group, H5Type, Location};
-use illume_core::{Batch, Column, Data, Element, each_data};
+use illume_core::{Batch, Column, Data, Element, Rule, each_data};
 
 use super::{scales, texts};
 
@@ -147,6 +147,20 @@ fn get_many<T: H5Type>(group: &Group, name: &str, file_bytes: u64) -> hdf5::Resu
 
 pub(super) fn get_number<T: H5Type>(place: &Location, name: &str) -> hdf5::Result<T> {
     place.attr(name)?.read_scalar::<T>()
+}
+
+/// A rule of an archive: a whole number, a number or a word. None for an attribute that is none of these.
+pub(super) fn get_rule(place: &Location, name: &str) -> hdf5::Result<Option<Rule>> {
+    let attribute = place.attr(name)?;
+    if !attribute.is_scalar() {
+        return Ok(None);
+    }
+    Ok(match attribute.dtype()?.to_descriptor()? {
+        TypeDescriptor::Unsigned(_) => Some(Rule::Count(attribute.read_scalar()?)),
+        TypeDescriptor::Float(_) => Some(Rule::Number(attribute.read_scalar()?)),
+        TypeDescriptor::VarLenUnicode => Some(Rule::Text(get_text(place, name)?)),
+        _ => None,
+    })
 }
 
 /// A group under construction: knows its compression and the dimensions it has named so far.

@@ -5,14 +5,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{File, Group};
-use illume_core::{
-    Admission, ArchiveSpec, Axis, Batch, Cells, Dense, Error, Genomes, Lineages, Result, State, Unstructured,
-};
+use illume_core::{ArchiveSpec, Axis, Batch, Cells, Dense, Error, Genomes, Lineages, Result, Rule, State};
 
 use super::h5;
 use super::{ACTIVE, Attributes, EVALUATION_FORMAT, FORMAT, FORMAT_VERSION, OWN_TABLE};
 use crate::metrics::{Metrics, measure_archive};
-use crate::registry;
+use crate::registry::{MOST_CELLS, check_spec, registry};
 
 /// The first bytes of every HDF5 file (one that has no user block, as ours).
 const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
@@ -189,63 +187,68 @@ fn read_spec(cells: &Group, bytes: u64) -> std::result::Result<ArchiveSpec, Stri
     let kind = h5::get_text(cells, "kind").map_err(|e| missing("kind", e))?;
     let count: u64 = h5::get_number(cells, "count").map_err(|e| missing("count", e))?;
     let capacity = usize::try_from(count).unwrap_or(usize::MAX);
-    if !(1..=registry::MOST_CELLS).contains(&capacity) {
+    if !(1..=MOST_CELLS).contains(&capacity) {
         return Err(format!("/cells has the impossible count {count}"));
     }
     let qd_offset = h5::get_number(cells, "qd_offset").map_err(|e| missing("qd_offset", e))?;
-    let cells = match kind.as_str() {
-        "grid" => {
-            let shape = h5::get_many_numbers::<u64>(cells, "shape", bytes).map_err(|e| missing("shape", e))?;
-            Cells::Grid {
-                shape: shape
-                    .iter()
-                    .map(|&n| usize::try_from(n).unwrap_or(usize::MAX))
-                    .collect(),
-            }
+    let known: Vec<&str> = registry().iter().map(|entry| entry.kind).collect();
+    if !known.contains(&kind.as_str()) {
+        return Err(format!(
+            "has an archive of the unknown kind '{kind}'; known are {}",
+            known.join(", ")
+        ));
+    }
+    // What the cells are says the file itself, whatever its kind.
+    let has = |name: &str| cells.attr(name).is_ok() || cells.link_exists(name);
+    let divided = if has("shape") {
+        let shape = h5::get_many_numbers::<u64>(cells, "shape", bytes).map_err(|e| missing("shape", e))?;
+        let shape = shape.iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX));
+        Cells::Grid { shape: shape.collect() }
+    } else if has("centroids") || kind == "cvt" {
+        let rows = if k == 0 { 0 } else { capacity };
+        Cells::Cvt {
+            centroids: h5::values(cells, "centroids", &[rows, k], bytes)?,
         }
-        "cvt" => {
-            let rows = if k == 0 { 0 } else { capacity };
-            Cells::Cvt {
-                centroids: h5::values(cells, "centroids", &[rows, k], bytes)?,
-            }
-        }
-        "unstructured" => Cells::Unstructured(read_rules(cells)?),
-        other => {
-            return Err(format!(
-                "has an archive of the unknown kind '{other}'; known are grid, cvt, unstructured"
-            ));
-        }
+    } else {
+        Cells::None
     };
     let spec = ArchiveSpec {
         kind,
         axes,
-        cells,
+        cells: divided,
         capacity,
         qd_offset,
+        rules: read_rules(cells)?,
     };
-    registry::check_spec(&spec).map_err(|e| format!("/cells is damaged: {e}"))?;
+    check_spec(&spec).map_err(|e| format!("/cells is damaged: {e}"))?;
     Ok(spec)
 }
 
-/// How an unstructured archive measures and admits.
-fn read_rules(cells: &Group) -> std::result::Result<Unstructured, String> {
-    let missing = |name: &str, e: hdf5::Error| format!("/cells has no usable attribute '{name}' ({})", h5::cause(&e));
-    let count = |name: &str| h5::get_number::<u64>(cells, name).map_err(|e| missing(name, e));
-    let value = |name: &str| h5::get_number::<f64>(cells, name).map_err(|e| missing(name, e));
-    let admission = h5::get_text(cells, "admission").map_err(|e| missing("admission", e))?;
-    Ok(Unstructured {
-        neighbours: count("neighbours")? as usize,
-        admission: match admission.as_str() {
-            "random" => Admission::Random(value("probability")?),
-            "novelty" => Admission::Novelty(value("threshold")?),
-            other => {
-                return Err(format!(
-                    "/cells admits by the unknown rule '{other}'; known are random, novelty"
-                ));
-            }
-        },
-        normalize: count("normalize")? != 0,
-    })
+/// Attributes of `/cells` that every archive has, and what describes the group.
+const COMMON: [&str; 9] = [
+    "kind",
+    "count",
+    "qd_offset",
+    "names",
+    "units",
+    "lower",
+    "upper",
+    "shape",
+    "description",
+];
+
+/// What else an archive goes by: all other attributes that are a number or a word.
+fn read_rules(cells: &Group) -> std::result::Result<Vec<(String, Rule)>, String> {
+    let unreadable = |e: hdf5::Error| format!("/cells has attributes that cannot be listed ({})", h5::cause(&e));
+    let mut names = cells.attr_names().map_err(unreadable)?;
+    names.retain(|name| !COMMON.contains(&name.as_str()));
+    names.sort();
+    let rules = names
+        .into_iter()
+        .map(|name| h5::get_rule(cells, &name).map(|rule| (name, rule)));
+    let rules: hdf5::Result<Vec<(String, Option<Rule>)>> = rules.collect();
+    let rules = rules.map_err(unreadable)?.into_iter();
+    Ok(rules.filter_map(|(name, rule)| Some((name, rule?))).collect())
 }
 
 fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Result<Batch, String> {
@@ -308,7 +311,7 @@ fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Re
         "evaluation seed",
         h5::values::<u64>(group, "seed", &[n], bytes)?,
     );
-    if !spec.has_cells() {
+    if group.link_exists("novelty") {
         let novelty: Vec<f64> = h5::values(group, "novelty", &[n], bytes)?;
         elites.push("novelty", 1, "", "novelty when it was admitted", novelty);
     }

@@ -1,24 +1,25 @@
 use std::path::Path;
 
-use illume_core::{
-    Admission, Archive, ArchiveSpec, Axis, Batch, Cells, Comm, Genomes, Inbox, State, Unstructured, block,
-};
+use illume_core::{Archive, ArchiveSpec, Axis, Batch, Cells, Comm, Genomes, Inbox, State, block};
 use tempfile::TempDir;
 
 use super::*;
 use crate::testing::{empty, evolve, ranks, solo};
+use crate::{Admission, Unstructured};
 
 fn spec(kind: &str) -> ArchiveSpec {
     let axes = vec![Axis::new("speed", "m/s", 0.0, 1.0), Axis::new("height", "m", 0.0, 1.0)];
+    let mut rules = Vec::new();
     let (cells, capacity) = match kind {
         "grid" => (Cells::Grid { shape: vec![6, 7] }, 42),
         "unstructured" => {
-            let rules = Unstructured {
+            let own = Unstructured {
                 neighbours: 7,
                 admission: Admission::Random(0.5),
                 normalize: true,
             };
-            (Cells::Unstructured(rules), 250)
+            rules = own.rules();
+            (Cells::None, 250)
         }
         _ => (
             Cells::Cvt {
@@ -33,6 +34,7 @@ fn spec(kind: &str) -> ArchiveSpec {
         cells,
         capacity,
         qd_offset: 4.0,
+        rules,
     }
 }
 
@@ -278,6 +280,7 @@ fn an_empty_archive_and_a_task_without_descriptor_are_written_too() {
                     cells,
                     capacity,
                     qd_offset: 0.0,
+                    rules: Vec::new(),
                 };
                 let case = Case {
                     lineage,

@@ -1,13 +1,9 @@
-//! Tables as bytes, for handing a checkpoint from rank 0 to the others.
+//! Tables and records as bytes, for handing a checkpoint from rank 0 to the others. Records go by serde and postcard; tables, which may have gigabytes, by columns in one piece each
+//! (postcard takes numbers one by one).
 
-use illume_core::{Admission, ArchiveSpec, Axis, Batch, Cells, Column, Data, Element, Error, Result, Unstructured};
-
-use super::Attributes;
-
-/// Forms of cells.
-const CVT: u64 = 0;
-const GRID: u64 = 1;
-const UNSTRUCTURED: u64 = 2;
+use illume_core::serde::Serialize;
+use illume_core::serde::de::DeserializeOwned;
+use illume_core::{Batch, Column, Data, Element, Error, Result};
 
 /// Appends values; [`Source`] reads them back in the same order.
 #[derive(Debug, Default)]
@@ -40,54 +36,15 @@ impl Sink {
         }
     }
 
-    pub(super) fn attributes(&mut self, a: &Attributes) {
-        for text in [&a.software_version, &a.task, &a.strategy, &a.config, &a.created] {
-            self.text(text);
-        }
-        for number in [
-            a.seed,
-            a.generation,
-            a.evaluations,
-            a.ranks,
-            a.threads,
-            a.operators.len() as u64,
-        ] {
-            self.number(number);
-        }
-        a.operators.iter().for_each(|o| self.text(o));
-    }
-
-    pub(super) fn spec(&mut self, spec: &ArchiveSpec) {
-        self.text(&spec.kind);
-        self.number(spec.capacity as u64);
-        self.number(spec.qd_offset.to_bits());
-        self.number(spec.axes.len() as u64);
-        for axis in &spec.axes {
-            self.text(&axis.name);
-            self.text(&axis.unit);
-            self.number(axis.lower.to_bits());
-            self.number(axis.upper.to_bits());
-        }
-        let (form, numbers): (u64, Vec<u64>) = match &spec.cells {
-            Cells::Cvt { centroids } => (CVT, centroids.iter().map(|x| x.to_bits()).collect()),
-            Cells::Grid { shape } => (GRID, shape.iter().map(|&n| n as u64).collect()),
-            Cells::Unstructured(rules) => {
-                let (rule, value) = match rules.admission {
-                    Admission::Random(probability) => (0, probability),
-                    Admission::Novelty(threshold) => (1, threshold),
-                };
-                let numbers = [
-                    rules.neighbours as u64,
-                    rule,
-                    value.to_bits(),
-                    u64::from(rules.normalize),
-                ];
-                (UNSTRUCTURED, numbers.to_vec())
-            }
-        };
-        self.number(form);
-        self.number(numbers.len() as u64);
-        numbers.into_iter().for_each(|n| self.number(n));
+    /// A record, by serde.
+    ///
+    /// # Errors
+    /// One that cannot be written (a defect).
+    pub(super) fn record<T: Serialize>(&mut self, record: &T) -> Result<()> {
+        let bytes = postcard::to_stdvec(record).map_err(|e| Error::failed(format!("a record cannot be sent: {e}")))?;
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(&bytes);
+        Ok(())
     }
 }
 
@@ -107,10 +64,6 @@ impl<'a> Source<'a> {
 
     pub(super) fn size(&mut self) -> Result<usize> {
         Ok(self.number()? as usize)
-    }
-
-    fn float(&mut self) -> Result<f64> {
-        Ok(f64::from_bits(self.number()?))
     }
 
     pub(super) fn text(&mut self) -> Result<String> {
@@ -158,58 +111,8 @@ impl<'a> Source<'a> {
         Ok(T::wrap(bytes.chunks_exact(size_of::<T>()).map(T::read_le).collect()))
     }
 
-    pub(super) fn attributes(&mut self) -> Result<Attributes> {
-        let mut a = Attributes {
-            software_version: self.text()?,
-            task: self.text()?,
-            strategy: self.text()?,
-            config: self.text()?,
-            created: self.text()?,
-            seed: self.number()?,
-            generation: self.number()?,
-            evaluations: self.number()?,
-            ranks: self.number()?,
-            threads: self.number()?,
-            operators: Vec::new(),
-        };
+    pub(super) fn record<T: DeserializeOwned>(&mut self) -> Result<T> {
         let n = self.size()?;
-        a.operators = (0..n).map(|_| self.text()).collect::<Result<_>>()?;
-        Ok(a)
-    }
-
-    pub(super) fn spec(&mut self) -> Result<ArchiveSpec> {
-        let (kind, capacity, qd_offset) = (self.text()?, self.size()?, self.float()?);
-        let k = self.size()?;
-        let axis = |s: &mut Self| -> Result<Axis> {
-            let (name, unit) = (s.text()?, s.text()?);
-            Ok(Axis::new(&name, &unit, s.float()?, s.float()?))
-        };
-        let axes = (0..k).map(|_| axis(self)).collect::<Result<_>>()?;
-        let form = self.number()?;
-        let n = self.size()?;
-        let numbers = (0..n).map(|_| self.number()).collect::<Result<Vec<u64>>>()?;
-        let cells = match (form, numbers.as_slice()) {
-            (UNSTRUCTURED, &[neighbours, rule, value, normalize]) => Cells::Unstructured(Unstructured {
-                neighbours: neighbours as usize,
-                admission: match rule {
-                    0 => Admission::Random(f64::from_bits(value)),
-                    _ => Admission::Novelty(f64::from_bits(value)),
-                },
-                normalize: normalize != 0,
-            }),
-            (GRID, shape) => Cells::Grid {
-                shape: shape.iter().map(|&n| n as usize).collect(),
-            },
-            (_, centroids) => Cells::Cvt {
-                centroids: centroids.iter().map(|&n| f64::from_bits(n)).collect(),
-            },
-        };
-        Ok(ArchiveSpec {
-            kind,
-            axes,
-            cells,
-            capacity,
-            qd_offset,
-        })
+        postcard::from_bytes(self.take(n)?).map_err(|e| Error::failed(format!("a record cannot be read: {e}")))
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hdf5::{Dataset, File};
 use illume_core::{
-    Admission, Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, State,
+    Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, Rule, State,
 };
 
 use super::atomic::Unfinished;
@@ -281,21 +281,19 @@ fn write_cells(file: &File, contents: &Contents<'_>, compress: u8) -> hdf5::Resu
     )?;
     h5::put_many_numbers(&maker.group, "lower", &of_axes(|a| a.lower))?;
     h5::put_many_numbers(&maker.group, "upper", &of_axes(|a| a.upper))?;
+    for (name, rule) in &spec.rules {
+        match rule {
+            Rule::Count(n) => h5::put_number(&maker.group, name, *n)?,
+            Rule::Number(x) => h5::put_number(&maker.group, name, *x)?,
+            Rule::Text(text) => h5::put_text(&maker.group, name, text)?,
+        }
+    }
     match &spec.cells {
         Cells::Grid { shape } => {
             let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
             h5::put_many_numbers(&maker.group, "shape", &shape)
         }
-        Cells::Unstructured(rules) => {
-            h5::put_number(&maker.group, "neighbours", rules.neighbours as u64)?;
-            h5::put_number(&maker.group, "normalize", u64::from(rules.normalize))?;
-            let (admission, name, value) = match rules.admission {
-                Admission::Random(probability) => ("random", "probability", probability),
-                Admission::Novelty(threshold) => ("novelty", "threshold", threshold),
-            };
-            h5::put_text(&maker.group, "admission", admission)?;
-            h5::put_number(&maker.group, name, value)
-        }
+        Cells::None => Ok(()),
         Cells::Cvt { centroids } => {
             maker.named_dimension("axis", "axes of the descriptor", &names)?;
             let column = column(

@@ -14,6 +14,7 @@ fn cells() -> CellArchive {
         cells: Cells::Grid { shape: vec![CELLS] },
         capacity: CELLS,
         qd_offset: 0.0,
+        rules: Vec::new(),
     };
     CellArchive::new(spec, Outside::Clip, 1, false).unwrap()
 }
@@ -35,7 +36,7 @@ fn rows(cells: &[i64], fitness: &[f64]) -> Batch {
     b
 }
 
-fn insert(archive: &mut dyn Archive, rows: &Batch, generation: u64) -> InsertReport {
+fn insert(archive: &mut dyn ArchiveMut, rows: &Batch, generation: u64) -> InsertReport {
     let (n, mut report) = (rows.rows(), InsertReport::default());
     let genomes = Genomes::Dense(Dense {
         dim: 1,
@@ -67,7 +68,7 @@ fn outcomes_values_and_thresholds_are_those_of_pyribs() {
     let mut compared = 0;
     for setting in lines.chunk_by(|a, b| a[..2] == b[..2]) {
         let hard = setting[0][1].is_empty();
-        let mut archive: Box<dyn Archive> = match hard {
+        let mut archive: Box<dyn ArchiveMut> = match hard {
             true => Box::new(cells()),
             false => Box::new(soft(number(setting[0][0]), number(setting[0][1]))),
         };

@@ -255,26 +255,13 @@ impl LmSetup {
             _ => Vec::new(),
         };
         TaskSpec {
-            name: self.name.clone(),
-            genome_dim: dim,
-            // The start is the adapter as it was read.
-            init: Init::Normal { mean: 0.0, sd: 0.0 },
-            bounds: None,
             descriptor,
             fitness: "mean reward of the answers".into(),
-            qd_offset: 0.0,
-            deterministic: false,
-            observation_dim: 0,
-            action_dim: 0,
-            network: None,
-            negative_rewards: None,
             max_steps: tokens(p.batch),
             test_steps: tokens(validation),
-            frames_per_step: 1,
             test_cases: validation,
-            policy_gradient: None,
-            facts: Vec::new(),
             chunk: 1 << 30,
+            ..TaskSpec::new(self.name.clone(), dim, Init::Normal { mean: 0.0, sd: 0.0 })
         }
     }
 }

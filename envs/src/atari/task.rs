@@ -85,25 +85,15 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         .max(params.test_steps)
         .saturating_mul(params.frame_skip);
     let spec = TaskSpec {
-        name: name.into(),
-        genome_dim: net.params(),
-        init: net.init(),
-        bounds: None,
         descriptor: axes(&params),
         fitness: "points of the game".into(),
         qd_offset: qd_offset(game, longest),
         deterministic: params.noops == 0 && params.sticky_actions == 0.0,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
         max_steps: params.max_steps,
         test_steps: params.test_steps,
         frames_per_step: params.frame_skip,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
         chunk: pixels::chunk(&policy),
+        ..TaskSpec::new(name, net.params(), net.init())
     };
     Ok(Box::new(Atari {
         spec,

@@ -68,10 +68,6 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         _ => None,
     };
     let spec = TaskSpec {
-        name: "hard_maze".into(),
-        genome_dim: mlp.params(),
-        init: policy.init(&mlp),
-        bounds: None,
         descriptor: vec![
             Axis::new("x", "map units", left, right),
             Axis::new("y", "map units", top, bottom),
@@ -89,11 +85,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         negative_rewards: (pay == Some(0.0)).then(|| "set task.reward = \"closeness\"".into()),
         max_steps: params.episode_length,
         test_steps: params.episode_length,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("hard_maze", mlp.params(), policy.init(&mlp))
     };
     Ok(Box::new(HardMaze {
         spec,

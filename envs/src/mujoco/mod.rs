@@ -96,10 +96,6 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let observation = robot.observation_dim() + usize::from(time_in_observation);
     let policy = params.mlp(observation, robot.model().sizes().controls);
     let spec = TaskSpec {
-        name: name.into(),
-        genome_dim: policy.params(),
-        init: params.init(&policy),
-        bounds: None,
         descriptor: robot.axes(),
         fitness: fitness.into(),
         qd_offset: robot.qd_offset(episode_length),
@@ -112,11 +108,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             .then(|| "set task.positive_reward = true".into()),
         max_steps: episode_length,
         test_steps: episode_length,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new(name, policy.params(), params.init(&policy))
     };
     Ok(Box::new(RobotTask {
         robot,

@@ -339,25 +339,10 @@ impl PixelEnv for Ending {
 
 pub fn spec(net: &ConvNet, max_steps: u32, test_steps: u32) -> TaskSpec {
     TaskSpec {
-        name: "toy".into(),
-        genome_dim: net.params(),
-        init: net.init(),
-        bounds: None,
-        descriptor: vec![],
         fitness: "score".into(),
-        qd_offset: 0.0,
-        deterministic: false,
-        observation_dim: 0,
-        action_dim: 0,
-        network: None,
-        negative_rewards: None,
         max_steps,
         test_steps,
-        frames_per_step: 1,
-        test_cases: 0,
-        policy_gradient: None,
-        facts: Vec::new(),
-        chunk: 1,
+        ..TaskSpec::new("toy", net.params(), net.init())
     }
 }
 

@@ -6,8 +6,7 @@ use std::path::Path;
 use illume_archives::file::{self, ArchiveFile, Attributes, Contents};
 use illume_cluster::Solo;
 use illume_core::{
-    Archive, ArchiveSpec, Batch, Comm, Dense, Elites, Error, Fetched, GenomeRef, Genomes, Inbox, InsertReport, Offer,
-    Result, State, Taken,
+    Archive, ArchiveSpec, Batch, Comm, Dense, Elites, Error, Fetched, GenomeRef, Genomes, Inbox, Result, State, Taken,
 };
 
 use super::{Genes, scalars};
@@ -129,24 +128,4 @@ impl<F: Fn(usize) + Send + Sync> Archive for Decoded<'_, F> {
     fn locate(&self, _descriptors: &[f64], cells: &mut [i64]) {
         cells.fill(-1);
     }
-
-    fn insert(
-        &mut self,
-        _rows: &Batch,
-        _block: Range<usize>,
-        _genomes: &Genomes,
-        _offer: &Offer,
-        _comm: &dyn Comm,
-        _report: &mut InsertReport,
-    ) -> Result<()> {
-        Err(read_only())
-    }
-
-    fn restore(&mut self, _rows: &Batch, _genomes: &Genomes, _comm: &dyn Comm) -> Result<()> {
-        Err(read_only())
-    }
-}
-
-fn read_only() -> Error {
-    Error::failed("an archive that is exported takes no elites")
 }

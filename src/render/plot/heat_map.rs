@@ -83,7 +83,7 @@ pub fn heat_map<'a>(
         },
         Cells::Grid { shape } => project(spec, elites, [x, y], [shape[x], shape[y]])?,
         Cells::Cvt { .. } => project(spec, elites, [x, y], [40, 40])?,
-        Cells::Unstructured(_) => {
+        Cells::None => {
             let rows = elites.get::<f64>("descriptor")?.chunks_exact(k);
             Tiles::Points {
                 places: rows.flat_map(|d| [d[x], d[y]]).collect(),

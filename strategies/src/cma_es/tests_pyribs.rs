@@ -69,7 +69,9 @@ fn searches_move_as_in_pyribs() {
                 gain: report[BATCH..].to_vec(),
                 ..InsertReport::default()
             };
-            let ranked = ranker.rank(&table, &report, 0..BATCH, &[]).unwrap();
+            let ranked = ranker
+                .rank(&table, &report, &(0..BATCH).collect::<Vec<_>>(), &[])
+                .unwrap();
             let theirs: Vec<usize> = order[..BATCH].iter().map(|x| *x as usize).collect();
             assert_eq!(ranked.order, theirs, "{search}, iteration {generation}");
             match selection {

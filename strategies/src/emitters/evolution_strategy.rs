@@ -1,13 +1,10 @@
 //! A search by an evolution strategy whose order is what the archive made of its candidates, and which begins anew at an elite when it is spent: the
 //! emitter of CMA-ME and CMA-MAE, as `EvolutionStrategyEmitter` of pyribs (0.12.0, `_evolution_strategy_emitter.py`).
 
-use std::ops::Range;
+use illume_core::{Archive, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 
-use illume_core::{Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
-
-use super::Emitter;
+use super::{Column, Emitter, Merge, Part, Piece, Proposal, Rows, missing, one_row};
 use crate::cma_es::{Distribution, Distributions};
-use crate::map_elites::missing;
 use crate::rankers::{Ranker, direction};
 
 /// When a search begins anew, beside the criteria of the evolution strategy itself.
@@ -89,8 +86,12 @@ impl EvolutionStrategy {
 }
 
 impl Emitter for EvolutionStrategy {
-    fn batch(&self) -> usize {
-        self.distribution.members()
+    fn parts(&self) -> Vec<Part> {
+        vec![Part::new("sample", self.distribution.members())]
+    }
+
+    fn in_turn(&self, ranks: usize) -> bool {
+        ranks > 1 && self.distribution.communicates()
     }
 
     fn prepare(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()> {
@@ -103,18 +104,27 @@ impl Emitter for EvolutionStrategy {
         Ok(())
     }
 
-    fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
-        self.distribution.ask(context, rows, genes)
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, proposal: Proposal<'_>) -> Result<()> {
+        let (rows, mut pieces) = (proposal.rows, proposal.pieces);
+        // What it draws on this rank follows one another, and is drawn at once, also where there is nothing.
+        let start = pieces.first().map_or(0, |piece| rows.before(piece.first));
+        let count: usize = pieces.iter().map(Piece::rows).sum();
+        if let [piece] = pieces.as_mut_slice() {
+            return self.distribution.ask(context, start..start + count, piece.genes);
+        }
+        let mut genes = vec![0.0; count * context.task.genome_dim];
+        self.distribution.ask(context, start..start + count, &mut genes)?;
+        let mut rest = genes.as_slice();
+        for piece in pieces {
+            let (own, after) = rest.split_at(piece.genes.len());
+            piece.genes.copy_from_slice(own);
+            rest = after;
+        }
+        Ok(())
     }
 
-    fn tell(
-        &mut self,
-        context: &Context<'_>,
-        told: &Told<'_>,
-        report: &InsertReport,
-        rows: Range<usize>,
-    ) -> Result<()> {
-        let ranked = self.ranker.rank(told.rows, report, rows, &self.direction)?;
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>, report: &InsertReport, rows: &Rows<'_>) -> Result<()> {
+        let ranked = self.ranker.rank(told.rows, report, &rows.numbers(), &self.direction)?;
         self.generations += 1;
         if self.filter {
             self.distribution.tell_parents(context, &ranked.order, ranked.taken)?;
@@ -131,27 +141,45 @@ impl Emitter for EvolutionStrategy {
         Ok(())
     }
 
-    fn communicates(&self) -> bool {
-        self.distribution.communicates()
+    fn restarts(&self) -> Option<u64> {
+        Some(self.restarts)
     }
 
-    fn restarts(&self) -> u64 {
-        self.restarts
+    fn columns(&self) -> Vec<Column> {
+        let column = |name, meaning, of_several| Column {
+            name,
+            unit: "",
+            meaning,
+            of_several,
+        };
+        vec![
+            column("restarts", "restarts of all emitters so far", Merge::Sum),
+            column("sigma", "median step size of the emitters", Merge::Median),
+        ]
     }
 
-    fn sigma(&self) -> f64 {
-        self.distribution.sigma()
+    fn values(&self) -> Vec<f64> {
+        vec![self.restarts as f64, self.distribution.sigma()]
     }
 
-    fn save(&self, context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
-        let mut search = Batch::new();
-        search.push("restarts", 1, "", "restarts so far", vec![self.restarts]);
-        search.push("generations", 1, "", "generations so far", vec![self.generations]);
-        let meaning = "whether it begins anew before the next generation";
-        search.push("spent", 1, "", meaning, vec![u64::from(self.spent)]);
-        let mut tables = self.distribution.save(context)?;
+    fn save(&self, context: &Context<'_>) -> Result<State> {
+        // One that a bandit has never let take part has not begun.
+        let mut tables = if self.generations > 0 {
+            self.distribution.save(context)?
+        } else {
+            Vec::new()
+        };
+        let search = one_row(&[
+            ("restarts", "restarts so far", self.restarts),
+            ("generations", "generations so far", self.generations),
+            (
+                "spent",
+                "whether it begins anew before the next generation",
+                u64::from(self.spent),
+            ),
+        ]);
         tables.push(("search".into(), search));
-        Ok(tables)
+        Ok(State { tables, solution: None })
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
@@ -163,8 +191,11 @@ impl Emitter for EvolutionStrategy {
         self.restarts = count("restarts")?;
         self.generations = count("generations")?;
         self.spent = count("spent")? != 0;
-        self.turn(context);
         self.distribution = self.distributions.first();
-        self.distribution.load(context, state)
+        if self.generations > 0 {
+            self.turn(context);
+            self.distribution.load(context, state)?;
+        }
+        Ok(())
     }
 }

@@ -9,9 +9,9 @@ mod params;
 mod replay;
 mod stock;
 
-pub(crate) use emitter::Gradients;
+pub(crate) use emitter::{Plan, PolicyGradient};
 pub(crate) use labels::Labels;
-pub(crate) use params::{Common, gradient_params};
+pub use params::{GradientBatchParams, LearnerParams};
 #[cfg(test)]
 pub(crate) use replay::similarity;
 

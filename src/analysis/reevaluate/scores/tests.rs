@@ -16,6 +16,7 @@ fn grid(shape: &[usize]) -> CellArchive {
         cells: Cells::Grid { shape: shape.to_vec() },
         capacity: shape.iter().product(),
         qd_offset: 10.0,
+        rules: Vec::new(),
     };
     CellArchive::from_spec(&spec, 1, false).unwrap()
 }

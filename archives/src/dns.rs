@@ -1,0 +1,315 @@
+//! The archive of Dominated Novelty Search (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully, 'Dominated novelty search: rethinking local competition in
+//! quality-diversity', GECCO 2025, <https://arxiv.org/abs/2502.00593>): a population without cells or bounds, of which those survive that are far from whatever is fitter.
+
+use std::ops::Range;
+
+use illume_core::params::{self, Params};
+use illume_core::{
+    Archive, ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes,
+    Inbox, InsertReport, NOT_OFFERED, Offer, Outcome, Result, Rule, Status, Taken, block,
+};
+use rayon::prelude::*;
+
+use crate::archive::{Storing, check_block};
+use crate::exchange;
+use crate::registry::{check_axes, check_spec, claim_cells};
+use crate::store::Shard;
+
+illume_core::params! {
+    /// Parameters of `archive.kind = "dns"`.
+    pub struct DnsParams {
+        /// Elites that are kept.
+        capacity: usize = 1024, range(1, 1 << 20);
+        /// Nearest fitter elites whose mean distance is an elite's dominated novelty.
+        neighbours: usize = 3, range(1, 1 << 16);
+        /// Whether distances are taken in units of each axis' extent instead of the axes' own.
+        normalize: bool = false, any();
+    }
+}
+
+pub(crate) const ENTRY: ArchiveEntry = ArchiveEntry {
+    check: |spec| Rules::of(spec).map(|_| ()),
+    ..ArchiveEntry::new(
+        "dns",
+        "a population in which those survive that are far from whatever is fitter (dominated novelty search, Bahlous-Boldi et al. 2025)",
+        DnsParams::describe,
+        "capacity = 40",
+        build,
+    )
+};
+
+/// What it goes by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rules {
+    neighbours: usize,
+    normalize: bool,
+}
+
+impl Rules {
+    fn rules(&self) -> Vec<(String, Rule)> {
+        vec![
+            ("neighbours".into(), Rule::Count(self.neighbours as u64)),
+            ("normalize".into(), Rule::Count(u64::from(self.normalize))),
+        ]
+    }
+
+    fn of(spec: &ArchiveSpec) -> Result<Rules> {
+        let count = |name: &str| match spec.rule(name) {
+            Some(Rule::Count(n)) => Ok(*n as usize),
+            _ => Err(Error::input(format!(
+                "an archive of kind dns has no usable rule '{name}'"
+            ))),
+        };
+        match (count("neighbours")?, count("normalize")?) {
+            (0, _) => Err(Error::input("an archive of kind dns counts 0 neighbours")),
+            (neighbours, normalize) => Ok(Rules {
+                neighbours,
+                normalize: normalize != 0,
+            }),
+        }
+    }
+}
+
+fn build(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
+    let params: DnsParams = params::read(config.archive, "archive", &["kind"])?;
+    if config.axes.is_empty() {
+        let message = "an archive of kind \"dns\" measures distances between descriptors, and the task has none";
+        return Err(Error::config("archive", "kind", message));
+    }
+    check_axes(config.axes)?;
+    claim_cells(config, "capacity", params.capacity, None)?;
+    let rules = Rules {
+        neighbours: params.neighbours,
+        normalize: params.normalize,
+    };
+    let spec = ArchiveSpec {
+        kind: "dns".into(),
+        axes: config.axes.to_vec(),
+        cells: Cells::None,
+        capacity: params.capacity,
+        qd_offset: config.qd_offset,
+        rules: rules.rules(),
+    };
+    Ok(Box::new(DnsArchive::new(spec, config.genome_dim, config.lineage)?))
+}
+
+/// The column of the elites that says how far each is from whatever is fitter.
+const SCORE: &str = "dominated_novelty";
+
+/// A replicated population, and a shard of its genomes. Its elites are numbered from 0; whoever survives keeps its number, and who comes takes that of one who does not.
+#[derive(Debug)]
+pub struct DnsArchive {
+    spec: ArchiveSpec,
+    rules: Rules,
+    elites: Elites,
+    shard: Shard,
+    /// Factor of each axis in distances.
+    factors: Vec<f64>,
+}
+
+impl DnsArchive {
+    /// An empty archive of this spec for genomes of `genome_dim` genes, or lineages.
+    ///
+    /// # Errors
+    /// A spec that does not hang together.
+    pub fn new(spec: ArchiveSpec, genome_dim: usize, lineage: bool) -> Result<DnsArchive> {
+        check_spec(&spec)?;
+        let rules = Rules::of(&spec)?;
+        let extent = |normalize: bool, axis: &illume_core::Axis| if normalize { axis.upper - axis.lower } else { 1.0 };
+        Ok(DnsArchive {
+            elites: nobody(spec.axes.len()),
+            shard: Shard::growing(spec.capacity, genome_dim, lineage),
+            factors: spec
+                .axes
+                .iter()
+                .map(|axis| 1.0 / extent(rules.normalize, axis))
+                .collect(),
+            spec,
+            rules,
+        })
+    }
+
+    fn scaled<'a>(&'a self, descriptor: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        descriptor.iter().zip(&self.factors).map(|(x, f)| x * f)
+    }
+}
+
+/// The table of a population of nobody.
+fn nobody(k: usize) -> Elites {
+    let mut elites = Elites::new(0, k);
+    let meaning = "mean distance to the nearest elites that are fitter, infinite for the fittest";
+    elites.declare::<f64>(SCORE, "", meaning);
+    elites
+}
+
+/// Dominated novelty of all: mean distance to the `neighbours` nearest of those that are fitter (of all of them, where they are fewer), infinite where none is. Of two that are
+/// equally fit the first counts as fitter, so that of two equal bests one survives. `places` are `[n, k]`.
+fn dominated_novelty(fitness: &[f64], places: &[f64], neighbours: usize) -> Vec<f64> {
+    let n = fitness.len();
+    let k = places.len() / n.max(1);
+    let place = |i: usize| &places[i * k..(i + 1) * k];
+    let of = |i: usize| {
+        let fitter = |j: &usize| fitness[*j] > fitness[i] || (fitness[*j] == fitness[i] && *j < i);
+        let distance = |j: usize| {
+            let squares = place(i).iter().zip(place(j)).map(|(a, b)| (a - b) * (a - b));
+            squares.sum::<f64>()
+        };
+        // The nearest so far, ascending.
+        let mut nearest: Vec<f64> = Vec::with_capacity(neighbours.min(n) + 1);
+        for squared in (0..n).filter(fitter).map(distance) {
+            if nearest.len() == neighbours && squared >= nearest[neighbours - 1] {
+                continue;
+            }
+            let at = nearest.partition_point(|x| *x <= squared);
+            nearest.insert(at, squared);
+            nearest.truncate(neighbours);
+        }
+        match nearest.len() {
+            0 => f64::INFINITY,
+            count => nearest.iter().map(|x| x.sqrt()).sum::<f64>() / count as f64,
+        }
+    };
+    (0..n).into_par_iter().with_min_len(16).map(of).collect()
+}
+
+impl Archive for DnsArchive {
+    fn spec(&self) -> &ArchiveSpec {
+        &self.spec
+    }
+
+    fn locate(&self, _descriptors: &[f64], cells: &mut [i64]) {
+        cells.fill(0);
+    }
+
+    fn elites(&self) -> &Elites {
+        &self.elites
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        cells: &[u32],
+        bounds: &[usize],
+        comm: &dyn Comm,
+        inbox: &'a mut Inbox,
+    ) -> Result<Fetched<'a>> {
+        exchange::fetch(&self.elites, &self.shard, cells, bounds, comm, inbox)
+    }
+}
+
+impl ArchiveMut for DnsArchive {
+    fn insert(
+        &mut self,
+        rows: &Batch,
+        own: Range<usize>,
+        genomes: &Genomes,
+        offer: &Offer,
+        comm: &dyn Comm,
+        report: &mut InsertReport,
+    ) -> Result<()> {
+        let total = rows.rows();
+        let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
+        let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
+        report.outcome.clear();
+        report.outcome.resize(total, Outcome::Invalid as u8);
+        report.gain.clear();
+        report.gain.resize(total, 0.0);
+        report.kept.clear();
+        report.novelty.clear();
+        report.outside = 0;
+        let offered =
+            |row: &usize| status[*row] == Status::Ok as u8 && cells[*row] != NOT_OFFERED && fitness[*row].is_finite();
+        let offered: Vec<usize> = (0..total).filter(offered).collect();
+        if offered.is_empty() {
+            return Ok(());
+        }
+        check_block(total, &own, genomes, comm)?;
+        self.shard.accepts(genomes)?;
+        // Elites first: of equals they count as fitter.
+        let (k, before) = (self.spec.axes.len(), self.elites.filled.len());
+        let mut all: Vec<f64> = self.elites.fitness().to_vec();
+        let mut places: Vec<f64> = self
+            .elites
+            .descriptor()
+            .chunks_exact(k)
+            .flat_map(|d| self.scaled(d))
+            .collect();
+        for &row in &offered {
+            all.push(fitness[row]);
+            places.extend(self.scaled(&descriptor[row * k..(row + 1) * k]));
+        }
+        let score = dominated_novelty(&all, &places, self.rules.neighbours);
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.sort_by(|a, b| score[*b].total_cmp(&score[*a]).then(a.cmp(b)));
+        let mut survives = vec![false; all.len()];
+        order.iter().take(self.spec.capacity).for_each(|i| survives[*i] = true);
+
+        let after = all.len().min(self.spec.capacity);
+        self.elites.grow(after);
+        self.shard.grow(after);
+        self.elites.filled.extend(before as u32..after as u32);
+        let mut free = (0..before).filter(|cell| !survives[*cell]).chain(before..after);
+        let mut taken = Vec::new();
+        for (i, &row) in (before..).zip(&offered) {
+            report.gain[row] = fitness[row] + self.spec.qd_offset;
+            if !survives[i] {
+                report.outcome[row] = Outcome::Rejected as u8;
+                report.gain[row] = 0.0;
+                continue;
+            }
+            report.outcome[row] = Outcome::New as u8;
+            report.kept.push(row as u32);
+            let cell = free.next().expect("as many as survive") as u32;
+            taken.push(Taken { row: row as u32, cell });
+        }
+        let storing = Storing {
+            rows,
+            own,
+            genomes,
+            generation: offer.generation,
+            comm,
+        };
+        storing.store(&taken, &mut self.elites, &mut self.shard)?;
+        let scores = self.elites.get_mut::<f64>(SCORE)?;
+        scores[..before].copy_from_slice(&score[..before]);
+        let came = (before..).zip(&offered).filter(|(i, _)| survives[*i]);
+        came.zip(&taken)
+            .for_each(|((i, _), taken)| scores[taken.cell as usize] = score[i]);
+        Ok(())
+    }
+
+    fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
+        let total = rows.rows();
+        let (cells, fitness): (&[i64], &[f64]) = (rows.get("cell")?, rows.get("fitness")?);
+        let own = block(total, comm.rank(), comm.size());
+        check_block(total, &own, genomes, comm)?;
+        self.shard.accepts(genomes)?;
+        if total > self.spec.capacity || !cells.iter().copied().eq(0..total as i64) {
+            let capacity = self.spec.capacity;
+            let message = format!("the {total} elites of a population of at most {capacity} are not numbered from 0");
+            return Err(Error::failed(message));
+        }
+        if let Some(row) = fitness.iter().position(|f| !f.is_finite()) {
+            return Err(Error::failed(format!("elite {row} has the fitness {}", fitness[row])));
+        }
+        // Elites say themselves when they were found, and how far they are from what is fitter.
+        rows.get::<i64>("generation")?;
+        rows.get::<f64>(SCORE)?;
+        self.shard.clear();
+        self.elites = nobody(self.spec.axes.len());
+        self.elites.grow(total);
+        self.shard.grow(total);
+        self.elites.filled.extend(0..total as u32);
+        let taken: Vec<Taken> = (0..total as u32).map(|row| Taken { row, cell: row }).collect();
+        let storing = Storing {
+            rows,
+            own,
+            genomes,
+            generation: 0,
+            comm,
+        };
+        storing.store(&taken, &mut self.elites, &mut self.shard)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Branches along the gradients of fitness and descriptor, weighted by an evolution strategy: the emitter of CMA-MEGA (Fontaine and Nikolaidis, 'Differentiable quality diversity',
+//! NeurIPS 2021, <https://arxiv.org/abs/2106.03894>) and CMA-MAEGA, as `GradientArborescenceEmitter` of pyribs (0.12.0, `_gradient_arborescence_emitter.py`).
+
+use illume_core::{Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, TaskSpec, Told};
+
+use super::evolution_strategy::{Restart, TOL_X};
+use super::{Column, Emitter, Merge, Part, Proposal, Rows, missing, one_row};
+use crate::cma_es::{Distribution, Distributions};
+use crate::optimizer::Optimizer;
+use crate::rankers::{Ranker, direction};
+
+/// What the emitter is made of.
+pub(crate) struct Arborescence {
+    /// Of the coefficients: one for the fitness and one for each axis of the descriptor.
+    pub coefficients: Distributions,
+    /// How the point moves.
+    pub optimizer: Box<dyn Optimizer + Send>,
+    /// The point begins at zeros, not at a genome of the task's distribution.
+    pub zeros: bool,
+    /// Gradients count by their directions alone.
+    pub normalize: bool,
+    pub ranker: Ranker,
+    /// Learns from the candidates that the archive took, however many they are, in place of the better half.
+    pub filter: bool,
+    pub restart: Restart,
+}
+
+/// See the module.
+pub(crate) struct GradientArborescence {
+    parts: Arborescence,
+    /// The space of the coefficients.
+    space: TaskSpec,
+    distribution: Box<dyn Distribution>,
+    /// Where branches begin, `[dim]`, and the optimizer's moments and steps.
+    point: Vec<f32>,
+    moments: [Vec<f32>; 2],
+    steps: u64,
+    /// Gradients at the point, `[1 + k, dim]`; empty before they are asked for.
+    gradients: Vec<f64>,
+    /// Of the ranker; empty for one without.
+    direction: Vec<f64>,
+    restarts: u64,
+    /// Generations since the run began.
+    generations: u64,
+    /// It begins anew before the next generation.
+    spent: bool,
+    inbox: Inbox,
+}
+
+/// Added to a gradient's length before it is divided by it.
+const EPSILON: f64 = 1e-8;
+
+/// The part of the point itself, which is evaluated before the branches.
+const POINT: usize = 0;
+
+/// The task as a distribution over coefficients sees it.
+pub(crate) fn coefficient_space(task: &TaskSpec) -> TaskSpec {
+    TaskSpec {
+        genome_dim: 1 + task.descriptor_dim(),
+        bounds: None,
+        ..task.clone()
+    }
+}
+
+impl GradientArborescence {
+    pub fn new(parts: Arborescence, task: &TaskSpec) -> GradientArborescence {
+        GradientArborescence {
+            distribution: parts.coefficients.first(),
+            parts,
+            space: coefficient_space(task),
+            point: Vec::new(),
+            moments: [Vec::new(), Vec::new()],
+            steps: 0,
+            gradients: Vec::new(),
+            direction: Vec::new(),
+            restarts: 0,
+            generations: 0,
+            spent: false,
+            inbox: Inbox::default(),
+        }
+    }
+
+    /// Begins at a genome.
+    fn begin_at(&mut self, context: &Context<'_>, genes: &[f32]) {
+        self.point = genes.to_vec();
+        self.moments = [vec![0.0; genes.len()], vec![0.0; genes.len()]];
+        self.steps = 0;
+        self.distribution = self.parts.coefficients.first();
+        if self.parts.ranker.has_direction() {
+            let stream = Stream::new(context.seed, Purpose::Restart, 0, self.restarts);
+            self.direction = direction(&stream, &context.task.descriptor);
+        }
+    }
+
+    /// An elite, drawn uniformly, or where there is none the genome that the run began with.
+    fn start(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<Vec<f32>> {
+        let filled = &archive.elites().filled;
+        if !self.spent || filled.is_empty() {
+            let mut genes = vec![0.0; context.task.genome_dim];
+            if !self.parts.zeros {
+                let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
+                context.task.init.draw(&stream, &mut genes);
+            }
+            return Ok(genes);
+        }
+        let stream = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
+        let cell = filled[stream.below(0, filled.len() as u64) as usize];
+        // Every rank wants the same.
+        let ranks = context.comm.size();
+        let bounds: Vec<usize> = (0..=ranks).collect();
+        let fetched = archive.fetch(&vec![cell; ranks], &bounds, context.comm, &mut self.inbox)?;
+        let genome = fetched.genome(cell).ok_or_else(|| missing(cell))?;
+        Ok(genome.dense()?.to_vec())
+    }
+
+    /// Gradients at the point.
+    fn differentiate(&mut self, task: &TaskSpec) -> Result<()> {
+        let differentiable = task.gradients.as_ref();
+        let differentiable = differentiable.ok_or_else(|| Error::failed("a task without gradients was asked for them"))?;
+        let dim = task.genome_dim;
+        self.gradients.clear();
+        self.gradients.resize(self.space.genome_dim * dim, 0.0);
+        differentiable.gradients(&self.point, &mut self.gradients);
+        if self.parts.normalize {
+            normalize(&mut self.gradients, dim);
+        }
+        Ok(())
+    }
+}
+
+/// Divides gradients of `dim` numbers each by their lengths.
+pub(super) fn normalize(gradients: &mut [f64], dim: usize) {
+    for gradient in gradients.chunks_exact_mut(dim) {
+        let length = gradient.iter().map(|x| x * x).sum::<f64>().sqrt() + EPSILON;
+        gradient.iter_mut().for_each(|x| *x /= length);
+    }
+}
+
+/// Where a branch from `point` ends: along each gradient (`[1 + k, dim]`) so far as its coefficient says.
+pub(super) fn branch(point: &[f32], gradients: &[f64], coefficients: impl Iterator<Item = f64>, out: &mut [f32]) {
+    let mut sum = vec![0.0; point.len()];
+    for (gradient, c) in gradients.chunks_exact(point.len()).zip(coefficients) {
+        sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum = c.mul_add(*g, *sum));
+    }
+    for ((out, x), sum) in out.iter_mut().zip(point).zip(sum) {
+        *out = (f64::from(*x) + sum) as f32;
+    }
+}
+
+impl Emitter for GradientArborescence {
+    fn parts(&self) -> Vec<Part> {
+        vec![
+            Part::new("point", 1),
+            Part {
+                phase: 1,
+                ..Part::new("branch", self.distribution.members())
+            },
+        ]
+    }
+
+    fn in_turn(&self, _ranks: usize) -> bool {
+        false
+    }
+
+    fn prepare(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()> {
+        if self.spent || self.generations == 0 {
+            let genes = self.start(context, archive)?;
+            self.restarts += u64::from(self.spent);
+            self.spent = false;
+            self.begin_at(context, &genes);
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, proposal: Proposal<'_>) -> Result<()> {
+        let (rows, dim) = (proposal.rows, context.task.genome_dim);
+        if rows.phase == POINT {
+            for piece in proposal.pieces {
+                piece.genes.copy_from_slice(&self.point);
+            }
+            return Ok(());
+        }
+        self.differentiate(context.task)?;
+        let n = self.space.genome_dim;
+        let start = proposal.pieces.first().map_or(0, |piece| rows.before(piece.first));
+        let count: usize = proposal.pieces.iter().map(|piece| piece.rows()).sum();
+        let mut coefficients = vec![0.0; count * n];
+        let space = Context {
+            task: &self.space,
+            ..*context
+        };
+        self.distribution.ask(&space, start..start + count, &mut coefficients)?;
+        let genes = proposal.pieces.into_iter().flat_map(|piece| piece.genes.chunks_exact_mut(dim));
+        for (genes, c) in genes.zip(coefficients.chunks_exact(n)) {
+            branch(&self.point, &self.gradients, c.iter().copied().map(f64::from), genes);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>, report: &InsertReport, rows: &Rows<'_>) -> Result<()> {
+        if rows.phase == POINT {
+            return Ok(());
+        }
+        let space = Context {
+            task: &self.space,
+            ..*context
+        };
+        let ranked = self.parts.ranker.rank(told.rows, report, &rows.numbers(), &self.direction)?;
+        let parents = if self.parts.filter { ranked.taken } else { ranked.order.len() / 2 };
+        // The parents' weighted mean, whose weights are those of CMA-ES, in coefficients: the point moves towards it.
+        let weights = |i: usize| (parents as f64 + 0.5).ln() - ((i + 1) as f64).ln();
+        let all: f64 = (0..parents).map(weights).sum();
+        let n = self.space.genome_dim;
+        let (mut mean, mut member) = (vec![0.0; n], vec![0.0; n]);
+        for (i, own) in ranked.order.iter().take(parents).enumerate() {
+            self.distribution.member(&space, *own, &mut member);
+            let weight = weights(i) / all;
+            mean.iter_mut().zip(&member).for_each(|(mean, c)| *mean += weight * f64::from(*c));
+        }
+        if self.parts.filter {
+            self.distribution.tell_parents(&space, &ranked.order, parents)?;
+        } else {
+            self.distribution.tell(&space, &ranked.order)?;
+        }
+        if parents > 0 {
+            let zeros = vec![0.0; self.point.len()];
+            let mut downhill = zeros.clone();
+            branch(&zeros, &self.gradients, mean.iter().map(|c| -c), &mut downhill);
+            self.steps += 1;
+            let [first, second] = &mut self.moments;
+            self.parts.optimizer.step(self.steps, &downhill, &mut self.point, first, second);
+        }
+        self.generations += 1;
+        let exhausted = self.distribution.exhausted(&space, TOL_X)?.is_some();
+        let ruled = match self.parts.restart {
+            Restart::Basic => false,
+            Restart::NoImprovement => ranked.taken == 0,
+            Restart::Every(generations) => self.generations.is_multiple_of(generations),
+        };
+        self.spent = exhausted || ranked.flat || ruled;
+        Ok(())
+    }
+
+    fn restarts(&self) -> Option<u64> {
+        Some(self.restarts)
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let column = |name, meaning, of_several| Column {
+            name,
+            unit: "",
+            meaning,
+            of_several,
+        };
+        vec![
+            column("restarts", "restarts of all emitters so far", Merge::Sum),
+            column("sigma", "median step size of the emitters", Merge::Median),
+        ]
+    }
+
+    fn values(&self) -> Vec<f64> {
+        vec![self.restarts as f64, self.distribution.sigma()]
+    }
+
+    fn save(&self, context: &Context<'_>) -> Result<State> {
+        // One that a bandit has never let take part has not begun.
+        let begun = self.generations > 0;
+        let space = Context {
+            task: &self.space,
+            ..*context
+        };
+        let mut tables = if begun { self.distribution.save(&space)? } else { Vec::new() };
+        let search = one_row(&[
+            ("restarts", "restarts so far", self.restarts),
+            ("generations", "generations so far", self.generations),
+            ("spent", "whether it begins anew before the next generation", u64::from(self.spent)),
+            ("steps", "steps of the point since it began anew", self.steps),
+        ]);
+        tables.push(("search".into(), search));
+        let mut point = Batch::new();
+        point.push("point", 1, "", "where branches begin", self.point.clone());
+        let [first, second] = &self.moments;
+        point.push("first", 1, "", "the optimizer's first moment", first.clone());
+        point.push("second", 1, "", "its second moment", second.clone());
+        tables.push(("point".into(), point));
+        Ok(State { tables, solution: None })
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        let search = state.table("search")?;
+        let count = |name: &str| -> Result<u64> {
+            let missing = || Error::failed(format!("the checkpoint's search has no {name}"));
+            search.get::<u64>(name)?.first().copied().ok_or_else(missing)
+        };
+        self.restarts = count("restarts")?;
+        self.generations = count("generations")?;
+        let (spent, steps) = (count("spent")? != 0, count("steps")?);
+        if self.generations == 0 {
+            return Ok(());
+        }
+        let point = state.table("point")?;
+        let genes = point.get::<f32>("point")?;
+        if genes.len() != context.task.genome_dim {
+            return Err(Error::failed("the checkpoint's point has another number of genes"));
+        }
+        self.begin_at(context, genes);
+        self.moments = [point.get::<f32>("first")?.to_vec(), point.get::<f32>("second")?.to_vec()];
+        (self.spent, self.steps) = (spent, steps);
+        let space = Context {
+            task: &self.space,
+            ..*context
+        };
+        self.distribution.load(&space, state)
+    }
+}
