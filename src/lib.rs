@@ -16,29 +16,12 @@
 //! # }
 //! ```
 
+pub mod analysis;
 pub mod commands;
-pub mod compare;
-mod config;
-pub mod decoder;
-mod difference;
-mod directory;
-pub mod distill;
-mod evaluate;
-pub mod export;
-pub mod film;
-mod gather;
-mod history;
-pub mod lock;
-mod log;
-mod output;
-pub mod plot;
-pub mod policy;
-pub mod reevaluate;
-pub mod registry;
-mod run;
-pub mod statistics;
+pub mod engine;
+pub mod formats;
+pub mod render;
 pub mod sweep;
-pub mod versions;
 
 pub use illume_archives as archives;
 pub use illume_cluster as cluster;
@@ -46,8 +29,4 @@ pub use illume_core as core;
 pub use illume_envs as envs;
 pub use illume_strategies as strategies;
 
-pub use config::{Budget, Config, Output};
-pub use decoder::decoder;
-pub use evaluate::Evaluator;
-pub use history::History;
-pub use run::Run;
+pub use engine::{Budget, Config, Evaluator, History, Output, Run, decoder, registry};

@@ -769,7 +769,7 @@ fn wrong_arguments_are_refused() {
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let jpg = folder.path().join("a.jpg");
-    let bare = folder.path().join("picture");
+    let bare = folder.path().join("plot");
     let cases: [(&[&str], &[&str]); 9] = [
         (&["info", arg(&missing)], &[arg(&missing)]),
         (&["eval", arg(&missing)], &[arg(&missing)]),

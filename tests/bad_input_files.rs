@@ -1,4 +1,4 @@
-//! Files that are damaged, foreign, newer or of another task, evaluations and pictures that cannot be made or written: one sentence,
+//! Files that are damaged, foreign, newer or of another task, evaluations and plots that cannot be made or written: one sentence,
 //! exit code 2, and nothing of the user's is lost.
 
 mod common;
@@ -213,7 +213,7 @@ fn an_evaluation_goes_only_where_nothing_else_is_lost_and_is_no_archive() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_written_is_named() {
+fn a_plot_that_cannot_be_written_is_named() {
     let (folder, dir) = finished(GOOD);
     let target = folder.path().join("no-such-folder/a.png");
     let ended = run(1, &["plot", arg(&dir), "-o", arg(&target)]);
@@ -228,7 +228,7 @@ fn runs_that_cannot_be_compared_are_refused() {
     let other = folder.path().join("other");
     let config = write_config(folder.path(), &GOOD.replace("\"arm\"", "\"sphere\""));
     run(1, &["run", arg(&config), "--out", arg(&other)]).succeeded();
-    let picture = folder.path().join("curves.png");
+    let plot = folder.path().join("curves.png");
     let missing = folder.path().join("none");
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
@@ -254,9 +254,9 @@ fn runs_that_cannot_be_compared_are_refused() {
         (&foreign, &["no history", "evaluations"]),
     ];
     for (second, parts) in cases {
-        let ended = run(1, &["plot", arg(&dir), arg(second), "-o", arg(&picture)]);
+        let ended = run(1, &["plot", arg(&dir), arg(second), "-o", arg(&plot)]);
         assert_refused(&ended, &[&[arg(second)], parts].concat());
-        assert!(!picture.exists(), "{second:?}");
+        assert!(!plot.exists(), "{second:?}");
     }
     let jpg = folder.path().join("a.jpg");
     assert_refused(
@@ -264,7 +264,7 @@ fn runs_that_cannot_be_compared_are_refused() {
         &[arg(&jpg), ".png", ".svg"],
     );
     assert_refused(
-        &run(1, &["plot", arg(&dir), arg(&dir), "-o", arg(&picture), "--axes", "0,1"]),
+        &run(1, &["plot", arg(&dir), arg(&dir), "-o", arg(&plot), "--axes", "0,1"]),
         &["--axes", "one archive"],
     );
     let nowhere = folder.path().join("no-such-folder/a.svg");

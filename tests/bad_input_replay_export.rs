@@ -38,7 +38,7 @@ fn what_cannot_be_replayed_is_refused_in_one_sentence() {
     let before = contents(&dir);
     let here = |name: &str| folder.path().join(name);
     let (missing, text) = (here("none"), here("config-given.toml"));
-    let (jpg, bare, gif, png) = (here("a.jpg"), here("film"), here("a.gif"), here("a.png"));
+    let (jpg, bare, gif, png) = (here("a.jpg"), here("animation"), here("a.gif"), here("a.png"));
     let (free, empty) = (free_cell(&dir), emptied(&dir));
     let cases: [(&[&str], &[&str]); 13] = [
         (&[arg(&missing)], &[arg(&missing), "No such file"]),
@@ -63,7 +63,7 @@ fn what_cannot_be_replayed_is_refused_in_one_sentence() {
         ),
         (
             &[arg(&dir), "--speed", "9", "--every", "1"],
-            &["225 pictures", "50", "--every"],
+            &["225 frames", "50", "--every"],
         ),
         (
             &[arg(&dir), "--descriptor", "1,2"],
@@ -97,12 +97,9 @@ fn what_cannot_be_replayed_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn a_task_without_pictures_says_which_have_them() {
+fn a_task_without_frames_says_which_have_them() {
     let (_folder, dir) = finished(GOOD);
-    assert_refused(
-        &run(1, &["replay", arg(&dir)]),
-        &["\"arm\"", "no pictures", "hard_maze"],
-    );
+    assert_refused(&run(1, &["replay", arg(&dir)]), &["\"arm\"", "no frames", "hard_maze"]);
     assert!(!dir.join("replay.gif").exists());
 }
 
@@ -229,13 +226,13 @@ fn lineages_that_do_not_fit_their_task_are_refused() {
 }
 
 #[test]
-fn a_full_disk_leaves_nothing_of_a_film_or_an_export() {
+fn a_full_disk_leaves_nothing_of_an_animation_or_an_export() {
     let (folder, dir) = finished(&MAZE.replace("hidden = [4]", "hidden = [64]"));
     let Some(disk) = Disk::mount(&folder.path().join("disk"), "size=16k") else {
         return;
     };
     let commands = [
-        &["replay", "film.gif", "--scale", "8"][..],
+        &["replay", "animation.gif", "--scale", "8"][..],
         &["export", "a.npz", "--genomes"],
         &["export", "a.h5"],
     ];

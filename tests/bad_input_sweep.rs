@@ -161,7 +161,7 @@ const EDITS: &[(&str, &str, &[&str])] = &[
     (
         "[metric]",
         "[[variants]]\nname = \"a b\"\n[metric]",
-        &["variants[1].name", "\"a b\""],
+        &["variants[0].name", "\"a b\""],
     ),
     (
         "[metric]",

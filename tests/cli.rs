@@ -291,29 +291,25 @@ fn eval_of_a_noisy_task_repeats_each_elite_under_its_seed_and_not_under_others()
     assert_eq!(on("1"), on("3"));
 }
 
-/// Checks a picture: it decodes, and shows more than a few colours. Gives its pixels' number of colours.
+/// Checks a plot: it decodes, and shows more than a few colours. Gives its pixels' number of colours.
 fn colours(path: &Path) -> usize {
     let bytes = fs::read(path).unwrap();
-    let picture = if path.extension().unwrap() == "png" {
+    let plot = if path.extension().unwrap() == "png" {
         tiny_skia::Pixmap::decode_png(&bytes).unwrap()
     } else {
         let tree = usvg::Tree::from_str(std::str::from_utf8(&bytes).unwrap(), &usvg::Options::default()).unwrap();
         let size = tree.size().to_int_size();
-        let mut picture = tiny_skia::Pixmap::new(size.width(), size.height()).unwrap();
-        resvg::render(&tree, tiny_skia::Transform::default(), &mut picture.as_mut());
-        picture
+        let mut plot = tiny_skia::Pixmap::new(size.width(), size.height()).unwrap();
+        resvg::render(&tree, tiny_skia::Transform::default(), &mut plot.as_mut());
+        plot
     };
     assert!(
-        picture.width() >= 400 && picture.height() >= 400,
+        plot.width() >= 400 && plot.height() >= 400,
         "{} x {}",
-        picture.width(),
-        picture.height()
+        plot.width(),
+        plot.height()
     );
-    let mut seen: Vec<_> = picture
-        .pixels()
-        .iter()
-        .map(|p| (p.red(), p.green(), p.blue()))
-        .collect();
+    let mut seen: Vec<_> = plot.pixels().iter().map(|p| (p.red(), p.green(), p.blue())).collect();
     seen.sort_unstable();
     seen.dedup();
     seen.len()
@@ -333,7 +329,7 @@ fn plot_draws_grids_and_cvts() {
         let svg = fs::read_to_string(dir.join("archive.svg")).unwrap();
         assert!(
             svg.contains("arm") && svg.contains("map_elites"),
-            "the picture says what it shows"
+            "the plot says what it shows"
         );
         // Another name, an ending in capitals, the axes exchanged.
         let other = folder.path().join("other.PNG");

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{arg, folder, open, run, write_config};
-use illume::policy::PolicyFile;
+use illume::formats::policy::PolicyFile;
 use serde_json::Value;
 
 const MAZE: &str = "seed = 1\n[task]\nname = \"hard_maze\"\nreward = \"closeness\"\nepisode_length = 100\n[policy]\nhidden = [8]\n\

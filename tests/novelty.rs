@@ -147,6 +147,6 @@ fn every_reader_takes_an_unstructured_archive() {
     let evaluated = illume::archives::file::open_evaluation(&folder.path().join("eval.h5")).unwrap();
     assert_eq!(evaluated.elites.get::<i64>("corrected_cell").unwrap(), [0]);
     assert_eq!(evaluated.totals.identical, 1);
-    let film = folder.path().join("member.gif");
-    run(1, &["replay", arg(&out), "--elite", "7", "-o", arg(&film)]).succeeded();
+    let animation = folder.path().join("member.gif");
+    run(1, &["replay", arg(&out), "--elite", "7", "-o", arg(&animation)]).succeeded();
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{folder, python, run_command};
 use illume::core::{Activation, Axis, Normalization, Purpose, Stream};
-use illume::policy::PolicyFile;
+use illume::formats::policy::PolicyFile;
 
 const INPUTS: usize = 100;
 

@@ -1,4 +1,4 @@
-//! A replayed elite does again what it did: its fitness comes back, and the pictures show it.
+//! A replayed elite does again what it did: its fitness comes back, and the frames show it.
 
 mod common;
 
@@ -31,10 +31,10 @@ fn replay(path: &Path, options: &[&str]) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
-/// The pictures of a GIF, `[height, width]` of RGB each, with their time in hundredths of a second.
+/// The frames of a GIF, `[height, width]` of RGB each, with their time in hundredths of a second.
 struct Gif {
     width: usize,
-    pictures: Vec<Vec<[u8; 3]>>,
+    frames: Vec<Vec<[u8; 3]>>,
     delays: Vec<u16>,
 }
 
@@ -45,7 +45,7 @@ fn open(path: &Path) -> Gif {
     let mut canvas = vec![[0; 3]; width * height];
     let mut found = Gif {
         width,
-        pictures: Vec::new(),
+        frames: Vec::new(),
         delays: Vec::new(),
     };
     while let Some(frame) = decoder.read_next_frame().unwrap() {
@@ -59,15 +59,15 @@ fn open(path: &Path) -> Gif {
                 canvas[(top + i / w) * width + left + i % w] = palette[usize::from(number)];
             }
         }
-        found.pictures.push(canvas.clone());
+        found.frames.push(canvas.clone());
         found.delays.push(frame.delay);
     }
     found
 }
 
 /// Mean place of the pixels that are as red as the agent, in map units: two pixels a unit, from five units beyond the map's corner.
-fn agent(picture: &[[u8; 3]], width: usize) -> [f64; 2] {
-    let red: Vec<usize> = (0..picture.len()).filter(|&i| picture[i] == [208, 64, 48]).collect();
+fn agent(frame: &[[u8; 3]], width: usize) -> [f64; 2] {
+    let red: Vec<usize> = (0..frame.len()).filter(|&i| frame[i] == [208, 64, 48]).collect();
     assert!(red.len() > 300, "{} pixels of the agent", red.len());
     let mean = |of: &dyn Fn(usize) -> usize| red.iter().map(|&i| of(i) as f64 + 0.5).sum::<f64>() / red.len() as f64;
     [
@@ -77,7 +77,7 @@ fn agent(picture: &[[u8; 3]], width: usize) -> [f64; 2] {
 }
 
 #[test]
-fn the_stored_fitness_comes_back_and_the_film_shows_the_agent_where_it_went() {
+fn the_stored_fitness_comes_back_and_the_animation_shows_the_agent_where_it_went() {
     for (strategy, elite) in [(MAP_ELITES, "cell"), (DEEP_GA, "solution"), (OPENAI_ES, "cell")] {
         let folder = folder();
         let dir = finished(folder.path(), strategy, SHORT);
@@ -97,24 +97,24 @@ fn the_stored_fitness_comes_back_and_the_film_shows_the_agent_where_it_went() {
         assert_eq!(said["fitness"], said["stored_fitness"]);
         assert_eq!((&said["steps"], &said["pictures"]), (&90.into(), &91.into()));
 
-        let film = open(&path);
-        assert_eq!((film.pictures.len(), film.width), (91, 404));
-        let seconds = film.delays[..90].iter().map(|d| f64::from(*d)).sum::<f64>() / 100.0;
+        let animation = open(&path);
+        assert_eq!((animation.frames.len(), animation.width), (91, 404));
+        let seconds = animation.delays[..90].iter().map(|d| f64::from(*d)).sum::<f64>() / 100.0;
         assert!((seconds - said["seconds"].as_f64().unwrap()).abs() < 0.01);
         let near = |at: [f64; 2], place: [f64; 2]| (at[0] - place[0]).hypot(at[1] - place[1]) < 1.0;
-        let first = agent(&film.pictures[0], 404);
+        let first = agent(&animation.frames[0], 404);
         assert!(near(first, [36.0, 184.0]), "it starts at {first:?}");
         let place = [0, 1].map(|i| said["descriptor"][i].as_f64().unwrap());
-        let last = agent(&film.pictures[90], 404);
-        assert!(near(last, place), "it ends at {place:?}, the picture shows {last:?}");
+        let last = agent(&animation.frames[90], 404);
+        assert!(near(last, place), "it ends at {place:?}, the frame shows {last:?}");
         assert!(!near(last, first));
-        let moved = film.pictures.windows(2).filter(|p| p[0] != p[1]).count();
-        assert!(moved > 30, "{moved} pictures differ from the one before");
+        let moved = animation.frames.windows(2).filter(|p| p[0] != p[1]).count();
+        assert!(moved > 30, "{moved} frames differ from the one before");
     }
 }
 
 #[test]
-fn a_cell_can_be_named_and_a_film_thinned_cut_short_and_quickened() {
+fn a_cell_can_be_named_and_an_animation_thinned_cut_short_and_quickened() {
     let folder = folder();
     let dir = finished(folder.path(), MAP_ELITES, SHORT);
     let file = common::open(&dir.join("archive.h5"));
@@ -135,10 +135,10 @@ fn a_cell_can_be_named_and_a_film_thinned_cut_short_and_quickened() {
         &dir,
         &["--every", "20", "--speed", "2", "--scale", "2", "-o", arg(&output)],
     );
-    let film = open(&output);
-    assert_eq!((film.pictures.len(), film.width), (6, 808));
+    let animation = open(&output);
+    assert_eq!((animation.frames.len(), animation.width), (6, 808));
     assert_eq!(
-        film.delays,
+        animation.delays,
         [40, 40, 40, 40, 20, 200],
         "steps 0, 20, ..., 80 and 90 at 50 steps a second"
     );
@@ -164,31 +164,31 @@ fn a_long_episode_is_thinned_and_says_so() {
         (&3100.into(), &8.into(), &true.into())
     );
     assert!(said["notes"][0].as_str().unwrap().contains("every 8th"), "{said:#}");
-    let film = open(&dir.join("replay.gif"));
-    assert_eq!(film.pictures.len(), 3100 / 8 + 2);
-    let time: u32 = film.delays[..388].iter().map(|d| u32::from(*d)).sum();
+    let animation = open(&dir.join("replay.gif"));
+    assert_eq!(animation.frames.len(), 3100 / 8 + 2);
+    let time: u32 = animation.delays[..388].iter().map(|d| u32::from(*d)).sum();
     assert_eq!(time, 12_400, "it keeps its pace: 3100 steps at 25 a second");
 }
 
 #[test]
-fn a_strip_shows_so_many_pictures_with_the_agent_at_its_places() {
+fn a_strip_shows_so_many_frames_with_the_agent_at_its_places() {
     let folder = folder();
     let dir = finished(folder.path(), DEEP_GA, SHORT);
     let path = folder.path().join("strip.png");
     let said = replay(&dir, &["-o", arg(&path), "--frames", "4"]);
     assert_eq!((&said["pictures"], &said["seconds"]), (&4.into(), &Value::Null));
     let sheet = Pixmap::load_png(&path).unwrap();
-    // Two by two pictures of 404 x 414, 12 pixels between and around them, 24 more for a label.
+    // Two by two frames of 404 x 414, 12 pixels between and around them, 24 more for a label.
     let (width, height) = (sheet.width() as usize, sheet.height() as usize);
     assert_eq!((width, height), (2 * 416 + 12, 2 * 450 + 12));
-    let picture = |i: usize| -> Vec<[u8; 3]> {
+    let frame = |i: usize| -> Vec<[u8; 3]> {
         let (x, y) = (12 + i % 2 * 416, 12 + i / 2 * 450);
         let pixel = |at: usize| sheet.pixel((x + at % 404) as u32, (y + at / 404) as u32).unwrap();
         (0..404 * 414)
             .map(|at| [pixel(at).red(), pixel(at).green(), pixel(at).blue()])
             .collect()
     };
-    let places: Vec<[f64; 2]> = (0..4).map(|i| agent(&picture(i), 404)).collect();
+    let places: Vec<[f64; 2]> = (0..4).map(|i| agent(&frame(i), 404)).collect();
     let end = [0, 1].map(|i| said["descriptor"][i].as_f64().unwrap());
     assert!(
         (places[0][0] - 36.0).abs() < 1.0 && (places[0][1] - 184.0).abs() < 1.0,
@@ -198,7 +198,7 @@ fn a_strip_shows_so_many_pictures_with_the_agent_at_its_places() {
         (places[3][0] - end[0]).abs() < 1.0 && (places[3][1] - end[1]).abs() < 1.0,
         "{places:?} {end:?}"
     );
-    // Below each picture is a label.
+    // Below each frame is a label.
     for i in 0..4 {
         let (x, y) = (12 + i % 2 * 416, 12 + i / 2 * 450 + 414);
         let dark =
@@ -237,8 +237,8 @@ fn a_policy_is_shown_doing_what_it_is_asked_for() {
     let eval = run(1, &["eval", arg(&policy), "--descriptor", "60,150", "--json"]).succeeded();
     let eval: Value = serde_json::from_str(&eval).unwrap();
     assert_eq!(said["descriptor"], eval["descriptor"], "{said:#} {eval:#}");
-    let film = open(&policy.join("replay.gif"));
-    let last = agent(film.pictures.last().unwrap(), film.width);
+    let animation = open(&policy.join("replay.gif"));
+    let last = agent(animation.frames.last().unwrap(), animation.width);
     let place = [0, 1].map(|i| said["descriptor"][i].as_f64().unwrap());
     assert!(
         (last[0] - place[0]).hypot(last[1] - place[1]) < 1.0,
@@ -262,17 +262,17 @@ fn a_game_is_shown_as_it_was_played_and_on_the_cpu_if_it_was_played_on_a_gpu() {
         (&true.into(), &60.into()),
         "{said:#}"
     );
-    let film = open(&dir.join("replay.gif"));
-    assert_eq!((film.pictures.len(), film.width), (61, 320));
-    assert_eq!(film.pictures[0].len(), 320 * 420);
-    let time: u32 = film.delays[..60].iter().map(|d| u32::from(*d)).sum();
+    let animation = open(&dir.join("replay.gif"));
+    assert_eq!((animation.frames.len(), animation.width), (61, 320));
+    assert_eq!(animation.frames[0].len(), 320 * 420);
+    let time: u32 = animation.delays[..60].iter().map(|d| u32::from(*d)).sum();
     assert_eq!(
         time, 400,
         "four seconds of a game of 60 frames a second, four frames a step"
     );
-    assert!(film.pictures.windows(2).filter(|p| p[0] != p[1]).count() > 40);
+    assert!(animation.frames.windows(2).filter(|p| p[0] != p[1]).count() > 40);
     // Each of its own pixels is a square of four.
-    let last = &film.pictures[60];
+    let last = &animation.frames[60];
     assert!((0..320 * 420).all(|at| last[at] == last[at / 640 * 640 + at % 320 / 2 * 2]));
 
     let archive = dir.join("archive.h5");

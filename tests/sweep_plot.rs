@@ -198,7 +198,7 @@ fn a_sweep_that_is_under_way_is_drawn_without_the_runs_that_failed() {
         "{drawn}"
     );
     assert_eq!(drawn.matches("fill-opacity=\"0.6\" r=").count(), 28);
-    // The pictures are in nobody's way.
+    // The plots are in nobody's way.
     run(1, &["sweep", "retry", arg(&dir), "--failed"]).succeeded();
     run(1, &["sweep", "run", arg(&dir)]).succeeded();
     assert_eq!(results(&dir).len(), 24);
@@ -367,10 +367,10 @@ fn what_cannot_be_drawn_of_a_sweep_is_refused_in_one_sentence() {
         .unwrap()
         .map(|e| e.unwrap().path())
         .collect();
-    let picture = folder.path().join("runs.svg");
+    let plot = folder.path().join("runs.svg");
     let runs: Vec<&str> = runs.iter().map(|run| arg(run)).collect();
-    run(1, &[&["plot", "-o", arg(&picture)], &runs[..]].concat()).succeeded();
-    assert!(picture.is_file());
+    run(1, &[&["plot", "-o", arg(&plot)], &runs[..]].concat()).succeeded();
+    assert!(plot.is_file());
 }
 
 #[test]

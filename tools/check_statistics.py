@@ -1,8 +1,8 @@
-"""Computes the statistics of src/statistics with numpy, scipy, statsmodels and rliable, from the values of one file.
+"""Computes the statistics of src/analysis/statistics with numpy, scipy, statsmodels and rliable, from the values of one file.
 
-Usage: check_statistics.py src/statistics/values.csv FILE. It needs `numpy==2.4.6 scipy==1.17.1 statsmodels==0.15.0 rliable==1.2.0 arch==7.2.0
+Usage: check_statistics.py src/analysis/statistics/values.csv FILE. It needs `numpy==2.4.6 scipy==1.17.1 statsmodels==0.15.0 rliable==1.2.0 arch==7.2.0
 "pandas<3"` (arch, which draws rliable's resamples, fails with pandas 3) and six minutes. The file that the tests of `statistics` repeat is
-src/statistics/recorded.csv; run this again to see that other versions write the same.
+src/analysis/statistics/recorded.csv; run this again to see that other versions write the same.
 
 Each line is a number: what it is, the set of values, the group or the pair. Every pair of a set's groups is compared, `holm` is over the pairs of the set and
 `holm_all` over those of all sets. p-values count all divisions for at most 400 pairs of values: by mannwhitneyu if all values differ, by

@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
-use super::eval::{Subject, normalization};
+use super::launch::{Threads, first_rank, on_all_ranks};
 use crate::Evaluator;
-use crate::distill::{
+use crate::analysis::distill::{
     Comparison, Experts, Imitation, Schedule, Student, Training, check_size, compare, imitate, scaled,
 };
-use crate::output::{Progress, json_text, write_atomically};
-use crate::policy::PolicyFile;
+use crate::analysis::subject::{Subject, normalization};
+use crate::engine::output::{Progress, json_text, write_atomically};
+use crate::formats::policy::PolicyFile;
 
 /// Written beside the policy.
 const REPORT: &str = "report.json";
@@ -23,7 +25,7 @@ const LINE_SECONDS: f64 = 10.0;
 
 /// Where the policy comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum From {
+enum From {
     /// The run's own conditioned actor if it has one, else its elites
     Auto,
     /// The run's own conditioned actor (dcg_me, dcrl_me)
@@ -32,65 +34,107 @@ pub enum From {
     Archive,
 }
 
-/// What `illume distill` was asked.
-pub struct DistillOptions {
-    pub output: Option<PathBuf>,
-    /// Fresh episodes of each elite and of the policy in its place, for the report.
-    pub episodes: usize,
-    pub seed: u64,
-    pub hidden: Vec<usize>,
-    pub rounds: usize,
-    pub epochs: usize,
-    pub from: From,
-    pub json: bool,
+/// Units of hidden layers; a type of its own, so that one argument is the whole list.
+#[derive(Clone)]
+struct Hidden(Vec<usize>);
+
+impl FromStr for Hidden {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Hidden, Self::Err> {
+        let layers: std::result::Result<Vec<usize>, _> = text.split(',').map(|p| p.trim().parse()).collect();
+        match layers {
+            Ok(layers) if layers.iter().all(|n| (1..=65_536).contains(n)) => Ok(Hidden(layers)),
+            _ => Err("expected the units of each hidden layer, from 1 to 65536, such as 256,256"),
+        }
+    }
 }
 
-/// The text that `illume distill PATH` prints; the policy and the report are written to a folder.
+/// Turn an archive into one policy that executes its whole range of behaviours
+#[derive(clap::Args)]
+pub struct DistillArgs {
+    /// Run directory or .h5 file
+    path: PathBuf,
+    /// Folder to write [default: `distilled` beside the archive]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Fresh episodes by which archive and policy are compared, for each descriptor
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    episodes: u32,
+    /// Keys all randomness
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Units of each hidden layer
+    #[arg(long, default_value = "256,256", value_name = "N,N")]
+    hidden: Hidden,
+    /// Rounds of correction on the policy's own states
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    rounds: u32,
+    /// Passes over the data in each round at most, of at least 1000 minibatches each; 0 leaves the policy untrained
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    epochs: u32,
+    /// Where the policy comes from
+    #[arg(long, value_enum, default_value_t = From::Auto)]
+    from: From,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+impl DistillArgs {
+    pub fn run(&self) -> u8 {
+        on_all_ranks(&self.threads, first_rank(|| distill(self)))
+    }
+}
+
+/// Writes the policy and the report to a folder; returns what is printed.
 ///
 /// # Errors
 /// No archive, an empty one, or one of a task without a policy; a folder that holds something else or cannot be written.
-pub fn distill(path: &Path, options: &DistillOptions) -> Result<String> {
-    let path = super::archive_path(path)?;
+fn distill(args: &DistillArgs) -> Result<String> {
+    let path = super::archive_path(&args.path)?;
     let subject = Subject::open(&path)?;
-    let actor = source(&subject, options.from)?;
-    let folder = match &options.output {
+    let actor = source(&subject, args.from)?;
+    let folder = match &args.output {
         Some(folder) => folder.clone(),
         None => path.with_file_name("distilled"),
     };
     if actor.is_none() {
-        check_size(subject.task.spec(), &options.hidden)?;
+        check_size(subject.task.spec(), &args.hidden.0)?;
     }
     prepare(&folder)?;
 
-    let experts = experts(&subject, options.seed)?;
+    let experts = experts(&subject, args.seed)?;
     let mut evaluator = Evaluator::new(subject.task.as_ref())?;
     let mut progress = Progress::new(true, LINE_SECONDS, 0);
     let (student, training) = match actor {
         Some(actor) => (actor, None),
         None => {
             let how = Imitation {
-                hidden: options.hidden.clone(),
-                rounds: options.rounds,
+                hidden: args.hidden.0.clone(),
+                rounds: args.rounds as usize,
                 schedule: Schedule {
-                    epochs: options.epochs,
+                    epochs: args.epochs as usize,
                     ..Schedule::default()
                 },
-                seed: options.seed,
+                seed: args.seed,
                 ..Imitation::default()
             };
             let (student, training) = imitate(&experts, &mut evaluator, &how, &mut progress)?;
             (student, Some(training))
         }
     };
-    let comparison = compare(&experts, &mut evaluator, &student, options.episodes)?;
-    let report = report(&subject, &comparison, training.as_ref(), options);
+    let comparison = compare(&experts, &mut evaluator, &student, args.episodes as usize)?;
+    let report = report(&subject, &comparison, training.as_ref(), args);
     let notes = student
         .file(&subject.file, provenance(&subject, &report))
         .write(&folder)?;
     comparison.write(&folder.join(TABLE), &subject.file)?;
     let text = json_text(&report);
     write_atomically(&folder.join(REPORT), text.as_bytes())?;
-    if options.json {
+    if args.json {
         return Ok(text);
     }
     let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
@@ -158,7 +202,7 @@ fn prepare(folder: &Path) -> Result<()> {
 }
 
 /// The documented fields of `report.json`.
-fn report(subject: &Subject, comparison: &Comparison, training: Option<&Training>, options: &DistillOptions) -> Value {
+fn report(subject: &Subject, comparison: &Comparison, training: Option<&Training>, args: &DistillArgs) -> Value {
     let a = &subject.file.attributes;
     let mut report = json!({
         "software_version": env!("CARGO_PKG_VERSION"),
@@ -166,7 +210,7 @@ fn report(subject: &Subject, comparison: &Comparison, training: Option<&Training
         "task": a.task,
         "strategy": a.strategy,
         "from": if training.is_some() { "archive" } else { "actor" },
-        "seed": options.seed,
+        "seed": args.seed,
         "training": training.map(Training::json),
     });
     if let (Value::Object(report), Value::Object(compared)) = (&mut report, comparison.json()) {

@@ -1,12 +1,11 @@
 //! One elite of an archive, as `--elite` names it.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use illume_archives::file::ArchiveFile;
 use illume_core::{Batch, Dense, Error, Genomes, Lineages, Result};
 
-use crate::output::thousands;
+use crate::engine::output::thousands;
 
 /// Which elite is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,18 +137,4 @@ pub(super) fn no_solution(file: &ArchiveFile) -> Error {
         file.attributes.strategy,
         file.path().display()
     ))
-}
-
-/// Puts into lineages what decodes them, which is made only if it is needed.
-///
-/// # Errors
-/// That of `decoder`.
-pub(super) fn with_decoder(
-    mut genomes: Genomes,
-    decoder: impl FnOnce() -> Result<illume_core::Decoder>,
-) -> Result<Genomes> {
-    if let Genomes::Lineage(lineages) = &mut genomes {
-        lineages.decoder = Some(Arc::new(decoder()?));
-    }
-    Ok(genomes)
 }

@@ -8,25 +8,56 @@ use illume_core::{Batch, Error, Result};
 use serde_json::json;
 
 use super::elite::{self, Solution, Which};
-use crate::export::{self, Genes};
-use crate::output::{Progress, json_text, named, thousands, write_streamed};
-use crate::policy::PolicyFile;
+use super::launch::alone;
+use super::lm;
+use crate::engine::output::{Progress, json_text, named, thousands, write_streamed};
+use crate::formats::export::{self, Genes};
+use crate::formats::policy::PolicyFile;
 
 /// Seconds between lines on how far a large export is, off a terminal.
 const SAY_EVERY: f64 = 10.0;
 
-/// What `illume export` was asked.
-#[derive(Debug, Clone)]
-pub struct ExportOptions {
-    /// File to write; its ending says which form.
-    pub output: PathBuf,
-    /// One elite, not all of them.
-    pub elite: Option<Which>,
-    /// With genomes where the form may be without.
-    pub genomes: bool,
-    /// Replace a file that is there.
-    pub force: bool,
-    pub json: bool,
+/// Write an archive, or one elite of it, for other programs: a table (.csv), arrays of numpy (.npz), or .h5 with decoded genomes
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// Run directory or .h5 file
+    path: PathBuf,
+    /// File to write; .csv, .npz or .h5
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        required_unless_present = "adapter",
+        conflicts_with = "adapter"
+    )]
+    output: Option<PathBuf>,
+    /// Of a run on a language model: write the adapter of one elite (the solution, if not said otherwise) to this folder, as PEFT loads it
+    #[arg(long, value_name = "DIR", conflicts_with = "genomes")]
+    adapter: Option<PathBuf>,
+    /// Only one: best, solution (the strategy's own result), or the number of a cell [default: all elites]
+    #[arg(long, value_name = "ELITE")]
+    elite: Option<Which>,
+    /// With genomes, decoded (.npz; an .h5 always has them)
+    #[arg(long)]
+    genomes: bool,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+}
+
+impl ExportArgs {
+    pub fn run(&self) -> u8 {
+        alone(|| match (&self.adapter, &self.output) {
+            (Some(folder), _) => lm::adapter(&self.path, folder, self.elite, self.force, self.json),
+            (None, output) => export(
+                self,
+                output.as_ref().expect("the command line has a file or an adapter"),
+            ),
+        })
+    }
 }
 
 /// The forms.
@@ -48,15 +79,15 @@ struct Chosen<'a> {
     name: String,
 }
 
-/// The text that `illume export PATH -o FILE` prints; a file is written.
+/// Writes the file; returns what is printed.
 ///
 /// # Errors
 /// No archive, an empty one, no such elite, a form that is not known or cannot hold what is asked for, a file that is there already,
 /// lineages of a task that cannot be built here, or a file that cannot be written.
-pub fn export(path: &Path, options: &ExportOptions) -> Result<String> {
-    let target = &options.output;
+fn export(args: &ExportArgs, target: &Path) -> Result<String> {
+    let path = args.path.as_path();
     let form = form(target)?;
-    if options.genomes && form == Form::Csv {
+    if args.genomes && form == Form::Csv {
         return Err(Error::input(format!(
             "--genomes: {} would hold no genomes, as text would be too large; .npz and .h5 do",
             target.display()
@@ -70,13 +101,13 @@ pub fn export(path: &Path, options: &ExportOptions) -> Result<String> {
     }
     let path = super::archive_path(path)?;
     let file = file::open(&path)?;
-    check_target(target, &path, options.force)?;
-    let with_genomes = form == Form::H5 || options.genomes;
+    check_target(target, &path, args.force)?;
+    let with_genomes = form == Form::H5 || args.genomes;
     let solution = file.solution()?;
-    let chosen = choose(&file, solution.as_ref(), options.elite, with_genomes)?;
+    let chosen = choose(&file, solution.as_ref(), args.elite, with_genomes)?;
     write(&file, solution.as_ref(), form, target, &chosen)?;
     let bytes = target.metadata().map_or(0, |m| m.len());
-    Ok(if options.json {
+    Ok(if args.json {
         json(&file, target, &chosen, bytes)
     } else {
         text(&file, form, target, &chosen, bytes)
@@ -242,7 +273,7 @@ fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, byte
         (true, _) if file.lineage => format!("{genes} genes each, decoded from lineages"),
         (true, _) => format!("{genes} genes each"),
         (false, Form::Csv) => "none: .npz and .h5 hold them".into(),
-        (false, _) => format!("none: --genomes adds them ({})", crate::output::bytes(room)),
+        (false, _) => format!("none: --genomes adds them ({})", crate::engine::output::bytes(room)),
     };
     let elites = match &chosen.rows {
         Some(rows) if rows.len() == file.rows() => thousands(rows.len() as u64),
@@ -256,7 +287,7 @@ fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, byte
         ("genomes", genomes),
         (
             "written",
-            format!("{} ({})", target.display(), crate::output::bytes(bytes)),
+            format!("{} ({})", target.display(), crate::engine::output::bytes(bytes)),
         ),
     ];
     named(rows)

@@ -1,22 +1,39 @@
 //! `illume info`: what an archive is and how good.
 
-use std::path::Path;
+mod policy;
+
+use std::path::{Path, PathBuf};
 
 use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Cells, Result};
 use serde_json::{Value, json};
 
 use super::eval::report;
-use crate::output::{json_text, named, percent, significant, thousands};
-use crate::policy::PolicyFile;
+use super::launch::alone;
+use crate::engine::output::{json_text, named, percent, significant, thousands};
+use crate::formats::policy::PolicyFile;
 
-/// The text that `illume info PATH [--json]` prints.
-///
+/// Show what an archive is and how good
+#[derive(clap::Args)]
+pub struct InfoArgs {
+    /// Run directory, .h5 file, or folder of a policy
+    path: PathBuf,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+}
+
+impl InfoArgs {
+    pub fn run(&self) -> u8 {
+        alone(|| info(&self.path, self.json))
+    }
+}
+
 /// # Errors
 /// No archive there, or one that cannot be read.
-pub fn info(path: &Path, as_json: bool) -> Result<String> {
+fn info(path: &Path, as_json: bool) -> Result<String> {
     if PolicyFile::is_at(path) {
-        return super::info_policy(path, as_json);
+        return policy::info(path, as_json);
     }
     let path = super::archive_path(path)?;
     if file::is_evaluation(&path) {
@@ -48,7 +65,7 @@ fn evaluation(path: &Path, as_json: bool) -> Result<String> {
 }
 
 /// The documented fields of `--json`; numbers that do not exist (the best of an empty archive) are null.
-pub fn fields(file: &ArchiveFile) -> Value {
+fn fields(file: &ArchiveFile) -> Value {
     let (a, m) = (&file.attributes, file.metrics());
     let number = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
     json!({

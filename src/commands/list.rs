@@ -4,9 +4,25 @@ use illume_core::params::{ParamInfo, Params, suggest};
 use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::config::{Budget, General, Output};
-use crate::output::json_text;
+use super::launch::alone;
+use crate::engine::config::{Budget, General, Output};
+use crate::engine::output::json_text;
 use crate::sweep::{Method, Metric, Resources, Retry, Top};
+
+/// List tasks, strategies, archives and the keys of files; with a kind or a name, every parameter with default and meaning
+#[derive(clap::Args)]
+pub struct ListArgs {
+    /// tasks, strategies, emitters, archives, general (a run's file), sweep (a sweep's file), or a name
+    what: Option<String>,
+    #[arg(long)]
+    json: bool,
+}
+
+impl ListArgs {
+    pub fn run(&self) -> u8 {
+        alone(|| list(self.what.as_deref(), self.json))
+    }
+}
 
 /// One listed thing.
 struct Item {
@@ -156,7 +172,7 @@ fn sweeps() -> [(&'static str, &'static str, Vec<ParamInfo>); 7] {
 ///
 /// # Errors
 /// Nothing of that name.
-pub fn list(what: Option<&str>, as_json: bool) -> Result<String> {
+fn list(what: Option<&str>, as_json: bool) -> Result<String> {
     let all = items();
     let names: Vec<String> = all.iter().map(|i| i.name.clone()).collect();
     let wanted: Vec<&Item> = match what {

@@ -10,29 +10,52 @@ use illume_archives::file;
 use illume_core::{Error, Result};
 use serde_json::json;
 
-use crate::output::{json_text, write_atomically};
-use crate::plot::{captions, heat_map, png};
+use super::launch::alone;
+use crate::engine::output::{json_text, write_atomically};
+use crate::render::plot::{captions, heat_map, png};
 use crate::sweep::Sweep;
 
 /// Pixels for a unit of the drawing in a PNG.
 const SCALE: f32 = 2.0;
 
-/// What `illume plot` was asked.
-#[derive(Debug, Default)]
-pub struct PlotOptions {
-    /// Picture to write; its ending says which kind.
-    pub output: Option<PathBuf>,
-    /// Axes of a heat map.
-    pub axes: Option<[usize; 2]>,
-    /// Columns of several runs' histories to draw, none for QD score, coverage and best fitness; of a sweep, beside its metric.
-    pub measures: Vec<String>,
-    /// Column against which they are drawn, beside the wall time (of a sweep, core time); evaluations if none is given.
-    pub against: Option<String>,
-    /// Where on that column the runs are compared; where the first of them ends if not given.
-    pub at: Option<f64>,
-    /// The same in core seconds, wall time x ranks x threads.
-    pub at_core_seconds: Option<f64>,
-    pub json: bool,
+/// Draw a heat map of an archive, the learning curves of several runs with tests of how they differ, or a sweep
+#[derive(clap::Args)]
+pub struct PlotArgs {
+    /// Run directories or .h5 files: one for a heat map, several (of one task) to compare strategies; or the folder of a sweep
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Plot to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Two axes of a heat map to show where the descriptor has more, as 0,1
+    #[arg(long, value_name = "X,Y", value_parser = axes)]
+    axes: Option<[usize; 2]>,
+    /// Of several runs: columns of their histories to draw [default: qd_score,coverage,max_fitness]; of a sweep: columns beside its metric
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    measures: Vec<String>,
+    /// Of several runs or a sweep: the column against which to draw them, beside the time [default: evaluations]
+    #[arg(long, value_name = "NAME")]
+    against: Option<String>,
+    /// Of several runs: after how many evaluations (or --against) to compare them [default: where the first run ends]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    at: Option<f64>,
+    /// Of several runs: after how much wall time x ranks x threads to compare them [default: where the first run ends]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    at_core_seconds: Option<f64>,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+}
+
+fn axes(text: &str) -> std::result::Result<[usize; 2], &'static str> {
+    let parts: Vec<usize> = text.split(',').map_while(|p| p.trim().parse().ok()).collect();
+    <[usize; 2]>::try_from(parts).map_err(|_| "expected two numbers of axes, such as 0,1")
+}
+
+impl PlotArgs {
+    pub fn run(&self) -> u8 {
+        alone(|| plot(self))
+    }
 }
 
 /// Draws one archive as a heat map, several runs as learning curves, the folder of a sweep as curves of its configurations and panels by
@@ -43,11 +66,12 @@ pub struct PlotOptions {
 /// # Errors
 /// No archive; a heat map of one without two axes; runs of several tasks, without a history or that have not all been where they are to
 /// be compared; a sweep of which no run is done, or beside something else; another ending, or a folder that cannot be written.
-pub fn plot(paths: &[PathBuf], options: &PlotOptions) -> Result<String> {
+fn plot(args: &PlotArgs) -> Result<String> {
+    let paths = args.paths.as_slice();
     match (paths, paths.iter().find(|path| Sweep::is_at(path))) {
-        ([path], None) => one(path, options),
-        ([path], Some(_)) => sweep::sweep(path, options),
-        (_, None) => compare::several(paths, options),
+        ([path], None) => one(path, args),
+        ([path], Some(_)) => sweep::sweep(path, args),
+        (_, None) => compare::several(args),
         (_, Some(dir)) => Err(Error::input(format!(
             "{0} is the folder of a sweep, which is drawn alone: give nothing beside it, or runs of it such as {0}/runs/*",
             dir.display()
@@ -55,12 +79,12 @@ pub fn plot(paths: &[PathBuf], options: &PlotOptions) -> Result<String> {
     }
 }
 
-fn one(path: &Path, options: &PlotOptions) -> Result<String> {
+fn one(path: &Path, args: &PlotArgs) -> Result<String> {
     let curves = [
-        (!options.measures.is_empty(), "--measures"),
-        (options.against.is_some(), "--against"),
-        (options.at.is_some(), "--at"),
-        (options.at_core_seconds.is_some(), "--at-core-seconds"),
+        (!args.measures.is_empty(), "--measures"),
+        (args.against.is_some(), "--against"),
+        (args.at.is_some(), "--at"),
+        (args.at_core_seconds.is_some(), "--at-core-seconds"),
     ];
     if let Some((_, option)) = curves.iter().find(|(given, _)| *given) {
         return Err(Error::input(format!(
@@ -68,22 +92,22 @@ fn one(path: &Path, options: &PlotOptions) -> Result<String> {
         )));
     }
     let path = super::archive_path(path)?;
-    let targets = targets(options, &path)?;
+    let targets = targets(args, &path)?;
     let file = file::open(&path)?;
     let fitness = file.fitness_by_cell();
     let (title, subtitle) = captions(&file.attributes, &file.metrics());
-    let map = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, options.axes)?;
+    let map = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, args.axes)?;
     write(&targets, &map.svg())?;
-    Ok(if options.json {
+    Ok(if args.json {
         json_text(&json!({"files": names(&targets)}))
     } else {
         lines(&targets)
     })
 }
 
-/// The pictures to write: the one that was asked for, or a PNG and an SVG of this name.
-fn targets(options: &PlotOptions, otherwise: &Path) -> Result<Vec<PathBuf>> {
-    let targets = match &options.output {
+/// The files to write: the one that was asked for, or a PNG and an SVG of this name.
+fn targets(args: &PlotArgs, otherwise: &Path) -> Result<Vec<PathBuf>> {
+    let targets = match &args.output {
         Some(to) => vec![to.clone()],
         None => ["png", "svg"].map(|ending| otherwise.with_extension(ending)).to_vec(),
     };

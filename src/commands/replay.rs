@@ -1,4 +1,4 @@
-//! `illume replay`: one episode of one elite again, as pictures.
+//! `illume replay`: one episode of one elite again, as an animation or a strip of frames.
 
 mod report;
 
@@ -8,44 +8,74 @@ use illume_core::{Candidates, Error, Request, Result, Scores, Status, Task};
 
 use self::report::Replayed;
 use super::elite::{self, Solution, Which};
-use super::eval::{self, Subject};
-use super::eval_policy;
-use crate::film::{self, Film};
-use crate::output::write_atomically;
-use crate::policy::PolicyFile;
-use crate::reevaluate::{candidates, fresh_seed};
+use super::eval::policy;
+use super::launch::alone;
+use crate::analysis::reevaluate::{candidates, fresh_seed};
+use crate::analysis::subject::{self, Subject};
+use crate::engine::output::write_atomically;
+use crate::formats::policy::PolicyFile;
+use crate::render::animation::{self, Animation};
 
 /// Written into the run directory, or beside the archive.
 const FILE: &str = "replay.gif";
 
-/// Pictures of a strip.
-const PICTURES: usize = 12;
+/// Frames of a strip.
+const FRAMES: usize = 12;
 
 /// Small screens are enlarged to about so many pixels.
 const WIDTH: usize = 320;
 
-/// What `illume replay` was asked.
-#[derive(Debug, Clone)]
-pub struct ReplayOptions {
-    /// By default the solution, if the run has one, else the best elite.
-    pub elite: Option<Which>,
-    /// Evaluation seed, instead of the elite's own.
-    pub seed: Option<u64>,
-    /// File to write, `.gif` or `.png`, instead of `replay.gif`.
-    pub output: Option<PathBuf>,
-    /// Steps from one picture to the next.
-    pub every: Option<u32>,
-    /// Pictures of a strip.
-    pub frames: Option<usize>,
-    /// Pixels for each of the task's own.
-    pub scale: Option<usize>,
-    /// How many times as fast as the task's own pace a film runs.
-    pub speed: Option<f64>,
-    /// Steps after which the episode ends at the latest.
-    pub episode_steps: Option<u32>,
-    /// The descriptor that a policy is asked for, as typed.
-    pub descriptor: Option<String>,
-    pub json: bool,
+/// Show one episode of an elite: an animation (GIF) or a strip of frames (PNG)
+#[derive(clap::Args)]
+pub struct ReplayArgs {
+    /// Run directory, .h5 file, or folder of a policy
+    path: PathBuf,
+    /// best, solution (the strategy's own result), or the number of a cell [default: the solution if there is one, else the best]
+    #[arg(long, value_name = "ELITE")]
+    elite: Option<Which>,
+    /// Evaluation seed [default: the elite's own, which gives its stored fitness again]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// File to write: .gif for an animation, .png for a strip of frames [default: replay.gif, beside the archive]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Steps from one frame to the next [default: as many as make 15 to 30 frames a second]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    every: Option<u32>,
+    /// Frames of a strip, spread evenly over the episode [default: 12]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    frames: Option<u32>,
+    /// Pixels for each of the task's own [default: 1, or more for small screens]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
+    scale: Option<u32>,
+    /// How many times as fast as the game, or the task's own pace, an animation runs [default: 1]
+    #[arg(long, value_name = "X", value_parser = speed)]
+    speed: Option<f64>,
+    /// End the episode after this many steps at the latest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    episode_steps: Option<u32>,
+    /// Of a policy: the behaviour to ask it for, a number for each axis of the descriptor
+    #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
+    descriptor: Option<String>,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+}
+
+fn speed(text: &str) -> std::result::Result<f64, &'static str> {
+    let number = text.parse().ok().filter(|x| (0.01..=100.0).contains(x));
+    number.ok_or("expected a number from 0.01 to 100")
+}
+
+impl ReplayArgs {
+    pub fn run(&self) -> u8 {
+        alone(|| replay(self))
+    }
+
+    /// Frames of a strip.
+    fn frames(&self) -> usize {
+        self.frames.map_or(FRAMES, |n| n as usize)
+    }
 }
 
 /// What is written.
@@ -76,21 +106,22 @@ struct Episode {
     steps: u32,
 }
 
-/// The text that `illume replay PATH` prints; the pictures are written to a file.
+/// The text that `illume replay PATH` prints; the frames are written to a file.
 ///
 /// # Errors
-/// No archive, no such elite, a task without pictures or one that cannot be built here, an episode that fails, or a file that cannot
+/// No archive, no such elite, a task without frames or one that cannot be built here, an episode that fails, or a file that cannot
 /// be written.
-pub fn replay(path: &Path, options: &ReplayOptions) -> Result<String> {
-    let policy = PolicyFile::is_at(path);
-    let (kind, target) = target(path, options)?;
-    if policy {
-        let (policy, task) = eval_policy::open(path)?;
-        let actor = of_policy(&policy, path, options)?;
+fn replay(args: &ReplayArgs) -> Result<String> {
+    let path = args.path.as_path();
+    let is_policy = PolicyFile::is_at(path);
+    let (kind, target) = target(path, args)?;
+    if is_policy {
+        let (policy, task) = policy::open(path)?;
+        let actor = of_policy(&policy, path, args)?;
         let about = [policy.task.clone(), "policy".into()];
-        return shoot(task.as_ref(), actor, kind, &target, about, path, options);
+        return shoot(task.as_ref(), actor, kind, &target, about, path, args);
     }
-    if options.descriptor.is_some() {
+    if args.descriptor.is_some() {
         return Err(Error::input(format!(
             "--descriptor is for a policy, and {} is none: --elite says which elite of an archive acts",
             path.display()
@@ -98,17 +129,17 @@ pub fn replay(path: &Path, options: &ReplayOptions) -> Result<String> {
     }
     let path = super::archive_path(path)?;
     let subject = Subject::open_on_cpu(&path)?;
-    let actor = of_archive(&subject, options)?;
+    let actor = of_archive(&subject, args)?;
     let about = [
         subject.file.attributes.task.clone(),
         subject.file.attributes.strategy.clone(),
     ];
-    shoot(subject.task.as_ref(), actor, kind, &target, about, &path, options)
+    shoot(subject.task.as_ref(), actor, kind, &target, about, &path, args)
 }
 
 /// What is to be written, and where.
-fn target(path: &Path, options: &ReplayOptions) -> Result<(Kind, PathBuf)> {
-    let target = match &options.output {
+fn target(path: &Path, args: &ReplayArgs) -> Result<(Kind, PathBuf)> {
+    let target = match &args.output {
         Some(to) => to.clone(),
         None if path.is_dir() => path.join(FILE),
         None => path.with_file_name(FILE),
@@ -119,14 +150,14 @@ fn target(path: &Path, options: &ReplayOptions) -> Result<(Kind, PathBuf)> {
         Some("png") => Kind::Strip,
         _ => {
             return Err(Error::input(format!(
-                "-o {}: expected a name that ends in .gif (a film) or .png (a strip of pictures)",
+                "-o {}: expected a name that ends in .gif (an animation) or .png (a strip of frames)",
                 target.display()
             )));
         }
     };
     let misplaced = match kind {
-        Kind::Gif if options.frames.is_some() => Some("--frames is for a strip of pictures (-o FILE.png)"),
-        Kind::Strip if options.speed.is_some() => Some("--speed is for a film (-o FILE.gif)"),
+        Kind::Gif if args.frames.is_some() => Some("--frames is for a strip of frames (-o FILE.png)"),
+        Kind::Strip if args.speed.is_some() => Some("--speed is for an animation (-o FILE.gif)"),
         _ => None,
     };
     match misplaced {
@@ -135,25 +166,25 @@ fn target(path: &Path, options: &ReplayOptions) -> Result<(Kind, PathBuf)> {
     }
 }
 
-fn of_archive(subject: &Subject, options: &ReplayOptions) -> Result<Actor> {
+fn of_archive(subject: &Subject, args: &ReplayArgs) -> Result<Actor> {
     let file = &subject.file;
-    let normalization = eval::normalization(file)?;
-    let mut notes: Vec<String> = subject.moved.then(|| eval::MOVED.into()).into_iter().collect();
+    let normalization = subject::normalization(file)?;
+    let mut notes: Vec<String> = subject.moved.then(|| subject::MOVED.into()).into_iter().collect();
     if normalization.is_some() {
         notes.push("observations are normalized by the run's last statistics, not by those of the day".into());
     }
-    let solution = match options.elite {
+    let solution = match args.elite {
         Some(Which::Solution) => Some(Solution::of(file)?.ok_or_else(|| elite::no_solution(file))?),
         None => Solution::of(file)?,
         _ => None,
     };
     if let Some(solution) = solution {
-        let genomes = elite::with_decoder(solution.genomes, || {
+        let genomes = subject::with_decoder(solution.genomes, || {
             crate::decoder(&subject.config, subject.task.spec())
         })?;
         return Ok(Actor {
             candidates: candidates(genomes, 1, normalization),
-            seed: options.seed.or(solution.seed).unwrap_or(file.attributes.seed),
+            seed: args.seed.or(solution.seed).unwrap_or(file.attributes.seed),
             name: "solution".into(),
             cell: None,
             stored: Some(solution.fitness),
@@ -161,15 +192,15 @@ fn of_archive(subject: &Subject, options: &ReplayOptions) -> Result<Actor> {
             notes,
         });
     }
-    let row = elite::row(file, options.elite.unwrap_or(Which::Best))?;
+    let row = elite::row(file, args.elite.unwrap_or(Which::Best))?;
     let (cells, fitness, seeds): (&[i64], &[f64], &[u64]) = (
         file.elites.get("cell")?,
         file.elites.get("fitness")?,
         file.elites.get("seed")?,
     );
     Ok(Actor {
-        candidates: eval::elites(subject, row..row + 1, normalization)?,
-        seed: options.seed.unwrap_or(seeds[row]),
+        candidates: subject::elites(subject, row..row + 1, normalization)?,
+        seed: args.seed.unwrap_or(seeds[row]),
         name: format!("cell {}", cells[row]),
         cell: Some(cells[row]),
         stored: Some(fitness[row]),
@@ -178,17 +209,17 @@ fn of_archive(subject: &Subject, options: &ReplayOptions) -> Result<Actor> {
     })
 }
 
-fn of_policy(policy: &PolicyFile, path: &Path, options: &ReplayOptions) -> Result<Actor> {
-    if options.elite.is_some() {
+fn of_policy(policy: &PolicyFile, path: &Path, args: &ReplayArgs) -> Result<Actor> {
+    if args.elite.is_some() {
         return Err(Error::input(format!(
             "--elite is for an archive, and {} is a policy: --descriptor says what it is asked for",
             path.display()
         )));
     }
-    let candidates = eval_policy::asked(policy, options.descriptor.as_deref(), path)?;
+    let candidates = policy::asked(policy, args.descriptor.as_deref(), path)?;
     Ok(Actor {
         candidates,
-        seed: options.seed.unwrap_or(fresh_seed(0, 0)),
+        seed: args.seed.unwrap_or(fresh_seed(0, 0)),
         name: "policy".into(),
         cell: None,
         stored: None,
@@ -197,7 +228,7 @@ fn of_policy(policy: &PolicyFile, path: &Path, options: &ReplayOptions) -> Resul
     })
 }
 
-/// Films the episode, writes the pictures and says what there is to say.
+/// Draws the episode, writes the frames and says what there is to say.
 fn shoot(
     task: &dyn Task,
     actor: Actor,
@@ -205,52 +236,52 @@ fn shoot(
     target: &Path,
     [task_name, strategy]: [String; 2],
     path: &Path,
-    options: &ReplayOptions,
+    args: &ReplayArgs,
 ) -> Result<String> {
-    let mut film = Film::new(options.every.unwrap_or(0), options.speed.unwrap_or(1.0));
-    let episode = act(task, &actor, options.episode_steps, &mut film)?;
-    let [width, _] = film.size;
-    let scale = options.scale.unwrap_or(WIDTH.div_ceil(width.max(1)));
+    let mut animation = Animation::new(args.every.unwrap_or(0), args.speed.unwrap_or(1.0));
+    let episode = act(task, &actor, args.episode_steps, &mut animation)?;
+    let [width, _] = animation.size;
+    let scale = args.scale.map_or(WIDTH.div_ceil(width.max(1)), |n| n as usize);
     let bytes = match kind {
         Kind::Gif => {
-            let pace = film.pictures_per_second();
-            if pace > film::MOST_PACE {
+            let pace = animation.frames_per_second();
+            if pace > animation::MOST_PACE {
                 return Err(Error::input(format!(
-                    "{pace:.0} pictures a second are more than the {:.0} that players of GIFs show: a larger --every or a smaller --speed",
-                    film::MOST_PACE
+                    "{pace:.0} frames a second are more than the {:.0} that players of GIFs show: a larger --every or a smaller --speed",
+                    animation::MOST_PACE
                 )));
             }
-            film::gif(&film, scale)?
+            animation::gif(&animation, scale)?
         }
-        Kind::Strip => film::strip(&film, options.frames.unwrap_or(PICTURES), scale)?,
+        Kind::Strip => animation::strip(&animation, args.frames(), scale)?,
     };
     write_atomically(target, &bytes)?;
     let replayed = Replayed {
         archive: path,
         task: &task_name,
         strategy: &strategy,
-        limit: options.episode_steps,
-        own_seed: options.seed.is_none(),
-        pictures: match kind {
-            Kind::Gif => film.pictures.len(),
-            Kind::Strip => options.frames.unwrap_or(PICTURES).min(film.pictures.len()),
+        limit: args.episode_steps,
+        own_seed: args.seed.is_none(),
+        frames: match kind {
+            Kind::Gif => animation.frames.len(),
+            Kind::Strip => args.frames().min(animation.frames.len()),
         },
-        film: (kind == Kind::Gif).then_some(&film),
-        size: film.size.map(|n| n * scale),
+        animation: (kind == Kind::Gif).then_some(&animation),
+        size: animation.size.map(|n| n * scale),
         bytes: bytes.len(),
         target,
         actor: &actor,
         episode: &episode,
     };
-    Ok(if options.json { replayed.json() } else { replayed.text() })
+    Ok(if args.json { replayed.json() } else { replayed.text() })
 }
 
 /// One episode in front of the camera.
-fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, film: &mut Film) -> Result<Episode> {
+fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Animation) -> Result<Episode> {
     let spec = task.spec();
-    let mut worker = task.filming(film)?.ok_or_else(|| {
+    let mut worker = task.filming(animation)?.ok_or_else(|| {
         Error::input(format!(
-            "task \"{}\" has no pictures to show; tasks that have: {}",
+            "task \"{}\" has no frames to show; tasks that have: {}",
             spec.name,
             illume_envs::FILMED.join(", ")
         ))
@@ -284,7 +315,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, film: &mut Film) -> R
             steps[0],
             match status[0] == Status::Failed as u8 {
                 true => "the simulator gave up",
-                false => "a number became infinite or no number",
+                false => "a number became infinite or NaN",
             }
         )));
     }

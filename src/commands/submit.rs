@@ -11,17 +11,19 @@ use clap::Args;
 use illume_cluster::memory;
 use illume_core::{Error, Memory, Result};
 
-pub use script::{Job, Scheduler};
+use script::{Job, Scheduler};
 
+use super::launch::alone;
 use super::sweep::Given;
-use crate::directory::{Directory, Wanted};
-use crate::output::{quoted, write_atomically};
+use crate::engine::directory::{Directory, Wanted};
+use crate::engine::output::{quoted, write_atomically};
+use crate::engine::run;
 use crate::sweep::{Plan, Spec, Sweep, deadline, duration};
-use crate::{Config, registry, run};
+use crate::{Config, registry};
 
-/// What `illume submit` was asked.
+/// Make a job script for Slurm, PBS or LSF of a run or a sweep, or submit it: it stops in time with a checkpoint and goes back to the queue
 #[derive(Args)]
-pub struct SubmitOptions {
+pub struct SubmitArgs {
     #[command(flatten)]
     given: Given,
     /// Of a run: override a key of the configuration, such as task.episode_length=100; may be repeated
@@ -102,7 +104,7 @@ impl Work {
 ///
 /// # Errors
 /// The configuration or the sweep is wrong, the directory holds something else, an option of the job is wrong, or the scheduler refuses the job.
-pub fn submit(options: &SubmitOptions) -> Result<String> {
+fn submit(options: &SubmitArgs) -> Result<String> {
     let scheduler = match options.scheduler {
         Some(scheduler) => scheduler,
         None => guess()?,
@@ -125,7 +127,11 @@ pub fn submit(options: &SubmitOptions) -> Result<String> {
     Ok(format!("{}: {}\n{next}", path.display(), job.about))
 }
 
-impl SubmitOptions {
+impl SubmitArgs {
+    pub fn run(&self) -> u8 {
+        alone(|| submit(self))
+    }
+
     fn job(&self, scheduler: Scheduler) -> Result<Job> {
         let work = self.work()?;
         let nodes = self.nodes as usize;
@@ -333,7 +339,7 @@ impl SubmitOptions {
 }
 
 /// That a worker has the cores that a run needs.
-fn fits(plan: &Plan, options: &SubmitOptions) -> Result<()> {
+fn fits(plan: &Plan, options: &SubmitArgs) -> Result<()> {
     let resources = &plan.resources;
     let needed = resources.threads_per_run.max(1) * resources.ranks_per_run;
     match options.threads {

@@ -295,7 +295,7 @@ fn item(text: &str) -> std::result::Result<Value, String> {
     if text.trim().is_empty() {
         return Err("a value is missing between commas".into());
     }
-    crate::config::value(text.trim()).map_err(|e| format!("\"{}\" is no TOML value: {e}", text.trim()))
+    crate::engine::config::value(text.trim()).map_err(|e| format!("\"{}\" is no TOML value: {e}", text.trim()))
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 use illume_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::lock::Holder;
-use crate::output::write_atomically;
+use crate::engine::lock::Holder;
+use crate::engine::output::write_atomically;
 
 /// How often a worker touches its claims.
 pub const TOUCH: Duration = Duration::from_secs(30);

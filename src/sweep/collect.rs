@@ -12,8 +12,8 @@ use toml::Value;
 use super::queue::{Job, Part};
 use super::result::{Curve, Results, Row, Status};
 use super::{Plan, Sweep};
-use crate::export::quoted;
-use crate::output::write_atomically;
+use crate::engine::output::write_atomically;
+use crate::formats::export::quoted;
 
 const FORMAT: (&str, u64) = ("illume sweep", 1);
 
@@ -222,7 +222,13 @@ impl<'a> Table<'a> {
         };
         for key in self.keys() {
             let values: Vec<f64> = self.rows.iter().map(|(job, _)| numbers(job, &key)).collect();
-            columns.push(&key, 1, "", "parameter that was set; NaN where it is no number", values);
+            columns.push(
+                &key,
+                1,
+                "",
+                "parameter that was set; NaN where it is not a number",
+                values,
+            );
         }
         for name in self.columns(|row| &row.values) {
             let values: Vec<f64> = self

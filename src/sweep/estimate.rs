@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Plan, duration};
-use crate::output::{bytes, significant, table, thousands};
+use crate::engine::output::{bytes, significant, table, thousands};
 
 /// Bytes of an elite in an archive beside its genome, and of a file's frame.
 const ROW: u64 = 120;

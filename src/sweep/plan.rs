@@ -416,7 +416,7 @@ impl<'a> Maker<'a> {
         let task = self.tasks[&of_task].spec();
         // They are made here, so they have to fit in here.
         let memory = Memory::alone(memory::available(1));
-        let (strategy, archive) = crate::run::parts(&config, task, &memory).map_err(place)?;
+        let (strategy, archive) = crate::engine::run::parts(&config, task, &memory).map_err(place)?;
         self.check_rungs(config.budget.evaluations, strategy.spec().first_generation as u64)
             .map_err(place)?;
         self.cells &= archive.spec().has_cells();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::plan::Plan;
 use super::result::{Results, Row, Status};
-use crate::statistics::Spread;
+use crate::analysis::statistics::Spread;
 
 /// A run to be brought to a budget.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use illume_archives::file::{self, Totals};
 use illume_core::{Batch, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::output::write_atomically;
+use crate::engine::output::write_atomically;
 
 /// Rows of a history that a sweep keeps, about.
 const HISTORY_ROWS: usize = 500;

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::axis::Axis;
 use super::duration;
-use crate::config::Source;
+use crate::engine::config::Source;
 
 illume_core::params! {
     /// `[method]`: how parameters become configurations, and which of them are run to their end.
@@ -244,7 +244,7 @@ fn read(path: &Path) -> Result<(String, Table)> {
         .map_err(|e| Error::input(format!("cannot read the sweep {file}: {e}; expected a sweep's file, a run's configuration, or the folder of a sweep")))?;
     let table = text
         .parse()
-        .map_err(|e: toml::de::Error| crate::config::syntax(&file, &text, &e))?;
+        .map_err(|e: toml::de::Error| crate::engine::config::syntax(&file, &text, &e))?;
     Ok((text, table))
 }
 
@@ -464,14 +464,14 @@ fn read_variants(
                 let message = format!(
                     "expected a name of letters, digits, '_', '-' and '.' that no other variant has, got {got}"
                 );
-                problems.push(problem(&format!("variants[{}]", i + 1), "name", message));
+                problems.push(problem(&format!("variants[{i}]"), "name", message));
                 continue;
             }
         };
         let own = entry.remove("base").map(|value| read_base(value, path)).transpose()?;
         let set = match entry.remove("set") {
             None => Vec::new(),
-            Some(Value::Table(set)) => keys(set, &format!("variants[{name}]"), problems),
+            Some(Value::Table(set)) => keys(set, &format!("variants[{name}].set"), problems),
             Some(other) => {
                 problems.push(problem(
                     &format!("variants[{name}]"),

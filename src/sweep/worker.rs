@@ -185,7 +185,7 @@ impl Slot<'_> {
         }
         let configuration = sweep.run_config(&job.id);
         let text = sweep.plan.configurations[job.configuration].with_seed(job.seed);
-        crate::output::write_atomically(&configuration, text.as_bytes())?;
+        crate::engine::output::write_atomically(&configuration, text.as_bytes())?;
         let limit = duration::parse(&sweep.plan.resources.time_per_run).ok().flatten();
         let launch = Launch {
             program: &self.options.program,
@@ -406,7 +406,7 @@ impl Worker<'_> {
     /// Writes a result and removes what is not kept.
     fn finish(&mut self, job: &Job, claim: &Claim, row: &mut Row, curve: &Curve) -> Result<()> {
         count(row, &claim.past, claim.past.crashed + 1);
-        row.timing.host = crate::lock::Holder::this().host;
+        row.timing.host = crate::engine::lock::Holder::this().host;
         self.write(job, row, curve)?;
         if let Some(numbers) = self.claims.list()?.get(&job.name) {
             self.claims.clear(&job.name, numbers);
@@ -422,7 +422,7 @@ impl Worker<'_> {
             .filter(|j| self.results.get(&j.name).is_some())
             .count();
         let metric = &self.sweep.plan.metric.name;
-        let value = row.value(metric).map_or("-".into(), crate::output::significant);
+        let value = row.value(metric).map_or("-".into(), crate::engine::output::significant);
         let what = match row.status {
             Status::Done => format!("{metric} {value}"),
             _ => row.error.clone(),

@@ -1,17 +1,14 @@
 //! What an archive's elites do in fresh episodes.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use illume_archives::centers;
 use illume_archives::file::{ArchiveFile, Evaluation, Totals};
-use illume_core::{Batch, Candidates, Normalization, Result};
+use illume_core::{Batch, Candidates, Result};
 
-use super::{MOVED, Subject};
 use crate::Evaluator;
-use crate::commands::elite::with_decoder;
-use crate::decoder::decoder;
-use crate::reevaluate::{Reevaluated, Scores, Trial, candidates, pieces, reevaluate, scores};
+use crate::analysis::reevaluate::{Reevaluated, Scores, Trial, pieces, reevaluate, scores};
+use crate::analysis::subject::{MOVED, Subject, elites, normalization};
 
 /// Evaluates an archive's elites; with what a reader of the result should know.
 pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation, Vec<&'static str>)> {
@@ -38,7 +35,7 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
     let a = &file.attributes;
     let evaluation = Evaluation {
         software_version: env!("CARGO_PKG_VERSION").into(),
-        created: crate::log::now(),
+        created: crate::engine::log::now(),
         archive: file.path().display().to_string(),
         task: a.task.clone(),
         strategy: a.strategy.clone(),
@@ -197,38 +194,4 @@ fn replay(
         }));
     }
     Ok(identical)
-}
-
-/// Statistics by which the run normalized observations at its end.
-pub(crate) fn normalization(file: &ArchiveFile) -> Result<Option<Arc<Normalization>>> {
-    let Some(solution) = file.solution()? else {
-        return Ok(None);
-    };
-    let (Ok(mean), Ok(sd)) = (
-        solution.get::<f32>("observation_mean"),
-        solution.get::<f32>("observation_sd"),
-    ) else {
-        return Ok(None);
-    };
-    let clip = solution
-        .get::<f32>("observation_clip")?
-        .first()
-        .copied()
-        .unwrap_or(f32::INFINITY);
-    Ok(Some(Arc::new(Normalization {
-        mean: mean.to_vec(),
-        sd: sd.to_vec(),
-        clip,
-    })))
-}
-
-/// Elites as candidates of one process.
-pub(crate) fn elites(
-    subject: &Subject,
-    rows: Range<usize>,
-    normalization: Option<Arc<Normalization>>,
-) -> Result<Candidates> {
-    let (file, n) = (&subject.file, rows.len());
-    let genomes = with_decoder(file.genomes(rows)?, || decoder(&subject.config, subject.task.spec()))?;
-    Ok(candidates(genomes, n, normalization))
 }

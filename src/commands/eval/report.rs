@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use std::path::Path;
 
-use crate::output::{json_text, percent, share_with_error, significant, table, thousands, with_error};
+use crate::engine::output::{json_text, percent, share_with_error, significant, table, thousands, with_error};
 use illume_archives::file::Evaluation;
 
 /// The documented fields of `--json`, for the evaluation in this file; a number that does not exist is null.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use illume_core::{Error, Result};
 
-use super::{AdapterOptions, AnswerOptions, PretrainOptions, SftOptions};
+use super::{AnswerArgs, PretrainArgs, SftArgs};
+use crate::commands::elite::Which;
 
 fn absent<T>(what: &str) -> Result<T> {
     Err(Error::input(format!(
@@ -14,24 +15,30 @@ fn absent<T>(what: &str) -> Result<T> {
 
 /// # Errors
 /// Always: there is no libtorch.
-pub fn pretrain(_options: &PretrainOptions) -> Result<String> {
+pub(super) fn pretrain(_options: &PretrainArgs) -> Result<String> {
     absent("`illume lm pretrain`")
 }
 
 /// # Errors
 /// Always: there is no libtorch.
-pub fn sft(_options: &SftOptions) -> Result<String> {
+pub(super) fn sft(_options: &SftArgs) -> Result<String> {
     absent("`illume lm sft`")
 }
 
 /// # Errors
 /// Always: there is no libtorch.
-pub fn answer(_options: &AnswerOptions) -> Result<String> {
+pub(super) fn answer(_options: &AnswerArgs) -> Result<String> {
     absent("`illume lm answer`")
 }
 
 /// # Errors
 /// Always: there is no libtorch.
-pub fn adapter(_path: &Path, _options: &AdapterOptions) -> Result<String> {
+pub(in crate::commands) fn adapter(
+    _path: &Path,
+    _folder: &Path,
+    _elite: Option<Which>,
+    _force: bool,
+    _as_json: bool,
+) -> Result<String> {
     absent("`illume export --adapter`")
 }

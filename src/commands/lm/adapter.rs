@@ -7,11 +7,10 @@ use illume_core::{Error, Genomes, Result, Scratch, Task};
 use illume_lm::LmTask;
 use serde_json::json;
 
-use super::AdapterOptions;
 use super::training::prepare;
 use crate::Config;
 use crate::commands::elite::{self, Solution, Which};
-use crate::output::{json_text, named, significant, thousands};
+use crate::engine::output::{json_text, named, significant, thousands};
 
 /// One genome of a run on a language model.
 pub(super) struct Found {
@@ -104,17 +103,23 @@ fn validated(file: &ArchiveFile) -> Result<Option<Found>> {
 ///
 /// # Errors
 /// No archive, one of another kind of task, no such elite, a model that is not there any more, or a folder that cannot be written.
-pub fn adapter(path: &Path, options: &AdapterOptions) -> Result<String> {
+pub(in crate::commands) fn adapter(
+    path: &Path,
+    folder: &Path,
+    elite: Option<Which>,
+    force: bool,
+    as_json: bool,
+) -> Result<String> {
     let path = crate::commands::archive_path(path)?;
     let file = file::open(&path)?;
     let config = config_of(&file, &["task.device=\"cpu\"".into()])?;
-    let found = found(&file, options.elite)?;
+    let found = found(&file, elite)?;
     let task = LmTask::new(&config.task).map_err(|e| config.locate(e))?;
     let lora = task.adapter(&found.genome)?;
-    prepare(&options.folder, "adapter", options.force)?;
-    lora.write(&options.folder)?;
-    let (folder, name) = (options.folder.display().to_string(), &task.spec().name);
-    if options.json {
+    prepare(folder, "adapter", force)?;
+    lora.write(folder)?;
+    let (folder, name) = (folder.display().to_string(), &task.spec().name);
+    if as_json {
         let fields = json!({
             "adapter": folder,
             "archive": path.display().to_string(),

@@ -8,10 +8,10 @@ use illume_core::{Dense, Error, Genomes, Request, Result, Scores, Status, Task, 
 use illume_lm::LmTask;
 use serde_json::json;
 
-use super::AnswerOptions;
+use super::AnswerArgs;
 use super::adapter::{Found, check_task, config_of, found, is_config};
 use crate::Config;
-use crate::output::{json_text, named, significant, thousands};
+use crate::engine::output::{json_text, named, significant, thousands};
 
 /// A prompt with its answer, and what it was worth if that can be said.
 struct Shown {
@@ -25,7 +25,7 @@ struct Shown {
 ///
 /// # Errors
 /// No such run or configuration, one of another kind of task, no such elite, or a model, adapter or data that are missing or do not fit.
-pub fn answer(options: &AnswerOptions) -> Result<String> {
+pub(super) fn answer(options: &AnswerArgs) -> Result<String> {
     let (config, found) = subject(options)?;
     let task = LmTask::new(&config.task).map_err(|e| config.locate(e))?;
     let found = found.unwrap_or_else(|| Found {
@@ -63,7 +63,7 @@ pub fn answer(options: &AnswerOptions) -> Result<String> {
 }
 
 /// The configuration, and the genome unless it is the start's.
-fn subject(options: &AnswerOptions) -> Result<(Config, Option<Found>)> {
+fn subject(options: &AnswerArgs) -> Result<(Config, Option<Found>)> {
     let path = &options.path;
     let mut set = options.set.clone();
     if options.cases > 0 {
@@ -131,13 +131,7 @@ fn validate(task: &LmTask, genome: &[f32]) -> Result<(f64, Trajectory)> {
     Ok((fitness[0], answered))
 }
 
-fn report(
-    options: &AnswerOptions,
-    task: &LmTask,
-    found: &Found,
-    shown: &[Shown],
-    mean: Option<(f64, usize)>,
-) -> String {
+fn report(options: &AnswerArgs, task: &LmTask, found: &Found, shown: &[Shown], mean: Option<(f64, usize)>) -> String {
     let setup = task.setup();
     if options.json {
         let answers: Vec<_> = shown
@@ -188,7 +182,7 @@ fn report(
 }
 
 /// Which adapter answers.
-fn adapter(options: &AnswerOptions, start: &str, found: &Found) -> String {
+fn adapter(options: &AnswerArgs, start: &str, found: &Found) -> String {
     let run = Path::new(&options.path).display();
     match found.name.as_str() {
         "none" => "none: the model as it is".into(),

@@ -6,9 +6,9 @@ use illume_lm::text::{ChatTemplate, Prompter, small_tokenizer};
 use illume_lm::{Example, Family, ModelConfig, pretrain as train, save_checkpoint};
 use serde_json::json;
 
-use super::PretrainOptions;
+use super::PretrainArgs;
 use super::training::{Watch, prepare, settings};
-use crate::output::{bytes, json_text, named, significant, thousands};
+use crate::engine::output::{bytes, json_text, named, significant, thousands};
 
 /// Numbers of tokens are multiples of this, so that the head's matrix is aligned.
 const VOCAB_MULTIPLE: usize = 16;
@@ -21,7 +21,7 @@ const DAY: jiff::civil::Date = jiff::civil::date(2025, 1, 1);
 ///
 /// # Errors
 /// An impossible shape or setting, an unknown parameter of the text, or a folder that cannot be written.
-pub fn pretrain(options: &PretrainOptions) -> Result<String> {
+pub(super) fn pretrain(options: &PretrainArgs) -> Result<String> {
     let tokenizer = small_tokenizer();
     let template = ChatTemplate::of(&tokenizer, DAY)?;
     let params = text_params(&options.text)?;
@@ -84,7 +84,7 @@ pub fn pretrain(options: &PretrainOptions) -> Result<String> {
     Ok(named(rows))
 }
 
-fn shape(options: &PretrainOptions, vocab: usize, eos: Vec<u32>) -> Result<ModelConfig> {
+fn shape(options: &PretrainArgs, vocab: usize, eos: Vec<u32>) -> Result<ModelConfig> {
     let (hidden, heads) = (options.hidden, options.heads);
     if heads == 0 || !hidden.is_multiple_of(heads) {
         return Err(Error::input(format!(

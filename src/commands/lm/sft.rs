@@ -6,16 +6,16 @@ use illume_core::{Error, Purpose, Result, Stream};
 use illume_lm::{Example, LmSetup, TrainRow, TrainSettings, sft as train};
 use serde_json::json;
 
-use super::SftOptions;
+use super::SftArgs;
 use super::training::{Watch, prepare, settings};
 use crate::Config;
-use crate::output::{json_text, named, significant, thousands};
+use crate::engine::output::{json_text, named, significant, thousands};
 
 /// The text that `illume lm sft CONFIG` prints; the adapter is written to a folder.
 ///
 /// # Errors
 /// A configuration of another task, model or data that are missing or do not fit, no examples, or a folder that cannot be written.
-pub fn sft(options: &SftOptions) -> Result<String> {
+pub(super) fn sft(options: &SftArgs) -> Result<String> {
     let config = Config::read(&options.config, &options.set)?;
     let setup = LmSetup::read(&config.task).map_err(|e| config.locate(e))?;
     let out = folder(options, &setup)?;
@@ -42,7 +42,7 @@ pub fn sft(options: &SftOptions) -> Result<String> {
 }
 
 /// Where the adapter goes.
-fn folder(options: &SftOptions, setup: &LmSetup) -> Result<PathBuf> {
+fn folder(options: &SftArgs, setup: &LmSetup) -> Result<PathBuf> {
     match &options.out {
         Some(out) => Ok(out.clone()),
         None if !setup.params.adapter.is_empty() => Ok(setup.params.adapter.clone().into()),
@@ -118,7 +118,7 @@ impl Order {
     }
 }
 
-fn report(options: &SftOptions, out: &Path, examples: usize, lora: &illume_lm::Lora, last: &TrainRow) -> String {
+fn report(options: &SftArgs, out: &Path, examples: usize, lora: &illume_lm::Lora, last: &TrainRow) -> String {
     let loss = significant((last.loss * 1e4).round() / 1e4);
     if options.json {
         let fields = json!({

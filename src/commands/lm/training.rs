@@ -7,15 +7,15 @@ use std::path::Path;
 use illume_core::{Error, Result};
 use illume_lm::{Schedule, TrainRow, TrainSettings};
 
-use super::TrainOptions;
+use super::TrainArgs;
 use crate::cluster::signals;
-use crate::output::{Progress, significant, thousands};
+use crate::engine::output::{Progress, significant, thousands};
 
 /// Seconds between lines of progress where there is no terminal.
 const LINE_SECONDS: f64 = 10.0;
 
 /// The settings that the command line asks for.
-pub(super) fn settings(options: &TrainOptions, steps: u32, learning_rate: f64, weight_decay: f64) -> TrainSettings {
+pub(super) fn settings(options: &TrainArgs, steps: u32, learning_rate: f64, weight_decay: f64) -> TrainSettings {
     TrainSettings {
         steps: u64::from(steps),
         batch: options.batch as usize,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::names;
-use crate::compare::{Columns, Comparison, Group, Point, spoken};
-use crate::output::{bracketed, probability, share, significant, table, thousands};
-use crate::statistics::{Spread, Summary};
+use crate::analysis::compare::{Columns, Comparison, Group, Point, spoken};
+use crate::analysis::statistics::{Spread, Summary};
+use crate::engine::output::{bracketed, probability, share, significant, table, thousands};
 
 /// The documented fields of `--json`.
 pub(super) fn fields(c: &Comparison, points: &[Point], targets: &[PathBuf]) -> Value {

@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{PlotOptions, lines, names, refuse_twice, targets, write};
+use super::{PlotArgs, lines, names, refuse_twice, targets, write};
+use crate::analysis::compare::{Mark, Overview, Parameter, Places};
+use crate::analysis::statistics::Summary;
 use crate::commands::sweep::Standing;
-use crate::compare::{Mark, Overview, Parameter, Places};
-use crate::output::json_text;
-use crate::plot;
-use crate::statistics::Summary;
+use crate::engine::output::json_text;
+use crate::render::plot;
 use crate::sweep::Sweep;
 
-/// Name of the picture in the sweep's folder if none is given.
+/// Name of the plot in the sweep's folder if none is given.
 const NAME: &str = "sweep.png";
 
-pub(super) fn sweep(dir: &Path, options: &PlotOptions) -> Result<String> {
+pub(super) fn sweep(dir: &Path, args: &PlotArgs) -> Result<String> {
     let others = [
-        (options.axes.is_some(), "--axes", "the heat map of one archive"),
-        (options.at.is_some(), "--at", "the curves of several runs"),
+        (args.axes.is_some(), "--axes", "the heat map of one archive"),
+        (args.at.is_some(), "--at", "the curves of several runs"),
         (
-            options.at_core_seconds.is_some(),
+            args.at_core_seconds.is_some(),
             "--at-core-seconds",
             "the curves of several runs",
         ),
@@ -32,14 +32,14 @@ pub(super) fn sweep(dir: &Path, options: &PlotOptions) -> Result<String> {
             dir.display()
         )));
     }
-    refuse_twice(&options.measures)?;
-    let targets = targets(options, &dir.join(NAME))?;
+    refuse_twice(&args.measures)?;
+    let targets = targets(args, &dir.join(NAME))?;
     let sweep = Sweep::open(dir)?;
     let results = sweep.results()?;
-    let overview = Overview::new(&sweep, &results, &options.measures, options.against.as_ref())?;
+    let overview = Overview::new(&sweep, &results, &args.measures, args.against.as_ref())?;
     let standing = Standing::new(&sweep, &results)?;
     write(&targets, &plot::overview(&overview))?;
-    Ok(if options.json {
+    Ok(if args.json {
         json_text(&fields(&overview, &targets, standing.json(&sweep, &results)))
     } else {
         let notes = overview.curves.notes.iter().map(|note| format!("note: {note}\n"));
@@ -47,7 +47,7 @@ pub(super) fn sweep(dir: &Path, options: &PlotOptions) -> Result<String> {
     })
 }
 
-/// The documented fields of `--json`: those of `illume sweep status --json`, and what the picture shows.
+/// The documented fields of `--json`: those of `illume sweep status --json`, and what the plot shows.
 fn fields(o: &Overview, targets: &[PathBuf], mut fields: Value) -> Value {
     fields["files"] = json!(names(targets));
     fields["notes"] = json!(o.curves.notes);

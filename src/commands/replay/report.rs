@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Actor, Episode};
-use crate::film::Film;
-use crate::output::{bytes, json_text, named, significant, thousands};
+use crate::engine::output::{bytes, json_text, named, significant, thousands};
+use crate::render::animation::Animation;
 
 /// An episode that was filmed.
 pub(super) struct Replayed<'a> {
@@ -18,11 +18,11 @@ pub(super) struct Replayed<'a> {
     pub limit: Option<u32>,
     /// Whether it acted under its own seed.
     pub own_seed: bool,
-    /// Pictures that were written.
-    pub pictures: usize,
+    /// Frames that were written.
+    pub frames: usize,
     /// None for a strip.
-    pub film: Option<&'a Film>,
-    /// Width and height of the pictures that were written.
+    pub animation: Option<&'a Animation>,
+    /// Width and height of the frames that were written.
     pub size: [usize; 2],
     pub bytes: usize,
     pub target: &'a Path,
@@ -36,10 +36,10 @@ impl Replayed<'_> {
         (self.actor.stored).is_some_and(|stored| stored.to_bits() == self.episode.fitness.to_bits())
     }
 
-    /// Seconds that the film runs.
+    /// Seconds that the animation runs.
     fn seconds(&self) -> Option<f64> {
-        self.film
-            .map(|film| f64::from(self.episode.steps) / film.steps_per_second)
+        self.animation
+            .map(|animation| f64::from(self.episode.steps) / animation.steps_per_second)
     }
 
     /// Sentences on why the fitness is another than the stored one, and on what is not shown.
@@ -66,11 +66,11 @@ impl Replayed<'_> {
                 );
             }
         }
-        if let Some(film) = self.film.filter(|film| film.thinned) {
+        if let Some(animation) = self.animation.filter(|animation| animation.thinned) {
             notes.push(format!(
                 "the episode is long: of its {} steps every {}th is shown",
                 thousands(u64::from(self.episode.steps)),
-                film.every
+                animation.every
             ));
         }
         notes
@@ -91,8 +91,8 @@ impl Replayed<'_> {
             "stored_fitness": self.actor.stored,
             "identical": self.actor.stored.map(|_| self.same()),
             "descriptor": self.episode.descriptor,
-            "pictures": self.pictures,
-            "every": self.film.map(|film| film.every),
+            "pictures": self.frames,
+            "every": self.animation.map(|animation| animation.every),
             "seconds": self.seconds(),
             "width": self.size[0],
             "height": self.size[1],
@@ -110,9 +110,9 @@ impl Replayed<'_> {
             Some(stored) => format!("{fitness}, not {} as stored", significant(stored)),
         };
         let [width, height] = self.size;
-        let mut pictures = format!("{} of {width} x {height} pixels", thousands(self.pictures as u64));
-        if let (Some(film), Some(seconds)) = (self.film, self.seconds()) {
-            pictures += &format!(", {:.1} a second for {seconds:.1} s", film.pictures_per_second());
+        let mut frames = format!("{} of {width} x {height} pixels", thousands(self.frames as u64));
+        if let (Some(animation), Some(seconds)) = (self.animation, self.seconds()) {
+            frames += &format!(", {:.1} a second for {seconds:.1} s", animation.frames_per_second());
         }
         let mut rows = vec![
             ("task", self.task.to_string()),
@@ -123,7 +123,7 @@ impl Replayed<'_> {
             ("fitness", fitness),
         ];
         rows.extend(self.notes().into_iter().map(|note| ("", format!("({note})"))));
-        rows.push(("pictures", pictures));
+        rows.push(("frames", frames));
         rows.push((
             "written",
             format!("{} ({})", self.target.display(), bytes(self.bytes as u64)),

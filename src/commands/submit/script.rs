@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use illume_cluster::signals::EXIT_REQUEUE;
 
-use crate::output::quoted;
+use crate::engine::output::quoted;
 
 /// A batch system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

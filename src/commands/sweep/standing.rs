@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use illume_core::Result;
 use serde_json::{Value, json};
 
-use crate::output::{bracketed, probability, share, significant, table, thousands};
-use crate::statistics::{self, Against, Goal, Sample, Summary, Test};
+use crate::analysis::statistics::{self, Against, Goal, Sample, Summary, Test};
+use crate::engine::output::{bracketed, probability, share, significant, table, thousands};
 use crate::sweep::collect::Table;
 use crate::sweep::duration::words;
 use crate::sweep::{Job, Plan, Results, Row, State, Status, Sweep};

@@ -1,0 +1,125 @@
+//! The command line. Each command is a file here with its arguments and a `run` that does what they ask for.
+
+mod distill;
+mod elite;
+mod eval;
+mod export;
+mod info;
+mod launch;
+mod list;
+mod lm;
+mod plot;
+mod replay;
+mod resume;
+mod run;
+mod submit;
+mod sweep;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use clap::{Parser, Subcommand};
+use illume_cluster::launched_rank;
+use illume_core::{Error, Result};
+
+/// Evolutionary and quality-diversity optimization on clusters: MPI ranks, threads, HDF5 archives.
+#[derive(Parser)]
+#[command(name = "illume", version = version(), max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Resume(resume::ResumeArgs),
+    Sweep(sweep::SweepArgs),
+    Submit(Box<submit::SubmitArgs>),
+    Info(info::InfoArgs),
+    Plot(plot::PlotArgs),
+    Eval(eval::EvalArgs),
+    Replay(replay::ReplayArgs),
+    Export(export::ExportArgs),
+    Distill(distill::DistillArgs),
+    Lm(lm::LmArgs),
+    List(list::ListArgs),
+}
+
+impl Command {
+    /// Does it; returns the exit code.
+    fn run(&self) -> u8 {
+        match self {
+            Command::Run(args) => args.run(),
+            Command::Resume(args) => args.run(),
+            Command::Sweep(args) => args.run(),
+            Command::Submit(args) => args.run(),
+            Command::Info(args) => args.run(),
+            Command::Plot(args) => args.run(),
+            Command::Eval(args) => args.run(),
+            Command::Replay(args) => args.run(),
+            Command::Export(args) => args.run(),
+            Command::Distill(args) => args.run(),
+            Command::Lm(args) => args.run(),
+            Command::List(args) => args.run(),
+        }
+    }
+}
+
+fn version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(crate::engine::versions::long)
+}
+
+/// Does what the arguments of the program ask for; returns the exit code. The runs of a sweep are forks that begin here.
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command.run(),
+        Err(e) => {
+            // Every rank parses the same arguments; one is enough to say what is wrong with them.
+            if launched_rank() == 0 {
+                let _ = e.print();
+            }
+            if e.use_stderr() { 2 } else { 0 }
+        }
+    }
+}
+
+// Flattened into the arguments of commands, whose help a documentation comment here would replace.
+#[derive(Debug, Clone, clap::Args)]
+struct Set {
+    /// Override a key of the configuration, such as task.episode_length=100; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Says why rows fail, though the command goes on.
+fn tell_failure(failure: &str) {
+    launch::complain(&format_args!("{failure}; its rows count as failed"));
+}
+
+/// The archive that a path means: an `.h5` file itself, or the newest one of a run directory.
+///
+/// # Errors
+/// There is none.
+fn archive_path(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.into());
+    }
+    let found = ["archive.h5", "checkpoint.h5"]
+        .map(|name| path.join(name))
+        .into_iter()
+        .filter_map(|file| {
+            let modified = file.metadata().and_then(|m| m.modified()).ok()?;
+            Some((modified, file))
+        });
+    // The archive is written after the checkpoint of the same generation; equal times mean the archive.
+    let newest = found.max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+    newest.map(|(_, file)| file).ok_or_else(|| {
+        Error::input(format!(
+            "{} holds neither archive.h5 nor checkpoint.h5: expected a run directory or an .h5 file",
+            path.display()
+        ))
+    })
+}

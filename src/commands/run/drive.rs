@@ -1,0 +1,162 @@
+//! Generations until a run's end.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use illume_cluster::{agree, signals};
+use illume_core::Result;
+use serde_json::{Value, json};
+
+use super::report::{conclude, progress_fields, shown, start_fields};
+use super::watch::Watch;
+use crate::commands::launch::{Ended, Place};
+use crate::commands::tell_failure;
+use crate::engine::checkpoint;
+use crate::engine::directory::Directory;
+use crate::engine::log::Log;
+use crate::engine::output::Progress;
+use crate::{Config, Run};
+
+/// Bit of the stop word: the time budget is used up, by rank 0's clock.
+const TIME_IS_UP: u64 = 1 << 8;
+
+/// Generations until the end, a signal, or an error; checkpoints and shows on the way.
+pub(super) fn drive(
+    run: &mut Run<'_>,
+    config: &Config,
+    directory: &Directory,
+    damaged: Option<String>,
+    place: &Place<'_>,
+) -> Result<Ended> {
+    let comm = place.comm;
+    let root = comm.rank() == 0;
+    run.keep_awake(!place.plan.oversubscribed);
+    let mut log = agree(
+        comm,
+        if root {
+            Log::open(&directory.path).map(Some)
+        } else {
+            Ok(None)
+        },
+    )?;
+    let note =
+        |log: &mut Option<Log>, event: &str, fields: Value| log.as_mut().map_or(Ok(()), |l| l.event(event, fields));
+    let mut fields = start_fields(run, config, place);
+    fields["damaged_checkpoint"] = json!(damaged);
+    agree(comm, note(&mut log, "start", fields))?;
+    if root {
+        for (name, value) in run.facts() {
+            let _ = writeln!(std::io::stderr(), "{name}: {value}");
+        }
+    }
+    let mut progress = Progress::new(root, config.output.log_seconds, run.counters().evaluations);
+    let mut clock = Clock::new(config);
+    let mut failure_told = !root;
+    let watch = root.then(Watch::start);
+    let ended = loop {
+        let more = run.generation();
+        if let Some(watch) = &watch {
+            watch.next();
+        }
+        if let (Some(failure), false) = (run.failure(), failure_told) {
+            tell_failure(failure);
+            failure_told = true;
+        }
+        if !more? {
+            break Ended::Finished;
+        }
+        let c = run.counters();
+        let mut word = signals::stop_word();
+        if root && run.time_used() >= 1.0 {
+            word |= TIME_IS_UP;
+        }
+        if root && clock.checkpoint_due() {
+            word |= signals::CHECKPOINT;
+        }
+        let by_generations = config.output.checkpoint_generations;
+        if by_generations > 0 && c.generation.is_multiple_of(by_generations) {
+            word |= signals::CHECKPOINT;
+        }
+        let word = comm.any(word)?;
+        if root && progress.due() {
+            progress.show(&shown(run));
+        }
+        if root && clock.log_due() {
+            note(&mut log, "progress", progress_fields(run))?;
+        }
+        if word & signals::STOP != 0 {
+            break Ended::Stopped;
+        }
+        if word & TIME_IS_UP != 0 {
+            break Ended::Finished;
+        }
+        if word & signals::CHECKPOINT != 0 && run.done() < 1.0 {
+            checkpoint::save(run, directory, comm)?;
+            clock.saved();
+            note(
+                &mut log,
+                "checkpoint",
+                json!({"generation": c.generation, "evaluations": c.evaluations}),
+            )?;
+        }
+    };
+    drop(watch);
+    progress.finish();
+    checkpoint::save(run, directory, comm)?;
+    let event = if ended == Ended::Stopped { "stopped" } else { "finished" };
+    let mut fields = progress_fields(run);
+    if let Value::Object(map) = &mut fields {
+        if let Some(signal) = signals::stop_signal() {
+            map.insert("signal".into(), json!(signal));
+        }
+        if let Some(why) = run.strategy().ended() {
+            map.insert("ended".into(), json!(why));
+        }
+    }
+    note(&mut log, event, fields)?;
+    if root {
+        conclude(
+            run,
+            directory,
+            if ended == Ended::Stopped { "Stopped" } else { "Finished" },
+        );
+    }
+    Ok(ended)
+}
+
+/// When rank 0 checkpoints and logs.
+struct Clock {
+    checkpoint_seconds: f64,
+    log_seconds: f64,
+    last_checkpoint: Instant,
+    last_log: Instant,
+}
+
+impl Clock {
+    fn new(config: &Config) -> Clock {
+        let now = Instant::now();
+        let checkpoint_seconds = 60.0 * config.output.checkpoint_minutes;
+        Clock {
+            checkpoint_seconds,
+            log_seconds: config.output.log_seconds,
+            last_checkpoint: now,
+            last_log: now,
+        }
+    }
+
+    fn checkpoint_due(&self) -> bool {
+        self.checkpoint_seconds > 0.0 && self.last_checkpoint.elapsed().as_secs_f64() >= self.checkpoint_seconds
+    }
+
+    fn saved(&mut self) {
+        self.last_checkpoint = Instant::now();
+    }
+
+    fn log_due(&mut self) -> bool {
+        let due = self.log_seconds > 0.0 && self.last_log.elapsed().as_secs_f64() >= self.log_seconds;
+        if due {
+            self.last_log = Instant::now();
+        }
+        due
+    }
+}

@@ -1,0 +1,496 @@
+//! The generation loop: ask, evaluate, exchange scalars, insert, tell. The one place where the order of things is defined.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use illume_archives::file::{self, Attributes, Checkpoint, Contents};
+use illume_archives::metrics::{Metrics, measure_archive};
+use illume_cluster::memory::available;
+use illume_cluster::threads::stay_awake;
+use illume_cluster::{Counted, Traffic};
+use illume_core::{
+    Archive, ArchiveMut, Batch, Candidates, Comm, Context, Error, InsertReport, Memory, Next, Offer, Result, State,
+    Status, Strategy, StrategySpec, Task, TaskSpec, Told,
+};
+
+use crate::engine::gather::{gather_moments, gather_rows, why_failed};
+use crate::engine::history::History;
+use crate::{Config, Evaluator, registry};
+
+/// A run in progress. Every rank holds one and calls its methods in lock-step.
+pub struct Run<'t> {
+    config: Config,
+    config_text: String,
+    task: &'t dyn Task,
+    comm: Counted<'t>,
+    strategy: Box<dyn Strategy>,
+    archive: Box<dyn ArchiveMut>,
+    evaluator: Evaluator<'t>,
+    history: History,
+    counters: Counters,
+    /// Wall-clock seconds of the parts of the run before this process.
+    earlier_seconds: f64,
+    start: Instant,
+    created: String,
+    candidates: Candidates,
+    local: Batch,
+    rows: Batch,
+    moments: Vec<f64>,
+    report: InsertReport,
+    keep_awake: bool,
+    /// Evaluations since this process began.
+    evaluated: u64,
+    /// Share of the time of this rank's threads in the last generation's evaluations in which they had no work.
+    idle_share: f64,
+    /// See [`Run::failure`]; empty if the task does not say.
+    failure: Option<String>,
+}
+
+/// The strategy and the archive of a run, whose budget holds a generation.
+///
+/// # Errors
+/// As [`registry::strategy_and_archive`]; a budget that the first generation alone would exceed.
+pub(crate) fn parts(
+    config: &Config,
+    task: &TaskSpec,
+    memory: &Memory,
+) -> Result<(Box<dyn Strategy>, Box<dyn ArchiveMut>)> {
+    let (strategy, archive) = registry::strategy_and_archive(config, task, memory)?;
+    check_budget(config, strategy.spec())?;
+    Ok((strategy, archive))
+}
+
+/// Refuses a budget that the first generation alone would exceed.
+fn check_budget(config: &Config, strategy: &StrategySpec) -> Result<()> {
+    let (budget, needed) = (config.budget.evaluations, strategy.first_generation);
+    if budget == 0 || budget >= needed as u64 {
+        return Ok(());
+    }
+    let keys: Vec<String> = strategy.sized_by.iter().map(|key| format!("strategy.{key}")).collect();
+    let message = format!(
+        "expected at least the {needed} evaluations of the first generation, which {} set{}, got {budget}",
+        keys.join(" and "),
+        if keys.len() == 1 { "s" } else { "" },
+    );
+    Err(config.locate(Error::config("budget", "evaluations", message)))
+}
+
+/// What has been counted since the run began, over all ranks.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Counters {
+    pub generation: u64,
+    pub evaluations: u64,
+    pub env_steps: u64,
+    pub invalid: u64,
+    pub outside: u64,
+}
+
+/// The engine's own table in a checkpoint's state.
+const ENGINE: &str = "engine";
+
+impl<'t> Run<'t> {
+    /// A fresh run of a process that has its node for itself.
+    ///
+    /// # Errors
+    /// The configuration's strategy or archive, with file and line, also where they would not fit into memory; a worker that cannot be made.
+    pub fn new(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm) -> Result<Run<'t>> {
+        Run::of_rank(config, task, comm, 1)
+    }
+
+    /// The same for one of so many `ranks` that share this node's memory.
+    ///
+    /// # Errors
+    /// As [`Run::new`].
+    pub fn of_rank(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm, ranks: usize) -> Result<Run<'t>> {
+        let memory = Memory::new(available(ranks), comm.size(), ranks);
+        let (strategy, archive) = parts(config, task.spec(), &memory)?;
+        let config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
+        let history = History::new(&strategy.spec().history, config.output.history_rows);
+        Ok(Run {
+            config: config.clone(),
+            config_text,
+            task,
+            comm: Counted::new(comm),
+            strategy,
+            archive,
+            evaluator: Evaluator::new(task)?,
+            history,
+            counters: Counters::default(),
+            earlier_seconds: 0.0,
+            start: Instant::now(),
+            created: crate::engine::log::now(),
+            candidates: Candidates::default(),
+            local: Batch::new(),
+            rows: Batch::new(),
+            moments: Vec::new(),
+            report: InsertReport::default(),
+            keep_awake: false,
+            evaluated: 0,
+            idle_share: f64::NAN,
+            failure: None,
+        })
+    }
+
+    /// Keeps the threads of rayon's global pool awake between generations that follow closely; for a main thread that is one of them
+    /// and has its cores to itself.
+    pub fn keep_awake(&mut self, keep: bool) {
+        self.keep_awake = keep;
+    }
+
+    /// Goes back to a checkpoint of a run with the same task, strategy and archive.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit the configuration.
+    pub fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        if checkpoint.spec != *self.archive.spec() {
+            return Err(Error::input(
+                "the checkpoint's archive is not the one that its configuration describes",
+            ));
+        }
+        if checkpoint.genome_dim != self.task.spec().genome_dim {
+            return Err(Error::input(format!(
+                "the checkpoint's genomes have {} genes, those of task \"{}\" have {}",
+                checkpoint.genome_dim,
+                self.task.spec().name,
+                self.task.spec().genome_dim
+            )));
+        }
+        self.archive
+            .restore(&checkpoint.rows, &checkpoint.genomes, self.comm.inner())?;
+        match (&checkpoint.active, self.archive.results().is_some()) {
+            (Some((rows, genomes)), true) => self.archive.restore_active(rows, genomes, self.comm.inner())?,
+            (None, false) => {}
+            _ => {
+                return Err(Error::input(
+                    "the checkpoint's archive has other thresholds than its configuration describes",
+                ));
+            }
+        }
+        let engine = checkpoint.state.table(ENGINE)?;
+        let count = |name: &str| {
+            engine
+                .get::<u64>(name)
+                .and_then(|v| v.first().copied().ok_or_else(|| empty(name)))
+        };
+        self.counters = Counters {
+            generation: checkpoint.attributes.generation,
+            evaluations: checkpoint.attributes.evaluations,
+            env_steps: count("env_steps")?,
+            invalid: count("invalid")?,
+            outside: count("outside")?,
+        };
+        self.history.load(&checkpoint.history, count("history_every")?)?;
+        let seconds = engine.get::<f64>("wall_seconds")?;
+        self.earlier_seconds = seconds.first().copied().ok_or_else(|| empty("wall_seconds"))?;
+        self.start = Instant::now();
+        self.created.clone_from(&checkpoint.attributes.created);
+        let context = context(&self.config, &self.counters, self.task, &self.comm);
+        self.strategy.load(&context, &checkpoint.state)
+    }
+
+    /// Runs one generation; false if the budget is used up or the strategy has ended (and so it was before: nothing is done then).
+    ///
+    /// # Errors
+    /// Communication, or a defect.
+    pub fn generation(&mut self) -> Result<bool> {
+        if self.done() >= 1.0 {
+            return Ok(false);
+        }
+        let mut waited = Duration::ZERO;
+        loop {
+            let context = context(&self.config, &self.counters, self.task, &self.comm);
+            let parallel_section_over = || {
+                if self.keep_awake {
+                    stay_awake()
+                }
+            };
+            self.strategy
+                .ask(&context, self.archive.as_ref(), &mut self.candidates)?;
+            parallel_section_over();
+            let c = &self.candidates;
+            self.evaluator
+                .evaluate(c, self.archive.as_ref(), &mut self.local, &mut self.moments)?;
+            parallel_section_over();
+            self.evaluated += c.total as u64;
+            if self.comm.size() > 1 {
+                let began = Instant::now();
+                gather_rows(&self.comm, c.total, &self.local, &mut self.rows)?;
+                waited += began.elapsed();
+                let width = 2 * self.task.spec().observation_dim;
+                gather_moments(&self.comm, c, width, &mut self.moments)?;
+            } else {
+                std::mem::swap(&mut self.local, &mut self.rows);
+            }
+            // An unstructured archive says how novel rows are that are not offered to it.
+            let offered = !c.offered.is_empty() || !self.archive.spec().has_cells();
+            if offered {
+                let offer = Offer {
+                    generation: self.counters.generation,
+                    crowd: c.crowd,
+                    admitted: c.admitted.clone(),
+                };
+                let block = c.block.clone();
+                self.archive
+                    .insert(&self.rows, block, &c.genomes, &offer, &self.comm, &mut self.report)?;
+                self.counters.outside += self.report.outside as u64;
+            }
+            let failed = self
+                .rows
+                .get::<u8>("status")?
+                .iter()
+                .filter(|s| **s != Status::Ok as u8)
+                .count();
+            self.counters.invalid += failed as u64;
+            if self.failure.is_none() {
+                self.failure = why_failed(self.comm.inner(), self.task, &self.rows)?;
+            }
+            let tests = &self.candidates.tests;
+            self.counters.evaluations += (self.candidates.total - tests.len()) as u64;
+            let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
+            self.counters.env_steps += steps
+                .filter(|(row, _)| !tests.contains(row))
+                .map(|(_, s)| u64::from(*s))
+                .sum::<u64>();
+            let report = offered.then_some(&self.report);
+            let told = Told {
+                candidates: &self.candidates,
+                rows: &self.rows,
+                moments: &self.moments,
+                trajectories: self.evaluator.trajectories(),
+                report,
+                last: self.done_after(self.counters.generation + 1) >= 1.0,
+            };
+            if self.strategy.tell(&context, &told)? == Next::Generation {
+                break;
+            }
+        }
+        self.counters.generation += 1;
+        let busy = self.evaluator.take_busy();
+        let available = rayon::current_num_threads() as f64 * (busy.wall + waited).as_secs_f64();
+        self.idle_share = (1.0 - busy.work.as_secs_f64() / available).max(0.0);
+        if self.history.keeps(self.counters.generation) || self.done() >= 1.0 {
+            self.record();
+        }
+        Ok(true)
+    }
+
+    /// Adds the present generation to the history, if it is not there yet.
+    fn record(&mut self) {
+        let c = self.counters;
+        if self.history.last().is_some_and(|row| row[0] as u64 == c.generation) {
+            return;
+        }
+        let m = self.metrics();
+        let mut row = vec![
+            c.generation as f64,
+            c.evaluations as f64,
+            self.seconds(),
+            m.qd_score,
+            m.coverage,
+            m.max_fitness,
+            m.mean_fitness,
+            m.filled as f64,
+            c.env_steps as f64,
+            self.frames() as f64,
+            c.invalid as f64,
+            c.outside as f64,
+            self.idle_share,
+        ];
+        self.strategy.history(&mut row);
+        self.history.push(row);
+    }
+
+    /// Share of the budget that is used, 1 or more when the run is over: also where the strategy has nothing left to try.
+    pub fn done(&self) -> f64 {
+        match self.strategy.ended() {
+            Some(_) => 1.0,
+            None => self.done_after(self.counters.generation),
+        }
+    }
+
+    /// Frames of the simulator so far.
+    pub fn frames(&self) -> u64 {
+        self.counters.env_steps * u64::from(self.task.spec().frames_per_step)
+    }
+
+    /// The same if so many generations were finished.
+    fn done_after(&self, generations: u64) -> f64 {
+        let b = &self.config.budget;
+        let share = |used: f64, limit: f64| if limit > 0.0 { used / limit } else { 0.0 };
+        // Time is left out here: ranks would not agree on it. Rank 0's clock stops all through the stop word.
+        share(self.counters.evaluations as f64, b.evaluations as f64)
+            .max(share(self.frames() as f64, b.frames as f64))
+            .max(share(generations as f64, b.generations as f64))
+    }
+
+    /// Share of the time budget that is used, by this rank's clock.
+    pub fn time_used(&self) -> f64 {
+        let minutes = self.config.budget.wall_minutes;
+        if minutes > 0.0 {
+            self.seconds() / (60.0 * minutes)
+        } else {
+            0.0
+        }
+    }
+
+    /// Wall-clock seconds since the run began, resumed parts added.
+    pub fn seconds(&self) -> f64 {
+        self.earlier_seconds + self.start.elapsed().as_secs_f64()
+    }
+
+    /// Bytes that this rank has exchanged with others to make generations since this process began (checkpoints and archives not counted),
+    /// and the evaluations that they were for.
+    pub fn traffic(&self) -> (Traffic, u64) {
+        (self.comm.traffic(), self.evaluated)
+    }
+
+    /// Share of the time of this rank's threads in the last generation's evaluations in which they had no work, waiting for other
+    /// ranks included.
+    pub fn idle_share(&self) -> f64 {
+        self.idle_share
+    }
+
+    /// What the task says of the first row that failed since this process began; the same on all ranks.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref().filter(|sentence| !sentence.is_empty())
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        measure_archive(self.archive.spec(), self.archive().elites().fitness())
+    }
+
+    /// What the log says of task and strategy at the start: (name, value).
+    pub fn facts(&self) -> impl Iterator<Item = &(String, String)> {
+        self.task.spec().facts.iter().chain(&self.strategy.spec().facts)
+    }
+
+    /// The run's result: the archive, or the best of all beside it.
+    pub fn archive(&self) -> &dyn Archive {
+        self.archive.results().unwrap_or(self.archive.as_ref())
+    }
+
+    pub fn strategy(&self) -> &dyn Strategy {
+        self.strategy.as_ref()
+    }
+
+    /// The configuration as resolved, TOML.
+    pub fn config_text(&self) -> &str {
+        &self.config_text
+    }
+
+    /// The history so far, the present generation included.
+    pub fn history(&mut self) -> &History {
+        if self.counters.generation > 0 {
+            self.record();
+        }
+        &self.history
+    }
+
+    /// The strategy's own history columns: names and present values.
+    pub fn strategy_values(&self) -> Vec<(String, f64)> {
+        let mut values = Vec::new();
+        self.strategy.history(&mut values);
+        self.strategy
+            .spec()
+            .history
+            .iter()
+            .map(|(name, ..)| name.clone())
+            .zip(values)
+            .collect()
+    }
+
+    /// Writes the archive, or with `checkpoint` the archive and all that is needed to go on. Collective.
+    ///
+    /// # Errors
+    /// The file cannot be written; the same error on every rank.
+    pub fn write(&mut self, path: &Path, checkpoint: bool) -> Result<()> {
+        let state = self.state()?;
+        self.write_with(path, checkpoint, &state)
+    }
+
+    /// What a file holds of strategy and engine. It may weigh hundreds of megabytes, so checkpoint and archive are written from one. Collective.
+    ///
+    /// # Errors
+    /// The strategy's.
+    pub fn state(&mut self) -> Result<State> {
+        // First, since the present generation's row may have the history thinned, and the engine's table says how far it is.
+        self.history();
+        let context = context(&self.config, &self.counters, self.task, &self.comm);
+        let mut state = self.strategy.save(&context)?;
+        state.tables.push((ENGINE.into(), self.engine_table()));
+        Ok(state)
+    }
+
+    /// As [`Run::write`], with the present [`Run::state`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn write_with(&mut self, path: &Path, checkpoint: bool, state: &State) -> Result<()> {
+        let history = self.history().batch();
+        let spec = self.strategy.spec();
+        let attributes = Attributes {
+            software_version: env!("CARGO_PKG_VERSION").into(),
+            task: self.task.spec().name.clone(),
+            strategy: spec.name.clone(),
+            seed: self.config.seed,
+            generation: self.counters.generation,
+            evaluations: self.counters.evaluations,
+            config: self.config_text.clone(),
+            created: self.created.clone(),
+            ranks: self.comm.size() as u64,
+            threads: rayon::current_num_threads() as u64,
+            operators: spec.operators.clone(),
+        };
+        let contents = Contents {
+            attributes: &attributes,
+            archive: self.archive.as_ref(),
+            genome_dim: self.task.spec().genome_dim,
+            lineage: spec.lineage,
+            history: &history,
+            state: Some(state),
+            checkpoint,
+            compress: self.config.output.compress as u8,
+        };
+        file::write(path, &contents, self.comm.inner())
+    }
+
+    fn engine_table(&self) -> Batch {
+        let c = self.counters;
+        let mut table = Batch::new();
+        table.push("env_steps", 1, "steps", "environment steps so far", vec![c.env_steps]);
+        table.push("invalid", 1, "", "failed evaluations so far", vec![c.invalid]);
+        table.push(
+            "outside",
+            1,
+            "",
+            "descriptors outside the bounds so far",
+            vec![c.outside],
+        );
+        table.push(
+            "history_every",
+            1,
+            "",
+            "generations between rows of the history",
+            vec![self.history.every()],
+        );
+        table.push("wall_seconds", 1, "s", "wall-clock time so far", vec![self.seconds()]);
+        table
+    }
+}
+
+fn empty(name: &str) -> Error {
+    Error::failed(format!("the checkpoint's engine state has no value of {name}"))
+}
+
+fn context<'a>(config: &Config, counters: &Counters, task: &'a dyn Task, comm: &'a dyn Comm) -> Context<'a> {
+    Context {
+        seed: config.seed,
+        generation: counters.generation,
+        task: task.spec(),
+        comm,
+    }
+}

@@ -1,0 +1,4 @@
+//! Files for other programs.
+
+pub mod export;
+pub mod policy;

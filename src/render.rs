@@ -1,0 +1,4 @@
+//! What is drawn: plots of archives and histories, and animations of episodes.
+
+pub mod animation;
+pub mod plot;

@@ -1,0 +1,109 @@
+//! Plots: drawn once as SVG, turned into PNG from the same drawing.
+
+mod axes;
+mod comparison;
+mod heat_map;
+mod legend;
+mod sweep;
+
+pub use comparison::comparison;
+pub use heat_map::{HeatMap, Tiles, captions, heat_map};
+pub use sweep::overview;
+
+use illume_core::{Error, Result};
+
+pub(crate) const FONTS: &str = "Ubuntu, 'DejaVu Sans', Helvetica, Arial, sans-serif";
+
+/// The head of a drawing of this width and height: white, with title and subtitle.
+fn open([width, height]: [f64; 2], left: f64, title: &str, subtitle: &str) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" font-family=\"{FONTS}\" font-size=\"13\" fill=\"#222\">\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
+         <text x=\"{left}\" y=\"34\" font-size=\"19\">{}</text>\n<text x=\"{left}\" y=\"57\" fill=\"#555\">{}</text>\n",
+        escape(title),
+        escape(subtitle)
+    )
+}
+
+/// A name with its unit, if it has one.
+fn named(name: &str, unit: &str) -> String {
+    if unit.is_empty() {
+        name.into()
+    } else {
+        format!("{name} ({unit})")
+    }
+}
+
+/// A drawing as PNG, `scale` pixels for a unit of the SVG.
+///
+/// # Errors
+/// The drawing cannot be rendered (a defect).
+pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>> {
+    render(svg, scale)?.encode_png().map_err(|e| unrendered(&e))
+}
+
+fn unrendered(what: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("the drawing cannot be rendered: {what}"))
+}
+
+/// A drawing as pixels, `scale` for a unit of the SVG; transparent where nothing is drawn.
+///
+/// # Errors
+/// The drawing cannot be rendered (a defect).
+pub(crate) fn render(svg: &str, scale: f32) -> Result<resvg::tiny_skia::Pixmap> {
+    use resvg::{tiny_skia, usvg};
+    let mut options = usvg::Options::default();
+    let fonts = options.fontdb_mut();
+    fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+    let family = fonts
+        .faces()
+        .next()
+        .and_then(|face| face.families.first().map(|(name, _)| name.clone()));
+    options.fontdb_mut().set_sans_serif_family(family.unwrap_or_default());
+    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| unrendered(&e))?;
+    let size = tree.size();
+    let (width, height) = ((size.width() * scale) as u32, (size.height() * scale) as u32);
+    let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| unrendered(&"no such size"))?;
+    resvg::render(
+        &tree,
+        tiny_skia::Transform::from_scale(scale, scale),
+        &mut pixels.as_mut(),
+    );
+    Ok(pixels)
+}
+
+/// Round numbers within an interval, about so many of them.
+fn ticks(low: f64, high: f64, about: u32) -> Vec<f64> {
+    let raw = (high - low) / f64::from(about);
+    if !(raw.is_finite() && raw > 0.0) {
+        return vec![low];
+    }
+    let power = 10f64.powf(raw.log10().floor());
+    let step = power
+        * [1.0, 2.0, 2.5, 5.0, 10.0]
+            .into_iter()
+            .find(|m| m * power >= raw * 0.999)
+            .unwrap_or(10.0);
+    let first = (low / step - 1e-9).ceil() as i64;
+    let last = (high / step + 1e-9).floor() as i64;
+    (first..=last).map(|i| i as f64 * step).collect()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_within() {
+        assert_eq!(ticks(0.0, 1.0, 6), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
+        assert_eq!(ticks(-30.0, 30.0, 6), [-30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 30.0]);
+        assert!(ticks(5.0, 5.0, 6).len() == 1);
+    }
+}
