@@ -4,8 +4,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use illume_core::{Dense, Genomes, Level, Purpose, Request, Scores, Stream, TaskSpec, Worker};
+use illume_core::{Dense, Genomes, Purpose, Request, Scores, Stream, TaskSpec, Worker};
 use illume_envs::pixels::{Catch, ConvNet, FrameStack, PIXELS, PixelEnv, PixelPolicyParams, PixelWorker, measure};
+use illume_numerics::Level;
 
 /// Bytes of the large network's weights, about.
 const SIXTEEN_MB: usize = 4_000_000;

@@ -12,11 +12,11 @@
 
 use std::ops::Range;
 
-use illume_core::math::{fraction, sin_cos_turns};
 use illume_core::{
     Axis, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params,
-    simd_dispatch,
 };
+use illume_numerics::math::{fraction, sin_cos_turns};
+use illume_numerics::simd_dispatch;
 
 use crate::transpose::transpose;
 

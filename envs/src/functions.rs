@@ -9,10 +9,11 @@
 
 use std::ops::Range;
 
-use illume_core::math::cos_turns;
 use illume_core::{
-    Axis, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, simd_dispatch,
+    Axis, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params,
 };
+use illume_numerics::math::cos_turns;
+use illume_numerics::simd_dispatch;
 
 params! {
     /// Parameters of `sphere`, `rastrigin` and `plateau`.

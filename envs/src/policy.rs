@@ -4,8 +4,9 @@
 //! flax, and of [`illume_core::Init::Network`]). Nothing is copied or packed: the kernel runs over outputs, so that a row of
 //! weights is read as it lies.
 
-use illume_core::math::tanh_in_place;
-use illume_core::{Activation, Init, Network, Result, Weights, params, simd_dispatch, toml};
+use illume_core::{Activation, Init, Network, Result, Weights, params, toml};
+use illume_numerics::math::tanh_in_place;
+use illume_numerics::simd_dispatch;
 
 params! {
     /// The `[policy]` table.
@@ -303,7 +304,7 @@ mod tests {
             let act = |v: f32| match (relu, exact) {
                 (true, _) => v.max(0.0),
                 (_, true) => v.tanh(),
-                _ => illume_core::math::tanh(v),
+                _ => illume_numerics::math::tanh(v),
             };
             x = (0..fan_out).map(|j| act(sum(j))).collect();
             at += (fan_in + 1) * fan_out;

@@ -5,10 +5,9 @@
 //! walls. It senses a bias, six rangefinders and the quarter in which the goal lies. Only the place where it ends counts.
 //! Lengths are in map units, angles in degrees, y points down on the usual pictures.
 
-use illume_core::math::{fraction, sin_cos_turns};
-use illume_core::{
-    Axis, Camera, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params, simd_dispatch,
-};
+use illume_core::{Axis, Camera, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params};
+use illume_numerics::math::{fraction, sin_cos_turns};
+use illume_numerics::simd_dispatch;
 
 use crate::film::Filmed;
 use crate::policy::{Mlp, PolicyParams};

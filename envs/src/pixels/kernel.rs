@@ -6,8 +6,8 @@
 //! relu, about half of them, have their rows of weights skipped. (Asking for rows ahead gained nothing: rows are long enough for the
 //! processor to do that by itself.)
 
-use illume_core::lanes::{LANES, Lanes, tile};
-use illume_core::{Level, versions};
+use illume_numerics::lanes::{LANES, Lanes, tile};
+use illume_numerics::{Level, versions};
 
 use super::net::{Conv, Dense, Moments};
 

@@ -9,7 +9,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use illume_core::{Init, Level};
+use illume_core::Init;
+use illume_numerics::Level;
 
 use super::kernel::BLOCKS;
 use super::pass;

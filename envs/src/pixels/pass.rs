@@ -1,6 +1,6 @@
 //! One pass through a [`ConvNet`], and the statistics of virtual batch normalization.
 
-use illume_core::{Level, simd_dispatch};
+use illume_numerics::{Level, simd_dispatch};
 
 use super::kernel::{
     Batch, Convolution, Finish, Product, Sums, convolve, deviations, finish, multiply, multiply_batch,

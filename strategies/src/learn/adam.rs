@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::packed::Slot;
-use illume_core::lanes::Lanes;
-use illume_core::versions;
+use illume_numerics::lanes::Lanes;
+use illume_numerics::versions;
 
 /// One step of Adam.
 #[derive(Debug, Clone, Copy)]

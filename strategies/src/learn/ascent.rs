@@ -15,7 +15,7 @@ use super::climb::Climb;
 use super::packed::{Plan, STRIP};
 use super::trained::{Pass, Trained, gather, strips};
 use super::{Ascent, Net, Td3Config, fold_condition};
-use illume_core::Level;
+use illume_numerics::Level;
 
 /// What a thread needs; made once for each.
 struct Seat {

@@ -1,6 +1,6 @@
 //! Memory for vectors.
 
-use illume_core::lanes::LANES;
+use illume_numerics::lanes::LANES;
 
 /// Numbers that begin at the start of a cache line, so that no vector straddles two; whole lines, zeros at first.
 #[derive(Clone, Default)]

@@ -4,8 +4,8 @@
 
 use super::adam::{Gradient, Learned};
 use super::packed::{STRIP, Slot, within};
-use illume_core::lanes::{LANES, Lanes, tile};
-use illume_core::versions;
+use illume_numerics::lanes::{LANES, Lanes, tile};
+use illume_numerics::versions;
 
 /// Arguments of [`head_forward`] and [`head_backward`].
 pub(crate) struct Head<'a> {

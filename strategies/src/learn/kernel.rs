@@ -7,12 +7,12 @@
 //! inner loop keeps 10 x 32 sums in registers and reads one line of a panel and ten numbers, so that a processor with two
 //! multiply-adds a cycle is kept busy.
 
-use illume_core::math::tanh_in_place;
+use illume_numerics::math::tanh_in_place;
 
 use super::adam::{Gradient, Learned};
 use super::packed::{Act, Layer, PANEL, STRIP, Slot, within};
-use illume_core::lanes::{LANES, Lanes, tile};
-use illume_core::versions;
+use illume_numerics::lanes::{LANES, Lanes, tile};
+use illume_numerics::versions;
 
 /// Arguments of [`forward`].
 pub(crate) struct Forward<'a> {

@@ -8,7 +8,7 @@ use super::kernel::{Backward, Forward, backward, forward};
 use super::packed::{Act, Slots};
 use super::trained::{Pass, Path, Trained, strips};
 use super::{Net, Output};
-use illume_core::Level;
+use illume_numerics::Level;
 
 /// A rectified layer, and the tape on which it works.
 pub struct Product {

@@ -12,7 +12,7 @@ use super::packed::{Plan, STRIP, Slot, Slots};
 use super::team::{awake, join};
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
 use super::{Ascent, Learner, Losses, Minibatches, Networks, Td3Config};
-use illume_core::Level;
+use illume_numerics::Level;
 
 /// Most critic steps whose targets are computed in one go: between two soft updates the target networks stand still.
 const AHEAD: usize = 8;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::packed::{Plan, STRIP, Slots};
 use super::trained::{Path, gather};
-use illume_core::Level;
+use illume_numerics::Level;
 
 /// Strips that a thread takes at a time in [`forward`].
 const CHUNK: usize = 16;

@@ -12,8 +12,8 @@ use illume_core::Activation;
 use super::kernel::{Turn, turn};
 use super::trained::by_strips;
 use super::{Net, Output};
-use illume_core::Level;
-use illume_core::lanes::LANES;
+use illume_numerics::Level;
+use illume_numerics::lanes::LANES;
 
 /// Outputs of a panel.
 pub(crate) const PANEL: usize = 32;

@@ -6,7 +6,7 @@ use super::buffer::Buffer;
 use super::packed::{Act, STRIP, Slot, Slots};
 use super::team::awake;
 use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
-use illume_core::Level;
+use illume_numerics::Level;
 
 /// Trains a network on inputs and the outputs wanted for them, by Adam (0.9, 0.999, 1e-8) on the mean squared error.
 pub struct Regression {

@@ -7,7 +7,7 @@ use super::head::{Head, head_backward, head_forward, head_update};
 use super::kernel::{Backward, Forward, Update, backward, forward, update};
 use super::packed::{Act, Piece, Plan, STRIP, Slot, Slots};
 use super::team::join;
-use illume_core::Level;
+use illume_numerics::Level;
 
 /// Which slots of a strip a network's passes use.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use illume_core::lanes::LANES;
-use illume_core::{Level, Result};
+use illume_core::Result;
+use illume_numerics::Level;
+use illume_numerics::lanes::LANES;
 
 use super::Precision;
 use super::matrix::Matrix;

@@ -1,7 +1,7 @@
 //! Attention of one token's heads to the tokens of its own row: exactly as many as there are, in order.
 
-use illume_core::lanes::{LANES, Lanes, tile};
-use illume_core::{Level, versions};
+use illume_numerics::lanes::{LANES, Lanes, tile};
+use illume_numerics::{Level, versions};
 
 use super::ops::{exp_sum, largest};
 

@@ -3,7 +3,8 @@
 //! A pass takes tokens of many rows, without padding: the next token of rows that are being answered, and prompts of rows that begin. What
 //! comes out for a row has the same bits whatever other rows are there, and however the work is divided.
 
-use illume_core::{Level, Result, block};
+use illume_core::{Result, block};
+use illume_numerics::Level;
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -314,7 +315,7 @@ impl Native {
                 y: gate_up,
             };
             let up = layer.gate_up.starts[1];
-            let panels = up / illume_core::lanes::LANES;
+            let panels = up / illume_numerics::lanes::LANES;
             let pieces = team.pieces(panels);
             team.each(pieces, |i| {
                 let mut room = Vec::new();
@@ -325,7 +326,7 @@ impl Native {
                         product.panel(self.level, panels + panel, &mut room);
                     }
                 }
-                let lanes = illume_core::lanes::LANES;
+                let lanes = illume_numerics::lanes::LANES;
                 let columns = mine.start * lanes..(mine.end * lanes).min(c.intermediate);
                 for row in 0..rows {
                     unsafe {

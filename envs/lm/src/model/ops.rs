@@ -1,7 +1,7 @@
 //! What happens to a row between products. Sums run in 16 lanes and are folded in one order, so that every width of vectors gives equal bits.
 
-use illume_core::lanes::LANES;
-use illume_core::simd_dispatch;
+use illume_numerics::lanes::LANES;
+use illume_numerics::simd_dispatch;
 
 /// Adding and subtracting it rounds a number below 2^22 to the nearest integer, ties to even.
 const ROUND: f32 = 12_582_912.0;

@@ -1,9 +1,9 @@
 //! Weights of a linear map as the processor wants them: panels of 16 outputs, one number of each output for every input in turn.
 
 use half::bf16;
-use illume_core::lanes::LANES;
-use illume_core::simd_dispatch;
 use illume_core::{Error, Result};
+use illume_numerics::lanes::LANES;
+use illume_numerics::simd_dispatch;
 use tch::Device;
 
 use super::Precision;

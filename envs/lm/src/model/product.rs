@@ -3,8 +3,8 @@
 //! A sum has one accumulator and takes its terms in the order of the inputs, fused: so a row's bits depend neither on the other rows, nor on
 //! how the work is cut, nor on the width of vectors.
 
-use illume_core::lanes::{LANES, Lanes, tile};
-use illume_core::{Level, versions};
+use illume_numerics::lanes::{LANES, Lanes, tile};
+use illume_numerics::{Level, versions};
 
 use super::matrix::{Matrix, Team};
 use super::ops::add_products;

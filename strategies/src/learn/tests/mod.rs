@@ -10,7 +10,7 @@ mod twin;
 use illume_core::{Activation, Purpose, Stream};
 
 use super::*;
-use illume_core::Level;
+use illume_numerics::Level;
 use twin::{Twin, batches, config, double, normals};
 
 /// On a pool of so many threads.

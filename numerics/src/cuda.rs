@@ -29,9 +29,9 @@ pub fn missing(index: usize) -> Option<String> {
     }
 }
 
-/// The CUDA device for this process: ranks of a node, as the launcher counts them, take the node's devices in turn.
-pub fn device_of_rank() -> usize {
-    crate::local_rank() % tch::Cuda::device_count().max(1) as usize
+/// The CUDA device for process number `local_rank` of this node: they take the node's devices in turn.
+pub fn device_of(local_rank: usize) -> usize {
+    local_rank % tch::Cuda::device_count().max(1) as usize
 }
 
 /// CUDA devices of this node, over which its ranks are spread.

@@ -1,0 +1,15 @@
+//! The arithmetic of illume, and the `unsafe` code that its speed takes: vectors of the processor, keyed random numbers, elementary functions.
+//!
+//! Whatever is computed here has the same bits for any number of threads and any width of vectors. The crate knows nothing of evolution.
+
+#[cfg(feature = "torch")]
+pub mod cuda;
+pub mod elements;
+pub mod lanes;
+#[doc(hidden)]
+pub mod level;
+pub mod math;
+pub mod noise;
+mod simd;
+
+pub use level::Level;
