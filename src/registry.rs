@@ -71,10 +71,7 @@ fn placeholder() -> TaskSpec {
         deterministic: false,
         observation_dim: 1,
         action_dim: 1,
-        network: Some(illume_core::Network {
-            layers: vec![1, 1],
-            activation: illume_core::Activation::Tanh,
-        }),
+        network: Some(illume_core::Network::policy(vec![1, 1], illume_core::Activation::Tanh)),
         negative_rewards: None,
         max_steps: 1,
         test_steps: 1,

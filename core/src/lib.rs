@@ -27,6 +27,7 @@ pub use elites::{Elites, Taken};
 pub use error::{Error, Problem, Result, both};
 pub use film::Camera;
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
+pub use illume_numerics::mlp::{Activation, Network};
 pub use illume_numerics::noise::{self, Purpose, Stream, mix64};
 pub use illume_numerics::simd_dispatch;
 pub use launched::local_rank;
@@ -35,7 +36,7 @@ pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};
 pub use registry::{ArchiveConfig, ArchiveEntry, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
-pub use spec::{Activation, Admission, ArchiveSpec, Axis, Cells, Network, StrategySpec, TaskSpec, Unstructured};
+pub use spec::{Admission, ArchiveSpec, Axis, Cells, StrategySpec, TaskSpec, Unstructured};
 pub use traits::{
     Archive, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization, Offer, Outcome,
     Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,

@@ -18,7 +18,7 @@ use illume_core::{
 use illume_numerics::math::{fraction, sin_cos_turns};
 use illume_numerics::simd_dispatch;
 
-use crate::transpose::transpose;
+use illume_numerics::transpose::transpose;
 
 params! {
     /// Parameters of `arm`.

@@ -50,9 +50,9 @@ impl Level {
 /// The functions are safe: `$check` must assert that what the body reads and writes lies inside the job's slices.
 #[macro_export]
 macro_rules! versions {
-    ($(#[$doc:meta])* fn $name:ident($job:ty) = $body:ident, [$r:literal, $c:literal], [$r2:literal, $c2:literal], |$j:ident| $check:block) => {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($job:ty) = $body:ident, [$r:literal, $c:literal], [$r2:literal, $c2:literal], |$j:ident| $check:block) => {
         $(#[$doc])*
-        pub(crate) fn $name(level: $crate::Level, job: $job) {
+        $vis fn $name(level: $crate::Level, job: $job) {
             let $j = &job;
             $check
             match level.kind() {

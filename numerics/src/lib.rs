@@ -2,6 +2,7 @@
 //!
 //! Whatever is computed here has the same bits for any number of threads and any width of vectors. The crate knows nothing of evolution.
 
+mod buffer;
 #[cfg(feature = "torch")]
 pub mod cuda;
 pub mod elements;
@@ -9,7 +10,10 @@ pub mod lanes;
 #[doc(hidden)]
 pub mod level;
 pub mod math;
+pub mod mlp;
 pub mod noise;
 mod simd;
+pub mod transpose;
 
+pub use buffer::Buffer;
 pub use level::Level;

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use illume_core::{Activation, Purpose, Stream};
-use illume_strategies::learn::measure::Product;
+use illume_numerics::mlp::measure::Product;
 use illume_strategies::learn::{Ascent, Learner, Minibatches, Native, Net, Networks, Output, Td3Config};
 
 /// Makes the learner that is measured.

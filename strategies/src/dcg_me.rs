@@ -44,10 +44,7 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         let message = "expected more than 0 where pg_share is 0: nothing would use the critic";
         return Err(Error::config("strategy", "actor_rollouts", message));
     }
-    let actor = Network {
-        layers: params.actor_hidden.clone(),
-        activation: Activation::Relu,
-    };
+    let actor = Network::policy(params.actor_hidden.clone(), Activation::Relu);
     let labels = Labels::of(&params.labels);
     let length = if params.length_scale > 0.0 {
         params.length_scale

@@ -161,7 +161,7 @@ macro_rules! convolution {
             unsafe { shaped::<V, $shape, R, C>(job) }
         }
         versions! {
-            fn $name(Convolution) = $body, [$r, $c], [$r2, $c2], |job| {
+            pub(super) fn $name(Convolution) = $body, [$r, $c], [$r2, $c2], |job| {
                 let c = &job.conv;
                 assert!([c.kernel, c.stride, c.inputs, c.outputs] == [$kernel, $stride, $inputs, $outputs]);
                 assert!(job.weights.len() >= c.terms() * c.outputs, "weights of a convolution");
@@ -285,7 +285,7 @@ versions! {
     ///
     /// Inputs are divided into [`BLOCKS`] with sums of their own, which are added in order at the end: the blocks' own order has no
     /// effect, and whoever alternates it finds a part of the weights in the cache from the last time.
-    fn multiply(Product) = multiply_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn multiply(Product) = multiply_body, [1, 1], [1, 1], |job| {
         let d = &job.dense;
         assert!(d.outputs.is_multiple_of(LANES));
         assert!(job.weights.len() >= d.inputs * d.outputs, "weights of a dense layer");
@@ -369,7 +369,7 @@ unsafe fn add_panel<V: Lanes, const R: usize, const C: usize>(job: &mut Batch, p
 
 versions! {
     /// The product of the weights with several frames' inputs: the sums of [`multiply`] in another order.
-    fn multiply_batch(Batch) = multiply_batch_body, [8, 2], [6, 1], |job| {
+    pub(crate) fn multiply_batch(Batch) = multiply_batch_body, [8, 2], [6, 1], |job| {
         let d = &job.dense;
         assert!(d.outputs.is_multiple_of(WIDEST));
         assert!(job.weights.len() >= d.inputs * d.outputs, "weights of a dense layer");
@@ -423,7 +423,7 @@ unsafe fn deviations_body<V: Lanes, const R: usize, const C: usize>(
 
 versions! {
     /// Normalization, bias and relu of sums that were left bare.
-    fn finish((Sums<'_>, Finish<'_>, &mut [f32])) = finish_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn finish((Sums<'_>, Finish<'_>, &mut [f32])) = finish_body, [1, 1], [1, 1], |job| {
         let (from, finish, out) = job;
         assert!(from.outputs.is_multiple_of(LANES) && from.sums.len().is_multiple_of(from.outputs));
         assert!(out.len() == from.sums.len());
@@ -432,7 +432,7 @@ versions! {
 }
 versions! {
     /// Sums over the positions of each output's deviation from `center` `[outputs]`, and of its square.
-    fn deviations((Sums<'_>, &[f32], &mut [f32], &mut [f32])) = deviations_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn deviations((Sums<'_>, &[f32], &mut [f32], &mut [f32])) = deviations_body, [1, 1], [1, 1], |job| {
         let (from, center, total, squares) = job;
         assert!(from.outputs.is_multiple_of(LANES) && from.sums.len().is_multiple_of(from.outputs));
         assert!([center.len(), total.len(), squares.len()] == [from.outputs; 3]);

@@ -303,12 +303,7 @@ fn spread(row: usize, n: usize, total: usize) -> bool {
 
 /// The network that a conditioned one becomes when its `k` conditions are fixed.
 fn folded(net: &Net, k: usize) -> Network {
-    let mut layers = net.layers.clone();
-    layers[0] -= k;
-    Network {
-        layers,
-        activation: net.hidden,
-    }
+    net.folded(k)
 }
 
 impl Strategy for Gradients {

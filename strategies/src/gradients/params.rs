@@ -164,7 +164,7 @@ impl Common {
             action: *action,
             condition: lengths.len(),
             actor_hidden: actor_hidden.to_vec(),
-            actor_activation: actor.map_or(policy.activation, |a| a.activation),
+            actor_activation: actor.map_or(policy.hidden, |a| a.hidden),
             critic_hidden: self.critic_hidden.clone(),
             minibatch: self.minibatch,
             actor_rate: self.actor_rate,
@@ -177,7 +177,7 @@ impl Common {
         let ascent = Ascent {
             policy: Net {
                 layers: policy.layers.clone(),
-                hidden: policy.activation,
+                hidden: policy.hidden,
                 output: Output::Tanh,
             },
             rate: self.pg_rate,

@@ -6,28 +6,17 @@
 //! `[outputs]`, which is the order of genomes. [`Native`] learns on the processor with kernels of its own, `Torch` (feature
 //! `torch`) on CUDA.
 
-mod adam;
 mod ascent;
-mod buffer;
-mod climb;
-mod head;
-mod kernel;
-#[doc(hidden)]
-pub mod measure;
 mod native;
-mod net;
-mod packed;
 mod regression;
-mod team;
 #[cfg(feature = "torch")]
 mod torch;
-mod trained;
 
 #[cfg(test)]
 mod tests;
 
+pub use illume_numerics::mlp::{Network as Net, Output, fold_condition};
 pub use native::Native;
-pub use net::{Net, Output, fold_condition, forward};
 pub use regression::Regression;
 #[cfg(feature = "torch")]
 pub use torch::{Torch, cuda_available, cuda_library, cuda_missing};

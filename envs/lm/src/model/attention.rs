@@ -122,7 +122,7 @@ unsafe fn some<V: Lanes, const R: usize>(job: &mut Narrow, row: usize) {
 
 versions! {
     /// All rows of 16 columns.
-    fn narrow(Narrow) = body, [7, 1], [7, 1], |j| {
+    pub(crate) fn narrow(Narrow) = body, [7, 1], [7, 1], |j| {
         assert!(j.rows > 0 && j.terms > 0 && j.a.0.len() >= (j.rows - 1) * j.a.1 + j.terms);
         assert!(j.b.0.len() >= (j.terms - 1) * j.b.1 + LANES && j.y.0.len() >= (j.rows - 1) * j.y.1 + LANES);
     }

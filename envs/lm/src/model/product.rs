@@ -216,7 +216,7 @@ unsafe fn some<V: Lanes, const R: usize>(job: &Tile, row: usize) {
 
 versions! {
     /// All rows of one panel.
-    fn rows_by_panel(Tile) = body, [14, 1], [6, 1], |j| {
+    pub(crate) fn rows_by_panel(Tile) = body, [14, 1], [6, 1], |j| {
         let reach = |ld: usize, terms: usize| if j.rows == 0 { 0 } else { (j.rows - 1) * ld + terms };
         assert!(j.x.len() >= reach(j.x_ld, j.w.len() / LANES) && j.z.len() >= reach(j.z_ld, j.u.len() / LANES));
         assert!(!matches!(j.start, From::Bias(bias) if bias.len() < LANES));

@@ -4,8 +4,8 @@
 
 use super::adam::{Gradient, Learned};
 use super::packed::{STRIP, Slot, within};
-use illume_numerics::lanes::{LANES, Lanes, tile};
-use illume_numerics::versions;
+use crate::lanes::{LANES, Lanes, tile};
+use crate::versions;
 
 /// Arguments of [`head_forward`] and [`head_backward`].
 pub(crate) struct Head<'a> {
@@ -86,7 +86,7 @@ unsafe fn head_update_body<V: Lanes, const R: usize, const C: usize>((learned, b
 
 versions! {
     /// One number a row: the unit's output.
-    fn head_forward(Head<'_>) = head_forward_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn head_forward(Head<'_>) = head_forward_body, [1, 1], [1, 1], |job| {
         within(job.tape, job.strip, &[(job.from, job.params.len() - LANES)]);
         assert!(job.out.at + STRIP <= job.strip);
     }
@@ -95,7 +95,7 @@ versions! {
 versions! {
     /// Derivatives by the unit's inputs, which came out of rectifiers, from those by its output; the second slot is written, and
     /// may be the inputs' own.
-    fn head_backward((Head<'_>, Slot)) = head_backward_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn head_backward((Head<'_>, Slot)) = head_backward_body, [1, 1], [1, 1], |job| {
         let inputs = job.0.params.len() - LANES;
         within(job.0.tape, job.0.strip, &[(job.0.from, inputs), (job.1, inputs)]);
         assert!(job.0.out.at + STRIP <= job.0.strip);
@@ -104,7 +104,7 @@ versions! {
 
 versions! {
     /// [`super::kernel::update`] for the layer of one unit.
-    fn head_update((Learned<'_>, Gradient<'_>)) = head_update_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn head_update((Learned<'_>, Gradient<'_>)) = head_update_body, [1, 1], [1, 1], |job| {
         let (learned, by) = job;
         let len = learned.params.len();
         assert!(learned.lengths() == [len; 3]);

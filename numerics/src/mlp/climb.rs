@@ -1,12 +1,12 @@
 //! The way of a gradient from a critic's output through the action into a policy.
 
-use super::buffer::Buffer;
 use super::kernel::{Backward, Turn, backward, turn};
 use super::packed::{Act, Layer, Plan, STRIP, Slot, Slots};
 use super::trained::Path;
+use crate::Buffer;
 
 /// What a pass needs besides the networks: slots of one tape, and the critic's weights from actions, transposed.
-pub(crate) struct Climb {
+pub struct Climb {
     pub policy: Path,
     pub critic: Path,
     /// The critic's values, before their derivatives take their place.

@@ -7,26 +7,24 @@
 
 use std::ops::Range;
 
-use illume_core::Activation;
-
 use super::kernel::{Turn, turn};
 use super::trained::by_strips;
-use super::{Net, Output};
-use illume_numerics::Level;
-use illume_numerics::lanes::LANES;
+use super::{Activation, Network, Output};
+use crate::Level;
+use crate::lanes::LANES;
 
 /// Outputs of a panel.
-pub(crate) const PANEL: usize = 32;
+pub const PANEL: usize = 32;
 
 /// Rows of a strip.
-pub(crate) const STRIP: usize = 10;
+pub const STRIP: usize = 10;
 
 /// Weights' rows are padded to a multiple of this, the rows of a block of gradients.
 const BLOCK: usize = 8;
 
 /// What the units of a layer do with their sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
+pub enum Act {
     Linear,
     Relu,
     Tanh,
@@ -34,14 +32,14 @@ pub(crate) enum Act {
 
 /// Place of a layer's activations within a strip: row r begins at `at + r * ld`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub struct Slot {
     pub at: usize,
     pub ld: usize,
 }
 
 /// Lays out the slots of a strip.
 #[derive(Debug, Default)]
-pub(crate) struct Slots(usize);
+pub struct Slots(usize);
 
 impl Slots {
     /// A slot for rows of `width`. An odd number of cache lines a row spreads equal columns over the whole cache.
@@ -68,7 +66,7 @@ impl Slots {
 
 /// The shape of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layer {
+pub struct Layer {
     pub inputs: usize,
     pub outputs: usize,
 }
@@ -125,7 +123,7 @@ impl Layer {
 
 /// A piece of a network that is updated as a whole.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Piece {
+pub struct Piece {
     /// Index of its layer; the number of layers for the head.
     pub layer: usize,
     pub panel: usize,
@@ -135,9 +133,9 @@ pub(crate) struct Piece {
 
 /// The layout of a network.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub struct Plan {
     pub level: Level,
-    pub net: Net,
+    pub net: Network,
     /// All layers, but for the head.
     pub layers: Vec<Layer>,
     pub acts: Vec<Act>,
@@ -150,17 +148,17 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// With a head, if the last layer is of one linear unit on rectifiers, as a critic's.
-    pub fn new(level: Level, net: &Net) -> Plan {
+    pub fn new(level: Level, net: &Network) -> Plan {
         let critic = net.outputs() == 1 && net.output == Output::Linear && net.hidden == Activation::Relu;
         Plan::with(level, net, critic)
     }
 
     /// Without a head.
-    pub fn general(level: Level, net: &Net) -> Plan {
+    pub fn general(level: Level, net: &Network) -> Plan {
         Plan::with(level, net, false)
     }
 
-    fn with(level: Level, net: &Net, critic: bool) -> Plan {
+    fn with(level: Level, net: &Network, critic: bool) -> Plan {
         let mut layers: Vec<Layer> = net
             .layers
             .windows(2)
@@ -303,7 +301,7 @@ impl Plan {
 }
 
 /// Stops the program if rows of so many numbers in these slots are not inside their strip, or strips not inside the tape.
-pub(crate) fn within(tape: &[f32], strip: usize, slots: &[(Slot, usize)]) {
+pub fn within(tape: &[f32], strip: usize, slots: &[(Slot, usize)]) {
     assert!(tape.len().is_multiple_of(strip), "a tape is made of whole strips");
     for (slot, width) in slots {
         assert!(

@@ -7,12 +7,12 @@
 //! inner loop keeps 10 x 32 sums in registers and reads one line of a panel and ten numbers, so that a processor with two
 //! multiply-adds a cycle is kept busy.
 
-use illume_numerics::math::tanh_in_place;
+use crate::math::tanh_in_place;
 
 use super::adam::{Gradient, Learned};
 use super::packed::{Act, Layer, PANEL, STRIP, Slot, within};
-use illume_numerics::lanes::{LANES, Lanes, tile};
-use illume_numerics::versions;
+use crate::lanes::{LANES, Lanes, tile};
+use crate::versions;
 
 /// Arguments of [`forward`].
 pub(crate) struct Forward<'a> {
@@ -264,7 +264,7 @@ unsafe fn turn_body<V: Lanes, const R: usize, const C: usize>(job: Turn) {
 
 versions! {
     /// `to = act(from * weights + bias)`.
-    fn forward(Forward<'_>) = forward_body, [10, 2], [5, 1], |job| {
+    pub(crate) fn forward(Forward<'_>) = forward_body, [10, 2], [5, 1], |job| {
         assert_eq!(job.params.len(), job.layer.len());
         within(job.tape, job.strip, &[(job.from, job.layer.inputs), (job.to, job.layer.columns())]);
     }
@@ -272,7 +272,7 @@ versions! {
 
 versions! {
     /// `to = (from * transposed weights) act'(by)`.
-    fn backward(Backward<'_>) = backward_body, [10, 2], [5, 1], |job| {
+    pub(crate) fn backward(Backward<'_>) = backward_body, [10, 2], [5, 1], |job| {
         assert_eq!(job.turned.len(), job.layer.turned_len());
         let rows = job.layer.turned_rows();
         within(job.tape, job.strip, &[(job.from, job.layer.outputs), (job.to, rows), (job.by, rows)]);
@@ -281,7 +281,7 @@ versions! {
 
 versions! {
     /// The gradient of a panel, `from^T * delta`, which exists in registers only, and Adam's step on it.
-    fn update(Update<'_>) = update_body, [8, 2], [4, 1], |job| {
+    pub(crate) fn update(Update<'_>) = update_body, [8, 2], [4, 1], |job| {
         let len = (job.layer.rows() + 1) * job.layer.width(job.panel);
         let by = &job.gradient;
         assert!(job.learned.lengths() == [len; 3]);
@@ -292,7 +292,7 @@ versions! {
 
 versions! {
     /// Writes a layer's weights, without the bias, transposed.
-    fn turn(Turn<'_>) = turn_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn turn(Turn<'_>) = turn_body, [1, 1], [1, 1], |job| {
         let (layer, last) = (job.layer, job.layer.panels() - 1);
         assert!(job.params.len() >= last * job.stride + (job.row + layer.inputs) * layer.width(last));
         assert!(last == 0 || job.stride >= (job.row + layer.inputs) * PANEL);

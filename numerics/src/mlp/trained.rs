@@ -1,17 +1,17 @@
 //! A network with Adam's moments, and its passes over a tape.
 
-use super::Net;
+use super::Network;
 use super::adam::{Adam, Gradient, Learned, soften};
-use super::buffer::Buffer;
 use super::head::{Head, head_backward, head_forward, head_update};
 use super::kernel::{Backward, Forward, Update, backward, forward, update};
 use super::packed::{Act, Piece, Plan, STRIP, Slot, Slots};
 use super::team::join;
-use illume_numerics::Level;
+use crate::Buffer;
+use crate::Level;
 
 /// Which slots of a strip a network's passes use.
 #[derive(Debug, Clone)]
-pub(crate) struct Path {
+pub struct Path {
     /// Numbers of a strip.
     pub strip: usize,
     /// Inputs of each layer, and the outputs of the last one but for a head.
@@ -58,13 +58,13 @@ impl Path {
     }
 }
 
-fn widths(net: &Net) -> impl Iterator<Item = usize> {
+fn widths(net: &Network) -> impl Iterator<Item = usize> {
     // Room for the padding of the rows of weights.
     net.layers.iter().map(|w| w.next_multiple_of(16))
 }
 
 /// Strips for so many rows.
-pub(crate) fn strips(rows: usize) -> usize {
+pub fn strips(rows: usize) -> usize {
     rows.div_ceil(STRIP)
 }
 
@@ -127,7 +127,7 @@ impl Plan {
 }
 
 /// A network, its moments, and the transposed copy of its weights, packed.
-pub(crate) struct Trained {
+pub struct Trained {
     pub plan: Plan,
     pub params: Buffer,
     pub turned: Buffer,
@@ -173,12 +173,12 @@ impl Work<'_> {
 
 impl Trained {
     /// With a head for a critic ([`Plan::new`]).
-    pub fn new(level: Level, net: &Net) -> Trained {
+    pub fn new(level: Level, net: &Network) -> Trained {
         Trained::of(Plan::new(level, net))
     }
 
     /// Without a head.
-    pub fn general(level: Level, net: &Net) -> Trained {
+    pub fn general(level: Level, net: &Network) -> Trained {
         Trained::of(Plan::general(level, net))
     }
 
@@ -228,7 +228,7 @@ impl Trained {
 }
 
 /// What an update reads.
-pub(crate) struct Pass<'a> {
+pub struct Pass<'a> {
     pub tape: &'a [f32],
     pub rows: usize,
     pub path: &'a Path,
@@ -290,7 +290,7 @@ fn update_pieces(plan: &Plan, mut work: Work, pass: &Pass) {
 }
 
 /// Runs `f(first strip, strips)` on parts of a tape on so many threads.
-pub(crate) fn by_strips(tape: &mut [f32], strip: usize, threads: usize, f: &(impl Fn(usize, &mut [f32]) + Sync)) {
+pub fn by_strips(tape: &mut [f32], strip: usize, threads: usize, f: &(impl Fn(usize, &mut [f32]) + Sync)) {
     by_strips_from(0, tape, strip, threads, f);
 }
 
@@ -316,7 +316,7 @@ fn by_strips_from(
 
 /// Copies `width` numbers a row from row-major `source` into strips, from `column` of a slot on. `row` gives the first row of a
 /// strip in the source, and how many there are.
-pub(crate) fn gather(
+pub fn gather(
     tape: &mut [f32],
     strip: usize,
     (slot, column): (Slot, usize),

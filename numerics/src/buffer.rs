@@ -1,10 +1,10 @@
 //! Memory for vectors.
 
-use illume_numerics::lanes::LANES;
+use crate::lanes::LANES;
 
 /// Numbers that begin at the start of a cache line, so that no vector straddles two; whole lines, zeros at first.
 #[derive(Clone, Default)]
-pub(crate) struct Buffer(Vec<Line>);
+pub struct Buffer(Vec<Line>);
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -18,6 +18,7 @@ impl Buffer {
 
 impl std::ops::Deref for Buffer {
     type Target = [f32];
+    #[inline]
     fn deref(&self) -> &[f32] {
         // SAFETY: lines are arrays of numbers without padding.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
@@ -25,6 +26,7 @@ impl std::ops::Deref for Buffer {
 }
 
 impl std::ops::DerefMut for Buffer {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }

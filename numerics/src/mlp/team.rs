@@ -41,7 +41,7 @@ fn look_for_work(done: &AtomicBool) {
 }
 
 /// Runs `f` in the pool, whose threads stay awake until it returns, unless there are more of them than cores.
-pub(crate) fn awake(f: impl FnOnce() + Send) {
+pub fn awake(f: impl FnOnce() + Send) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     run(rayon::current_num_threads() <= cores, f);
 }
@@ -73,7 +73,7 @@ impl Drop for Done<'_> {
 }
 
 /// `rayon::join` whose caller stays awake.
-pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+pub fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     let done = AtomicBool::new(false);
     rayon::join(
         || {

@@ -1,14 +1,14 @@
 //! One layer with its three passes, for `benches/learn.rs`.
 
-use illume_core::{Activation, Purpose, Stream};
+use crate::noise::{Purpose, Stream};
 
 use super::adam::Adam;
-use super::buffer::Buffer;
 use super::kernel::{Backward, Forward, backward, forward};
 use super::packed::{Act, Slots};
 use super::trained::{Pass, Path, Trained, strips};
-use super::{Net, Output};
-use illume_numerics::Level;
+use super::{Activation, Network, Output};
+use crate::Buffer;
+use crate::Level;
 
 /// A rectified layer, and the tape on which it works.
 pub struct Product {
@@ -22,7 +22,7 @@ impl Product {
     /// `rows` times `units` inputs times `units` outputs.
     pub fn new(rows: usize, units: usize) -> Product {
         // One input more in front: the inputs of a first layer have no derivatives.
-        let net = Net {
+        let net = Network {
             layers: vec![1, units, units],
             hidden: Activation::Relu,
             output: Output::Linear,

@@ -3,18 +3,18 @@
 use std::ops::Range;
 
 use super::packed::Slot;
-use illume_numerics::lanes::Lanes;
-use illume_numerics::versions;
+use crate::lanes::Lanes;
+use crate::versions;
 
 /// One step of Adam.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Adam {
+pub struct Adam {
     rate: f32,
     epsilon: f32,
 }
 
 /// Parameters and their moments: a network's, or a part of it.
-pub(crate) struct Learned<'a> {
+pub struct Learned<'a> {
     pub params: &'a mut [f32],
     pub first: &'a mut [f32],
     pub second: &'a mut [f32],
@@ -44,7 +44,7 @@ impl<'a> Learned<'a> {
 
 /// What a gradient is the sum of, row by row, and the step to take on it.
 #[derive(Clone, Copy)]
-pub(crate) struct Gradient<'a> {
+pub struct Gradient<'a> {
     pub tape: &'a [f32],
     pub strip: usize,
     /// Rows that count: those beyond are padding of the last strip.
@@ -71,7 +71,7 @@ impl Adam {
 
     /// New parameter and moments.
     #[inline(always)]
-    pub unsafe fn step<V: Lanes>(self, g: V, p: *mut f32, m: *mut f32, v: *mut f32) {
+    pub(crate) unsafe fn step<V: Lanes>(self, g: V, p: *mut f32, m: *mut f32, v: *mut f32) {
         unsafe {
             let (first, second) = (V::load(m), V::load(v));
             let first = g.sub(first).mul_add(V::splat((1.0 - BETA1) as f32), first).settle();
@@ -115,7 +115,7 @@ unsafe fn soften_body<V: Lanes, const R: usize, const C: usize>((params, target,
 
 versions! {
     /// A soft update: the second goes this share of the way to the first.
-    fn soften((&[f32], &mut [f32], f32)) = soften_body, [1, 1], [1, 1], |job| {
+    pub(crate) fn soften((&[f32], &mut [f32], f32)) = soften_body, [1, 1], [1, 1], |job| {
         assert_eq!(job.0.len(), job.1.len());
     }
 }
