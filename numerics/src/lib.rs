@@ -3,6 +3,7 @@
 //! Whatever is computed here has the same bits for any number of threads and any width of vectors. The crate knows nothing of evolution.
 
 mod buffer;
+pub mod convnet;
 #[cfg(feature = "torch")]
 pub mod cuda;
 pub mod elements;
@@ -12,7 +13,9 @@ pub mod level;
 pub mod math;
 pub mod mlp;
 pub mod noise;
+mod panel;
 mod simd;
+pub mod transformer;
 pub mod transpose;
 
 pub use buffer::Buffer;

@@ -1,21 +1,20 @@
 //! Products of a batch of rows with packed weights.
 //!
-//! A sum has one accumulator and takes its terms in the order of the inputs, fused: so a row's bits depend neither on the other rows, nor on
-//! how the work is cut, nor on the width of vectors.
+//! A row's bits depend neither on the other rows, nor on how the work is cut, nor on the width of vectors.
 
-use illume_numerics::lanes::{LANES, Lanes, tile};
-use illume_numerics::{Level, versions};
-
+use super::Packed;
 use super::matrix::{Matrix, Team};
 use super::ops::add_products;
-use super::packed::Packed;
+use crate::lanes::{LANES, Lanes};
+use crate::panel::{Columns, First, Panel};
+use crate::{Level, versions};
 
 /// Inputs that are taken at once: a panel of them stays in the first-level cache.
 const TERMS: usize = 256;
 
 /// What a product adds to.
 #[derive(Clone, Copy)]
-pub(crate) enum Start<'a> {
+pub enum Start<'a> {
     Zero,
     /// `[outputs]`.
     Bias(&'a [f32]),
@@ -25,7 +24,7 @@ pub(crate) enum Start<'a> {
 
 /// An adapter's part of one map of a product.
 #[derive(Clone, Copy)]
-pub(crate) enum Extra<'a> {
+pub enum Extra<'a> {
     None,
     /// `z U'` with `U` the same for all rows: rows of `z` begin at `z[row * ld]`.
     Shared {
@@ -45,7 +44,7 @@ pub(crate) enum Extra<'a> {
 }
 
 /// Some rows through some panels.
-pub(crate) struct Product<'a> {
+pub struct Product<'a> {
     pub weights: &'a Packed,
     /// `[rows, x_ld]`.
     pub x: &'a [f32],
@@ -60,11 +59,10 @@ impl Product<'_> {
     /// Computes all panels. `then` is called for every panel by the task that has computed it.
     pub fn run(&self, level: Level, team: Team) {
         let panels = self.weights.panels();
-        let pieces = team.pieces(panels);
-        team.each(pieces, |i| {
+        team.each_part(panels, |panels| {
             let mut room = Vec::new();
-            for panel in illume_core::block(panels, i, pieces) {
-                // SAFETY: a panel is in one piece.
+            for panel in panels {
+                // SAFETY: a panel is in one part.
                 unsafe { self.panel(level, panel, &mut room) };
             }
         });
@@ -86,11 +84,11 @@ impl Product<'_> {
         for from in (0..inputs).step_by(TERMS) {
             let n = TERMS.min(inputs - from);
             let last = from + n == inputs;
-            let start = match self.start {
-                _ if from > 0 => From::Output,
-                Start::Zero => From::Zero,
-                Start::Bias(bias) => From::Bias(&bias[column..column + LANES]),
-                Start::Output => From::Output,
+            let first = match self.start {
+                _ if from > 0 => First::Output,
+                Start::Zero => First::Zero,
+                Start::Bias(bias) => First::Bias(&bias[column..column + LANES]),
+                Start::Output => First::Output,
             };
             let (z, z_ld, u) = match extra {
                 Extra::Shared { z, ld, u } if last => (
@@ -100,17 +98,15 @@ impl Product<'_> {
                 ),
                 _ => (&[][..], 0, &[][..]),
             };
-            let job = Tile {
-                rows: self.y.rows(),
-                x: &self.x[from..],
-                x_ld: self.x_ld,
-                w: self.weights.weights(panel, from, n, room),
-                z,
-                z_ld,
+            let job = Panel {
+                terms: n,
+                x: (&self.x[from..], self.x_ld),
+                w: (self.weights.weights(panel, from, n, room), LANES),
+                z: (z, z_ld),
                 u,
-                start,
-                y: self.y.column(column, LANES),
-                y_ld: self.y.ld,
+                first,
+                // SAFETY: inside of the matrix, and the panel's columns are this task's (the caller's promise).
+                y: unsafe { Columns::of(self.y.column(column, LANES), self.y.rows(), self.y.ld, LANES) },
             };
             rows_by_panel(level, job);
         }
@@ -126,100 +122,24 @@ impl Product<'_> {
             let first = column - map_start;
             for (row, member) in members.iter().enumerate() {
                 let z = &z[row * ld..row * ld + rank];
-                // SAFETY: the panel's columns are this task's, and inside of the matrix.
-                let y = unsafe {
-                    let at = self.y.column(column, LANES).add(row * self.y.ld);
-                    std::slice::from_raw_parts_mut(at, LANES.min(outputs - first))
-                };
+                // SAFETY: the panel's columns are this task's (the caller's promise).
+                let y = unsafe { self.y.piece(row, column..column + LANES.min(outputs - first)) };
                 add_products(&b[(*member as usize * outputs + first) * rank..], z, y);
             }
         }
     }
 }
 
-#[derive(Clone, Copy)]
-enum From<'a> {
-    Zero,
-    Bias(&'a [f32]),
-    Output,
-}
-
-/// Arguments of [`rows_by_panel`]: `y = start + x w + z u`.
-struct Tile<'a> {
-    rows: usize,
-    x: &'a [f32],
-    x_ld: usize,
-    /// `[terms, 16]`.
-    w: &'a [f32],
-    z: &'a [f32],
-    z_ld: usize,
-    /// `[rank, 16]`.
-    u: &'a [f32],
-    start: From<'a>,
-    /// 16 columns of `rows` rows, which are the caller's.
-    y: *mut f32,
-    y_ld: usize,
-}
-
 #[inline(always)]
-unsafe fn body<V: Lanes, const R: usize, const C: usize>(job: Tile) {
-    let mut row = 0;
-    unsafe {
-        while row + R <= job.rows {
-            some::<V, R>(&job, row);
-            row += R;
-        }
-        if R > 8 && row + 8 <= job.rows {
-            some::<V, 8>(&job, row);
-            row += 8;
-        }
-        if row + 4 <= job.rows {
-            some::<V, 4>(&job, row);
-            row += 4;
-        }
-        if row + 2 <= job.rows {
-            some::<V, 2>(&job, row);
-            row += 2;
-        }
-        while row < job.rows {
-            some::<V, 1>(&job, row);
-            row += 1;
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn some<V: Lanes, const R: usize>(job: &Tile, row: usize) {
-    unsafe {
-        let y = job.y.add(row * job.y_ld);
-        let mut acc = [[V::splat(0.0); 1]; R];
-        match job.start {
-            From::Zero => {}
-            From::Bias(bias) => acc = [[V::load(bias.as_ptr())]; R],
-            From::Output => {
-                for (r, sum) in acc.iter_mut().enumerate() {
-                    sum[0] = V::load(y.add(r * job.y_ld));
-                }
-            }
-        }
-        let x = job.x.as_ptr().add(row * job.x_ld);
-        tile::<V, R, 1, 4>(&mut acc, job.w.len() / LANES, (x, job.x_ld, 1), (job.w.as_ptr(), LANES));
-        if !job.u.is_empty() {
-            let z = job.z.as_ptr().add(row * job.z_ld);
-            tile::<V, R, 1, 4>(&mut acc, job.u.len() / LANES, (z, job.z_ld, 1), (job.u.as_ptr(), LANES));
-        }
-        for (r, sum) in acc.into_iter().enumerate() {
-            sum[0].store(y.add(r * job.y_ld));
-        }
-    }
+unsafe fn body<V: Lanes, const R: usize, const C: usize>(mut job: Panel) {
+    // SAFETY: the level's instructions are there, and the job has been checked.
+    unsafe { job.multiply::<V, R, C>() }
 }
 
 versions! {
-    /// All rows of one panel.
-    pub(crate) fn rows_by_panel(Tile) = body, [14, 1], [6, 1], |j| {
-        let reach = |ld: usize, terms: usize| if j.rows == 0 { 0 } else { (j.rows - 1) * ld + terms };
-        assert!(j.x.len() >= reach(j.x_ld, j.w.len() / LANES) && j.z.len() >= reach(j.z_ld, j.u.len() / LANES));
-        assert!(!matches!(j.start, From::Bias(bias) if bias.len() < LANES));
+    /// All rows of one panel of 16 outputs.
+    fn rows_by_panel(Panel) = body, [14, 1], [6, 1], |job| {
+        job.check();
     }
 }
 
@@ -227,7 +147,7 @@ versions! {
 mod tests {
     use super::super::Precision;
     use super::*;
-    use illume_core::{Purpose, Stream};
+    use crate::noise::{Purpose, Stream};
 
     fn drawn(index: u64, n: usize) -> Vec<f32> {
         let mut values = vec![0.0; n];
@@ -246,14 +166,14 @@ mod tests {
             drawn(3, rows * rank),
         );
         let bias = drawn(4, outputs.next_multiple_of(LANES));
-        let up = Packed::new(&[&u], rank, Precision::F32).unwrap();
+        let up = Packed::new(&[&u], rank, Precision::F32);
         for precision in [
             Precision::F32,
             Precision::Bf16,
             Precision::Int8,
             Precision::Int4 { group: 64 },
         ] {
-            let weights = Packed::new(&[&w], inputs, precision).unwrap();
+            let weights = Packed::new(&[&w], inputs, precision);
             let run = |level: Level, team: Team, from: usize, n: usize| {
                 let mut y = Vec::new();
                 let extras = [Extra::Shared {

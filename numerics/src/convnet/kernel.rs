@@ -1,4 +1,4 @@
-//! The arithmetic of [`ConvNet`]: convolutions, the hidden layer of one individual and of a batch of frames, the output layer.
+//! The passes: convolutions, the hidden layer of one individual and of a batch of frames.
 //!
 //! A sum has one accumulator and takes its terms in order, fused; so bits do not depend on the width of vectors. A convolution
 //! keeps the sums of several neighbouring positions and 16 or 32 channels in registers: a line of weights is loaded once for all of
@@ -6,16 +6,16 @@
 //! relu, about half of them, have their rows of weights skipped. (Asking for rows ahead gained nothing: rows are long enough for the
 //! processor to do that by itself.)
 
-use illume_numerics::lanes::{LANES, Lanes, tile};
-use illume_numerics::{Level, versions};
-
-use super::net::{Conv, Dense, Moments};
+use super::{Conv, Dense, Moments};
+use crate::lanes::{LANES, Lanes, tile};
+use crate::panel::{Columns, First, Panel};
+use crate::{Level, versions};
 
 /// Rows of weights that are added to the sums in one pass over these.
 const GROUP: usize = 8;
 
 /// Parts of the hidden layer's inputs.
-pub(super) const BLOCKS: usize = 8;
+pub const BLOCKS: usize = 8;
 
 /// Terms of the batched product between two visits to the same sums: a panel of weights that stays in the first-level cache.
 const DEPTH: usize = 128;
@@ -24,7 +24,7 @@ const WIDEST: usize = 2 * LANES;
 
 /// What becomes of a layer's sums: normalization, if there is one, then the bias.
 #[derive(Clone, Copy)]
-pub(super) struct Finish<'a> {
+pub struct Finish<'a> {
     /// `[outputs]`.
     pub bias: &'a [f32],
     pub moments: Option<&'a Moments>,
@@ -41,7 +41,7 @@ impl<'a> Finish<'a> {
 }
 
 /// Arguments of a convolution.
-pub(super) struct Convolution<'a> {
+pub struct Convolution<'a> {
     pub conv: Conv,
     /// `[kernel, kernel, inputs, outputs]`.
     pub weights: &'a [f32],
@@ -161,7 +161,7 @@ macro_rules! convolution {
             unsafe { shaped::<V, $shape, R, C>(job) }
         }
         versions! {
-            pub(super) fn $name(Convolution) = $body, [$r, $c], [$r2, $c2], |job| {
+            pub fn $name(Convolution) = $body, [$r, $c], [$r2, $c2], |job| {
                 let c = &job.conv;
                 assert!([c.kernel, c.stride, c.inputs, c.outputs] == [$kernel, $stride, $inputs, $outputs]);
                 assert!(job.weights.len() >= c.terms() * c.outputs, "weights of a convolution");
@@ -185,7 +185,7 @@ convolution!(small_2, small_2_body, Small2 = 32 @ 4 / 2 of 16, [11, 2], [6, 1]);
 ///
 /// # Panics
 /// Another shape, or slices that do not fit.
-pub(super) fn convolve(level: Level, job: Convolution) {
+pub fn convolve(level: Level, job: Convolution) {
     match (job.conv.kernel, job.conv.outputs) {
         (8, 32) => large_1(level, job),
         (4, 64) => large_2(level, job),
@@ -196,7 +196,7 @@ pub(super) fn convolve(level: Level, job: Convolution) {
 }
 
 /// Arguments of the hidden layer for one frame.
-pub(super) struct Product<'a> {
+pub struct Product<'a> {
     pub dense: Dense,
     /// `[inputs, outputs]`.
     pub weights: &'a [f32],
@@ -285,7 +285,7 @@ versions! {
     ///
     /// Inputs are divided into [`BLOCKS`] with sums of their own, which are added in order at the end: the blocks' own order has no
     /// effect, and whoever alternates it finds a part of the weights in the cache from the last time.
-    pub(crate) fn multiply(Product) = multiply_body, [1, 1], [1, 1], |job| {
+    pub fn multiply(Product) = multiply_body, [1, 1], [1, 1], |job| {
         let d = &job.dense;
         assert!(d.outputs.is_multiple_of(LANES));
         assert!(job.weights.len() >= d.inputs * d.outputs, "weights of a dense layer");
@@ -296,7 +296,7 @@ versions! {
 }
 
 /// Arguments of the hidden layer for several frames at once.
-pub(super) struct Batch<'a> {
+pub struct Batch<'a> {
     pub dense: Dense,
     /// `[inputs, outputs]`.
     pub weights: &'a [f32],
@@ -307,7 +307,7 @@ pub(super) struct Batch<'a> {
 }
 
 #[inline(always)]
-unsafe fn multiply_batch_body<V: Lanes, const R: usize, const C: usize>(mut job: Batch) {
+unsafe fn multiply_batch_body<V: Lanes, const R: usize, const C: usize>(job: Batch) {
     let Dense { inputs, outputs, .. } = job.dense;
     let frames = job.out.len() / outputs;
     let width = C * LANES;
@@ -323,53 +323,25 @@ unsafe fn multiply_batch_body<V: Lanes, const R: usize, const C: usize>(mut job:
             {
                 line.copy_from_slice(&row[o..o + width]);
             }
-            let panel = Panel { k, depth, o };
-            let mut f = 0;
-            while f + R <= frames {
-                unsafe { add_panel::<V, R, C>(&mut job, panel, &lines, f) };
-                f += R;
-            }
-            while f < frames {
-                unsafe { add_panel::<V, 1, C>(&mut job, panel, &lines, f) };
-                f += 1;
-            }
-        }
-    }
-}
-
-/// The weights from inputs `k..k + depth` to a few outputs from `o` on.
-#[derive(Clone, Copy)]
-struct Panel {
-    k: usize,
-    depth: usize,
-    o: usize,
-}
-
-/// Adds a panel's terms to the sums of the frames `f..f + R`.
-#[inline(always)]
-unsafe fn add_panel<V: Lanes, const R: usize, const C: usize>(job: &mut Batch, panel: Panel, lines: &[f32], f: usize) {
-    let Dense { inputs, outputs, .. } = job.dense;
-    unsafe {
-        let to = job.out.as_mut_ptr().add(f * outputs + panel.o);
-        let mut acc = [[V::splat(0.0); C]; R];
-        for (r, sums) in acc.iter_mut().enumerate() {
-            for (c, sum) in sums.iter_mut().enumerate() {
-                *sum = V::load(to.add(r * outputs + c * LANES));
-            }
-        }
-        let from = job.input.as_ptr().add(f * inputs + panel.k);
-        tile::<V, R, C, 4>(&mut acc, panel.depth, (from, inputs, 1), (lines.as_ptr(), C * LANES));
-        for (r, sums) in acc.into_iter().enumerate() {
-            for (c, sum) in sums.into_iter().enumerate() {
-                sum.store(to.add(r * outputs + c * LANES));
-            }
+            let mut panel = Panel {
+                terms: depth,
+                x: (&job.input[k..], inputs),
+                w: (&lines, width),
+                z: (&[], 0),
+                u: &[],
+                first: First::Output,
+                y: Columns::new(&mut job.out[o..], frames, outputs, width),
+            };
+            panel.check();
+            // SAFETY: the level's instructions are there, and the panel has just been checked.
+            unsafe { panel.multiply::<V, R, C>() };
         }
     }
 }
 
 versions! {
     /// The product of the weights with several frames' inputs: the sums of [`multiply`] in another order.
-    pub(crate) fn multiply_batch(Batch) = multiply_batch_body, [8, 2], [6, 1], |job| {
+    pub fn multiply_batch(Batch) = multiply_batch_body, [8, 2], [6, 1], |job| {
         let d = &job.dense;
         assert!(d.outputs.is_multiple_of(WIDEST));
         assert!(job.weights.len() >= d.inputs * d.outputs, "weights of a dense layer");
@@ -378,7 +350,7 @@ versions! {
 }
 
 /// Arguments of the passes over a layer's sums for many frames.
-pub(super) struct Sums<'a> {
+pub struct Sums<'a> {
     /// `[positions, outputs]`.
     sums: &'a [f32],
     outputs: usize,
@@ -423,7 +395,7 @@ unsafe fn deviations_body<V: Lanes, const R: usize, const C: usize>(
 
 versions! {
     /// Normalization, bias and relu of sums that were left bare.
-    pub(crate) fn finish((Sums<'_>, Finish<'_>, &mut [f32])) = finish_body, [1, 1], [1, 1], |job| {
+    pub fn finish((Sums<'_>, Finish<'_>, &mut [f32])) = finish_body, [1, 1], [1, 1], |job| {
         let (from, finish, out) = job;
         assert!(from.outputs.is_multiple_of(LANES) && from.sums.len().is_multiple_of(from.outputs));
         assert!(out.len() == from.sums.len());
@@ -432,7 +404,7 @@ versions! {
 }
 versions! {
     /// Sums over the positions of each output's deviation from `center` `[outputs]`, and of its square.
-    pub(crate) fn deviations((Sums<'_>, &[f32], &mut [f32], &mut [f32])) = deviations_body, [1, 1], [1, 1], |job| {
+    pub fn deviations((Sums<'_>, &[f32], &mut [f32], &mut [f32])) = deviations_body, [1, 1], [1, 1], |job| {
         let (from, center, total, squares) = job;
         assert!(from.outputs.is_multiple_of(LANES) && from.sums.len().is_multiple_of(from.outputs));
         assert!([center.len(), total.len(), squares.len()] == [from.outputs; 3]);

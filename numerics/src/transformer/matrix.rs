@@ -1,12 +1,13 @@
 //! A buffer that tasks write at the same time, each its own part, and the team that runs them.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 /// Who runs the tasks of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Team {
+pub enum Team {
     /// The thread that calls.
     Alone,
     /// The threads of the pool.
@@ -30,18 +31,19 @@ impl Team {
         }
     }
 
-    /// Into how many pieces `n` things are cut, so that threads that are late cost little.
-    pub fn pieces(self, n: usize) -> usize {
-        match self.threads() {
+    /// Calls `task` with contiguous parts of `0..n`: so many that threads that are late cost little.
+    pub fn each_part(self, n: usize, task: impl Fn(Range<usize>) + Sync) {
+        let parts = match self.threads() {
             1 => n.min(1),
             threads => n.min(threads * 4),
-        }
+        };
+        self.each(parts, |i| task(i * n / parts..(i + 1) * n / parts));
     }
 }
 
 /// Rows of `ld` numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
+pub struct Matrix<'a> {
     at: *mut f32,
     rows: usize,
     pub ld: usize,
@@ -71,6 +73,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Safety
     /// No other task touches it in the meantime.
+    #[inline]
     #[expect(clippy::mut_from_ref, reason = "tasks share the matrix and take different rows")]
     pub unsafe fn row(&self, row: usize) -> &mut [f32] {
         assert!(row < self.rows);
@@ -78,8 +81,20 @@ impl<'a> Matrix<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.at.add(row * self.ld), self.ld) }
     }
 
+    /// Some columns of a row.
+    ///
+    /// # Safety
+    /// No other task touches them in the meantime.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "tasks share the matrix and take different columns")]
+    pub unsafe fn piece(&self, row: usize, columns: Range<usize>) -> &mut [f32] {
+        assert!(row < self.rows && columns.start <= columns.end && columns.end <= self.ld);
+        // SAFETY: they lie inside of the buffer, and are the caller's.
+        unsafe { std::slice::from_raw_parts_mut(self.at.add(row * self.ld + columns.start), columns.len()) }
+    }
+
     /// Some rows.
-    pub fn part(&self, rows: std::ops::Range<usize>) -> Matrix<'a> {
+    pub fn part(&self, rows: Range<usize>) -> Matrix<'a> {
         assert!(rows.start <= rows.end && rows.end <= self.rows);
         Matrix {
             at: self.at.wrapping_add(rows.start * self.ld),
@@ -92,17 +107,20 @@ impl<'a> Matrix<'a> {
     ///
     /// # Safety
     /// No task writes in the meantime.
+    #[inline]
     pub unsafe fn all(&self) -> &[f32] {
         // SAFETY: inside of the buffer, and nobody writes.
         unsafe { std::slice::from_raw_parts(self.at, self.rows * self.ld) }
     }
 
     /// The address of a column of row 0, of which `width` columns will be used.
+    #[inline]
     pub fn column(&self, column: usize, width: usize) -> *mut f32 {
         assert!(column + width <= self.ld);
         self.at.wrapping_add(column)
     }
 
+    #[inline]
     pub fn rows(&self) -> usize {
         self.rows
     }

@@ -1,14 +1,14 @@
 //! What happens to a row between products. Sums run in 16 lanes and are folded in one order, so that every width of vectors gives equal bits.
 
-use illume_numerics::lanes::LANES;
-use illume_numerics::simd_dispatch;
+use crate::lanes::LANES;
+use crate::simd_dispatch;
 
 /// Adding and subtracting it rounds a number below 2^22 to the nearest integer, ties to even.
 const ROUND: f32 = 12_582_912.0;
 
 /// The exponential function, within 2e-7 of the result; 0 below -87, and no more than at 88.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     let y = if x > 88.0 { 88.0 } else { x };
     let y = if y < -87.0 { -87.0 } else { y };
     let k = y.mul_add(std::f32::consts::LOG2_E, ROUND);
@@ -58,7 +58,7 @@ fn dot_body(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// `a . b`; slices of one length.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     simd_dispatch!(fn [](a: &[f32], b: &[f32]) -> f32 { dot_body(a, b) })
 }
 
@@ -70,7 +70,7 @@ fn add_products_body(b: &[f32], z: &[f32], y: &mut [f32]) {
 }
 
 /// `y[o] += b[o] . z` with `b` `[outputs, z.len()]`.
-pub(crate) fn add_products(b: &[f32], z: &[f32], y: &mut [f32]) {
+pub fn add_products(b: &[f32], z: &[f32], y: &mut [f32]) {
     simd_dispatch!(fn [](b: &[f32], z: &[f32], y: &mut [f32]) { add_products_body(b, z, y) })
 }
 
@@ -91,7 +91,7 @@ fn turn_body(z: &mut [f32], s_a: &[f32], inner: &[f32], s_b: &[f32], room: &mut 
 }
 
 /// `z = ((z * s_a) inner) * s_b`: what tells members apart. `room` is as long as `z`.
-pub(crate) fn turn(z: &mut [f32], s_a: &[f32], inner: &[f32], s_b: &[f32], room: &mut [f32]) {
+pub fn turn(z: &mut [f32], s_a: &[f32], inner: &[f32], s_b: &[f32], room: &mut [f32]) {
     simd_dispatch!(fn [](z: &mut [f32], s_a: &[f32], inner: &[f32], s_b: &[f32], room: &mut [f32]) {
         turn_body(z, s_a, inner, s_b, room)
     })
@@ -106,7 +106,7 @@ fn rms_norm_body(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
 }
 
 /// `out = x / sqrt(mean(x^2) + eps) * weight`.
-pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     simd_dispatch!(fn [](x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) { rms_norm_body(x, weight, eps, out) })
 }
 
@@ -118,7 +118,7 @@ fn gate_body(gate: &[f32], up: &[f32], out: &mut [f32]) {
 }
 
 /// `out = gate * sigmoid(gate) * up`.
-pub(crate) fn gate(gate: &[f32], up: &[f32], out: &mut [f32]) {
+pub fn gate(gate: &[f32], up: &[f32], out: &mut [f32]) {
     simd_dispatch!(fn [](gate: &[f32], up: &[f32], out: &mut [f32]) { gate_body(gate, up, out) })
 }
 
@@ -134,7 +134,7 @@ fn rotate_body(head: &mut [f32], cos: &[f32], sin: &[f32]) {
 }
 
 /// Turns the pairs `(i, i + len / 2)` of a head by the angles of a position.
-pub(crate) fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     simd_dispatch!(fn [](head: &mut [f32], cos: &[f32], sin: &[f32]) { rotate_body(head, cos, sin) })
 }
 
@@ -152,7 +152,7 @@ fn largest_body(x: &[f32]) -> f32 {
 }
 
 /// The largest number; NaN is passed over.
-pub(crate) fn largest(x: &[f32]) -> f32 {
+pub fn largest(x: &[f32]) -> f32 {
     simd_dispatch!(fn [](x: &[f32]) -> f32 { largest_body(x) })
 }
 
@@ -175,7 +175,7 @@ fn exp_sum_body(x: &mut [f32], largest: f32, scale: f32) -> f32 {
 }
 
 /// `x = exp((x - largest) * scale)`, and their sum.
-pub(crate) fn exp_sum(x: &mut [f32], largest: f32, scale: f32) -> f32 {
+pub fn exp_sum(x: &mut [f32], largest: f32, scale: f32) -> f32 {
     simd_dispatch!(fn [](x: &mut [f32], largest: f32, scale: f32) -> f32 { exp_sum_body(x, largest, scale) })
 }
 
@@ -196,7 +196,7 @@ fn sum_exp_body(x: &[f32], largest: f32) -> f32 {
 }
 
 /// The sum of `exp(x - largest)`.
-pub(crate) fn sum_exp(x: &[f32], largest: f32) -> f32 {
+pub fn sum_exp(x: &[f32], largest: f32) -> f32 {
     simd_dispatch!(fn [](x: &[f32], largest: f32) -> f32 { sum_exp_body(x, largest) })
 }
 

@@ -1,16 +1,26 @@
 //! Weights of a linear map as the processor wants them: panels of 16 outputs, one number of each output for every input in turn.
 
 use half::bf16;
-use illume_core::{Error, Result};
-use illume_numerics::lanes::LANES;
-use illume_numerics::simd_dispatch;
-use tch::Device;
 
-use super::Precision;
+use crate::lanes::LANES;
+use crate::simd_dispatch;
+
+/// How weights are stored. Sums on the processor are in f32, whatever the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    Bf16,
+    /// One scale for each output.
+    Int8,
+    /// Scale and zero for each `group` inputs of an output.
+    Int4 {
+        group: usize,
+    },
+}
 
 /// A linear map, or several that share their inputs: each begins at a panel of its own.
 #[derive(Debug)]
-pub(crate) struct Packed {
+pub struct Packed {
     pub inputs: usize,
     store: Store,
     /// First output of each of the maps within the panels, and behind them the number of outputs; all multiples of 16.
@@ -39,16 +49,16 @@ enum Store {
 impl Packed {
     /// `maps`: the weights of each, `[outputs, inputs]`.
     ///
-    /// # Errors
+    /// # Panics
     /// The inputs are no multiple of the group.
-    pub fn new(maps: &[&[f32]], inputs: usize, precision: Precision) -> Result<Packed> {
+    pub fn new(maps: &[&[f32]], inputs: usize, precision: Precision) -> Packed {
         let mut starts = vec![0];
         for map in maps {
             let outputs = (map.len() / inputs).next_multiple_of(LANES);
             starts.push(starts[starts.len() - 1] + outputs);
         }
         let panels = starts[maps.len()] / LANES;
-        let mut store = Store::empty(precision, inputs, panels)?;
+        let mut store = Store::empty(precision, inputs, panels);
         let mut panel = vec![0.0; inputs * LANES];
         for (map, start) in maps.iter().zip(&starts) {
             for (p, rows) in map.chunks(inputs * LANES).enumerate() {
@@ -61,7 +71,7 @@ impl Packed {
                 store.put(start / LANES + p, inputs, &panel);
             }
         }
-        Ok(Packed { inputs, store, starts })
+        Packed { inputs, store, starts }
     }
 
     /// Outputs, those included that fill panels.
@@ -156,9 +166,9 @@ impl Packed {
 }
 
 impl Store {
-    fn empty(precision: Precision, inputs: usize, panels: usize) -> Result<Store> {
+    fn empty(precision: Precision, inputs: usize, panels: usize) -> Store {
         let n = inputs * panels * LANES;
-        Ok(match precision {
+        match precision {
             Precision::F32 => Store::F32(Vec::with_capacity(n)),
             Precision::Bf16 => Store::Bf16(Vec::with_capacity(n)),
             Precision::Int8 => Store::Int8 {
@@ -166,11 +176,10 @@ impl Store {
                 scales: Vec::new(),
             },
             Precision::Int4 { group } => {
-                if group == 0 || !inputs.is_multiple_of(group) {
-                    return Err(Error::input(format!(
-                        "int4 weights in groups of {group} need a multiple of {group} inputs, and the model has a linear map of {inputs}"
-                    )));
-                }
+                assert!(
+                    group > 0 && inputs.is_multiple_of(group),
+                    "{inputs} inputs in groups of {group}"
+                );
                 Store::Int4 {
                     group,
                     codes: Vec::with_capacity(n / 2),
@@ -178,7 +187,7 @@ impl Store {
                     zeros: Vec::new(),
                 }
             }
-        })
+        }
     }
 
     /// Adds panel number `number`; they come in order.
@@ -216,44 +225,12 @@ impl Store {
     }
 }
 
-/// The numbers of the tensor `name` as a model of this precision computes with them. On a device what is not packed is in bf16, as are the scales of four
-/// bits, and the embedding and the head are not packed.
-pub(crate) fn round(values: &mut [f32], name: &str, shape: &[usize], precision: Precision, device: Device) {
-    let on_device = device != Device::Cpu;
-    let vector = shape.len() == 1;
-    let table = name.contains("embed_tokens") || name.contains("lm_head");
-    let halved = |x: f32| bf16::from_f32(x).to_f32();
-    let scale = |x: f32| if on_device { halved(x) } else { x };
-    let inputs = shape[shape.len() - 1];
-    match precision {
-        Precision::F32 => (),
-        _ if vector && !on_device => (),
-        Precision::Bf16 => values.iter_mut().for_each(|w| *w = halved(*w)),
-        _ if on_device && (vector || table) => values.iter_mut().for_each(|w| *w = halved(*w)),
-        Precision::Int4 { group } if !table => {
-            for part in values.chunks_mut(group) {
-                let levels = int4_scale(part.iter());
-                let (size, zero) = (scale(levels.0), scale(levels.1));
-                let value = |w: f32| (f32::from(int4_code(w, levels)) - 8.0).mul_add(size, zero);
-                part.iter_mut().for_each(|w| *w = value(*w));
-            }
-        }
-        Precision::Int8 | Precision::Int4 { .. } => {
-            for row in values.chunks_mut(inputs) {
-                let size = int8_scale(row.iter());
-                let value = |w: f32| f32::from(int8_code(w, size)) * size;
-                row.iter_mut().for_each(|w| *w = value(*w));
-            }
-        }
-    }
-}
-
 /// The scale of an output's codes -127..=127.
-pub(crate) fn int8_scale<'a>(weights: impl Iterator<Item = &'a f32>) -> f32 {
+pub fn int8_scale<'a>(weights: impl Iterator<Item = &'a f32>) -> f32 {
     weights.fold(0.0_f32, |m, w| m.max(w.abs())) / 127.0
 }
 
-pub(crate) fn int8_code(weight: f32, scale: f32) -> i8 {
+pub fn int8_code(weight: f32, scale: f32) -> i8 {
     if scale == 0.0 {
         0
     } else {
@@ -262,13 +239,13 @@ pub(crate) fn int8_code(weight: f32, scale: f32) -> i8 {
 }
 
 /// Scale and zero of a group's codes 0..=15, as libtorch's kernels take them: a weight is `(code - 8) * scale + zero`.
-pub(crate) fn int4_scale<'a>(weights: impl Iterator<Item = &'a f32>) -> (f32, f32) {
+pub fn int4_scale<'a>(weights: impl Iterator<Item = &'a f32>) -> (f32, f32) {
     let (low, high) = weights.fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), w| (l.min(*w), h.max(*w)));
     let scale = (high - low).max(1e-9) / 15.0;
     (scale, scale.mul_add(8.0, low))
 }
 
-pub(crate) fn int4_code(weight: f32, (scale, zero): (f32, f32)) -> u8 {
+pub fn int4_code(weight: f32, (scale, zero): (f32, f32)) -> u8 {
     ((weight - zero) / scale + 8.0).round_ties_even().clamp(0.0, 15.0) as u8
 }
 
