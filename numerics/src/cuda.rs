@@ -159,8 +159,8 @@ pub fn device_name(index: usize) -> Option<String> {
     };
     let (mut device, mut text) = (0, [0u8; 256]);
     let index = c_int::try_from(index).ok()?;
-    // SAFETY: both write within what they are given; a driver that is not initialized says so by a number other than 0.
     let done =
+        // SAFETY: both write within what they are given; a driver that is not initialized says so by a number other than 0.
         unsafe { get(&mut device, index) == 0 && name(text.as_mut_ptr().cast(), text.len() as c_int, device) == 0 };
     let name = CStr::from_bytes_until_nul(&text).ok()?.to_str().ok()?;
     done.then(|| name.to_string())

@@ -55,6 +55,7 @@ pub trait Lanes: Copy {
     unsafe fn turn(from: *const f32, from_ld: usize, rows: usize, to: *mut f32, to_ld: usize) {
         for i in 0..LANES {
             for o in 0..LANES {
+                // SAFETY: the caller's promise: rows below `rows` may be read, all of the transpose may be written.
                 unsafe {
                     *to.add(o * to_ld + i) = if i < rows { *from.add(i * from_ld + o) } else { 0.0 };
                 }
@@ -77,6 +78,7 @@ pub unsafe fn tile<V: Lanes, const R: usize, const C: usize, const U: usize>(
     // U terms at a time, so that the addresses of rows are computed once for U products: integer additions would take turns
     // from the multiply-adds.
     let whole = n - n % U;
+    // SAFETY: the caller's promise; addresses are those of the terms below n.
     unsafe {
         for k in (0..whole).step_by(U) {
             let a = (a.0.add(k * a.2), a.1, a.2);
@@ -92,6 +94,9 @@ pub unsafe fn tile<V: Lanes, const R: usize, const C: usize, const U: usize>(
 }
 
 /// The products of one term.
+///
+/// # Safety
+/// As for [`tile`].
 #[inline(always)]
 unsafe fn products<V: Lanes, const R: usize, const C: usize>(
     acc: &mut [[V; C]; R],
@@ -99,6 +104,7 @@ unsafe fn products<V: Lanes, const R: usize, const C: usize>(
     (a, a_row, a_next): (*const f32, usize, usize),
     (b, b_next): (*const f32, usize),
 ) {
+    // SAFETY: the caller's promise.
     unsafe {
         let mut line = [V::splat(0.0); C];
         for (c, v) in line.iter_mut().enumerate() {
@@ -113,82 +119,55 @@ unsafe fn products<V: Lanes, const R: usize, const C: usize>(
     }
 }
 
+/// Methods of [`Lanes`] that are a few instructions of the processor.
+#[cfg(target_arch = "x86_64")]
+macro_rules! instructions {
+    ($($name:ident($($argument:tt)*) -> $result:ty = $body:expr;)*) => {
+        $(
+            #[inline(always)]
+            unsafe fn $name($($argument)*) -> $result {
+                // SAFETY: the caller promises that the processor has the type's instructions, and that pointers are to `LANES` numbers.
+                unsafe { $body }
+            }
+        )*
+    };
+}
+
 const ROOT_MAGIC: i32 = 0x5f37_59df;
 
 #[cfg(target_arch = "x86_64")]
 impl Lanes for __m512 {
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        unsafe { _mm512_loadu_ps(from) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe { _mm512_storeu_ps(to, self) }
-    }
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> Self {
-        unsafe { _mm512_set1_ps(x) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
-        unsafe { _mm512_fmadd_ps(self, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn neg_mul_add(self, b: Self, c: Self) -> Self {
-        unsafe { _mm512_fnmadd_ps(self, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn mul_sub(self, b: Self, c: Self) -> Self {
-        unsafe { _mm512_fmsub_ps(self, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn add(self, b: Self) -> Self {
-        unsafe { _mm512_add_ps(self, b) }
-    }
-    #[inline(always)]
-    unsafe fn sub(self, b: Self) -> Self {
-        unsafe { _mm512_sub_ps(self, b) }
-    }
-    #[inline(always)]
-    unsafe fn mul(self, b: Self) -> Self {
-        unsafe { _mm512_mul_ps(self, b) }
-    }
-    #[inline(always)]
-    unsafe fn div(self, b: Self) -> Self {
-        unsafe { _mm512_div_ps(self, b) }
-    }
-    #[inline(always)]
-    unsafe fn relu(self) -> Self {
+    instructions! {
+        load(from: *const f32) -> Self = _mm512_loadu_ps(from);
+        store(self, to: *mut f32) -> () = _mm512_storeu_ps(to, self);
+        splat(x: f32) -> Self = _mm512_set1_ps(x);
+        mul_add(self, b: Self, c: Self) -> Self = _mm512_fmadd_ps(self, b, c);
+        neg_mul_add(self, b: Self, c: Self) -> Self = _mm512_fnmadd_ps(self, b, c);
+        mul_sub(self, b: Self, c: Self) -> Self = _mm512_fmsub_ps(self, b, c);
+        add(self, b: Self) -> Self = _mm512_add_ps(self, b);
+        sub(self, b: Self) -> Self = _mm512_sub_ps(self, b);
+        mul(self, b: Self) -> Self = _mm512_mul_ps(self, b);
+        div(self, b: Self) -> Self = _mm512_div_ps(self, b);
         // The second operand is returned where one of them is NaN.
-        unsafe { _mm512_max_ps(_mm512_setzero_ps(), self) }
-    }
-    #[inline(always)]
-    unsafe fn gate(self, by: Self) -> Self {
-        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(by, _mm512_setzero_ps()), self) }
-    }
-    #[inline(always)]
-    unsafe fn settle(self) -> Self {
-        unsafe {
+        relu(self) -> Self = _mm512_max_ps(_mm512_setzero_ps(), self);
+        gate(self, by: Self) -> Self = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(by, _mm512_setzero_ps()), self);
+        settle(self) -> Self = {
             let keep = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(self), _mm512_set1_ps(TINY));
             _mm512_maskz_mov_ps(keep, self)
-        }
-    }
-    #[inline(always)]
-    unsafe fn root_guess(self) -> Self {
-        unsafe {
+        };
+        root_guess(self) -> Self = {
             let half = _mm512_srli_epi32::<1>(_mm512_castps_si512(self));
             _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(ROOT_MAGIC), half))
-        }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        unsafe {
+        };
+        sum(self) -> f32 = {
             let high = _mm512_extractf32x8_ps::<1>(self);
             sum8(_mm256_add_ps(_mm512_castps512_ps256(self), high))
-        }
+        };
     }
+
     #[inline(always)]
     unsafe fn turn(from: *const f32, from_ld: usize, rows: usize, to: *mut f32, to_ld: usize) {
+        // SAFETY: the caller's promise: rows below `rows` may be read, all of the transpose may be written, and the processor has AVX-512.
         unsafe {
             let mut x = [_mm512_setzero_ps(); LANES];
             for (i, x) in x.iter_mut().enumerate() {
@@ -230,6 +209,7 @@ impl Lanes for __m512 {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn sum8(x: __m256) -> f32 {
+    // SAFETY: the caller's promise: the processor has AVX.
     unsafe {
         let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
         let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
@@ -244,86 +224,43 @@ pub struct Pair(__m256, __m256);
 
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Pair {
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        unsafe { Pair(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe {
+    instructions! {
+        load(from: *const f32) -> Self = Pair(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8)));
+        store(self, to: *mut f32) -> () = {
             _mm256_storeu_ps(to, self.0);
             _mm256_storeu_ps(to.add(8), self.1);
-        }
-    }
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> Self {
-        unsafe { Pair(_mm256_set1_ps(x), _mm256_set1_ps(x)) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
-        unsafe { Pair(_mm256_fmadd_ps(self.0, b.0, c.0), _mm256_fmadd_ps(self.1, b.1, c.1)) }
-    }
-    #[inline(always)]
-    unsafe fn neg_mul_add(self, b: Self, c: Self) -> Self {
-        unsafe { Pair(_mm256_fnmadd_ps(self.0, b.0, c.0), _mm256_fnmadd_ps(self.1, b.1, c.1)) }
-    }
-    #[inline(always)]
-    unsafe fn mul_sub(self, b: Self, c: Self) -> Self {
-        unsafe { Pair(_mm256_fmsub_ps(self.0, b.0, c.0), _mm256_fmsub_ps(self.1, b.1, c.1)) }
-    }
-    #[inline(always)]
-    unsafe fn add(self, b: Self) -> Self {
-        unsafe { Pair(_mm256_add_ps(self.0, b.0), _mm256_add_ps(self.1, b.1)) }
-    }
-    #[inline(always)]
-    unsafe fn sub(self, b: Self) -> Self {
-        unsafe { Pair(_mm256_sub_ps(self.0, b.0), _mm256_sub_ps(self.1, b.1)) }
-    }
-    #[inline(always)]
-    unsafe fn mul(self, b: Self) -> Self {
-        unsafe { Pair(_mm256_mul_ps(self.0, b.0), _mm256_mul_ps(self.1, b.1)) }
-    }
-    #[inline(always)]
-    unsafe fn div(self, b: Self) -> Self {
-        unsafe { Pair(_mm256_div_ps(self.0, b.0), _mm256_div_ps(self.1, b.1)) }
-    }
-    #[inline(always)]
-    unsafe fn relu(self) -> Self {
-        unsafe {
+        };
+        splat(x: f32) -> Self = Pair(_mm256_set1_ps(x), _mm256_set1_ps(x));
+        mul_add(self, b: Self, c: Self) -> Self = Pair(_mm256_fmadd_ps(self.0, b.0, c.0), _mm256_fmadd_ps(self.1, b.1, c.1));
+        neg_mul_add(self, b: Self, c: Self) -> Self = Pair(_mm256_fnmadd_ps(self.0, b.0, c.0), _mm256_fnmadd_ps(self.1, b.1, c.1));
+        mul_sub(self, b: Self, c: Self) -> Self = Pair(_mm256_fmsub_ps(self.0, b.0, c.0), _mm256_fmsub_ps(self.1, b.1, c.1));
+        add(self, b: Self) -> Self = Pair(_mm256_add_ps(self.0, b.0), _mm256_add_ps(self.1, b.1));
+        sub(self, b: Self) -> Self = Pair(_mm256_sub_ps(self.0, b.0), _mm256_sub_ps(self.1, b.1));
+        mul(self, b: Self) -> Self = Pair(_mm256_mul_ps(self.0, b.0), _mm256_mul_ps(self.1, b.1));
+        div(self, b: Self) -> Self = Pair(_mm256_div_ps(self.0, b.0), _mm256_div_ps(self.1, b.1));
+        relu(self) -> Self = {
             let zero = _mm256_setzero_ps();
             Pair(_mm256_max_ps(zero, self.0), _mm256_max_ps(zero, self.1))
-        }
-    }
-    #[inline(always)]
-    unsafe fn gate(self, by: Self) -> Self {
-        unsafe {
+        };
+        gate(self, by: Self) -> Self = {
             let zero = _mm256_setzero_ps();
             let keep = |x, by| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_GT_OQ>(by, zero));
             Pair(keep(self.0, by.0), keep(self.1, by.1))
-        }
-    }
-    #[inline(always)]
-    unsafe fn settle(self) -> Self {
-        unsafe {
+        };
+        settle(self) -> Self = {
             let [sign, tiny] = [_mm256_set1_ps(-0.0), _mm256_set1_ps(TINY)];
             let keep = |x| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(sign, x), tiny));
             Pair(keep(self.0), keep(self.1))
-        }
-    }
-    #[inline(always)]
-    unsafe fn root_guess(self) -> Self {
-        unsafe {
+        };
+        root_guess(self) -> Self = {
             let magic = _mm256_set1_epi32(ROOT_MAGIC);
             let guess = |x| {
                 let half = _mm256_srli_epi32::<1>(_mm256_castps_si256(x));
                 _mm256_castsi256_ps(_mm256_sub_epi32(magic, half))
             };
             Pair(guess(self.0), guess(self.1))
-        }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        unsafe { sum8(_mm256_add_ps(self.0, self.1)) }
+        };
+        sum(self) -> f32 = sum8(_mm256_add_ps(self.0, self.1));
     }
 }
 
@@ -344,10 +281,12 @@ impl Plain {
 impl Lanes for Plain {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
         Plain(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }
     }
     #[inline(always)]

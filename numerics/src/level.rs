@@ -62,6 +62,7 @@ macro_rules! versions {
                 $crate::level::Kind::Avx2 => {
                     #[target_feature(enable = "avx2,fma")]
                     unsafe fn medium(job: $job) {
+                        // SAFETY: the caller has checked the ranges, and the processor has AVX2 and FMA.
                         unsafe { $body::<$crate::lanes::Pair, $r2, $c2>(job) }
                     }
                     // SAFETY: as above.
@@ -71,6 +72,7 @@ macro_rules! versions {
                 $crate::level::Kind::Avx512 => {
                     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
                     unsafe fn wide(job: $job) {
+                        // SAFETY: the caller has checked the ranges, and the processor has AVX-512.
                         unsafe { $body::<std::arch::x86_64::__m512, $r, $c>(job) }
                     }
                     // SAFETY: as above.

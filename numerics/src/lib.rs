@@ -15,6 +15,7 @@ pub mod mlp;
 pub mod noise;
 mod panel;
 mod simd;
+pub mod svd;
 pub mod transformer;
 pub mod transpose;
 

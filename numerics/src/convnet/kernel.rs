@@ -63,6 +63,7 @@ unsafe fn shaped<V: Lanes, S: Shape, const R: usize, const C: usize>(mut job: Co
     for y in 0..side {
         for x in (0..side).step_by(R) {
             // The last block ends with the row and may repeat a few positions.
+            // SAFETY: `versions!` below checks shape and slices; R positions from there on are in the row.
             unsafe { channels::<V, S, R, C>(&mut job, y, x.min(side - R)) };
         }
     }
@@ -73,6 +74,7 @@ unsafe fn shaped<V: Lanes, S: Shape, const R: usize, const C: usize>(mut job: Co
 unsafe fn channels<V: Lanes, S: Shape, const R: usize, const C: usize>(job: &mut Convolution, y: usize, x: usize) {
     let mut channel = 0;
     while channel < S::OUTPUTS {
+        // SAFETY: the caller's; outputs of all shapes are a multiple of C vectors.
         unsafe { positions::<V, S, R, C>(job, y, x, channel) };
         channel += C * LANES;
     }
@@ -87,6 +89,7 @@ unsafe fn positions<V: Lanes, S: Shape, const R: usize, const C: usize>(
 ) {
     let line = S::KERNEL * S::INPUTS;
     let step = S::STRIDE * S::INPUTS;
+    // SAFETY: the caller's: the windows of these positions lie in the padded image, the channels in weights and output.
     unsafe {
         let mut acc = [[V::splat(0.0); C]; R];
         for ky in 0..S::KERNEL {
@@ -114,6 +117,7 @@ unsafe fn positions<V: Lanes, S: Shape, const R: usize, const C: usize>(
 /// Normalization, bias and relu of the outputs from `first` on.
 #[inline(always)]
 unsafe fn finished<V: Lanes>(sum: V, finish: &Finish, first: usize) -> V {
+    // SAFETY: the caller's: bias and moments are as long as the outputs (`check_finish`), in which a vector from `first` on lies.
     unsafe {
         let bias = V::load(finish.bias.as_ptr().add(first));
         let sum = match finish.moments {
@@ -158,6 +162,7 @@ macro_rules! convolution {
         }
         #[inline(always)]
         unsafe fn $body<V: Lanes, const R: usize, const C: usize>(job: Convolution) {
+            // SAFETY: the function below checks the job first.
             unsafe { shaped::<V, $shape, R, C>(job) }
         }
         versions! {
@@ -222,6 +227,7 @@ unsafe fn multiply_body<V: Lanes, const R: usize, const C: usize>(job: Product) 
         let range = (block * size).min(inputs)..((block + 1) * size).min(inputs);
         let mut count = 0;
         for i in range {
+            // SAFETY: `multiply` has checked that both have a place for each input; count is at most the inputs seen.
             unsafe {
                 *job.active.get_unchecked_mut(count) = i as u32;
                 count += usize::from(*job.input.get_unchecked(i) != 0.0);
@@ -229,9 +235,11 @@ unsafe fn multiply_body<V: Lanes, const R: usize, const C: usize>(job: Product) 
         }
         let sums = &mut job.parts[block * outputs..][..outputs];
         sums.fill(0.0);
+        // SAFETY: the active inputs are below `inputs`, and weights are `[inputs, outputs]`, outputs a multiple of a vector (`multiply`).
         unsafe { add_rows::<V>(job.weights, job.input, &job.active[..count], sums) };
     }
     for o in (0..outputs).step_by(LANES) {
+        // SAFETY: `multiply` has checked that parts, finish and output are as long as the outputs ask.
         unsafe {
             let part = |block: usize| V::load(job.parts.as_ptr().add(block * outputs + o));
             let mut sum = part(0);
@@ -249,6 +257,7 @@ unsafe fn add_rows<V: Lanes>(weights: &[f32], input: &[f32], active: &[u32], sum
     let outputs = sums.len();
     let (weights, sums) = (weights.as_ptr(), sums.as_mut_ptr());
     let mut at = 0;
+    // SAFETY: the caller's: `active` are numbers of inputs and of rows of weights, which are as long as `sums`.
     unsafe {
         while at + GROUP <= active.len() {
             let mut rows = [weights; GROUP];
@@ -366,6 +375,7 @@ impl<'a> Sums<'a> {
 unsafe fn finish_body<V: Lanes, const R: usize, const C: usize>((from, finish, out): (Sums, Finish, &mut [f32])) {
     for position in (0..from.sums.len()).step_by(from.outputs) {
         for o in (0..from.outputs).step_by(LANES) {
+            // SAFETY: `finish` has checked that sums and output are whole positions of whole vectors.
             unsafe {
                 let sum = V::load(from.sums.as_ptr().add(position + o));
                 finished(sum, &finish, o).store(out.as_mut_ptr().add(position + o));
@@ -379,6 +389,7 @@ unsafe fn deviations_body<V: Lanes, const R: usize, const C: usize>(
     (from, center, total, squares): (Sums, &[f32], &mut [f32], &mut [f32]),
 ) {
     for o in (0..from.outputs).step_by(LANES) {
+        // SAFETY: `deviations` has checked that sums are whole positions of whole vectors, and the lengths of the others.
         unsafe {
             let center = V::load(center.as_ptr().add(o));
             let [mut sum, mut square] = [V::splat(0.0); 2];

@@ -69,9 +69,13 @@ impl Adam {
         }
     }
 
-    /// New parameter and moments.
+    /// New parameters and moments.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V`, and each pointer is to as many numbers as a vector has.
     #[inline(always)]
     pub(crate) unsafe fn step<V: Lanes>(self, g: V, p: *mut f32, m: *mut f32, v: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe {
             let (first, second) = (V::load(m), V::load(v));
             let first = g.sub(first).mul_add(V::splat((1.0 - BETA1) as f32), first).settle();

@@ -21,6 +21,7 @@ pub(crate) struct Head<'a> {
 unsafe fn head_forward_body<V: Lanes, const R: usize, const C: usize>(job: Head) {
     let (tape, w) = (job.tape.as_mut_ptr(), job.params.as_ptr());
     let bias = job.params.len() - LANES;
+    // SAFETY: `head_forward` has checked that inputs and outputs of all rows lie in their strips; weights end with the line of the bias.
     unsafe {
         for s in (0..job.tape.len()).step_by(job.strip) {
             for r in 0..STRIP {
@@ -40,6 +41,7 @@ unsafe fn head_forward_body<V: Lanes, const R: usize, const C: usize>(job: Head)
 unsafe fn head_backward_body<V: Lanes, const R: usize, const C: usize>((job, to): (Head, Slot)) {
     let (tape, w) = (job.tape.as_mut_ptr(), job.params.as_ptr());
     let bias = job.params.len() - LANES;
+    // SAFETY: `head_backward` has checked that both slots of all rows lie in their strips; weights end with the line of the bias.
     unsafe {
         for s in (0..job.tape.len()).step_by(job.strip) {
             for r in 0..STRIP {
@@ -59,6 +61,7 @@ unsafe fn head_update_body<V: Lanes, const R: usize, const C: usize>((learned, b
     let tape = by.tape.as_ptr();
     let bias = p.len() - LANES;
     let strips = by.rows.div_ceil(STRIP);
+    // SAFETY: `head_update` has checked that the slots of all rows lie in their strips, and that parameters and moments are of one length.
     unsafe {
         for i in (0..bias).step_by(LANES) {
             let mut acc = [[V::splat(0.0)]];

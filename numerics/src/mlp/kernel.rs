@@ -55,6 +55,7 @@ pub(crate) struct Update<'a> {
 unsafe fn forward_body<V: Lanes, const R: usize, const C: usize>(job: Forward) {
     let layer = job.layer;
     let tape = job.tape.as_mut_ptr();
+    // SAFETY: `forward` has checked that the slots of all rows lie in their strips, and that `params` is a whole layer.
     unsafe {
         for j in 0..layer.panels() {
             let width = layer.width(j);
@@ -92,6 +93,7 @@ unsafe fn forward_block<V: Lanes, const R: usize, const C: usize>(
     width: usize,
     to: *mut f32,
 ) {
+    // SAFETY: the caller's: R rows of inputs and of outputs, a panel whose columns from there on are C vectors.
     unsafe {
         let mut acc = [[V::splat(0.0); C]; R];
         for c in 0..C {
@@ -116,6 +118,7 @@ unsafe fn forward_block<V: Lanes, const R: usize, const C: usize>(
 unsafe fn backward_body<V: Lanes, const R: usize, const C: usize>(job: Backward) {
     let layer = job.layer;
     let tape = job.tape.as_mut_ptr();
+    // SAFETY: `backward` has checked that the slots of all rows lie in their strips, and that `turned` is a whole layer.
     unsafe {
         for i in (0..layer.turned_rows()).step_by(PANEL) {
             let width = PANEL.min(layer.turned_rows() - i);
@@ -145,6 +148,7 @@ unsafe fn backward_block<V: Lanes, const R: usize, const C: usize>(
     to: *mut f32,
     by: *const f32,
 ) {
+    // SAFETY: the caller's: R rows of derivatives and of activations, a panel whose columns from there on are C vectors.
     unsafe {
         let mut acc = [[V::splat(0.0); C]; R];
         let panel = job.turned.as_ptr().add(job.layer.turned_at(i) + c);
@@ -166,6 +170,7 @@ unsafe fn backward_block<V: Lanes, const R: usize, const C: usize>(
 #[inline(always)]
 unsafe fn update_body<V: Lanes, const R: usize, const C: usize>(mut job: Update) {
     let width = job.layer.width(job.panel);
+    // SAFETY: `update` has checked that parameters and moments are a whole panel, and that the slots of all rows lie in their strips.
     unsafe {
         let mut c = 0;
         while c + C * LANES <= width {
@@ -186,6 +191,7 @@ unsafe fn update_column<V: Lanes, const R: usize, const C: usize>(job: &mut Upda
     let tape = by.tape.as_ptr();
     let delta = by.delta.at + job.panel * PANEL + c;
     let strips = by.rows.div_ceil(STRIP);
+    // SAFETY: as in `update_body`; the columns from c on are C vectors of the panel, and rows of weights come in blocks of R.
     unsafe {
         for i in (0..job.layer.rows()).step_by(R) {
             // Adam will need these lines when the sums are done.
@@ -248,7 +254,7 @@ unsafe fn turn_body<V: Lanes, const R: usize, const C: usize>(job: Turn) {
             let from = j * job.stride + (job.row + i) * width + o % PANEL;
             let to = layer.turned_at(block) - layer.turned_at(job.first) + o * across + i - block;
             let rows = LANES.min(layer.inputs - i);
-            // SAFETY: the caller's.
+            // SAFETY: `turn` has checked that rows and columns of the panels lie in both slices; `rows` keeps to the inputs that there are.
             unsafe {
                 V::turn(
                     job.params.as_ptr().add(from),

@@ -47,20 +47,18 @@ instructions! { "avx2,fma":
         _mm256_or_ps(_mm256_and_ps(_mm256_castsi256_ps(_mm256_set1_epi32(i32::MIN)), of), magnitude);
 }
 
-/// # Safety
-/// Eight numbers from there on are readable.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn load(from: *const f32) -> Float {
-    unsafe { _mm256_loadu_ps(from) }
+fn load(from: &[f32; LANES]) -> Float {
+    // SAFETY: as many numbers as a vector has, at any alignment.
+    unsafe { _mm256_loadu_ps(from.as_ptr()) }
 }
 
-/// # Safety
-/// Eight numbers from there on are writable.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn store(to: *mut f32, x: Float) {
-    unsafe { _mm256_storeu_ps(to, x) }
+fn store(to: &mut [f32; LANES], x: Float) {
+    // SAFETY: as many numbers as a vector has, at any alignment.
+    unsafe { _mm256_storeu_ps(to.as_mut_ptr(), x) }
 }
 
 /// Of (x + 1/2) 2^-31 the exponent, in units of EXPONENT, and the mantissa, in [sqrt(1/2), sqrt(2)).

@@ -52,20 +52,18 @@ instructions! { "avx512f,avx512dq":
     ));
 }
 
-/// # Safety
-/// Sixteen numbers from there on are readable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-unsafe fn load(from: *const f32) -> Float {
-    unsafe { _mm512_loadu_ps(from) }
+fn load(from: &[f32; LANES]) -> Float {
+    // SAFETY: as many numbers as a vector has, at any alignment.
+    unsafe { _mm512_loadu_ps(from.as_ptr()) }
 }
 
-/// # Safety
-/// Sixteen numbers from there on are writable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-unsafe fn store(to: *mut f32, x: Float) {
-    unsafe { _mm512_storeu_ps(to, x) }
+fn store(to: &mut [f32; LANES], x: Float) {
+    // SAFETY: as many numbers as a vector has, at any alignment.
+    unsafe { _mm512_storeu_ps(to.as_mut_ptr(), x) }
 }
 
 /// Of (x + 1/2) 2^-31 the exponent, in units of EXPONENT, and the mantissa, in [sqrt(1/2), sqrt(2)).

@@ -96,8 +96,8 @@ macro_rules! kernel {
         /// Normal numbers of whole groups, from group `first` on; `out` (and a base) are a multiple of [`GROUP`] long.
         pub(super) fn fill(stream: &Stream, first: u64, out: &mut [f32], what: Use<'_>) {
             assert!(available());
-            // SAFETY: the processor has the features (just asserted).
             fill_by(
+                // SAFETY: the processor has the features (just asserted).
                 |stream, group, out, what| unsafe { fill_groups(stream, group, out, what) },
                 stream,
                 first,
@@ -230,22 +230,16 @@ macro_rules! kernel {
         #[inline]
         #[target_feature(enable = $features)]
         fn put(normals: Slots<Float>, out: &mut [f32; GROUP], at: usize, what: Use<'_>) {
-            let mut first = 0;
-            for n in normals.as_flattened() {
-                let out = &mut out[first..first + LANES];
-                // SAFETY: loads and stores are of the LANES numbers of the slices, at any alignment.
-                unsafe {
-                    let n = match what {
-                        Use::Normals => *n,
-                        Use::Add(scale) => fma(*n, splat(scale), load(out.as_ptr())),
-                        Use::Move(base, scale) => {
-                            let base = &base[at + first..at + first + LANES];
-                            fma(*n, splat(scale), load(base.as_ptr()))
-                        }
-                    };
-                    store(out.as_mut_ptr(), n);
-                }
-                first += LANES;
+            for (i, (n, out)) in normals.as_flattened().iter().zip(out.as_chunks_mut::<LANES>().0).enumerate() {
+                let n = match what {
+                    Use::Normals => *n,
+                    Use::Add(scale) => fma(*n, splat(scale), load(out)),
+                    Use::Move(base, scale) => {
+                        let base = &base[at..at + GROUP].as_chunks::<LANES>().0[i];
+                        fma(*n, splat(scale), load(base))
+                    }
+                };
+                store(out, n);
             }
         }
 
