@@ -29,7 +29,6 @@ pub use film::Camera;
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
 pub use illume_numerics::mlp::{Activation, Network};
 pub use illume_numerics::noise::{self, Purpose, Stream, mix64};
-pub use illume_numerics::simd_dispatch;
 pub use launched::local_rank;
 pub use memory::Memory;
 pub use params::Params;

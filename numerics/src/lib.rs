@@ -4,8 +4,10 @@
 
 mod buffer;
 pub mod convnet;
+pub mod covariance;
 #[cfg(feature = "torch")]
 pub mod cuda;
+pub mod eigen;
 pub mod elements;
 pub mod lanes;
 #[doc(hidden)]

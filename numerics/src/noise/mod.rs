@@ -85,6 +85,7 @@ pub struct Stream {
 pub const GROUP: usize = 64;
 
 /// The finalizer of SplitMix64: a bijection of 64-bit words that mixes all bits.
+#[inline]
 pub fn mix64(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -93,6 +94,7 @@ pub fn mix64(mut z: u64) -> u64 {
 
 impl Stream {
     /// The stream at this address. `generation` < 2^48, `index` < 2^40.
+    #[inline]
     pub fn new(seed: u64, purpose: Purpose, generation: u64, index: u64) -> Stream {
         debug_assert!(generation < 1 << 48 && index < 1 << 40);
         let key = mix64(seed.wrapping_add((purpose as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
@@ -106,6 +108,7 @@ impl Stream {
         }
     }
 
+    #[inline]
     fn counter(&self, block: u64) -> [u32; 4] {
         debug_assert!(block < 1 << 40);
         [
@@ -117,12 +120,14 @@ impl Stream {
     }
 
     /// Word number `i`.
+    #[inline]
     pub fn word(&self, i: u64) -> u32 {
         let (group, rest) = (i / 64, i % 64);
         philox4x32_10(self.counter(group * 16 + rest % 16), self.key)[(rest / 16) as usize]
     }
 
     /// 64 random bits, number `i` (its own pair of words).
+    #[inline]
     pub fn word64(&self, i: u64) -> u64 {
         let [a, b, c, d] = philox4x32_10(self.counter(i / 2), self.key);
         let (low, high) = if i.is_multiple_of(2) { (a, b) } else { (c, d) };
@@ -130,11 +135,13 @@ impl Stream {
     }
 
     /// An integer in `0..n`, number `i`; its bias is below `n / 2^64`.
+    #[inline]
     pub fn below(&self, i: u64, n: u64) -> u64 {
         ((u128::from(self.word64(i)) * u128::from(n)) >> 64) as u64
     }
 
     /// A uniform number in [0, 1) with 53 bits, number `i`.
+    #[inline]
     pub fn uniform(&self, i: u64) -> f64 {
         (self.word64(i) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use illume_core::{
-    Archive, Axis, Batch, Candidates, Context, Inbox, Network, Next, Purpose, Result, State, Status, Strategy,
-    StrategySpec, Stream, Told,
+    Archive, Axis, Batch, Candidates, Context, Inbox, Next, Purpose, Result, State, Status, Strategy, StrategySpec,
+    Stream, Told,
 };
 use rayon::prelude::*;
 
@@ -14,7 +14,7 @@ use super::exchange::gather_episodes;
 use super::labels::Labels;
 use super::learning::{Learning, Published, Settings};
 use super::stock::{ACTOR, CLIMBER, HISTORY, ISO_LINE, OPERATORS, Row, scale};
-use crate::learn::{Learner, Net, Networks, fold_condition};
+use crate::learn::{Learner, Networks, fold_condition};
 use crate::map_elites::{draw_initial, missing, prepare, select};
 use crate::variation;
 
@@ -254,7 +254,7 @@ impl Gradients {
             }
         }
         let actor = self.plan.settings.td3.actor();
-        let network = folded(&actor, k);
+        let network = actor.folded(k);
         let dim = network.params();
         let (block, requested, published) = (candidates.block.clone(), &self.requested, &self.published);
         let rows = candidates.genomes.dense_rows(block.len(), dim).par_chunks_mut(dim);
@@ -299,11 +299,6 @@ const DESCRIPTORS: u64 = 1;
 /// Whether `row` is one of `n` that are spread evenly over `total`.
 fn spread(row: usize, n: usize, total: usize) -> bool {
     (row + 1) * n / total > row * n / total
-}
-
-/// The network that a conditioned one becomes when its `k` conditions are fixed.
-fn folded(net: &Net, k: usize) -> Network {
-    net.folded(k)
 }
 
 impl Strategy for Gradients {

@@ -7,7 +7,7 @@ use super::emitter::Plan;
 use super::labels::Labels;
 use super::learning::{STEPS_AT_ONCE, Settings};
 use super::replay::Sampling;
-use crate::learn::{Ascent, Net, Output, Td3Config};
+use crate::learn::{Ascent, Td3Config};
 
 /// Copies of a critic's weights: two critics, their targets and two moments of each; the packed form is not counted.
 const CRITIC_COPIES: usize = 8;
@@ -175,11 +175,7 @@ impl Common {
             target_delay: self.target_delay,
         };
         let ascent = Ascent {
-            policy: Net {
-                layers: policy.layers.clone(),
-                hidden: policy.hidden,
-                output: Output::Tanh,
-            },
+            policy: policy.clone(),
             rate: self.pg_rate,
             steps: self.pg_steps,
             minibatch: self.minibatch,

@@ -15,7 +15,7 @@ mod torch;
 #[cfg(test)]
 mod tests;
 
-pub use illume_numerics::mlp::{Network as Net, Output, fold_condition};
+pub use illume_numerics::mlp::{Network, Output, fold_condition};
 pub use native::Native;
 pub use regression::Regression;
 #[cfg(feature = "torch")]
@@ -52,9 +52,9 @@ pub struct Td3Config {
 
 impl Td3Config {
     /// The actor: in `[observation, condition]`.
-    pub fn actor(&self) -> Net {
+    pub fn actor(&self) -> Network {
         let layers = layers(self.observation + self.condition, &self.actor_hidden, self.action);
-        Net {
+        Network {
             layers,
             hidden: self.actor_activation,
             output: Output::Tanh,
@@ -62,9 +62,9 @@ impl Td3Config {
     }
 
     /// One critic: in `[observation, action, condition]`.
-    pub fn critic(&self) -> Net {
+    pub fn critic(&self) -> Network {
         let inputs = self.observation + self.action + self.condition;
-        Net {
+        Network {
             layers: layers(inputs, &self.critic_hidden, 1),
             hidden: Activation::Relu,
             output: Output::Linear,
@@ -131,13 +131,13 @@ pub struct Networks {
 impl Networks {
     /// Fresh networks: LeCun-uniform, targets being copies, moments 0.
     pub fn new(config: &Td3Config, seed: u64) -> Networks {
-        let draw = |net: &Net, index| {
+        let draw = |net: &Network, index| {
             let mut params = vec![0.0; net.params()];
             net.init(&Stream::new(seed, Purpose::Network, 0, index), &mut params);
             params
         };
         let [actor, critic] = [config.actor(), config.critic()];
-        let zeros = |net: &Net| [vec![0.0; net.params()], vec![0.0; net.params()]];
+        let zeros = |net: &Network| [vec![0.0; net.params()], vec![0.0; net.params()]];
         let critics = [draw(&critic, 1), draw(&critic, 2)];
         let first = draw(&actor, 0);
         Networks {
@@ -246,7 +246,7 @@ pub trait Learner: Send {
 /// How policies climb the critic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ascent {
-    pub policy: Net,
+    pub policy: Network,
     /// Learning rate of Adam.
     pub rate: f64,
     pub steps: usize,

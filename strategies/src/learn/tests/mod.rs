@@ -88,7 +88,7 @@ fn variants() -> Vec<Td3Config> {
 
 fn ascent(c: &Td3Config, steps: usize) -> Ascent {
     Ascent {
-        policy: Net {
+        policy: Network {
             layers: vec![c.observation, 21, 12, c.action],
             hidden: Activation::Relu,
             output: Output::Tanh,

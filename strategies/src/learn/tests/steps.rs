@@ -137,7 +137,7 @@ fn the_outputs_of_any_shape_are_those_of_the_twin() {
         vec![5, 16, 48, 64, 2],
     ] {
         for (hidden, output) in [(Activation::Relu, Output::Linear), (Activation::Tanh, Output::Tanh)] {
-            let net = Net {
+            let net = Network {
                 layers: layers.clone(),
                 hidden,
                 output,

@@ -1,4 +1,4 @@
-//! Products for dense covariances in f64. Every element of a result is one chain of fused multiply-adds in a fixed order, so bits depend neither on
+//! Dense covariances in f64 and their products with vectors. Every element of a result is one chain of fused multiply-adds in a fixed order, so bits depend neither on
 //! threads, nor on the width of the vectors, nor on which members are computed together.
 //!
 //! Matrices lie in panels of [`ROWS`] rows, `[panels][columns][ROWS]`: what one tile of registers reads in order.
@@ -6,9 +6,9 @@
 use rayon::prelude::*;
 
 /// Rows of a panel: three vectors of AVX-512.
-pub(super) const ROWS: usize = 24;
+pub const ROWS: usize = 24;
 /// Columns of a tile: 8 x 3 sums leave registers for what is multiplied.
-pub(super) const COLUMNS: usize = 8;
+pub const COLUMNS: usize = 8;
 const TILE: usize = ROWS * COLUMNS;
 
 /// Multiply-adds below which other threads are not worth waking.
@@ -18,12 +18,14 @@ const ALONE: usize = 1 << 20;
 type Kernel = unsafe fn(depth: usize, a: *const f64, b: *const f64, stride: usize, sums: *mut f64);
 
 /// Panels that so many rows take.
-pub(super) fn panels(rows: usize) -> usize {
+#[inline]
+pub fn panels(rows: usize) -> usize {
     rows.div_ceil(ROWS)
 }
 
 /// Members, with the places that tiles need beyond them.
-pub(super) fn padded(members: usize) -> usize {
+#[inline]
+pub fn padded(members: usize) -> usize {
     members.next_multiple_of(COLUMNS)
 }
 
@@ -40,7 +42,7 @@ fn for_panels(out: &mut [f64], size: usize, work: usize, f: impl Fn(usize, &mut 
 
 /// `out[member] = matrix * vectors[member]` for all members: `matrix` is `[panels][dim][ROWS]`, `vectors` `[members / COLUMNS][dim][COLUMNS]`, `out`
 /// `[panels][members][ROWS]`.
-pub(super) fn transform(matrix: &[f64], dim: usize, vectors: &[f64], members: usize, out: &mut [f64]) {
+pub fn transform(matrix: &[f64], dim: usize, vectors: &[f64], members: usize, out: &mut [f64]) {
     let kernel = kernel();
     assert!(matrix.len() == panels(dim) * dim * ROWS && vectors.len() == members * dim);
     assert!(out.len() == panels(dim) * members * ROWS && members.is_multiple_of(COLUMNS));
@@ -48,14 +50,14 @@ pub(super) fn transform(matrix: &[f64], dim: usize, vectors: &[f64], members: us
         let panel = &matrix[p * dim * ROWS..][..dim * ROWS];
         for (block, tile) in vectors.chunks_exact(dim * COLUMNS).zip(out.chunks_exact_mut(TILE)) {
             tile.fill(0.0);
-            // SAFETY: a panel holds dim rows of ROWS, a block dim rows of COLUMNS, a tile TILE sums.
+            // SAFETY: a panel holds dim rows of ROWS, a block dim rows of COLUMNS, a tile TILE sums; the processor has the kernel's instructions.
             unsafe { kernel(dim, panel.as_ptr(), block.as_ptr(), COLUMNS, tile.as_mut_ptr()) };
         }
     });
 }
 
 /// `matrix * vector` for one vector, `[panels * ROWS]`.
-pub(super) fn transform_one(matrix: &[f64], dim: usize, vector: &[f64], out: &mut Vec<f64>) {
+pub fn transform_one(matrix: &[f64], dim: usize, vector: &[f64], out: &mut Vec<f64>) {
     out.clear();
     out.resize(panels(dim) * ROWS, 0.0);
     for_panels(out, ROWS, dim * dim, |p, sums| {
@@ -64,7 +66,7 @@ pub(super) fn transform_one(matrix: &[f64], dim: usize, vector: &[f64], out: &mu
 }
 
 fn one(panel: &[f64], vector: &[f64], sums: &mut [f64]) {
-    illume_core::simd_dispatch!(
+    crate::simd_dispatch!(
         fn [](panel: &[f64], vector: &[f64], sums: &mut [f64]) { accumulate(panel, vector, sums) }
     )
 }
@@ -82,7 +84,7 @@ fn accumulate(panel: &[f64], vector: &[f64], sums: &mut [f64]) {
 
 /// A symmetric matrix: of each panel of rows the columns up to its last row.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Symmetric {
+pub struct Symmetric {
     pub dim: usize,
     /// Panel p: `[(p + 1) * ROWS][ROWS]`.
     data: Vec<f64>,
@@ -104,13 +106,15 @@ impl Symmetric {
         matrix
     }
 
-    /// Element of row i and column j, i not below j.
+    /// Element of row i and column j, j not above i.
+    #[inline]
     pub fn at(&self, i: usize, j: usize) -> f64 {
         debug_assert!(j <= i);
         self.data[first_of(i / ROWS) + j * ROWS + i % ROWS]
     }
 
     /// Adds to an element of the diagonal.
+    #[inline]
     pub fn add(&mut self, i: usize, x: f64) {
         self.data[first_of(i / ROWS) + i * ROWS + i % ROWS] += x;
     }
@@ -163,7 +167,7 @@ impl Symmetric {
                 let column = t * COLUMNS;
                 let b = &weighted[column / ROWS * width..][..width][column % ROWS..];
                 tile.iter_mut().for_each(|x| *x *= decay);
-                // SAFETY: both panels hold `members` rows of ROWS; the columns of a tile lie in one panel.
+                // SAFETY: both panels hold `members` rows of ROWS; the columns of a tile lie in one panel; the processor has the instructions.
                 unsafe { kernel(members, a.as_ptr(), b.as_ptr(), ROWS, tile.as_mut_ptr()) };
             }
         };
@@ -190,11 +194,12 @@ fn kernel() -> Kernel {
 }
 
 /// # Safety
-/// As [`Kernel`] says: `a` holds `depth` rows of ROWS, `b` COLUMNS numbers at each of `depth` strides, `sums` COLUMNS rows of ROWS.
+/// The processor has AVX-512; as [`Kernel`] says, `a` holds `depth` rows of ROWS, `b` COLUMNS numbers at each of `depth` strides, `sums` COLUMNS rows of ROWS.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn wide(depth: usize, a: *const f64, b: *const f64, stride: usize, sums: *mut f64) {
     use std::arch::x86_64::*;
+    // SAFETY: the caller's promise; loads and stores need no alignment.
     unsafe {
         let mut acc = [[_mm512_setzero_pd(); 3]; COLUMNS];
         for (j, acc) in acc.iter_mut().enumerate() {
@@ -220,7 +225,7 @@ unsafe fn wide(depth: usize, a: *const f64, b: *const f64, stride: usize, sums: 
 }
 
 /// # Safety
-/// As [`wide`].
+/// The processor has AVX2 and FMA; else as [`wide`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn medium(depth: usize, a: *const f64, b: *const f64, stride: usize, sums: *mut f64) {
@@ -229,6 +234,7 @@ unsafe fn medium(depth: usize, a: *const f64, b: *const f64, stride: usize, sums
     /// Rows of both that stay in the first-level cache while all parts read them.
     const DEPTH: usize = 96;
     // Parts of 8 rows and 4 columns: 8 sums keep the multiply-adders busy, 12 would be more than 16 registers hold with what is multiplied.
+    // SAFETY: the caller's promise; loads and stores need no alignment.
     unsafe {
         for begin in (0..depth).step_by(DEPTH) {
             let rows = begin..depth.min(begin + DEPTH);
@@ -286,7 +292,7 @@ mod tests {
 
     fn numbers(n: usize, seed: u64) -> Vec<f64> {
         (0..n as u64)
-            .map(|i| (illume_core::mix64(seed << 32 | i) >> 11) as f64 / (1u64 << 53) as f64 - 0.5)
+            .map(|i| (crate::noise::mix64(seed << 32 | i) >> 11) as f64 / (1u64 << 53) as f64 - 0.5)
             .collect()
     }
 
@@ -295,7 +301,7 @@ mod tests {
         let (a, b, start) = (numbers(250 * ROWS, 1), numbers(250 * ROWS, 2), numbers(TILE, 3));
         let run = |kernel: Kernel, stride| {
             let mut sums = start.clone();
-            // SAFETY: 250 rows of each.
+            // SAFETY: 250 rows of each; kernels that the processor has.
             unsafe { kernel(250, a.as_ptr(), b.as_ptr(), stride, sums.as_mut_ptr()) };
             sums
         };

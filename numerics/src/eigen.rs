@@ -3,9 +3,8 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::{Col, Mat, Par};
-use illume_core::{Error, Result};
 
-use super::product::Symmetric;
+use crate::covariance::Symmetric;
 
 /// Pieces into which work is cut, whatever the number of threads: `faer`'s bits depend on the pieces, not on who does them.
 const PIECES: usize = 4;
@@ -13,16 +12,15 @@ const PIECES: usize = 4;
 const CUT: usize = 256;
 
 /// `C = vectors * diag(values) * vectors'`.
-pub(super) struct Decomposition {
+pub struct Decomposition {
     /// Ascending.
     pub values: Vec<f64>,
     /// One a column.
     pub vectors: Mat<f64>,
 }
 
-/// # Errors
-/// It does not converge: the matrix holds what is not finite.
-pub(super) fn decompose(matrix: &Symmetric) -> Result<Decomposition> {
+/// Decomposes a matrix; none if it holds what is not finite.
+pub fn decompose(matrix: &Symmetric) -> Option<Decomposition> {
     let n = matrix.dim;
     let lower = Mat::from_fn(n, n, |i, j| if j <= i { matrix.at(i, j) } else { 0.0 });
     let par = if n < CUT { Par::Seq } else { Par::rayon(PIECES) };
@@ -38,10 +36,8 @@ pub(super) fn decompose(matrix: &Symmetric) -> Result<Decomposition> {
         MemStack::new(&mut memory),
         Default::default(),
     )
-    .map_err(|_| {
-        Error::failed("the covariance of the candidates has no eigenvectors: fitness drove it beyond all numbers")
-    })?;
-    Ok(Decomposition {
+    .ok()?;
+    Some(Decomposition {
         values: values.iter().copied().collect(),
         vectors,
     })
@@ -55,7 +51,7 @@ mod tests {
         let lower: Vec<f64> = (0..n)
             .flat_map(|i| {
                 (0..=i).map(move |j| {
-                    let x = (illume_core::mix64((i * n + j) as u64) >> 40) as f64 / (1u64 << 24) as f64;
+                    let x = (crate::noise::mix64((i * n + j) as u64) >> 40) as f64 / (1u64 << 24) as f64;
                     x + if i == j { n as f64 } else { 0.0 }
                 })
             })
