@@ -207,7 +207,7 @@ fn main() {
                 &frames[..PIXELS],
                 repeats,
             );
-            println!("    {:?}: {:.3} ms", level.kind(), seconds * 1e3);
+            println!("    {level:?}: {:.3} ms", seconds * 1e3);
         }
         let net = ConvNet::new(&params(network, "virtual_batch"), 18).with_reference(frames.clone().into());
         let mut scratch = net.scratch();

@@ -4,10 +4,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level(Kind);
 
-/// The levels there are, for [`versions!`](macro@crate::versions).
-#[doc(hidden)]
+/// The levels there are, for [`versions!`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Base,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -38,8 +37,7 @@ impl Level {
         Level::available().pop().unwrap_or(Level(Kind::Base))
     }
 
-    #[doc(hidden)]
-    pub fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> Kind {
         self.0
     }
 }
@@ -48,7 +46,6 @@ impl Level {
 /// ([`Lanes`](crate::lanes::Lanes)) and two numbers, by which it may shape its blocks: the first pair is for AVX-512, the second for AVX2.
 ///
 /// The functions are safe: `$check` must assert that what the body reads and writes lies inside the job's slices.
-#[macro_export]
 macro_rules! versions {
     ($(#[$doc:meta])* $vis:vis fn $name:ident($job:ty) = $body:ident, [$r:literal, $c:literal], [$r2:literal, $c2:literal], |$j:ident| $check:block) => {
         $(#[$doc])*
@@ -82,3 +79,5 @@ macro_rules! versions {
         }
     };
 }
+
+pub(crate) use versions;

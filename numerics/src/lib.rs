@@ -9,9 +9,8 @@ pub mod covariance;
 pub mod cuda;
 pub mod eigen;
 pub mod elements;
-pub mod lanes;
-#[doc(hidden)]
-pub mod level;
+mod lanes;
+mod level;
 pub mod math;
 pub mod mlp;
 pub mod noise;
@@ -22,4 +21,5 @@ pub mod transformer;
 pub mod transpose;
 
 pub use buffer::Buffer;
+pub use lanes::LANES;
 pub use level::Level;

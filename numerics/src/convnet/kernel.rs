@@ -8,8 +8,8 @@
 
 use super::{Conv, Dense, Moments};
 use crate::lanes::{LANES, Lanes, tile};
+use crate::level::{Level, versions};
 use crate::panel::{Columns, First, Panel};
-use crate::{Level, versions};
 
 /// Rows of weights that are added to the sums in one pass over these.
 const GROUP: usize = 8;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::packed::Slot;
 use crate::lanes::Lanes;
-use crate::versions;
+use crate::level::versions;
 
 /// One step of Adam.
 #[derive(Debug, Clone, Copy)]

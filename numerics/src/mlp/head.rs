@@ -5,7 +5,7 @@
 use super::adam::{Gradient, Learned};
 use super::packed::{STRIP, Slot, within};
 use crate::lanes::{LANES, Lanes, tile};
-use crate::versions;
+use crate::level::versions;
 
 /// Arguments of [`head_forward`] and [`head_backward`].
 pub(crate) struct Head<'a> {

@@ -12,7 +12,7 @@ use crate::math::tanh_in_place;
 use super::adam::{Gradient, Learned};
 use super::packed::{Act, Layer, PANEL, STRIP, Slot, within};
 use crate::lanes::{LANES, Lanes, tile};
-use crate::versions;
+use crate::level::versions;
 
 /// Arguments of [`forward`].
 pub(crate) struct Forward<'a> {

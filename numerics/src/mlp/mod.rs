@@ -3,9 +3,9 @@
 //! Parameters are flat, as genomes are: layer after layer the weights `[inputs, outputs]` row-major (the order of flax), then the bias `[outputs]`.
 //!
 //! There are two forward passes, which round differently on purpose. An episode's step has one input and weights that no other step shares:
-//! [`Network::forward`] runs straight over flat parameters, with four partial sums a unit to keep the multiply-adders busy. Minibatches have many rows
-//! for the same weights: [`Network::forward_rows`] and the trainer pack the weights once, and ten rows side by side keep the multiply-adders busy with
-//! one sum a unit, whose order the backward pass needs no second version of.
+//! [`Network::forward`] runs straight over flat parameters, and four partial sums a unit keep the multiply-adders busy. A minibatch has many rows for
+//! the same weights: [`Network::forward_rows`] and the trainer pack the weights once, and ten rows side by side keep the multiply-adders busy with one
+//! sum a unit.
 
 mod adam;
 mod batched;

@@ -2,8 +2,8 @@
 
 use super::ops::{exp_sum, largest};
 use crate::lanes::{LANES, Lanes};
+use crate::level::{Level, versions};
 use crate::panel::{Columns, First, Panel};
-use crate::{Level, versions};
 
 /// The heads of queries that share a head of keys and values, at one token.
 pub struct Attention<'a> {

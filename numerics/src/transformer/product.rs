@@ -6,8 +6,8 @@ use super::Packed;
 use super::matrix::{Matrix, Team};
 use super::ops::add_products;
 use crate::lanes::{LANES, Lanes};
+use crate::level::{Level, versions};
 use crate::panel::{Columns, First, Panel};
-use crate::{Level, versions};
 
 /// Inputs that are taken at once: a panel of them stays in the first-level cache.
 const TERMS: usize = 256;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use illume_core::Result;
+use illume_numerics::LANES;
 use illume_numerics::Level;
-use illume_numerics::lanes::LANES;
 use illume_numerics::transformer::ops::{dot, turn};
 use illume_numerics::transformer::{Extra, Matrix, Packed, Precision, Product, Start};
 

@@ -4,8 +4,8 @@
 //! comes out for a row has the same bits whatever other rows are there, and however the work is divided.
 
 use illume_core::{Error, Result};
+use illume_numerics::LANES;
 use illume_numerics::Level;
-use illume_numerics::lanes::LANES;
 use illume_numerics::transformer::ops::{gate, rms_norm, rotate};
 use illume_numerics::transformer::{Attention, Extra, Matrix, Packed, Product, Start, Team, attend};
 use rayon::prelude::*;
