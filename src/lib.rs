@@ -27,6 +27,7 @@ pub use illume_archives as archives;
 pub use illume_cluster as cluster;
 pub use illume_core as core;
 pub use illume_envs as envs;
+pub use illume_numerics as numerics;
 pub use illume_strategies as strategies;
 
 pub use engine::{Budget, Config, Evaluator, History, Output, Run, decoder, registry};

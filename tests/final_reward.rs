@@ -3,9 +3,9 @@
 mod common;
 
 use illume::cluster::Solo;
-use illume::core::{Activation, Axis, Init, Result, Task, TaskSpec, Worker};
-use illume::envs::{End, Env, Mlp, RolloutWorker, Step};
-use illume::strategies::learn::{Net, Output, forward};
+use illume::core::{Activation, Axis, Init, Network, Result, Task, TaskSpec, Worker};
+use illume::envs::{End, Env, RolloutWorker, Step};
+use illume::numerics::mlp::Output;
 use illume::{Config, Run};
 
 const REWARD: f64 = 5.0;
@@ -13,7 +13,7 @@ const DISCOUNT: f64 = 0.9;
 
 /// The first step leads from state 0 to state 1, the second stays there, and then time is up.
 struct TwoStates {
-    policy: Mlp,
+    policy: Network,
     spec: TaskSpec,
     /// What is paid at the end, and what for each step.
     pay: Pay,
@@ -28,14 +28,14 @@ struct Pay {
 
 impl TwoStates {
     fn new(last: Option<f64>, step: f64, time: bool) -> TwoStates {
-        let policy = Mlp::new(1 + usize::from(time), &[2], 1, Activation::Tanh);
+        let policy = Network::policy(vec![1 + usize::from(time), 2, 1], Activation::Tanh);
         let spec = TaskSpec {
             descriptor: vec![Axis::new("action", "", -1.0, 1.0)],
             fitness: "reward".into(),
             deterministic: true,
-            observation_dim: policy.observation_dim(),
+            observation_dim: policy.inputs(),
             action_dim: 1,
-            network: Some(policy.network().clone()),
+            network: Some(policy.clone()),
             max_steps: 2,
             test_steps: 2,
             chunk: 16,
@@ -108,13 +108,13 @@ fn values(task: &TwoStates, observations: &[&[f32]]) -> Vec<f64> {
     run.write(&path, true).unwrap();
     let state = common::open(&path).state().unwrap().unwrap();
     let critic = state.table("critic_1").unwrap().get::<f32>("params").unwrap();
-    let net = Net {
+    let net = Network {
         layers: vec![task.spec.observation_dim + 1, 16, 1],
         hidden: Activation::Relu,
         output: Output::Linear,
     };
     let inputs: Vec<f32> = observations.iter().flat_map(|o| [o, &[0.0][..]].concat()).collect();
-    forward(&net, critic, &inputs).into_iter().map(f64::from).collect()
+    net.forward_rows(critic, &inputs).into_iter().map(f64::from).collect()
 }
 
 #[track_caller]

@@ -267,7 +267,7 @@ fn counts(status: u8, cell: i64) -> bool {
 
 fn count_fixed<const K: usize>(axes: [&Axis; K], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
     let bounds = axes.map(|a| (a.lower, a.upper));
-    illume_core::simd_dispatch!(
+    illume_numerics::simd_dispatch!(
         fn [const K: usize](bounds: [(f64, f64); K], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
             let mut count = 0u64;
             for ((row, &status), &cell) in descriptors.chunks_exact(K).zip(status).zip(cells) {

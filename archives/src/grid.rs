@@ -60,7 +60,7 @@ impl Grid {
 }
 
 fn fixed<const K: usize>(sides: [Side; K], descriptors: &[f64], cells: &mut [i64]) {
-    illume_core::simd_dispatch!(
+    illume_numerics::simd_dispatch!(
         fn [const K: usize](sides: [Side; K], descriptors: &[f64], cells: &mut [i64]) {
             for (row, cell) in descriptors.chunks_exact(K).zip(cells) {
                 *cell = locate_one(&sides, row);

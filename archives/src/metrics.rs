@@ -64,7 +64,7 @@ struct Sums {
 }
 
 fn sums(fitness: &[f64], offset: f64) -> Sums {
-    illume_core::simd_dispatch!(fn [](fitness: &[f64], offset: f64) -> Sums { sums_body(fitness, offset) })
+    illume_numerics::simd_dispatch!(fn [](fitness: &[f64], offset: f64) -> Sums { sums_body(fitness, offset) })
 }
 
 #[inline(always)]

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use illume_core::simd_dispatch;
+use illume_numerics::simd_dispatch;
 use rayon::prelude::*;
 
 use crate::nearest::Tree;

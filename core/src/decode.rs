@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use illume_numerics::elements::{add_scaled, moved};
+
 use crate::noise::NoiseTable;
 use crate::{Init, Purpose, Stream, TaskSpec};
 
@@ -52,7 +54,7 @@ impl Noise<'_> {
     pub fn add(&self, start: usize, scale: f32, out: &mut [f32]) {
         match self {
             Noise::Stream(stream) => stream.add_normals(start as u64, scale, out),
-            Noise::Slice(numbers) => add_slice(&numbers[start..start + out.len()], scale, out),
+            Noise::Slice(numbers) => add_scaled(&numbers[start..start + out.len()], scale, out),
         }
     }
 
@@ -60,33 +62,9 @@ impl Noise<'_> {
     fn moved(&self, base: &[f32], scale: f32, out: &mut [f32]) {
         match self {
             Noise::Stream(stream) => stream.moved(0, base, scale, out),
-            Noise::Slice(numbers) => move_slice(base, numbers, scale, out),
+            Noise::Slice(numbers) => moved(base, numbers, scale, out),
         }
     }
-}
-
-#[inline(always)]
-fn add_body(numbers: &[f32], scale: f32, out: &mut [f32]) {
-    for (x, n) in out.iter_mut().zip(numbers) {
-        *x = n.mul_add(scale, *x);
-    }
-}
-
-#[inline(always)]
-fn move_body(from: &[f32], numbers: &[f32], scale: f32, out: &mut [f32]) {
-    for ((x, n), f) in out.iter_mut().zip(numbers).zip(from) {
-        *x = n.mul_add(scale, *f);
-    }
-}
-
-fn add_slice(numbers: &[f32], scale: f32, out: &mut [f32]) {
-    crate::simd_dispatch!(fn [](numbers: &[f32], scale: f32, out: &mut [f32]) { add_body(numbers, scale, out) })
-}
-
-fn move_slice(from: &[f32], numbers: &[f32], scale: f32, out: &mut [f32]) {
-    crate::simd_dispatch!(
-        fn [](from: &[f32], numbers: &[f32], scale: f32, out: &mut [f32]) { move_body(from, numbers, scale, out) }
-    )
 }
 
 impl Decoder {

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use illume_numerics::mlp::lecun_uniform;
+
 use crate::decode::Noise;
 pub use crate::decode::{lineage_stream, stream_id};
 use crate::{Decoder, Error, Purpose, Result, Stream};
@@ -74,9 +76,7 @@ fn draw_network(layers: &[usize], weights: Weights, stream: &Stream, noise: &Noi
         let w = &mut out[at..at + fan_in * fan_out];
         match weights {
             Weights::LecunUniform => {
-                let limit = (3.0 / fan_in as f32).sqrt();
-                stream.uniforms(at as u64, w);
-                w.iter_mut().for_each(|x| *x = x.mul_add(2.0 * limit, -limit));
+                lecun_uniform(stream, at, fan_in, w);
             }
             Weights::FanIn => {
                 let sd = if last { 0.1 } else { 1.0 } / (fan_in as f32).sqrt();

@@ -1,25 +1,19 @@
-//! The vocabulary of illume: genome forms, batches of named columns, specs, the four traits, keyed randomness, errors; vectors for kernels.
+//! The vocabulary of illume: genome forms, batches of named columns, specs, the four traits, keyed randomness, errors.
+
+#![forbid(unsafe_code)]
 
 mod batch;
-#[cfg(feature = "torch")]
-pub mod cuda;
 mod decode;
 mod elites;
 mod error;
 mod film;
 pub mod genome;
-pub mod lanes;
 mod launched;
-#[doc(hidden)]
-pub mod level;
-pub mod math;
 mod memory;
-pub mod noise;
 pub mod params;
 mod policy_gradient;
 mod registry;
 mod seeds;
-mod simd;
 mod spec;
 mod traits;
 
@@ -33,15 +27,15 @@ pub use elites::{Elites, Taken};
 pub use error::{Error, Problem, Result, both};
 pub use film::Camera;
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
+pub use illume_numerics::mlp::{Activation, Network};
+pub use illume_numerics::noise::{self, Purpose, Stream, mix64};
 pub use launched::local_rank;
-pub use level::Level;
 pub use memory::Memory;
-pub use noise::{Purpose, Stream, mix64};
 pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};
 pub use registry::{ArchiveConfig, ArchiveEntry, NestedParams, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
-pub use spec::{Activation, ArchiveSpec, Axis, Cells, Differentiable, Network, Rule, StrategySpec, TaskSpec};
+pub use spec::{ArchiveSpec, Axis, Cells, Differentiable, Rule, StrategySpec, TaskSpec};
 pub use traits::{
     Archive, ArchiveMut, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
     Offer, Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,

@@ -2,32 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::PolicyGradient;
 use crate::genome::Init;
 use crate::serde::{Deserialize, Serialize};
-
-/// What hidden units of a policy do with their sums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    Tanh,
-    Relu,
-}
-
-/// The perceptron through which genomes act; its outputs pass through tanh.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// Units of every layer, input to output.
-    pub layers: Vec<usize>,
-    /// Of the hidden layers.
-    pub activation: Activation,
-}
-
-impl Network {
-    /// Weights and biases: the genes of a genome.
-    pub fn params(&self) -> usize {
-        self.layers.windows(2).map(|p| (p[0] + 1) * p[1]).sum()
-    }
-}
+use crate::{Network, PolicyGradient};
 
 /// One axis of the descriptor space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

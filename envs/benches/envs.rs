@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use illume_core::Activation;
+use illume_core::Network;
 use illume_core::{Dense, Genomes, Purpose, Request, Scores, Stream, Task, TaskConfig, toml};
-use illume_envs::{Mlp, build};
+use illume_envs::build;
 
 /// Seconds of the fastest of several runs.
 fn fastest(mut run: impl FnMut()) -> f64 {
@@ -75,17 +76,17 @@ fn task(text: &str) -> Box<dyn Task> {
 
 fn forward(layers: &[usize]) {
     let last = layers.len() - 1;
-    let mlp = Mlp::new(layers[0], &layers[1..last], layers[last], Activation::Tanh);
-    let mut genes = vec![0.0; mlp.params()];
+    let network = Network::policy(layers.to_vec(), Activation::Tanh);
+    let mut genes = vec![0.0; network.params()];
     Stream::new(1, Purpose::Init, 0, 0).add_normals(0, 0.1, &mut genes);
     let observation = vec![0.5; layers[0]];
-    let (mut scratch, mut action) = (mlp.scratch(), vec![0.0; layers[last]]);
+    let (mut scratch, mut action) = (network.units(), vec![0.0; layers[last]]);
     let seconds = fastest(|| {
         for _ in 0..10_000 {
-            mlp.forward(&genes, std::hint::black_box(&observation), &mut scratch, &mut action);
+            network.forward(&genes, std::hint::black_box(&observation), &mut scratch, &mut action);
         }
     });
-    let bytes = 4.0 * mlp.params() as f64;
+    let bytes = 4.0 * network.params() as f64;
     println!(
         "policy {layers:?}: {:.0} ns, {:.0} GB/s of weights",
         seconds * 1e5,

@@ -8,9 +8,10 @@ use std::ops::Range;
 use std::time::Instant;
 
 use illume_core::Activation;
+use illume_core::Network;
 use illume_core::{Dense, Genomes, Purpose, Request, Scores, Scratch, Stream, Task, TaskConfig, toml};
+use illume_envs::Env;
 use illume_envs::mujoco::{Robot, plan, registry};
-use illume_envs::{Env, Mlp};
 use rayon::prelude::*;
 
 const POPULATION: usize = 256;
@@ -63,17 +64,17 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
 }
 
 /// What each row's network does in its episode, `[population, steps, actions]`.
-fn record(robot: &Robot, mlp: &Mlp, genomes: &Genomes, seeds: &[u64]) -> Vec<Vec<f32>> {
+fn record(robot: &Robot, network: &Network, genomes: &Genomes, seeds: &[u64]) -> Vec<Vec<f32>> {
     let mut episode = robot.episode().expect("an episode");
-    let (mut units, mut scratch) = (mlp.scratch(), Scratch::default());
-    let mut observation = vec![0.0; mlp.observation_dim()];
-    let mut action = vec![0.0; mlp.action_dim()];
+    let (mut units, mut scratch) = (network.units(), Scratch::default());
+    let mut observation = vec![0.0; network.inputs()];
+    let mut action = vec![0.0; network.outputs()];
     let mut act = |row: usize, seed: u64| {
         let genes = genomes.genes(row, &mut scratch);
         episode.reset(seed, &mut observation);
         let mut actions = Vec::new();
         for _ in 0..STEPS {
-            mlp.forward(genes, &observation, &mut units, &mut action);
+            network.forward(genes, &observation, &mut units, &mut action);
             actions.extend_from_slice(&action);
             episode.step(&action, &mut observation);
         }
@@ -161,8 +162,8 @@ fn main() {
             data,
         });
         let seeds: Vec<u64> = (0..POPULATION as u64).collect();
-        let mlp = Mlp::new(spec.observation_dim, &[64, 64], spec.action_dim, Activation::Tanh);
-        let same = record(&robot, &mlp, &genomes, &seeds);
+        let network = Network::policy(vec![spec.observation_dim, 64, 64, spec.action_dim], Activation::Tanh);
+        let same = record(&robot, &network, &genomes, &seeds);
         let random = random(spec.action_dim, &seeds);
         let (mut seconds, mut ratios) = ([0.0; 3], Vec::new());
         pool.install(|| {

@@ -4,8 +4,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use illume_core::{Dense, Genomes, Level, Purpose, Request, Scores, Stream, TaskSpec, Worker};
+use illume_core::{Dense, Genomes, Purpose, Request, Scores, Stream, TaskSpec, Worker};
 use illume_envs::pixels::{Catch, ConvNet, FrameStack, PIXELS, PixelEnv, PixelPolicyParams, PixelWorker, measure};
+use illume_numerics::Level;
 
 /// Bytes of the large network's weights, about.
 const SIXTEEN_MB: usize = 4_000_000;
@@ -191,7 +192,7 @@ fn main() {
                 &frames[..PIXELS],
                 repeats,
             );
-            println!("    {:?}: {:.3} ms", level.kind(), seconds * 1e3);
+            println!("    {level:?}: {:.3} ms", seconds * 1e3);
         }
         let net = ConvNet::new(&params(network, "virtual_batch"), 18).with_reference(frames.clone().into());
         let mut scratch = net.scratch();

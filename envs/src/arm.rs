@@ -14,13 +14,14 @@ use std::f64::consts::{PI, TAU};
 use std::ops::Range;
 use std::sync::Arc;
 
-use illume_core::math::{fraction, sin_cos_turns};
 use illume_core::{
     Axis, Differentiable, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec,
-    Worker, params, simd_dispatch,
+    Worker, params,
 };
+use illume_numerics::math::{fraction, sin_cos_turns};
+use illume_numerics::simd_dispatch;
 
-use crate::transpose::transpose;
+use illume_numerics::transpose::transpose;
 
 params! {
     /// Parameters of `arm`.

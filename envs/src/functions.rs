@@ -11,11 +11,11 @@ use std::f64::consts::TAU;
 use std::ops::Range;
 use std::sync::Arc;
 
-use illume_core::math::cos_turns;
 use illume_core::{
-    Axis, Differentiable, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker,
-    params, simd_dispatch,
+    Axis, Differentiable, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params,
 };
+use illume_numerics::math::cos_turns;
+use illume_numerics::simd_dispatch;
 
 params! {
     /// Parameters of `sphere`, `rastrigin` and `plateau`.

@@ -14,13 +14,12 @@ mod registry;
 mod rollout;
 #[cfg(test)]
 mod testing;
-mod transpose;
 
 pub use atari::ATARI_TASKS;
 pub use film::{FILMED, Filmed, Screen};
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
-pub use policy::{Mlp, MlpScratch, PolicyParams};
+pub use policy::PolicyParams;
 pub use registry::{LM_TASKS, MUJOCO_TASKS, build, find, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
 

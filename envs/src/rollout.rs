@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use illume_core::{Normalization, Request, Scores, Scratch, Status, TaskSpec, Trajectory, Worker};
+use illume_core::{Network, Normalization, Request, Scores, Scratch, Status, TaskSpec, Trajectory, Worker};
 
-use crate::policy::{Mlp, MlpScratch};
+use illume_numerics::mlp::Units;
 
 /// Whether and how an episode is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,15 +57,15 @@ pub trait Env: Send {
 /// A request may bring a network of its own in place of the task's policy, of the same inputs and outputs.
 pub struct RolloutWorker<'a, E> {
     env: E,
-    policy: &'a Mlp,
+    policy: &'a Network,
     /// The last other network that a request brought, with its buffers.
-    guest: Option<(Mlp, MlpScratch)>,
+    guest: Option<(Network, Units)>,
     /// The task's `[max_steps, test_steps]`.
     limits: [u32; 2],
     /// Numbers of an observation that are the environment's; behind them perhaps the time.
     sensed: usize,
     genes: Scratch,
-    units: MlpScratch,
+    units: Units,
     observation: Vec<f32>,
     normalized: Vec<f32>,
     action: Vec<f32>,
@@ -73,8 +73,8 @@ pub struct RolloutWorker<'a, E> {
 
 impl<'a, E: Env> RolloutWorker<'a, E> {
     /// A worker for the task of this spec, whose observations and actions fit the policy.
-    pub fn new(env: E, policy: &'a Mlp, spec: &TaskSpec) -> RolloutWorker<'a, E> {
-        let (observation, action) = (policy.observation_dim(), policy.action_dim());
+    pub fn new(env: E, policy: &'a Network, spec: &TaskSpec) -> RolloutWorker<'a, E> {
+        let (observation, action) = (policy.inputs(), policy.outputs());
         assert_eq!(
             (observation, action),
             (spec.observation_dim, spec.action_dim),
@@ -88,7 +88,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             limits: [spec.max_steps, spec.test_steps],
             sensed: observation,
             genes: Scratch::default(),
-            units: policy.scratch(),
+            units: policy.units(),
             observation: vec![0.0; observation],
             normalized: vec![0.0; observation],
             action: vec![0.0; action],
@@ -163,15 +163,15 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
         let k = scores.descriptor.len() / rows.len().max(1);
         let width = 2 * self.observation.len();
         if let Some(network) = request.network
-            && self.guest.as_ref().is_none_or(|(guest, _)| guest.network() != network)
+            && self.guest.as_ref().is_none_or(|(guest, _)| guest != network)
         {
-            let guest = Mlp::from(network);
+            let guest = network.clone();
             assert_eq!(
-                (guest.observation_dim(), guest.action_dim()),
-                (self.policy.observation_dim(), self.policy.action_dim()),
+                (guest.inputs(), guest.outputs()),
+                (self.policy.inputs(), self.policy.outputs()),
                 "inputs and outputs of a network in place of the policy"
             );
-            let units = guest.scratch();
+            let units = guest.units();
             self.guest = Some((guest, units));
         }
         for (i, row) in rows.enumerate() {
@@ -234,8 +234,7 @@ fn normalize(n: &Normalization, observation: &[f32], out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use illume_core::Activation;
-    use illume_core::{Dense, Genomes, Init, Network};
+    use illume_core::{Activation, Dense, Genomes, Init};
 
     /// Counts: observation (steps, seed), reward 1 a step, and perhaps one at the end; ends in some way after a number of steps.
     struct Counter {
@@ -307,7 +306,7 @@ mod tests {
         network: Option<&Network>,
     ) -> (Row, Trajectory) {
         let observation = 2 + usize::from(time);
-        let policy = Mlp::new(observation, &[], 1, Activation::Tanh);
+        let policy = Network::policy(vec![observation, 1], Activation::Tanh);
         let spec = TaskSpec {
             fitness: "steps".into(),
             observation_dim: observation,
@@ -421,10 +420,7 @@ mod tests {
 
     #[test]
     fn a_request_may_bring_its_own_network() {
-        let network = Network {
-            layers: vec![2, 5, 1],
-            activation: Activation::Relu,
-        };
+        let network = Network::policy(vec![2, 5, 1], Activation::Relu);
         let (row, trajectory) = recorded(End::Terminated, 0.1, u32::MAX, None, Some(&network));
         assert_eq!((row.0, row.3), (Status::Ok as u8, 4));
         // Five units relu(0.1 (0 + 3) + 0.1), then tanh(5 * 0.1 * unit + 0.1), by hand.

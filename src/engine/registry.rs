@@ -65,10 +65,7 @@ fn placeholder() -> TaskSpec {
         descriptor: vec![Axis::new("", "", 0.0, 1.0)],
         observation_dim: 1,
         action_dim: 1,
-        network: Some(illume_core::Network {
-            layers: vec![1, 1],
-            activation: illume_core::Activation::Tanh,
-        }),
+        network: Some(illume_core::Network::policy(vec![1, 1], illume_core::Activation::Tanh)),
         test_cases: 1,
         policy_gradient: Some(Arc::new(AnyGradient)),
         ..TaskSpec::new("", 1, Init::Uniform { lower: 0.0, upper: 1.0 })

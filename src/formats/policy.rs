@@ -17,7 +17,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use illume_core::{Activation, Axis, Error, Network, Normalization, Result};
-use illume_envs::Mlp;
 
 /// What the description says and where the weights are.
 const DESCRIPTION: &str = "policy.json";
@@ -57,10 +56,7 @@ impl PolicyFile {
     }
 
     pub fn network(&self) -> Network {
-        Network {
-            layers: self.layers.clone(),
-            activation: self.activation,
-        }
+        Network::policy(self.layers.clone(), self.activation)
     }
 
     /// A descriptor `[k]` in the task's units as the network takes it: -1 and 1 at the bounds of each axis, not clipped.
@@ -87,9 +83,9 @@ impl PolicyFile {
             }
         }
         input.extend(self.condition(descriptor));
-        let mlp = Mlp::from(&self.network());
-        let mut action = vec![0.0; mlp.action_dim()];
-        mlp.forward(&self.params, &input, &mut mlp.scratch(), &mut action);
+        let network = self.network();
+        let mut action = vec![0.0; network.outputs()];
+        network.forward(&self.params, &input, &mut network.units(), &mut action);
         action
     }
 

@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use illume_core::{Activation, Purpose, Stream};
-use illume_strategies::learn::measure::Product;
-use illume_strategies::learn::{Ascent, Learner, Minibatches, Native, Net, Networks, Output, Td3Config};
+use illume_numerics::mlp::measure::Product;
+use illume_strategies::learn::{Ascent, Learner, Minibatches, Native, Network, Networks, Output, Td3Config};
 
 /// Makes the learner that is measured.
 type Maker<'a> = &'a dyn Fn(&Td3Config, &Networks) -> Box<dyn Learner>;
@@ -184,17 +184,17 @@ fn config(condition: usize) -> Td3Config {
     }
 }
 
-fn weights(net: &Net) -> f64 {
+fn weights(net: &Network) -> f64 {
     net.layers.windows(2).map(|p| (p[0] * p[1]) as f64).sum()
 }
 
 /// Weights behind the first layer, through which derivatives travel backwards.
-fn inner(net: &Net) -> f64 {
+fn inner(net: &Network) -> f64 {
     net.layers[1..].windows(2).map(|p| (p[0] * p[1]) as f64).sum()
 }
 
 /// Multiply-adds of one row through policy and critic, up and back, for the policy's gradient.
-fn climb(policy: &Net, critic: &Net, action: usize) -> f64 {
+fn climb(policy: &Network, critic: &Network, action: usize) -> f64 {
     let back = inner(critic) + (action * critic.layers[1]) as f64;
     2.0 * weights(policy) + inner(policy) + weights(critic) + back
 }
@@ -236,7 +236,7 @@ fn improve(work: &str, config: &Td3Config, policies: usize, make: Maker, table: 
         return;
     }
     let ascent = Ascent {
-        policy: Net {
+        policy: Network {
             layers: vec![config.observation, 128, 128, config.action],
             hidden: Activation::Relu,
             output: Output::Tanh,

@@ -5,10 +5,8 @@
 //! of both names are a sequence of searches, the next beginning anew when one has converged.
 
 pub(crate) mod constants;
-mod eigen;
 pub(crate) mod fold;
 pub(crate) mod full;
-mod product;
 pub(crate) mod restarts;
 pub(crate) mod stops;
 #[cfg(test)]

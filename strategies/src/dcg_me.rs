@@ -64,10 +64,7 @@ fn plan(
     (learner, own): &(LearnerParams, DcgParams),
 ) -> Result<Plan> {
     let policy = check_task(name, config.task, true)?;
-    let actor = Network {
-        layers: own.actor_hidden.clone(),
-        activation: Activation::Relu,
-    };
+    let actor = Network::policy(own.actor_hidden.clone(), Activation::Relu);
     let labels = Labels::of(&own.labels);
     let length = if own.length_scale > 0.0 {
         own.length_scale

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use illume_core::{
     Batch, Context, Params, Purpose, Result, State, StrategyConfig, StrategyEntry, Stream, TaskSpec, block, params,
-    simd_dispatch,
 };
+use illume_numerics::simd_dispatch;
 use rayon::prelude::*;
 
 use crate::cma_es::constants::Constants;

@@ -1,6 +1,7 @@
 //! Variation operators on dense genomes. Each is a pure function of the parents and the noise at the child's address.
 
-use illume_core::{Stream, simd_dispatch};
+use illume_core::Stream;
+use illume_numerics::simd_dispatch;
 
 /// Iso+LineDD (Vassiliades and Mouret, 'Discovering the elite hypervolume by leveraging interspecies correlation', GECCO 2018):
 /// `child = x1 + iso * n + line * (x2 - x1)`, clipped to `bounds`, for rows of children.

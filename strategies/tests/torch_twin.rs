@@ -5,7 +5,7 @@
 use illume_core::Error;
 use illume_core::{Activation, Purpose, Stream};
 use illume_strategies::learn::{
-    Ascent, Learner, Losses, Minibatches, Native, Net, Networks, Output, Td3Config, Torch, cuda_available,
+    Ascent, Learner, Losses, Minibatches, Native, Network, Networks, Output, Td3Config, Torch, cuda_available,
 };
 use tch::Device;
 
@@ -190,7 +190,7 @@ fn policies_that_improve_together_agree() {
     let mut largest = 0.0f32;
     for c in cases() {
         let ascent = Ascent {
-            policy: Net {
+            policy: Network {
                 layers: vec![c.observation, 20, 12, c.action],
                 hidden: c.actor_activation,
                 output: Output::Tanh,
@@ -259,7 +259,7 @@ fn critic_loss(c: &Td3Config, n: &Networks, b: &Minibatches, critics: &[Vec<f64>
 }
 
 /// The outputs of a network, in double precision.
-fn forward(net: &Net, params: &[f64], inputs: &[f64]) -> Vec<f64> {
+fn forward(net: &Network, params: &[f64], inputs: &[f64]) -> Vec<f64> {
     let (mut x, mut at) = (inputs.to_vec(), 0);
     for (l, pair) in net.layers.windows(2).enumerate() {
         let [rows, columns] = [pair[0], pair[1]];

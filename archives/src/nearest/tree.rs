@@ -96,7 +96,7 @@ impl Tree {
     /// Number of the nearest centroid of each point; `found` brings a guess for each.
     pub(super) fn find(&self, points: &[f64], found: &mut [u32]) {
         let tree = self;
-        illume_core::simd_dispatch!(
+        illume_numerics::simd_dispatch!(
             fn [](tree: &Tree, points: &[f64], found: &mut [u32]) { search(tree, points, found) }
         )
     }

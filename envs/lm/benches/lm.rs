@@ -284,7 +284,7 @@ fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String])
                 of(&Population::None, 0.0),
                 of(&Population::None, 1.0),
             );
-            let memory = illume_core::cuda::memory(0).map_or(0, |[free, all]| all - free);
+            let memory = illume_numerics::cuda::memory(0).map_or(0, |[free, all]| all - free);
             println!(
                 "{label:>9} {:>9.1} {rows:>6} {:>12.0} {:>10.0} {:>7.3} {:>12.3} {:>10.3} {:>10.3} {:>9.0} {loading:>8.1}",
                 model.weight_bytes() as f64 / 1e6,
@@ -305,7 +305,9 @@ fn main() {
     let said = |word: &str| words.iter().any(|w| w == word);
     if said("cuda") || said("libtorch") {
         let device = match said("cuda") {
-            true => illume_core::cuda::missing(0).map_or(Device::Cuda(0), |fault| panic!("no CUDA device: {fault}")),
+            true => {
+                illume_numerics::cuda::missing(0).map_or(Device::Cuda(0), |fault| panic!("no CUDA device: {fault}"))
+            }
             false => Device::Cpu,
         };
         tch::set_num_threads(rayon::current_num_threads() as i32);

@@ -95,7 +95,7 @@ fn on_device(config: &ModelConfig, device: Device) {
             let fresh = Lora::fresh(config, 8, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
             lora = Some(sft(&checkpoint, fresh, next, &settings, report).expect("texts fit"));
         });
-        if let Some([free, all]) = illume_core::cuda::memory(0) {
+        if let Some([free, all]) = illume_numerics::cuda::memory(0) {
             println!("{:<44} {:>9.0} MB of the device in use", "", (all - free) as f64 / 1e6);
         }
     }
@@ -130,7 +130,7 @@ fn steps(what: &str, train: impl FnOnce(&mut (dyn FnMut(TrainRow) -> ControlFlow
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.iter().any(|w| w == "cuda") {
-        if let Some(fault) = illume_core::cuda::missing(0) {
+        if let Some(fault) = illume_numerics::cuda::missing(0) {
             panic!("no CUDA device: {fault}");
         }
         return on_device(&medium(), Device::Cuda(0));

@@ -1,13 +1,9 @@
 //! A model that is ready to run: weights in the precision asked for, on the device asked for.
 
 mod adapters;
-mod attention;
 mod cache;
-mod matrix;
 mod native;
-pub(crate) mod ops;
-mod packed;
-mod product;
+mod round;
 mod torch;
 
 use std::sync::Mutex;
@@ -20,9 +16,11 @@ use tch::{Device, Tensor};
 use adapters::Adapters;
 pub(crate) use adapters::PackedBasis;
 use cache::Cache;
+/// On a device activations are in bf16 unless weights are in f32; with int4, embedding and head are int8 (on a device bf16).
+pub use illume_numerics::transformer::Precision;
 pub(crate) use native::Segment;
 use native::{Native, Scratch};
-pub(crate) use packed::round;
+pub(crate) use round::round;
 use torch::{TorchAdapters, TorchCache, TorchModel};
 
 use crate::checkpoint::Checkpoint;
@@ -30,19 +28,6 @@ use crate::config::ModelConfig;
 use crate::generate::Sampling;
 use crate::population::Population;
 use crate::sample::{Picked, pick};
-
-/// How weights are stored. On the CPU sums are in f32, whatever the weights; on a device activations are in bf16 unless weights are in f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    F32,
-    Bf16,
-    /// One scale for each output.
-    Int8,
-    /// Scale and zero for each `group` inputs of an output; embedding and head as [`Precision::Int8`] (on a device in bf16).
-    Int4 {
-        group: usize,
-    },
-}
 
 /// Where weights come from.
 pub(crate) trait Source {

@@ -1,7 +1,7 @@
 //! The choice of a token from its distribution.
 
 use crate::generate::Sampling;
-use crate::model::ops::{exp_sum, largest, sum_exp};
+use illume_numerics::transformer::ops::{exp_sum, largest, sum_exp};
 
 /// A token, and its log-probability under the distribution that it was chosen by (greedy: under the model's).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

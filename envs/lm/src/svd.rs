@@ -3,17 +3,16 @@
 //! `A = U_A diag(s_A) V_A'` and `B = U_B diag(s_B) V_B'`; a genome is what is added to the largest `ceil(alpha rank)` of each `s`, in units of that factor's
 //! size or as it is, so that zeros are the adapter that the search starts from.
 
-mod jacobi;
 mod space;
 
-use illume_core::Result;
+use illume_core::{Error, Result};
+use illume_numerics::svd::{Thin, decompose};
 use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::checkpoint::floats;
 use crate::config::Module;
 use crate::lora::Lora;
-pub(crate) use jacobi::{Thin, decompose};
 pub use space::{SearchKind, SearchSpace, Steps};
 
 /// The factors of an adapter, decomposed.
@@ -65,7 +64,7 @@ impl SvdAdapter {
         for ((layer, module), (a, b)) in places.iter().zip(&factors) {
             let side = a.len().min(b.len()) / rank.max(1);
             if rank == 0 || rank > side {
-                return Err(illume_core::Error::input(format!(
+                return Err(Error::input(format!(
                     "the adapter's rank is {rank}, and must be 1 to {side}, the smaller side of {}, for its singular values to be searched",
                     module.path(*layer)
                 )));
@@ -73,15 +72,23 @@ impl SvdAdapter {
         }
         let one = |((layer, module), (a, b)): ((usize, Module), (Vec<f32>, Vec<f32>))| {
             let (inputs, outputs) = (a.len() / rank, b.len() / rank);
-            let a = decompose(&a.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), rank, inputs);
+            let thin = |rows: &[f64], width| {
+                decompose(rows, rank, width).ok_or_else(|| {
+                    Error::input(format!(
+                        "the adapter of {} has factors with numbers that are not finite, which have no singular values",
+                        module.path(layer)
+                    ))
+                })
+            };
+            let a = thin(&a.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), inputs)?;
             let b_rows = (0..rank * outputs).map(|i| f64::from(b[i % outputs * rank + i / outputs]));
-            let b = decompose(&b_rows.collect::<Vec<_>>(), rank, outputs);
+            let b = thin(&b_rows.collect::<Vec<_>>(), outputs)?;
             let inner = |i: usize| -> f64 {
                 (0..rank)
                     .map(|k| a.left[k * rank + i / rank] * b.left[k * rank + i % rank])
                     .sum()
             };
-            SvdTarget {
+            Ok(SvdTarget {
                 layer,
                 module,
                 inputs,
@@ -93,13 +100,13 @@ impl SvdAdapter {
                 u_b: columns(&b, outputs),
                 s_b: single(&b.values),
                 v_b: single(&b.left),
-            }
+            })
         };
         let work: Vec<_> = places.into_iter().zip(factors).collect();
         Ok(SvdAdapter {
             scaling: lora.scaling(),
             rank,
-            targets: work.into_par_iter().map(one).collect(),
+            targets: work.into_par_iter().map(one).collect::<Result<_>>()?,
         })
     }
 }

@@ -5,13 +5,14 @@
 //! walls. It senses a bias, six rangefinders and the quarter in which the goal lies. Only the place where it ends counts.
 //! Lengths are in map units, angles in degrees, y points down on the usual pictures.
 
-use illume_core::math::{fraction, sin_cos_turns};
 use illume_core::{
-    Axis, Camera, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params, simd_dispatch,
+    Axis, Camera, Network, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params,
 };
+use illume_numerics::math::{fraction, sin_cos_turns};
+use illume_numerics::simd_dispatch;
 
 use crate::film::Filmed;
-use crate::policy::{Mlp, PolicyParams};
+use crate::policy::PolicyParams;
 use crate::rollout::{End, Env, RolloutWorker, Step};
 
 use map::{EXTENT, REACH, free_path, nearest_wall_squared};
@@ -58,7 +59,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params: MazeParams = params::read(config.task, "task", &["name"])?;
     let policy = PolicyParams::read(config.policy)?;
     let observation = OBSERVATION + usize::from(params.time_in_observation);
-    let mlp = policy.mlp(observation, ACTION);
+    let network = policy.network(observation, ACTION);
     let [[left, right], [top, bottom]] = EXTENT;
     // No place in the map is farther from the goal than its diagonal.
     let diagonal = (right - left).hypot(bottom - top);
@@ -81,15 +82,15 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         deterministic: true,
         observation_dim: observation,
         action_dim: ACTION,
-        network: Some(mlp.network().clone()),
+        network: Some(network.clone()),
         negative_rewards: (pay == Some(0.0)).then(|| "set task.reward = \"closeness\"".into()),
         max_steps: params.episode_length,
         test_steps: params.episode_length,
-        ..TaskSpec::new("hard_maze", mlp.params(), policy.init(&mlp))
+        ..TaskSpec::new("hard_maze", network.params(), policy.init(&network))
     };
     Ok(Box::new(HardMaze {
         spec,
-        mlp,
+        network,
         pay,
         time: params.time_in_observation,
     }))
@@ -97,7 +98,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
 
 struct HardMaze {
     spec: TaskSpec,
-    mlp: Mlp,
+    network: Network,
     /// What is added to minus the distance to the goal; none if nothing is paid.
     pay: Option<f64>,
     /// Whether the observation ends with the time that remains.
@@ -119,13 +120,13 @@ impl Task for HardMaze {
     }
 
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
-        let worker = RolloutWorker::new(self.maze(), &self.mlp, &self.spec);
+        let worker = RolloutWorker::new(self.maze(), &self.network, &self.spec);
         Ok(Box::new(worker.with_time(self.time)))
     }
 
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         let env = Filmed::new(film::Drawn::new(self.maze()), camera, film::STEPS_PER_SECOND);
-        let worker = RolloutWorker::new(env, &self.mlp, &self.spec);
+        let worker = RolloutWorker::new(env, &self.network, &self.spec);
         Ok(Some(Box::new(worker.with_time(self.time))))
     }
 }

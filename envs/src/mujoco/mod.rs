@@ -16,14 +16,14 @@ mod simulator;
 mod trap;
 
 use illume_core::params::{self, Params};
-use illume_core::{Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, toml};
+use illume_core::{Network, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, toml};
 
 pub use recipe::Recipe;
 pub use robot::{Episode, Robot};
 pub use settings::Plan;
 pub use simulator::{Model, Simulator};
 
-use crate::policy::{Mlp, PolicyParams};
+use crate::policy::PolicyParams;
 use crate::rollout::RolloutWorker;
 
 macro_rules! entries {
@@ -77,7 +77,7 @@ pub fn registry() -> &'static [TaskEntry] {
 struct RobotTask {
     robot: Robot,
     time_in_observation: bool,
-    policy: Mlp,
+    policy: Network,
     spec: TaskSpec,
 }
 
@@ -94,15 +94,15 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params = PolicyParams::read(config.policy)?;
     let robot = Robot::new(recipe)?;
     let observation = robot.observation_dim() + usize::from(time_in_observation);
-    let policy = params.mlp(observation, robot.model().sizes().controls);
+    let policy = params.network(observation, robot.model().sizes().controls);
     let spec = TaskSpec {
         descriptor: robot.axes(),
         fitness: fitness.into(),
         qd_offset: robot.qd_offset(episode_length),
         deterministic: robot.recipe().noise.scale == 0.0,
-        observation_dim: policy.observation_dim(),
-        action_dim: policy.action_dim(),
-        network: Some(policy.network().clone()),
+        observation_dim: policy.inputs(),
+        action_dim: policy.outputs(),
+        network: Some(policy.clone()),
         negative_rewards: robot
             .pays_below_zero()
             .then(|| "set task.positive_reward = true".into()),

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use illume_core::Level;
+use illume_numerics::Level;
 
 use super::{ConvNet, ConvScratch, pass};
 

@@ -4,7 +4,6 @@
 //! `gpu_implementation/` of uber-research/deep-neuroevolution.
 
 mod catch;
-mod kernel;
 #[doc(hidden)]
 pub mod measure;
 mod net;

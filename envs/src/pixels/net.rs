@@ -6,71 +6,14 @@
 //! `ceil(side / stride)` rows ("SAME" of TensorFlow: an odd pixel of padding goes to the bottom and right). Pixels enter as
 //! `value / 255`; hidden layers end in relu; the outputs are logits.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use illume_core::{Init, Level};
+use illume_core::Init;
+use illume_numerics::Level;
+use illume_numerics::convnet::{BLOCKS, Conv, Dense, Moments};
 
-use super::kernel::BLOCKS;
 use super::pass;
 use super::{PIXELS, PixelPolicyParams, SIDE, STACK};
-
-/// A convolution between square images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Conv {
-    /// Height and width of the filters.
-    pub kernel: usize,
-    pub stride: usize,
-    pub inputs: usize,
-    pub outputs: usize,
-    /// Height and width of the input, without padding.
-    pub side: usize,
-    /// Height and width of the output.
-    pub out_side: usize,
-    /// Rows of zeros above (columns to the left of) the input.
-    pub before: usize,
-    /// Height and width of the padded input.
-    pub padded: usize,
-    /// First gene.
-    pub at: usize,
-}
-
-impl Conv {
-    pub fn terms(&self) -> usize {
-        self.kernel * self.kernel * self.inputs
-    }
-
-    /// Its weights and biases.
-    pub fn genes(&self) -> Range<usize> {
-        self.at..self.at + (self.terms() + 1) * self.outputs
-    }
-
-    /// Numbers in its output.
-    pub fn values(&self) -> usize {
-        self.out_side * self.out_side * self.outputs
-    }
-
-    /// Where the unpadded image begins in the padded one.
-    pub fn inside(&self) -> usize {
-        (self.before * self.padded + self.before) * self.inputs
-    }
-}
-
-/// A dense layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dense {
-    pub inputs: usize,
-    pub outputs: usize,
-    /// First gene.
-    pub at: usize,
-}
-
-impl Dense {
-    /// Its weights and biases.
-    pub fn genes(&self) -> Range<usize> {
-        self.at..self.at + (self.inputs + 1) * self.outputs
-    }
-}
 
 /// A network ready to act; its weights are the genome's.
 #[derive(Debug, Clone)]
@@ -83,13 +26,6 @@ pub struct ConvNet {
     /// Reference frames that virtual batch normalization wants; 0 without.
     wanted: usize,
     pub(super) reference: Option<Arc<[u8]>>,
-}
-
-/// Mean and 1 / standard deviation by which a unit's or a channel's sums are normalized.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Moments {
-    pub mean: Vec<f32>,
-    pub inverse: Vec<f32>,
 }
 
 /// Buffers of [`ConvNet::forward`] and what [`ConvNet::begin`] found out of an individual; one for each thread.

@@ -1,11 +1,12 @@
 //! One pass through a [`ConvNet`], and the statistics of virtual batch normalization.
 
-use illume_core::{Level, simd_dispatch};
+use illume_numerics::{Level, simd_dispatch};
 
-use super::kernel::{
-    Batch, Convolution, Finish, Product, Sums, convolve, deviations, finish, multiply, multiply_batch,
+use illume_numerics::convnet::{
+    Batch, Conv, Convolution, Finish, Moments, Product, Sums, convolve, deviations, finish, multiply, multiply_batch,
 };
-use super::net::{Conv, ConvNet, ConvScratch, Moments};
+
+use super::net::{ConvNet, ConvScratch};
 use super::{PIXELS, SIDE, STACK};
 
 /// Added to a variance before its root is taken (the original's `1e-3`).

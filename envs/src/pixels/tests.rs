@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use illume_core::{Dense, Genomes, Init, Level, Purpose, Request, Scores, Status, Stream, TaskSpec, Worker};
+use illume_core::{Dense, Genomes, Init, Purpose, Request, Scores, Status, Stream, TaskSpec, Worker};
+use illume_numerics::Level;
 
 use super::catch::{DROPS, STEPS};
 use super::*;

@@ -90,15 +90,8 @@ impl Training {
 
 /// A student's network: from observation and descriptor to action.
 fn network(task: &TaskSpec, hidden: &[usize]) -> Network {
-    Network {
-        layers: [
-            &[task.observation_dim + task.descriptor_dim()],
-            hidden,
-            &[task.action_dim],
-        ]
-        .concat(),
-        activation: Activation::Tanh,
-    }
+    let inputs = task.observation_dim + task.descriptor_dim();
+    Network::policy([&[inputs], hidden, &[task.action_dim]].concat(), Activation::Tanh)
 }
 
 /// That a student with these hidden layers can be trained here.

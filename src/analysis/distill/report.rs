@@ -72,7 +72,7 @@ pub fn compare(
     };
     let teachers = |rows| elites(subject, rows, experts.normalization.clone());
     let of_archive = side(reevaluate(evaluator, archive, &trial, file.genome_dim, teachers)?);
-    let genes = student.folded(k).params();
+    let genes = student.net.folded(k).params();
     let asked = |rows| Ok(student.candidates(&experts.conditions, k, rows));
     let of_policy = side(reevaluate(evaluator, archive, &trial, genes, asked)?);
     let conditions = scaled(&file.spec.axes, &centers);

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use illume_core::{Batch, Candidates, Error, Normalization, Result, Scratch, Status, Trajectory, mix64};
-use illume_envs::Mlp;
 use rayon::prelude::*;
 
 use super::dataset::{Dataset, Sampling};
@@ -101,15 +100,14 @@ impl Experts<'_> {
     ) -> Result<()> {
         let [o, _, a] = data.dims;
         let network = self.subject.task.spec().network.as_ref();
-        let network = network.ok_or_else(|| Error::failed("a task without a network has no experts"))?;
-        let expert = Mlp::from(network);
+        let expert = network.ok_or_else(|| Error::failed("a task without a network has no experts"))?;
         let labelled: Vec<Labelled> = trajectories
             .par_iter()
             .enumerate()
             .map(|(i, trajectory)| {
                 let steps = sampling.steps(taken.first + i as u64, trajectory);
                 let mut actions = vec![0.0; steps.len() * a];
-                let (mut genes, mut units, mut seen) = (Scratch::default(), expert.scratch(), vec![0.0; o]);
+                let (mut genes, mut units, mut seen) = (Scratch::default(), expert.units(), vec![0.0; o]);
                 let genes = taken.teachers.genomes.genes(i, &mut genes);
                 for (&(step, _), action) in steps.iter().zip(actions.chunks_exact_mut(a)) {
                     if taken.student.is_none() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use illume_archives::file::ArchiveFile;
 use illume_core::{Activation, Axis, Candidates, Dense, Error, Genomes, Network, Normalization, Result, TaskSpec};
-use illume_strategies::learn::{Net, Output, fold_condition};
+use illume_numerics::mlp::fold_condition;
 
 use crate::analysis::reevaluate::candidates;
 use crate::formats::policy::PolicyFile;
@@ -13,7 +13,7 @@ use crate::formats::policy::PolicyFile;
 /// One policy for all behaviours: a perceptron that sees `[observation, scaled descriptor]`, its outputs passing through tanh.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Student {
-    pub net: Net,
+    pub net: Network,
     /// `[net.params()]`, in the order of genomes.
     pub params: Vec<f32>,
     /// What observations go through before the network sees them.
@@ -22,13 +22,8 @@ pub struct Student {
 
 impl Student {
     pub fn new(network: &Network, params: Vec<f32>, normalization: Option<Arc<Normalization>>) -> Student {
-        let net = Net {
-            layers: network.layers.clone(),
-            hidden: network.activation,
-            output: Output::Tanh,
-        };
         Student {
-            net,
+            net: network.clone(),
             params,
             normalization,
         }
@@ -47,12 +42,10 @@ impl Student {
         let params = solution.get::<f32>("actor").map_err(damaged)?.to_vec();
         let layers = solution.get::<i64>("actor_layers").map_err(damaged)?;
         let relu = solution.get::<u8>("actor_relu").map_err(damaged)?;
-        let network = Network {
-            layers: layers.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect(),
-            activation: match relu {
-                [0] => Activation::Tanh,
-                _ => Activation::Relu,
-            },
+        let layers_of = layers.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
+        let network = match relu {
+            [0] => Network::policy(layers_of, Activation::Tanh),
+            _ => Network::policy(layers_of, Activation::Relu),
         };
         let ends = [network.layers.first(), network.layers.last()].map(|n| n.copied().unwrap_or(0));
         let expected = [spec.observation_dim + spec.descriptor_dim(), spec.action_dim];
@@ -94,7 +87,7 @@ impl Student {
     /// descriptor's inputs go into the first layer's bias.
     pub fn candidates(&self, conditions: &[f32], k: usize, rows: Range<usize>) -> Candidates {
         let n = rows.len();
-        let network = self.folded(k);
+        let network = self.net.folded(k);
         let folded = conditions[rows.start * k..rows.end * k].chunks_exact(k);
         let data = folded
             .flat_map(|d| fold_condition(&self.net, &self.params, d))
@@ -106,16 +99,6 @@ impl Student {
         Candidates {
             network: Some(Arc::new(network)),
             ..candidates(genomes, n, self.normalization.clone())
-        }
-    }
-
-    /// Its network once the descriptor is fixed.
-    pub fn folded(&self, k: usize) -> Network {
-        let mut layers = self.net.layers.clone();
-        layers[0] -= k;
-        Network {
-            layers,
-            activation: self.net.hidden,
         }
     }
 }
@@ -130,28 +113,24 @@ pub fn scaled(axes: &[Axis], descriptors: &[f64]) -> Vec<f32> {
 mod tests {
     use super::*;
     use illume_core::{Purpose, Scratch, Stream};
-    use illume_envs::Mlp;
 
     #[test]
     fn a_student_for_a_fixed_descriptor_is_a_genome_that_acts_like_the_whole_network() {
-        let network = Network {
-            layers: vec![5, 7, 2],
-            activation: Activation::Tanh,
-        };
+        let network = Network::policy(vec![5, 7, 2], Activation::Tanh);
         let mut params = vec![0.0; network.params()];
         Stream::new(1, Purpose::Network, 0, 0).add_normals(0, 0.5, &mut params);
         let student = Student::new(&network, params.clone(), None);
         let conditions = [9.0, 9.0, 0.3, -0.8, -1.0, 1.0];
         let candidates = student.candidates(&conditions, 2, 1..3);
         assert_eq!(candidates.network.as_ref().unwrap().layers, [3, 7, 2]);
-        let (whole, folded) = (Mlp::from(&network), Mlp::from(&student.folded(2)));
+        let (whole, folded) = (&network, student.net.folded(2));
         for (row, condition) in conditions[2..].chunks_exact(2).enumerate() {
             let (mut scratch, mut a, mut b) = (Scratch::default(), [0.0; 2], [0.0; 2]);
             let observation = [0.4, -1.2, 2.0];
             let genes = candidates.genomes.genes(row, &mut scratch);
-            folded.forward(genes, &observation, &mut folded.scratch(), &mut a);
+            folded.forward(genes, &observation, &mut folded.units(), &mut a);
             let input = [&observation[..], condition].concat();
-            whole.forward(&params, &input, &mut whole.scratch(), &mut b);
+            whole.forward(&params, &input, &mut whole.units(), &mut b);
             assert!(a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-6), "{a:?} {b:?}");
         }
     }

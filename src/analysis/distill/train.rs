@@ -2,8 +2,9 @@
 
 use std::f64::consts::PI;
 
+use illume_core::Network;
 use illume_core::{Purpose, Stream};
-use illume_strategies::learn::{Net, Regression, forward};
+use illume_strategies::learn::Regression;
 use rayon::prelude::*;
 
 use super::dataset::Dataset;
@@ -52,7 +53,7 @@ const ROWS: usize = 1 << 14;
 
 /// Trains `params` further, and leaves those of the best validation loss in it. `show(epoch, loss, validation loss)` is told after each epoch.
 pub fn fit(
-    net: &Net,
+    net: &Network,
     params: &mut Vec<f32>,
     [data, held_out]: [&Dataset; 2],
     conditions: &[f32],
@@ -112,12 +113,12 @@ pub fn fit(
 }
 
 /// Mean squared error over all rows; NaN without any.
-pub fn loss(net: &Net, params: &[f32], data: &Dataset, conditions: &[f32]) -> f64 {
+pub fn loss(net: &Network, params: &[f32], data: &Dataset, conditions: &[f32]) -> f64 {
     let (mut inputs, mut targets, mut sum) = (Vec::new(), Vec::new(), 0.0);
     let rows: Vec<u32> = (0..data.rows() as u32).collect();
     for rows in rows.chunks(ROWS) {
         data.gather(rows, conditions, &mut inputs, &mut targets);
-        let outputs = forward(net, params, &inputs);
+        let outputs = net.forward_rows(params, &inputs);
         sum += outputs
             .iter()
             .zip(&targets)

@@ -8,11 +8,11 @@ use std::ops::Range;
 use std::time::Instant;
 
 use illume_core::{Batch, Context, Error, Purpose, Result, State, Stream};
+use illume_numerics::covariance::{COLUMNS, ROWS, Symmetric, padded, panels, transform, transform_one};
+use illume_numerics::eigen::decompose;
 use rayon::prelude::*;
 
 use super::constants::Constants;
-use super::eigen::decompose;
-use super::product::{COLUMNS, ROWS, Symmetric, padded, panels, transform, transform_one};
 use super::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
 use super::{Distribution, Start, center, unfolded};
 
@@ -88,7 +88,9 @@ impl Full {
             return Ok(());
         }
         let began = Instant::now();
-        let mut found = decompose(&self.covariance)?;
+        let mut found = decompose(&self.covariance).ok_or_else(|| {
+            Error::failed("the covariance of the candidates has no eigenvectors: fitness drove it beyond all numbers")
+        })?;
         let (low, high) = (found.values[0], found.values[self.dim - 1]);
         if !(low.is_finite() && high.is_finite() && high > 0.0) {
             return Err(Error::failed(format!(

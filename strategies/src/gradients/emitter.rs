@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use illume_core::{
-    Archive, Axis, Batch, Context, Inbox, InsertReport, Network, Purpose, Result, State, Status, Stream, Told,
-};
+use illume_core::{Archive, Axis, Batch, Context, Inbox, InsertReport, Purpose, Result, State, Status, Stream, Told};
 use rayon::prelude::*;
 
 use super::exchange::gather_episodes;
@@ -14,7 +12,7 @@ use super::labels::Labels;
 use super::learning::{Learning, Published, Settings};
 use super::stock::{COLUMNS, Row, scale};
 use crate::emitters::{Column, Emitter, Part, Piece, Proposal, Rows, missing, select};
-use crate::learn::{Learner, Net, Networks, fold_condition};
+use crate::learn::{Learner, Networks, fold_condition};
 
 /// The part of policies that climb the critic; all others are of the actor.
 const CLIMBERS: usize = 0;
@@ -170,7 +168,7 @@ impl PolicyGradient {
             }
         }
         let actor = self.plan.settings.td3.actor();
-        let dim = folded(&actor, k).params();
+        let dim = actor.folded(k).params();
         let (requested, published) = (&self.requested, &self.published);
         let pieces: Vec<Piece<'_>> = proposal.pieces.into_iter().flat_map(|piece| piece.chunks(1)).collect();
         pieces.into_par_iter().for_each(|piece| {
@@ -208,16 +206,6 @@ impl PolicyGradient {
 
 const DESCRIPTORS: u64 = 1;
 
-/// The network that a conditioned one becomes when its `k` conditions are fixed.
-fn folded(net: &Net, k: usize) -> Network {
-    let mut layers = net.layers.clone();
-    layers[0] -= k;
-    Network {
-        layers,
-        activation: net.hidden,
-    }
-}
-
 impl Emitter for PolicyGradient {
     fn parts(&self) -> Vec<Part> {
         let spread = |operator, rows| Part {
@@ -225,7 +213,7 @@ impl Emitter for PolicyGradient {
             ..Part::new(operator, rows)
         };
         let k = self.condition();
-        let network = (self.plan.rollouts > 0).then(|| Arc::new(folded(&self.plan.settings.td3.actor(), k)));
+        let network = (self.plan.rollouts > 0).then(|| Arc::new(self.plan.settings.td3.actor().folded(k)));
         vec![
             spread("policy_gradient", self.plan.climbers),
             spread("actor", self.plan.actors),

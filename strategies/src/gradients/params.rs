@@ -8,7 +8,7 @@ use super::labels::Labels;
 use super::learning::{STEPS_AT_ONCE, Settings};
 use super::replay::Sampling;
 use crate::emitters::{Operator, Variation};
-use crate::learn::{Ascent, Net, Output, Td3Config};
+use crate::learn::{Ascent, Td3Config};
 use crate::scheduler::{Composition, Scheduler};
 
 /// Copies of a critic's weights: two critics, their targets and two moments of each; the packed form is not counted.
@@ -130,7 +130,7 @@ impl LearnerParams {
             action: *action,
             condition: lengths.len(),
             actor_hidden: actor_hidden.to_vec(),
-            actor_activation: actor.map_or(policy.activation, |a| a.activation),
+            actor_activation: actor.map_or(policy.hidden, |a| a.hidden),
             critic_hidden: self.critic_hidden.clone(),
             minibatch: self.minibatch,
             actor_rate: self.actor_rate,
@@ -141,11 +141,7 @@ impl LearnerParams {
             target_delay: self.target_delay,
         };
         let ascent = Ascent {
-            policy: Net {
-                layers: policy.layers.clone(),
-                hidden: policy.activation,
-                output: Output::Tanh,
-            },
+            policy: policy.clone(),
             rate: self.pg_rate,
             steps: self.pg_steps,
             minibatch: self.minibatch,

@@ -9,13 +9,10 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::adam::Adam;
-use super::buffer::Buffer;
-use super::climb::Climb;
-use super::packed::{Plan, STRIP};
-use super::trained::{Pass, Trained, gather, strips};
-use super::{Ascent, Net, Td3Config, fold_condition};
-use illume_core::Level;
+use illume_numerics::mlp::{Adam, Climb, Pass, Plan, STRIP, Trained, fold_condition, gather, strips};
+use illume_numerics::{Buffer, Level};
+
+use super::{Ascent, Td3Config};
 
 /// What a thread needs; made once for each.
 struct Seat {
@@ -58,10 +55,7 @@ pub(crate) fn improve(
     }
     // Everything of the critic that does not depend on the condition.
     let net = config.critic();
-    let mut layers = net.layers.clone();
-    layers[0] -= config.condition;
-    let folded = Net { layers, ..net.clone() };
-    let plan = Plan::new(level, &folded);
+    let plan = Plan::new(level, &net.folded(config.condition));
     let [mut packed, mut turned] = [plan.len(), plan.turned_len()].map(Buffer::new);
     plan.pack(&fold_condition(&net, critic, &vec![0.0; config.condition]), &mut packed);
     plan.turn(&packed, &mut turned, 1);

@@ -6,28 +6,17 @@
 //! `[outputs]`, which is the order of genomes. [`Native`] learns on the processor with kernels of its own, `Torch` (feature
 //! `torch`) on CUDA.
 
-mod adam;
 mod ascent;
-mod buffer;
-mod climb;
-mod head;
-mod kernel;
-#[doc(hidden)]
-pub mod measure;
 mod native;
-mod net;
-mod packed;
 mod regression;
-mod team;
 #[cfg(feature = "torch")]
 mod torch;
-mod trained;
 
 #[cfg(test)]
 mod tests;
 
+pub use illume_numerics::mlp::{Network, Output, fold_condition};
 pub use native::Native;
-pub use net::{Net, Output, fold_condition, forward};
 pub use regression::Regression;
 #[cfg(feature = "torch")]
 pub use torch::{Torch, cuda_available, cuda_library, cuda_missing};
@@ -63,9 +52,9 @@ pub struct Td3Config {
 
 impl Td3Config {
     /// The actor: in `[observation, condition]`.
-    pub fn actor(&self) -> Net {
+    pub fn actor(&self) -> Network {
         let layers = layers(self.observation + self.condition, &self.actor_hidden, self.action);
-        Net {
+        Network {
             layers,
             hidden: self.actor_activation,
             output: Output::Tanh,
@@ -73,9 +62,9 @@ impl Td3Config {
     }
 
     /// One critic: in `[observation, action, condition]`.
-    pub fn critic(&self) -> Net {
+    pub fn critic(&self) -> Network {
         let inputs = self.observation + self.action + self.condition;
-        Net {
+        Network {
             layers: layers(inputs, &self.critic_hidden, 1),
             hidden: Activation::Relu,
             output: Output::Linear,
@@ -142,13 +131,13 @@ pub struct Networks {
 impl Networks {
     /// Fresh networks: LeCun-uniform, targets being copies, moments 0.
     pub fn new(config: &Td3Config, seed: u64) -> Networks {
-        let draw = |net: &Net, index| {
+        let draw = |net: &Network, index| {
             let mut params = vec![0.0; net.params()];
             net.init(&Stream::new(seed, Purpose::Network, 0, index), &mut params);
             params
         };
         let [actor, critic] = [config.actor(), config.critic()];
-        let zeros = |net: &Net| [vec![0.0; net.params()], vec![0.0; net.params()]];
+        let zeros = |net: &Network| [vec![0.0; net.params()], vec![0.0; net.params()]];
         let critics = [draw(&critic, 1), draw(&critic, 2)];
         let first = draw(&actor, 0);
         Networks {
@@ -257,7 +246,7 @@ pub trait Learner: Send {
 /// How policies climb the critic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ascent {
-    pub policy: Net,
+    pub policy: Network,
     /// Learning rate of Adam.
     pub rate: f64,
     pub steps: usize,

@@ -4,15 +4,12 @@ use std::ops::Range;
 
 use illume_core::Result;
 
-use super::adam::Adam;
 use super::ascent;
-use super::buffer::Buffer;
-use super::climb::Climb;
-use super::packed::{Plan, STRIP, Slot, Slots};
-use super::team::{awake, join};
-use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
 use super::{Ascent, Learner, Losses, Minibatches, Networks, Td3Config};
-use illume_core::Level;
+use illume_numerics::mlp::{
+    Adam, Climb, Pass, Path, Plan, STRIP, Slot, Slots, Trained, awake, by_strips, gather, join, strips,
+};
+use illume_numerics::{Buffer, Level};
 
 /// Most critic steps whose targets are computed in one go: between two soft updates the target networks stand still.
 const AHEAD: usize = 8;

@@ -1,12 +1,9 @@
 //! Regression by minibatches: behaviour cloning.
 
-use super::Net;
-use super::adam::Adam;
-use super::buffer::Buffer;
-use super::packed::{Act, STRIP, Slot, Slots};
-use super::team::awake;
-use super::trained::{Pass, Path, Trained, by_strips, gather, strips};
-use illume_core::Level;
+use illume_numerics::mlp::{
+    Act, Adam, Network, Pass, Path, STRIP, Slot, Slots, Trained, awake, by_strips, gather, strips,
+};
+use illume_numerics::{Buffer, Level};
 
 /// Trains a network on inputs and the outputs wanted for them, by Adam (0.9, 0.999, 1e-8) on the mean squared error.
 pub struct Regression {
@@ -20,11 +17,11 @@ pub struct Regression {
 
 impl Regression {
     /// Starts from `params` `[net.params()]` with learning rate `rate`.
-    pub fn new(net: Net, params: &[f32], rate: f64) -> Regression {
+    pub fn new(net: Network, params: &[f32], rate: f64) -> Regression {
         Regression::at(Level::best(), &net, params, rate)
     }
 
-    pub(crate) fn at(level: Level, net: &Net, params: &[f32], rate: f64) -> Regression {
+    pub(crate) fn at(level: Level, net: &Network, params: &[f32], rate: f64) -> Regression {
         let mut trained = Trained::general(level, net);
         trained.set_params(params);
         let mut slots = Slots::default();

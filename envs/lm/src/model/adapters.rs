@@ -2,14 +2,12 @@
 
 use std::ops::Range;
 
-use illume_core::lanes::LANES;
-use illume_core::{Level, Result};
+use illume_core::Result;
+use illume_numerics::LANES;
+use illume_numerics::Level;
+use illume_numerics::transformer::ops::{dot, turn};
+use illume_numerics::transformer::{Extra, Matrix, Packed, Precision, Product, Start};
 
-use super::Precision;
-use super::matrix::Matrix;
-use super::ops::{dot, turn};
-use super::packed::Packed;
-use super::product::{Extra, Product, Start};
 use crate::checkpoint::floats;
 use crate::config::Module;
 use crate::population::{Basis, Population};
@@ -67,13 +65,13 @@ impl PackedBasis {
                     rows.extend(floats(&t.v_a.tr())?);
                     let scaling = basis.scaling() as f32;
                     let inner = floats(&t.inner)?.iter().map(|x| x * scaling).collect();
-                    let u_b = Packed::new(&[&floats(&t.u_b)?], rank, Precision::F32)?;
+                    let u_b = Packed::new(&[&floats(&t.u_b)?], rank, Precision::F32);
                     parts.push(Some(SharedPart { target, at, inner, u_b }));
                     at += rank;
                 }
                 if at > 0 {
                     *group = Some(SharedGroup {
-                        v_a: Packed::new(&[&rows], inputs, Precision::F32)?,
+                        v_a: Packed::new(&[&rows], inputs, Precision::F32),
                         parts,
                     });
                 }

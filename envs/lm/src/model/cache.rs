@@ -1,6 +1,6 @@
 //! Keys and values of the rows that run, each in a slot of its own, and the angles of positions.
 
-use illume_core::lanes::LANES;
+use illume_numerics::LANES;
 
 use crate::config::ModelConfig;
 

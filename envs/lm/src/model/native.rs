@@ -3,17 +3,16 @@
 //! A pass takes tokens of many rows, without padding: the next token of rows that are being answered, and prompts of rows that begin. What
 //! comes out for a row has the same bits whatever other rows are there, and however the work is divided.
 
-use illume_core::{Level, Result, block};
+use illume_core::{Error, Result};
+use illume_numerics::LANES;
+use illume_numerics::Level;
+use illume_numerics::transformer::ops::{gate, rms_norm, rotate};
+use illume_numerics::transformer::{Attention, Extra, Matrix, Packed, Product, Start, Team, attend};
 use rayon::prelude::*;
 use tch::Tensor;
 
 use super::adapters::{Adapters, GROUPS, GroupAdapters};
-use super::attention::{Attention, attend};
 use super::cache::{Cache, Shared};
-use super::matrix::{Matrix, Team};
-use super::ops::{gate, rms_norm, rotate};
-use super::packed::Packed;
-use super::product::{Extra, Product, Start};
 use super::{Precision, Source};
 use crate::config::ModelConfig;
 
@@ -87,7 +86,15 @@ impl Native {
                 .map(|m| source.values(&format!("{}.weight", m.path(layer))))
                 .collect::<Result<_>>()?;
             let maps: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
-            Packed::new(&maps, config.module_dims(modules[0]).0, precision)
+            let inputs = config.module_dims(modules[0]).0;
+            if let Precision::Int4 { group } = precision
+                && (group == 0 || !inputs.is_multiple_of(group))
+            {
+                return Err(Error::input(format!(
+                    "int4 weights in groups of {group} need a multiple of {group} inputs, and the model has a linear map of {inputs}"
+                )));
+            }
+            Ok(Packed::new(&maps, inputs, precision))
         };
         let mut layers = Vec::new();
         for i in 0..config.layers {
@@ -110,7 +117,8 @@ impl Native {
                 down: weights(3, i)?,
             });
         }
-        let vocabulary = |name: &str| Packed::new(&[&source.values(name)?], config.hidden, head_precision);
+        let vocabulary =
+            |name: &str| -> Result<Packed> { Ok(Packed::new(&[&source.values(name)?], config.hidden, head_precision)) };
         Ok(Native {
             config: config.clone(),
             level: Level::best(),
@@ -243,7 +251,6 @@ impl Native {
             s.members.extend(std::iter::repeat_n(segment.member, segment.len));
         }
         let members = &s.members;
-        let row_pieces = team.pieces(rows);
         let hidden = Matrix::new(&mut s.h, rows, c.hidden);
         let x = Matrix::new(&mut s.x, rows, c.hidden);
         let qkv = Matrix::new(&mut s.qkv, rows, self.layers[0].qkv.outputs());
@@ -253,19 +260,21 @@ impl Native {
         let act = Matrix::new(&mut s.act, rows, c.intermediate);
         let z = Matrix::new(&mut s.z, rows, adapters.width());
 
-        // SAFETY of this function: tasks take rows, panels or slots of their own, and each stage ends before what it wrote is read.
-        team.each(row_pieces, |i| {
-            for row in block(rows, i, row_pieces) {
+        // A stage ends before what its tasks wrote is read; so what is to be shown below is that tasks of one stage keep apart.
+        team.each_part(rows, |rows| {
+            for row in rows {
+                // SAFETY: a row is in one part.
                 self.embedding.row(tokens[row] as usize, unsafe { hidden.row(row) });
             }
         });
         for (number, layer) in self.layers.iter().enumerate() {
             let norm = |weight: &[f32], prepared: &GroupAdapters| {
-                team.each(row_pieces, |i| {
-                    let rows = block(rows, i, row_pieces);
+                team.each_part(rows, |rows| {
                     for row in rows.clone() {
+                        // SAFETY: a row is in one part, in both matrices.
                         unsafe { rms_norm(hidden.row(row), weight, c.rms_eps as f32, x.row(row)) };
                     }
+                    // SAFETY: as above; this part has just written these rows of x.
                     unsafe { prepared.down(self.level, rows, x, z, members) };
                 });
             };
@@ -277,36 +286,35 @@ impl Native {
             } else {
                 Start::Bias(&layer.bias)
             };
-            self.product(
-                team,
-                &layer.qkv,
-                x,
-                start,
-                &prepared.extras(unsafe { z.all() }, z.ld, members),
-                qkv,
-            );
+            // SAFETY: nothing writes z before the extras' last use.
+            let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
+            self.product(team, &layer.qkv, x, start, &extras, qkv);
 
             let prepared = adapters.group(number, 1);
-            let pieces = team.pieces(segments.len());
-            team.each(pieces, |i| {
-                let mine = &segments[block(segments.len(), i, pieces)];
+            team.each_part(segments.len(), |part| {
+                let mine = &segments[part];
                 let mut room = Vec::new();
                 for segment in mine {
+                    // SAFETY: a segment is in one part, and segments have rows and slots of their own.
                     unsafe { self.attend(layer, number, segment, cache, qkv, attention, &mut room) };
                 }
                 if let [first, ..] = mine {
                     let tokens = first.at..first.at + mine.iter().map(|s| s.len).sum::<usize>();
+                    // SAFETY: the rows of these segments, which follow one another.
                     unsafe { prepared.down(self.level, tokens, attention, z, members) };
                 }
             });
+            // SAFETY: nothing writes z before the extras' last use.
             let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
             self.product(team, &layer.o, attention, Start::Output, &extras, hidden);
 
             let prepared = adapters.group(number, 2);
             norm(&layer.mlp_norm, &prepared);
+            // SAFETY: nothing writes z before the extras' last use.
             let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
             let product = Product {
                 weights: &layer.gate_up,
+                // SAFETY: the tasks of this product write other matrices.
                 x: unsafe { x.all() },
                 x_ld: x.ld,
                 start: Start::Zero,
@@ -314,49 +322,42 @@ impl Native {
                 y: gate_up,
             };
             let up = layer.gate_up.starts[1];
-            let panels = up / illume_core::lanes::LANES;
-            let pieces = team.pieces(panels);
-            team.each(pieces, |i| {
+            let panels = up / LANES;
+            team.each_part(panels, |mine| {
                 let mut room = Vec::new();
-                let mine = block(panels, i, pieces);
                 for panel in mine.clone() {
+                    // SAFETY: a panel is in one part, and so is the one of the other map with the same number.
                     unsafe {
                         product.panel(self.level, panel, &mut room);
                         product.panel(self.level, panels + panel, &mut room);
                     }
                 }
-                let lanes = illume_core::lanes::LANES;
-                let columns = mine.start * lanes..(mine.end * lanes).min(c.intermediate);
+                let columns = mine.start * LANES..(mine.end * LANES).min(c.intermediate);
+                let upper = up + columns.start..up + columns.end;
                 for row in 0..rows {
+                    // SAFETY: the columns of this part's panels, in each of the matrices.
                     unsafe {
-                        let n = columns.len();
-                        let of = |m: Matrix, column: usize| {
-                            std::slice::from_raw_parts_mut(m.column(column, n).add(row * m.ld), n)
-                        };
-                        gate(
-                            of(gate_up, columns.start),
-                            of(gate_up, up + columns.start),
-                            of(act, columns.start),
-                        );
+                        let (gates, ups) = (gate_up.piece(row, columns.clone()), gate_up.piece(row, upper.clone()));
+                        gate(gates, ups, act.piece(row, columns.clone()));
                     }
                 }
             });
 
             let prepared = adapters.group(number, 3);
             if !prepared.is_none() {
-                team.each(row_pieces, |i| unsafe {
-                    prepared.down(self.level, block(rows, i, row_pieces), act, z, members);
-                });
+                // SAFETY: a row is in one part, in both matrices.
+                team.each_part(rows, |rows| unsafe { prepared.down(self.level, rows, act, z, members) });
             }
+            // SAFETY: nothing writes z before the extras' last use.
             let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
             self.product(team, &layer.down, act, Start::Output, &extras, hidden);
         }
 
         let wanted: Vec<usize> = (0..segments.len()).filter(|i| segments[*i].last).collect();
         let rows = wanted.len();
-        let pieces = team.pieces(rows);
         team.each(rows, |i| {
             let segment = &segments[wanted[i]];
+            // SAFETY: each segment has a last row of its own, and its own row of x.
             unsafe {
                 let from = hidden.row(segment.at + segment.len - 1);
                 rms_norm(from, &self.norm, c.rms_eps as f32, x.row(i));
@@ -365,17 +366,18 @@ impl Native {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
         let logits = Matrix::new(&mut s.logits, rows, head.outputs());
         self.product(team, head, x, Start::Zero, &[], logits);
-        team.each(pieces, |i| {
-            for row in block(rows, i, pieces) {
+        team.each_part(rows, |rows| {
+            for row in rows {
+                // SAFETY: a row is in one part.
                 pick(wanted[row], unsafe { &mut logits.row(row)[..c.vocab] });
             }
         });
     }
 
     fn product(&self, team: Team, weights: &Packed, x: Matrix, start: Start, extras: &[Extra], y: Matrix) {
-        // SAFETY: tasks write to `y` alone while the product runs.
         let product = Product {
             weights,
+            // SAFETY: tasks write to `y` alone while the product runs.
             x: unsafe { x.all() },
             x_ld: x.ld,
             start,

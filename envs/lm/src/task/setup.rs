@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use illume_core::{Error, Result, cuda, toml};
+use illume_core::{Error, Result, toml};
+use illume_numerics::cuda;
 use tch::Device;
 
 use super::cases::{arithmetic, countdown, gsm8k, jsonl};
@@ -233,7 +234,7 @@ impl LmSetup {
     /// # Errors
     /// CUDA is asked for and not there.
     pub fn device(&self) -> Result<Device> {
-        let cuda = || Device::Cuda(cuda::device_of_rank());
+        let cuda = || Device::Cuda(cuda::device_of(illume_core::local_rank()));
         match self.params.device.as_str() {
             "cpu" => Ok(Device::Cpu),
             "cuda" => match cuda::missing(0) {

@@ -1,6 +1,6 @@
 //! How many answers are written at a time if the user does not say: keys and values must have room in memory.
 
-use illume_core::cuda;
+use illume_numerics::cuda;
 use tch::Device;
 
 use crate::{Generator, Model};

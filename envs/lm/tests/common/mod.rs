@@ -93,7 +93,7 @@ pub fn model(config: &ModelConfig, precision: Precision) -> Model {
 
 /// The processor, and the GPU where there is one. To be called first: CUDA must be there before anything is differentiated.
 pub fn devices() -> Vec<Device> {
-    let gpu = illume_core::cuda::available().then_some(Device::Cuda(0));
+    let gpu = illume_numerics::cuda::available().then_some(Device::Cuda(0));
     [Device::Cpu].into_iter().chain(gpu).collect()
 }
 

@@ -11,7 +11,7 @@ mod worker;
 
 pub use worker::SlotWorker;
 
-use illume_core::cuda;
+use illume_numerics::cuda;
 
 /// The CUDA device that belongs to this rank.
 ///
@@ -20,6 +20,6 @@ use illume_core::cuda;
 pub fn device() -> Result<tch::Device, String> {
     match cuda::missing(0) {
         Some(fault) => Err(fault),
-        None => Ok(tch::Device::Cuda(cuda::device_of_rank())),
+        None => Ok(tch::Device::Cuda(cuda::device_of(illume_core::local_rank()))),
     }
 }

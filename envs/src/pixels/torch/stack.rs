@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use illume_numerics::convnet::Conv;
+#[cfg(test)]
+use illume_numerics::convnet::Moments;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-#[cfg(test)]
-use crate::pixels::net::Moments;
-use crate::pixels::net::{Conv, ConvNet};
+use crate::pixels::net::ConvNet;
 use crate::pixels::pass::EPSILON;
 use crate::pixels::{PIXELS, SIDE, STACK};
 

@@ -11,7 +11,7 @@ use crate::pixels::{Catch, ConvNet, PIXELS, PixelWorker, reference_frames};
 const TOLERANCE: f64 = 1e-5;
 
 fn devices() -> Vec<Device> {
-    let gpu = illume_core::cuda::available().then_some(Device::Cuda(0));
+    let gpu = illume_numerics::cuda::available().then_some(Device::Cuda(0));
     [Device::Cpu].into_iter().chain(gpu).collect()
 }
 

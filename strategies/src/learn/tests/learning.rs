@@ -10,11 +10,11 @@ fn ascent_raises_the_value_of_every_policy() {
     let critic = networks(&c).critics[0].clone();
     let value = |policies: &[f32], n: usize| {
         let params = ascent.policy.params();
-        let actions = forward(&ascent.policy, &policies[n * params..][..params], &states);
+        let actions = ascent.policy.forward_rows(&policies[n * params..][..params], &states);
         let d = &conditions[n * c.condition..(n + 1) * c.condition];
         let rows = states.chunks_exact(c.observation).zip(actions.chunks_exact(c.action));
         let inputs: Vec<f32> = rows.flat_map(|(s, a)| [s, a, d].concat()).collect();
-        let q = forward(&c.critic(), &critic, &inputs);
+        let q = c.critic().forward_rows(&critic, &inputs);
         double(&q).iter().sum::<f64>() / q.len() as f64
     };
     let before: Vec<f64> = (0..8).map(|n| value(&policies, n)).collect();
@@ -109,7 +109,7 @@ fn the_critics_find_the_value_of_a_linear_quadratic_task() {
         for i in -8..=8 {
             for j in -7..=7 {
                 let (s, a) = (f64::from(i) / 10.0, f64::from(j) / 10.0);
-                let error = f64::from(forward(&c.critic(), critic, &[s as f32, a as f32])[0]) - value(s, a);
+                let error = f64::from(c.critic().forward_rows(critic, &[s as f32, a as f32])[0]) - value(s, a);
                 mean += error / (2.0 * 17.0 * 15.0);
                 spread += error * error / (2.0 * 17.0 * 15.0);
             }
@@ -164,7 +164,7 @@ fn the_actor_finds_the_best_action_of_a_bandit() {
     for i in -8..=8 {
         for j in -8..=8 {
             let (s, d) = (i as f32 / 10.0, j as f32 / 10.0);
-            mean += (forward(&c.actor(), &actor, &[s, d])[0] - best(s, d)).abs() / (17.0 * 17.0);
+            mean += (c.actor().forward_rows(&actor, &[s, d])[0] - best(s, d)).abs() / (17.0 * 17.0);
         }
     }
     println!("mean error {mean}");

@@ -10,7 +10,7 @@ mod twin;
 use illume_core::{Activation, Purpose, Stream};
 
 use super::*;
-use illume_core::Level;
+use illume_numerics::Level;
 use twin::{Twin, batches, config, double, normals};
 
 /// On a pool of so many threads.
@@ -88,7 +88,7 @@ fn variants() -> Vec<Td3Config> {
 
 fn ascent(c: &Td3Config, steps: usize) -> Ascent {
     Ascent {
-        policy: Net {
+        policy: Network {
             layers: vec![c.observation, 21, 12, c.action],
             hidden: Activation::Relu,
             output: Output::Tanh,

@@ -147,7 +147,7 @@ fn repeats(text: &'static str, (learner, make): (&str, Make)) {
     };
     let states = recording.next("states");
     let climb = Ascent {
-        policy: Net {
+        policy: Network {
             layers: vec![observation, first, second, action],
             hidden: Activation::Relu,
             output: Output::Tanh,

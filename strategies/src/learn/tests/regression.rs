@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn regression_fits_a_teacher_and_its_first_step_is_the_twins() {
-    let net = Net {
+    let net = Network {
         layers: vec![4, 24, 3],
         hidden: Activation::Relu,
         output: Output::Tanh,
@@ -16,7 +16,7 @@ fn regression_fits_a_teacher_and_its_first_step_is_the_twins() {
     };
     let (teacher, start) = (draw(0), draw(1));
     let inputs = normals(60, 2000 * 32 * 4);
-    let targets = forward(&net, &teacher, &inputs);
+    let targets = net.forward_rows(&teacher, &inputs);
     let run = |level, threads, steps: usize| {
         on(threads, || {
             let mut regression = Regression::at(level, &net, &start, 1e-2);
@@ -60,7 +60,7 @@ fn regression_fits_a_teacher_and_its_first_step_is_the_twins() {
 
 #[test]
 fn units_without_gradient_do_not_sink_into_subnormal_numbers() {
-    let net = Net {
+    let net = Network {
         layers: vec![1, 1],
         hidden: Activation::Relu,
         output: Output::Linear,

@@ -137,7 +137,7 @@ fn the_outputs_of_any_shape_are_those_of_the_twin() {
         vec![5, 16, 48, 64, 2],
     ] {
         for (hidden, output) in [(Activation::Relu, Output::Linear), (Activation::Tanh, Output::Tanh)] {
-            let net = Net {
+            let net = Network {
                 layers: layers.clone(),
                 hidden,
                 output,
@@ -145,8 +145,8 @@ fn the_outputs_of_any_shape_are_those_of_the_twin() {
             let params = normals(40, net.params());
             for n in [0, 1, 10, 163, 501] {
                 let inputs = normals(41, n * net.inputs());
-                let ours = on(3, || forward(&net, &params, &inputs));
-                assert_eq!(ours, on(1, || forward(&net, &params, &inputs)));
+                let ours = on(3, || net.forward_rows(&params, &inputs));
+                assert_eq!(ours, on(1, || net.forward_rows(&params, &inputs)));
                 let rows = inputs.chunks_exact(net.inputs());
                 let twin: Vec<f64> = rows
                     .flat_map(|x| twin::outputs(&net, &double(&params), &double(x)))
@@ -171,8 +171,8 @@ fn a_folded_condition_gives_the_same_actions() {
             .chunks_exact(c.observation)
             .flat_map(|s| [s, &condition].concat())
             .collect();
-        let actions = forward(&net, &params, &whole);
-        for (a, b) in forward(&short, &folded, &states).iter().zip(actions) {
+        let actions = net.forward_rows(&params, &whole);
+        for (a, b) in short.forward_rows(&folded, &states).iter().zip(actions) {
             assert!((a - b).abs() < 1e-6);
         }
     }

@@ -2,10 +2,10 @@
 
 use illume_core::{Activation, Purpose, Stream};
 
-use super::super::{Ascent, Minibatches, Net, Networks, Output, Td3Config};
+use super::super::{Ascent, Minibatches, Network, Networks, Output, Td3Config};
 
 /// Outputs of one row.
-pub fn outputs(net: &Net, params: &[f64], input: &[f64]) -> Vec<f64> {
+pub fn outputs(net: &Network, params: &[f64], input: &[f64]) -> Vec<f64> {
     let (mut x, mut at) = (input.to_vec(), 0);
     for (l, pair) in net.layers.windows(2).enumerate() {
         let [fan_in, fan_out] = [pair[0], pair[1]];

@@ -3,9 +3,9 @@
 
 mod stack;
 
-pub use illume_core::cuda::{available as cuda_available, library as cuda_library, missing as cuda_missing};
+pub use illume_numerics::cuda::{available as cuda_available, library as cuda_library, missing as cuda_missing};
 
-use illume_core::cuda;
+use illume_numerics::cuda;
 
 use illume_core::{Error, Result};
 use stack::{Moments, Stack, Tried, upload};

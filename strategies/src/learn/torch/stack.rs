@@ -4,7 +4,7 @@
 use illume_core::Activation;
 use tch::{Device, TchError, Tensor, no_grad};
 
-use crate::learn::{Net, Output};
+use crate::learn::{Network, Output};
 
 pub(super) type Tried<T> = Result<T, TchError>;
 
@@ -23,14 +23,14 @@ fn download(tensor: &Tensor) -> Tried<Vec<f32>> {
 }
 
 /// Rows of `[params]`, one below the other; a row may hold several networks.
-fn stacked(net: &Net, rows: &[&[f32]], device: Device) -> Tried<Tensor> {
+fn stacked(net: &Network, rows: &[&[f32]], device: Device) -> Tried<Tensor> {
     let all = rows.concat();
     upload(&all, &[all.len() / net.params(), net.params()], device)
 }
 
 /// Networks of one shape.
 pub(super) struct Stack {
-    net: Net,
+    net: Network,
     /// `[n, params]`
     flat: Tensor,
     /// Weights `[n, inputs, outputs]` and biases `[n, 1, outputs]` of each layer, views of `flat`.
@@ -38,11 +38,11 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    pub(super) fn new(net: &Net, rows: &[&[f32]], device: Device) -> Tried<Stack> {
+    pub(super) fn new(net: &Network, rows: &[&[f32]], device: Device) -> Tried<Stack> {
         Stack::of(net, stacked(net, rows, device)?)
     }
 
-    fn of(net: &Net, flat: Tensor) -> Tried<Stack> {
+    fn of(net: &Network, flat: Tensor) -> Tried<Stack> {
         let (mut layers, mut at) = (Vec::new(), 0);
         for pair in net.layers.windows(2) {
             let [inputs, outputs] = [pair[0] as i64, pair[1] as i64];
@@ -114,7 +114,7 @@ impl Stack {
 pub(super) struct Moments([Tensor; 2]);
 
 impl Moments {
-    pub(super) fn new(net: &Net, rows: [&[&[f32]]; 2], device: Device) -> Tried<Moments> {
+    pub(super) fn new(net: &Network, rows: [&[&[f32]]; 2], device: Device) -> Tried<Moments> {
         Ok(Moments([
             stacked(net, rows[0], device)?,
             stacked(net, rows[1], device)?,

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_device_chooses_the_tokens_that_the_processor_does() {
-        let gpu = illume_core::cuda::available().then_some(Device::Cuda(0));
+        let gpu = illume_numerics::cuda::available().then_some(Device::Cuda(0));
         let (rows, vocab) = (300, 1111);
         let mut logits = vec![0.0f32; rows * vocab];
         Stream::new(1, Purpose::Init, 0, 0).add_normals(0, 3.0, &mut logits);

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Torch, failed, wide_product};
 use crate::model::Precision;
-use crate::model::packed::{int4_code, int4_scale, int8_code, int8_scale};
+use illume_numerics::transformer::{int4_code, int4_scale, int8_code, int8_scale};
 
 /// A linear map, or several that share their inputs.
 #[derive(Debug)]

@@ -1,0 +1,39 @@
+//! What a precision makes of a model's numbers.
+
+use half::bf16;
+use illume_numerics::transformer::{int4_code, int4_scale, int8_code, int8_scale};
+use tch::Device;
+
+use super::Precision;
+
+/// The numbers of the tensor `name` as a model of this precision computes with them. On a device what is not packed is in bf16, as are the scales of four
+/// bits, and the embedding and the head are not packed.
+pub(crate) fn round(values: &mut [f32], name: &str, shape: &[usize], precision: Precision, device: Device) {
+    let on_device = device != Device::Cpu;
+    let vector = shape.len() == 1;
+    let table = name.contains("embed_tokens") || name.contains("lm_head");
+    let halved = |x: f32| bf16::from_f32(x).to_f32();
+    let scale = |x: f32| if on_device { halved(x) } else { x };
+    let inputs = shape[shape.len() - 1];
+    match precision {
+        Precision::F32 => (),
+        _ if vector && !on_device => (),
+        Precision::Bf16 => values.iter_mut().for_each(|w| *w = halved(*w)),
+        _ if on_device && (vector || table) => values.iter_mut().for_each(|w| *w = halved(*w)),
+        Precision::Int4 { group } if !table => {
+            for part in values.chunks_mut(group) {
+                let levels = int4_scale(part.iter());
+                let (size, zero) = (scale(levels.0), scale(levels.1));
+                let value = |w: f32| (f32::from(int4_code(w, levels)) - 8.0).mul_add(size, zero);
+                part.iter_mut().for_each(|w| *w = value(*w));
+            }
+        }
+        Precision::Int8 | Precision::Int4 { .. } => {
+            for row in values.chunks_mut(inputs) {
+                let size = int8_scale(row.iter());
+                let value = |w: f32| f32::from(int8_code(w, size)) * size;
+                row.iter_mut().for_each(|w| *w = value(*w));
+            }
+        }
+    }
+}
