@@ -6,8 +6,8 @@ use std::ops::Range;
 use illume_core::{Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 
 use super::Emitter;
-use crate::cma_es::{Distribution, Distributions};
 use crate::map_elites::missing;
+use crate::optimizers::{Optimizer, Optimizers, Ranking};
 use crate::rankers::{Ranker, direction};
 
 /// When a search begins anew, beside the criteria of the evolution strategy itself.
@@ -23,8 +23,8 @@ pub(crate) enum Restart {
 
 /// See the module.
 pub(crate) struct EvolutionStrategy {
-    distributions: Distributions,
-    distribution: Box<dyn Distribution>,
+    distributions: Optimizers,
+    distribution: Box<dyn Optimizer>,
     ranker: Ranker,
     /// Of the ranker; empty for one without.
     direction: Vec<f64>,
@@ -43,7 +43,7 @@ pub(crate) struct EvolutionStrategy {
 const TOL_X: f64 = 1e-12;
 
 impl EvolutionStrategy {
-    pub fn new(distributions: Distributions, ranker: Ranker, filter: bool, restart: Restart) -> EvolutionStrategy {
+    pub fn new(distributions: Optimizers, ranker: Ranker, filter: bool, restart: Restart) -> EvolutionStrategy {
         EvolutionStrategy {
             distribution: distributions.first(),
             distributions,
@@ -83,7 +83,7 @@ impl EvolutionStrategy {
         let bounds: Vec<usize> = (0..=ranks).collect();
         let fetched = archive.fetch(&vec![cell; ranks], &bounds, context.comm, &mut self.inbox)?;
         let genome = fetched.genome(cell).ok_or_else(|| missing(cell))?;
-        self.distribution.begin_at(context, genome.dense()?);
+        self.distribution.reset(context, genome.dense()?);
         Ok(())
     }
 }
@@ -116,12 +116,12 @@ impl Emitter for EvolutionStrategy {
     ) -> Result<()> {
         let ranked = self.ranker.rank(told.rows, report, rows, &self.direction)?;
         self.generations += 1;
-        if self.filter {
-            self.distribution.tell_parents(context, &ranked.order, ranked.taken)?;
-        } else {
-            self.distribution.tell(context, &ranked.order)?;
-        }
-        let exhausted = self.distribution.exhausted(context, TOL_X)?.is_some();
+        let ranking = Ranking {
+            parents: self.filter.then_some(ranked.taken),
+            ..Ranking::of(&ranked.order)
+        };
+        self.distribution.tell(context, &ranking)?;
+        let exhausted = self.distribution.stop(context, TOL_X)?.is_some();
         let ruled = match self.restart {
             Restart::Basic => false,
             Restart::NoImprovement => ranked.taken == 0,
