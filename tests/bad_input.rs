@@ -196,6 +196,96 @@ const EDITS: &[Edit] = &[
         &[":6: strategy.restart: unknown key", "did you mean \"restarts\"?"],
     ),
     (
+        "\"map_elites\"\nbatch = 20",
+        "\"snes\"\npopulation = 1",
+        &[":6: strategy.population", "at least 2"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"snes\"\nsigma_rate = -0.1",
+        &[":6: strategy.sigma_rate", "at least 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"snes\"\nmean_rate = 0",
+        &[":6: strategy.mean_rate", "above 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"xnes\"\npopulation = 1",
+        &[":6: strategy.population", "at least 2"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"xnes\"\nsigma = nan",
+        &[":6: strategy.sigma", "above 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"xnes\"\ncentre = \"zeros\"",
+        &[":6: strategy.centre: unknown key", "did you mean \"center\"?"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"lm_ma_es\"\npopulation = 21",
+        &[":6: strategy.population", "as many members as genes", "got 21"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"lm_ma_es\"\nvectors = -1",
+        &[":6: strategy.vectors", "non-negative integer"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"lm_ma_es\"\nsigma = 0",
+        &[":6: strategy.sigma", "above 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"pgpe\"\npopulation = 7",
+        &[":6: strategy.population", "even", "7"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"pgpe\"\nranking = \"nes\"",
+        &[":6: strategy.ranking", "\"centered\"", "\"raw\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"pgpe\"\nmomentum = 1",
+        &[":6: strategy.momentum", "from 0 to 0.999999"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"ars\"\npopulation = 9",
+        &[":6: strategy.population", "even", "9"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"ars\"\ndirections_used = 9",
+        &[":6: strategy.directions_used", "at most the 8 directions", "got 9"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"ars\"\nlearning_rate = 0",
+        &[":6: strategy.learning_rate", "above 0"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\noptimizer = \"snes\"\nselection = \"filter\"",
+        &[":7: strategy.selection", "\"mu\"", "snes"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\noptimizer = \"pgpe\"\nbatch = 7",
+        &[":7: strategy.batch", "even", "7"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"cma_me\"\noptimizer = \"adam\"",
+        &[":6: strategy.optimizer", "\"sep_cma_es\"", "\"openai_es\"", "\"adam\""],
+    ),
+    (
         "batch = 20",
         "iso_sigma = nan",
         &[":6: strategy.iso_sigma", "at least 0"],

@@ -19,7 +19,8 @@ fn small(strategy: &str) -> String {
     let own = match strategy {
         "map_elites" => "batch = 30",
         "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
-        "openai_es" | "cma_es" | "sep_cma_es" => "population = 20\nsigma = 0.1",
+        "openai_es" | "cma_es" | "sep_cma_es" | "snes" | "xnes" | "pgpe" | "ars" => "population = 20\nsigma = 0.1",
+        "lm_ma_es" => "population = 6\nsigma = 0.1",
         "cma_me" | "cma_mae" => "emitters = 3\nbatch = 10\nsigma = 0.1",
         "cma_mega" | "cma_maega" => "emitters = 3\nbatch = 8\nsigma = 1.0",
         "omg_mega" => "elites = 12\nsigma = 1.0",

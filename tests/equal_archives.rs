@@ -193,6 +193,27 @@ fn searches_of_cma_me_and_cma_mae() {
             "name = \"cma_mae\"\nemitters = 2\nbatch = 5\noptimizer = \"sep_cma_es\"\nrestart_every = 3".into(),
             "kind = \"cvt\"\ncells = 50\nsamples = 1000\nlearning_rate = 0.01",
         ),
+        (
+            sphere,
+            "name = \"cma_me\"\nemitters = 3\nbatch = 6\noptimizer = \"openai_es\"\nrestart_every = 3".into(),
+            "shape = [20, 20]",
+        ),
+        // Whose noise is shared.
+        (
+            "name = \"sphere\"\ndim = 44000",
+            "name = \"cma_me\"\nemitters = 2\nbatch = 6\noptimizer = \"pgpe\"\nrestart_every = 3".into(),
+            "shape = [20, 20]",
+        ),
+        (
+            arm,
+            "name = \"cma_me\"\nemitters = 3\nbatch = 4\noptimizer = \"lm_ma_es\"\nselection = \"filter\"\nrestart = \"no_improvement\"".into(),
+            "shape = [20, 20]",
+        ),
+        (
+            arm,
+            "name = \"cma_me\"\nemitters = 3\nbatch = 6\noptimizer = \"xnes\"\nrestart_every = 3".into(),
+            "shape = [20, 20]",
+        ),
     ] {
         let folder = assert_equal_archives(&config(task, "", &strategy, archive, 11));
         let restarts = last_of(folder.path(), "restarts");
@@ -263,6 +284,23 @@ fn sep_cma_es_on_a_sphere_of_many_slices() {
     let strategy = "name = \"sep_cma_es\"\npopulation = 13";
     let task = "name = \"sphere\"\ndim = 40001";
     assert_equal_archives(&config(task, "", strategy, "shape = [50, 50]", 7));
+}
+
+/// Those of many genes and members share the sums of their noise.
+#[test]
+fn optimizers_alone_whose_noise_is_shared_and_in_a_box() {
+    let wide = "name = \"sphere\"\ndim = 40001";
+    let arm = "name = \"arm\"\njoints = 33";
+    for (task, strategy) in [
+        (wide, "name = \"snes\"\npopulation = 13"),
+        (wide, "name = \"lm_ma_es\"\npopulation = 9"),
+        (wide, "name = \"pgpe\"\npopulation = 12\nranking = \"raw\""),
+        (wide, "name = \"ars\"\npopulation = 12\ndirections_used = 4"),
+        (arm, "name = \"xnes\"\nsigma = 0.1\ntol_x = 0.5\nrestarts = \"ipop\""),
+        (arm, "name = \"pgpe\"\ntol_x = 0.99\nrestarts = \"bipop\""),
+    ] {
+        assert_equal_archives(&config(task, "", strategy, "shape = [50, 50]", 9));
+    }
 }
 
 /// Novelty is measured in shares of the rows; beyond 256 members through a tree.
@@ -374,6 +412,11 @@ fn ranks_without_any_candidate_take_part() {
         "name = \"openai_es\"\npopulation = 2\nsigma = 0.1",
         "name = \"cma_es\"\npopulation = 2",
         "name = \"sep_cma_es\"\npopulation = 2",
+        "name = \"lm_ma_es\"\npopulation = 2",
+        "name = \"snes\"\npopulation = 2",
+        "name = \"xnes\"\npopulation = 2",
+        "name = \"pgpe\"\npopulation = 2",
+        "name = \"ars\"\npopulation = 2",
         "name = \"dcrl_me\"\nbatch = 2\npg_steps = 2\ncritic_steps = 3\npg_share = 0.5\nactor_share = 0.5",
         "name = \"ga_ns\"\npopulation = 2\nparents = 1\nsigma = 0.1",
         "name = \"nsr_es\"\npopulation = 2\nsigma = 0.1\ncenters = 1",

@@ -54,6 +54,8 @@ const DECEPTIVE: &str = "hard_maze";
 
 /// Strategies that are shown on functions alone: a covariance of that many genes as a robot's network has is for ESSA's tasks, or for who wants it.
 const COVARIANCES: [&str; 4] = ["cma_es", "sep_cma_es", "cma_me", "cma_mae"];
+/// Other optimizers, which are shown on the sphere alone.
+const OPTIMIZERS: [&str; 5] = ["lm_ma_es", "snes", "xnes", "pgpe", "ars"];
 const FUNCTIONS: [&str; 4] = ["arm", "sphere", "rastrigin", PLATEAU];
 
 /// It tells only those apart that are compared on it in the paper of CMA-MAE.
@@ -89,6 +91,7 @@ fn there_is_one_for_every_strategy_on_every_task_and_on_the_maze_alone_for_novel
             (task.network || !s.network)
                 && (!s.novelty || task.name == DECEPTIVE)
                 && (!COVARIANCES.contains(&s.name) || FUNCTIONS.contains(&task.name))
+                && (!OPTIMIZERS.contains(&s.name) || task.name == "sphere")
                 && (task.name != PLATEAU || ON_PLATEAU.contains(&s.name))
                 && !s.cases
         };
@@ -146,7 +149,10 @@ fn each_runs() {
                 "strategy.validation_episodes=2",
                 "strategy.test_episodes=3",
             ],
-            "openai_es" | "cma_es" | "sep_cma_es" => vec!["strategy.population=4"],
+            "openai_es" | "cma_es" | "sep_cma_es" | "lm_ma_es" | "snes" | "xnes" | "pgpe" => {
+                vec!["strategy.population=4"]
+            }
+            "ars" => vec!["strategy.population=4", "strategy.directions_used=1"],
             "cma_me" | "cma_mae" => vec!["strategy.emitters=2", "strategy.batch=4"],
             "ga_ns" => vec!["strategy.population=6", "strategy.parents=2", "archive.probability=0.5"],
             "ns_es" | "nsr_es" | "nsra_es" => vec!["strategy.population=4"],

@@ -34,6 +34,15 @@ const CMA_ES_RESTARTED: &str = "[task]\nname = \"arm\"\njoints = 4\n[strategy]\n
 const SEP_CMA_ES: &str = "[task]\nname = \"rastrigin\"\ndim = 3000\n[strategy]\nname = \"sep_cma_es\"\n\
                           [archive]\nshape = [20, 20]\n";
 /// Several searches, thresholds, and the best of all beside what is bred from.
+const SNES: &str = "[task]\nname = \"rastrigin\"\ndim = 3000\n[strategy]\nname = \"snes\"\npopulation = 50\n[archive]\nshape = [20, 20]\n";
+const XNES: &str =
+    "[task]\nname = \"arm\"\njoints = 20\n[strategy]\nname = \"xnes\"\nsigma = 0.1\n[archive]\nshape = [20, 20]\n";
+const LM_MA_ES: &str =
+    "[task]\nname = \"sphere\"\ndim = 200\n[strategy]\nname = \"lm_ma_es\"\n[archive]\nshape = [20, 20]\n";
+const PGPE: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname = \"pgpe\"\nranking = \"raw\"\n[archive]\nshape = [20, 20]\n";
+const ARS: &str = "[task]\nname = \"sphere\"\ndim = 50\n[strategy]\nname = \"ars\"\ndirections_used = 3\n[archive]\nshape = [20, 20]\n";
+const CMA_ME_OPENAI_ES: &str = "[task]\nname = \"sphere\"\ndim = 30\n[strategy]\nname = \"cma_me\"\nemitters = 2\nbatch = 6\n\
+                                optimizer = \"openai_es\"\n[archive]\nshape = [20, 20]\n";
 const CMA_MAE: &str = "[task]\nname = \"arm\"\njoints = 6\n[strategy]\nname = \"cma_mae\"\nemitters = 3\nbatch = 8\nsigma = 0.1\n\
                        restart_every = 7\nrankers = [\"improvement\", \"random_direction\"]\n\
                        [archive]\nshape = [20, 20]\nlearning_rate = 0.1\nthreshold_min = -0.4\n";
@@ -288,10 +297,16 @@ fn a_killed_process_goes_on_from_its_last_checkpoint() {
         CMA_ES,
         CMA_ES_RESTARTED,
         SEP_CMA_ES,
+        SNES,
+        XNES,
+        LM_MA_ES,
+        PGPE,
+        ARS,
         CMA_MAE,
         CMA_ME,
         MULTI_EMITTER,
         CMA_MAEGA,
+        CMA_ME_OPENAI_ES,
         DCRL_ME,
         DCG_ME,
         GA_NS,

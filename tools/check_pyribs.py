@@ -2,18 +2,22 @@
 
 Usage: check_pyribs.py thresholds > archives/src/soft/recorded.csv
        check_pyribs.py emitters > strategies/tests/data/pyribs.txt
+       check_pyribs.py optimizers > strategies/tests/data/pyribs_optimizers.txt
 
 It needs `ribs==0.12.0`. Run it again to see that another version says the same. `thresholds` is an archive of 6 cells that is handed batches of random fitness and
 cells: status 0 for not added, 1 for improved, 2 for new; the value by which candidates are ranked; and the cell's threshold after the batch, empty where
 the cell is. `emitters` is a search of 8 candidates on a sphere of 5 genes over 30 iterations, of CMA-ME (selection mu, then filter) and of CMA-MAE; the search is set
-back to an elite every 12 iterations. Its eigenvectors may have other signs than ours, so the file holds steps (x - mean) / sigma, not the normal numbers behind them.
+back to an elite every 12 iterations. Its eigenvectors may have other signs than ours, so the file holds steps (x - mean) / sigma, not the normal numbers behind them. `optimizers` is LM-MA-ES, with the better half as parents and with few, and OpenAI-ES on given noise; lines are those of check_evotorch.py, and the state is
+the mean, for LM-MA-ES also the step size, its path and its vectors.
 """
 
 import sys
 
 import numpy as np
+import recorded
 from ribs.archives import GridArchive
 from ribs.emitters import EvolutionStrategyEmitter
+from ribs.emitters.opt import LMMAEvolutionStrategy, OpenAIEvolutionStrategy
 from ribs.schedulers import Scheduler
 
 CELLS = 6
@@ -102,5 +106,49 @@ def emitters():
     run("imp", "mu", 0.1, 0.0)
 
 
+class Given:
+    """Noise of generation after generation in place of a generator's."""
+
+    def __init__(self, generator_dim):
+        self.generation, self.dim = 0, generator_dim
+
+    def standard_normal(self, shape, dtype=None):
+        z = recorded.noise(self.generation, shape[0], self.dim)
+        self.generation += 1
+        return z
+
+
+def optimizers():
+    print("# Written by tools/check_pyribs.py with ribs 0.12.0.")
+    dim, members = 12, 5
+    for few in [False, True]:
+        opt = LMMAEvolutionStrategy(sigma0=recorded.SIGMA, solution_dim=dim, batch_size=members, seed=1, n_vectors=4)
+        opt.reset(np.zeros(dim))
+        opt._rng = Given(dim)
+        print("run lm_ma_es", members, "few" if few else "half")
+        for generation in range(recorded.GENERATIONS):
+            values = recorded.fitness(opt.ask())
+            ranked = recorded.order(values)
+            parents = generation % 4 if few else members // 2
+            opt.tell(np.array(ranked), values[ranked][:, None], parents)
+            recorded.say("order", ranked)
+            recorded.say("fitness", values)
+            recorded.say("after", opt.mean, opt.sigma, opt.ps, opt.m)
+    dim, members = recorded.DIM, 8
+    opt = OpenAIEvolutionStrategy(sigma0=recorded.SIGMA, solution_dim=dim, batch_size=members, seed=1, lr=0.05, l2_coeff=0.01)
+    opt.reset(np.zeros(dim))
+    opt._rng = Given(dim)
+    print("run openai_es", members, "adam")
+    # Ours come as pairs: 2i and 2i + 1 are its i and i + members / 2.
+    ours = np.array([i // 2 + (i % 2) * (members // 2) for i in range(members)])
+    for _ in range(recorded.GENERATIONS):
+        values = recorded.fitness(opt.ask())
+        ranked = recorded.order(values)
+        opt.tell(np.array(ranked), values[ranked][:, None], members)
+        recorded.say("order", recorded.order(values[ours]))
+        recorded.say("fitness", values[ours])
+        recorded.say("after", opt.adam_opt.theta)
+
+
 if __name__ == "__main__":
-    {"thresholds": thresholds, "emitters": emitters}[sys.argv[1]]()
+    {"thresholds": thresholds, "emitters": emitters, "optimizers": optimizers}[sys.argv[1]]()

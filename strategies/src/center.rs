@@ -9,7 +9,7 @@ use illume_core::{Batch, Context, Error, Purpose, Result, Stream, block, params}
 use rayon::prelude::*;
 
 use crate::gather::gather;
-use crate::{Adam, Optimizer, Sgd};
+use crate::{Adam, GradientOptimizer, Sgd};
 
 /// Parameters that one parallel task updates: their gradient stays in the first-level cache.
 const SLICE: usize = 4096;
@@ -48,14 +48,14 @@ params! {
 
 /// How a center moves.
 pub(crate) struct UpdateRule {
-    pub optimizer: Box<dyn Optimizer + Send>,
+    pub optimizer: Box<dyn GradientOptimizer + Send>,
     /// L2 penalty on the center.
     pub l2: f64,
 }
 
 impl UpdateRule {
     pub fn new(p: &CenterParams) -> UpdateRule {
-        let optimizer: Box<dyn Optimizer + Send> = match p.optimizer.as_str() {
+        let optimizer: Box<dyn GradientOptimizer + Send> = match p.optimizer.as_str() {
             "sgd" => Box::new(Sgd {
                 learning_rate: p.learning_rate,
                 momentum: p.momentum,

@@ -5,12 +5,10 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
-use crate::cma_es::constants::Constants;
-use crate::cma_es::{CmaEsParams, full_by};
 use crate::emitters::{Emitter, EvolutionStrategy, Restart};
+use crate::optimizers::{self, Settings};
 use crate::rankers::Ranker;
 use crate::scheduler::{Composition, Scheduler};
-use crate::sep_cma_es::{SepCmaEsParams, separable};
 
 params! {
     /// How many emitters `cma_me` and `cma_mae` have.
@@ -29,11 +27,11 @@ params! {
         sigma: f64 = 0.5, positive();
         /// Where each begins first: "init", a genome by the task's distribution, or "zeros".
         center: String = "init".into(), one_of(&["init", "zeros"]);
-        /// What draws the candidates: "cma_es" with a full covariance, "sep_cma_es" with a diagonal one for many genes.
-        optimizer: String = "cma_es".into(), one_of(&["cma_es", "sep_cma_es"]);
+        /// What draws the candidates: "cma_es" with a full covariance, "sep_cma_es" with a diagonal one for many genes, or any other optimizer, with its own parameters at their defaults.
+        optimizer: String = "cma_es".into(), one_of(optimizers::NAMES);
         /// How "cma_es" moves: "tutorial", or "pyribs" as that library does, which makes little of the covariance's path (strategies/README.md).
         update: String = "tutorial".into(), one_of(&["tutorial", "pyribs"]);
-        /// From whom it learns: "mu", the better half, or "filter", those that the archive took.
+        /// From whom it learns: "mu", the better half (or as many as the optimizer learns from), or "filter", those that the archive took: with "cma_es", "sep_cma_es" and "lm_ma_es".
         selection: String = "mu".into(), one_of(&["mu", "filter"]);
         /// When a search begins anew at an elite: "basic", when the optimizer is spent; "no_improvement", also when the archive took none of its candidates.
         restart: String = "basic".into(), one_of(&["basic", "no_improvement"]);
@@ -120,46 +118,38 @@ pub(crate) fn searches(
     let rankers = rankers_of(config, rankers)?;
     let restart = restart_of(&params.restart, params.restart_every)?;
     config.claim_rows("batch", params.batch as f64 * count as f64, 1)?;
-    if params.optimizer == "cma_es" {
-        // A covariance, its axes, and its decomposition.
-        let matrices = 4.0 * size_of::<f64>() as f64 * (config.task.genome_dim as f64).powi(2);
-        let what = format!("covariances of {count} searches");
-        config.memory.claim("strategy", key, count as f64 * matrices, &what)?;
-    }
-    let (dim, pyribs) = (config.task.genome_dim, params.update == "pyribs");
-    if pyribs && params.optimizer != "cma_es" {
+    let optimizer = optimizers::entry(&params.optimizer)?;
+    let pyribs = params.update == "pyribs";
+    if pyribs && optimizer.name != "cma_es" {
         let message = format!(
             "expected \"tutorial\" with optimizer = \"{}\", got \"pyribs\"",
-            params.optimizer
+            optimizer.name
         );
         return Err(Error::config("strategy", "update", message));
     }
-    let constants = move |usual: Constants| if pyribs { usual.moved_as_pyribs(dim) } else { usual };
+    if params.selection == "filter" && !optimizer.selects {
+        let message = format!(
+            "expected \"mu\" with optimizer = \"{}\", which learns from all of its members, got \"filter\"",
+            optimizer.name
+        );
+        return Err(Error::config("strategy", "selection", message));
+    }
+    let settings = Settings {
+        optimizer: optimizer.name,
+        population: params.batch,
+        key: "batch",
+        sigma: params.sigma,
+        center: &params.center,
+        active: false,
+        decompositions: Settings::DECOMPOSITIONS,
+        pyribs,
+    };
+    let of_one = || optimizers::build(&settings, config.task);
+    of_one()?.claim(config.memory, key, count)?;
     let emitter = |number: usize| -> Result<Box<dyn Emitter>> {
-        let distributions = match params.optimizer.as_str() {
-            "cma_es" => full_by(
-                &CmaEsParams {
-                    population: params.batch,
-                    sigma: params.sigma,
-                    center: params.center.clone(),
-                    active: false,
-                    ..CmaEsParams::default()
-                },
-                config.task,
-                constants,
-            )?,
-            _ => separable(
-                &SepCmaEsParams {
-                    population: params.batch,
-                    sigma: params.sigma,
-                    center: params.center.clone(),
-                },
-                config.task,
-            )?,
-        };
         let filter = params.selection == "filter";
         let ranker = rankers[number % rankers.len()];
-        Ok(Box::new(EvolutionStrategy::new(distributions, ranker, filter, restart)))
+        Ok(Box::new(EvolutionStrategy::new(of_one()?, ranker, filter, restart)))
     };
     (0..count).map(emitter).collect()
 }

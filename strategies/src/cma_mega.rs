@@ -4,11 +4,10 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
-use crate::cma_es::constants::Constants;
-use crate::cma_es::{CmaEsParams, full_by};
 use crate::cma_me::{rankers_of, restart_of};
 use crate::emitters::{Arborescence, Emitter, GradientArborescence, GradientOperator, coefficient_space};
-use crate::optimizer::{Adam, Optimizer, Sgd};
+use crate::optimizers::gradient::{Adam, GradientOptimizer, Sgd};
+use crate::optimizers::{self, Settings};
 use crate::scheduler::{Composition, Scheduler};
 
 params! {
@@ -209,18 +208,19 @@ fn build(
         .memory
         .claim("strategy", "emitters", bytes, &format!("gradients of {count} searches"))?;
     let space = coefficient_space(config.task);
-    let (dim, pyribs) = (space.genome_dim, params.update == "pyribs");
-    let constants = move |usual: Constants| if pyribs { usual.moved_as_pyribs(dim) } else { usual };
+    let settings = Settings {
+        optimizer: "cma_es",
+        population: params.batch - 1,
+        key: "batch",
+        sigma: params.sigma,
+        center: "zeros",
+        active: false,
+        decompositions: Settings::DECOMPOSITIONS,
+        pyribs: params.update == "pyribs",
+    };
     let emitter = |number: usize| -> Result<Box<dyn Emitter>> {
-        let coefficients = CmaEsParams {
-            population: params.batch - 1,
-            sigma: params.sigma,
-            center: "zeros".into(),
-            active: false,
-            ..CmaEsParams::default()
-        };
         let learning_rate = params.learning_rate;
-        let optimizer: Box<dyn Optimizer + Send> = match params.optimizer.as_str() {
+        let optimizer: Box<dyn GradientOptimizer + Send> = match params.optimizer.as_str() {
             "adam" => Box::new(Adam {
                 learning_rate,
                 beta1: 0.9,
@@ -233,7 +233,7 @@ fn build(
             }),
         };
         let parts = Arborescence {
-            coefficients: full_by(&coefficients, &space, constants)?,
+            coefficients: optimizers::build(&settings, &space)?,
             optimizer,
             zeros: params.center == "zeros",
             normalize: params.normalize,

@@ -10,8 +10,8 @@ use illume_core::{
 
 use crate::best_first;
 use crate::candidates::prepare;
-use crate::cma_es::{CmaEsParams, DISTRIBUTION_COLUMNS, Distribution, best_and_mean, full};
-use crate::sep_cma_es::{SepCmaEsParams, separable};
+use crate::optimizers::search::{DISTRIBUTION_COLUMNS, best_and_mean};
+use crate::optimizers::{self, Optimizer, Optimizers, Ranking, Settings, fitness_or_nan};
 use crate::validation::{Phase, Validation, minibatch};
 
 params! {
@@ -21,11 +21,11 @@ params! {
         population: usize = 0, range(0, 1 << 24);
         /// Initial step size: the standard deviation of each gene, which is of an offset in units of its factor's size (`task.scale = "relative"`).
         sigma: f64 = 0.3, positive();
-        /// "cma_es" with a full covariance, or "sep_cma_es" with a diagonal one.
-        optimizer: String = "cma_es".into(), one_of(&["cma_es", "sep_cma_es"]);
-        /// Whether the full covariance also learns from the worse half, by negative weights.
+        /// What draws the candidates: "cma_es", as in the paper, or any other optimizer, with its own parameters at their defaults.
+        optimizer: String = "cma_es".into(), one_of(optimizers::NAMES);
+        /// Whether the full covariance of "cma_es" also learns from the worse half, by negative weights.
         active: bool = true, any();
-        /// The full covariance is decomposed every 1 / (this * n * (c_1 + c_mu)) generations.
+        /// It is decomposed every 1 / (this * n * (c_1 + c_mu)) generations.
         decompositions: f64 = 2.0, positive();
         /// Generations from one validation on the test cases to the next; 0 for the start and the last alone.
         validation_interval: usize = 10, range(0, 1 << 30);
@@ -40,11 +40,27 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         EssaParams::describe,
         |config: &StrategyConfig<'_>| {
             let params: EssaParams = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            config.claim_rows("population", params.population as f64, 1)?;
+            let optimizers = optimizers_of(&params, config.task)?;
+            config.claim_rows("population", optimizers.members as f64, 1)?;
+            optimizers.claim(config.memory, "optimizer", 1)?;
             Ok(Box::new(Essa::new(&params, config.task)?))
         },
     )
 };
+
+fn optimizers_of(params: &EssaParams, task: &TaskSpec) -> Result<Optimizers> {
+    let settings = Settings {
+        optimizer: &params.optimizer,
+        population: params.population,
+        key: "population",
+        sigma: params.sigma,
+        center: "init",
+        active: params.active,
+        decompositions: params.decompositions,
+        pyribs: false,
+    };
+    optimizers::build(&settings, task)
+}
 
 /// A genome with its score.
 #[derive(Debug, Clone, Default)]
@@ -86,13 +102,14 @@ impl Scored {
 
 /// Its columns in the history, time aside: highest and mean reward, sigma, axis ratio, validation of mean and best.
 const COLUMNS: usize = 6;
+const AXIS_RATIO: usize = 3;
 const MEAN_VALIDATION: usize = 4;
 const BEST_VALIDATION: usize = 5;
 
 /// A distribution of offsets that moves by rewards on minibatches, with its mean and its best candidate validated.
 pub struct Essa {
     spec: StrategySpec,
-    distribution: Box<dyn Distribution>,
+    optimizer: Box<dyn Optimizer>,
     validation: Validation,
     phase: Phase,
     /// The candidate with the highest reward on its minibatch since the last validation.
@@ -114,27 +131,7 @@ impl Essa {
             );
             return Err(Error::config("strategy", "name", message));
         }
-        let distributions = match params.optimizer.as_str() {
-            "sep_cma_es" => separable(
-                &SepCmaEsParams {
-                    population: params.population,
-                    sigma: params.sigma,
-                    ..SepCmaEsParams::default()
-                },
-                task,
-            )?,
-            _ => full(
-                &CmaEsParams {
-                    population: params.population,
-                    sigma: params.sigma,
-                    active: params.active,
-                    decompositions: params.decompositions,
-                    ..CmaEsParams::default()
-                },
-                task,
-            )?,
-        };
-        let distribution = distributions.first();
+        let optimizer = optimizers_of(params, task)?.first();
         let own = [
             ("population_max", "", "highest reward of a candidate on the minibatch"),
             ("population_mean", "", "mean reward of the candidates on the minibatch"),
@@ -153,7 +150,7 @@ impl Essa {
         ];
         let history = own
             .iter()
-            .chain(&DISTRIBUTION_COLUMNS[..2])
+            .chain(&DISTRIBUTION_COLUMNS[..if optimizer.axis_ratio().is_some() { 2 } else { 1 }])
             .chain(&validated)
             .chain(&DISTRIBUTION_COLUMNS[2..]);
         Ok(Essa {
@@ -164,11 +161,11 @@ impl Essa {
                     .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
                     .collect(),
                 lineage: false,
-                first_generation: distribution.members(),
+                first_generation: optimizer.members(),
                 sized_by: &["population"],
-                facts: vec![("population".into(), distribution.members().to_string())],
+                facts: vec![("population".into(), optimizer.members().to_string())],
             },
-            distribution,
+            optimizer,
             validation: Validation::new(params.validation_interval, task),
             phase: Phase::Start,
             challenger: Scored::default(),
@@ -183,18 +180,23 @@ impl Essa {
         let first = order[0];
         if status[first] == Status::Ok as u8 && self.challenger.yields_to(fitness[first]) {
             self.challenger.genes.resize(context.task.genome_dim, 0.0);
-            self.distribution.member(context, first, &mut self.challenger.genes);
+            self.optimizer.member(context, first, &mut self.challenger.genes);
             self.challenger.score = fitness[first];
         }
         let [max, mean] = best_and_mean(status, fitness);
-        self.distribution.tell(context, &order)?;
-        self.row[..4].copy_from_slice(&[max, mean, self.distribution.sigma(), self.distribution.axis_ratio()]);
+        let ranking = Ranking {
+            fitness: Some(&fitness_or_nan(status, fitness)),
+            ..Ranking::of(&order)
+        };
+        self.optimizer.tell(context, &ranking)?;
+        let axis_ratio = self.optimizer.axis_ratio().unwrap_or(f64::NAN);
+        self.row[..4].copy_from_slice(&[max, mean, self.optimizer.sigma(), axis_ratio]);
         Ok(())
     }
 
     fn mean(&self, dim: usize) -> Vec<f32> {
         let mut genes = vec![0.0; dim];
-        self.distribution.mean(&mut genes);
+        self.optimizer.mean(&mut genes);
         genes
     }
 }
@@ -205,7 +207,7 @@ impl Strategy for Essa {
     }
 
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
-        self.distribution.begin(context);
+        self.optimizer.begin(context);
         let dim = context.task.genome_dim;
         if self.phase.is_validation(context) {
             let mean = self.mean(dim);
@@ -215,11 +217,11 @@ impl Strategy for Essa {
             }
             return self.validation.ask(context, &genomes, candidates);
         }
-        prepare(context, self.distribution.members(), 0, candidates);
+        prepare(context, self.optimizer.members(), 0, candidates);
         candidates.seeds.fill(case_seed(minibatch(context), 0));
         let rows = candidates.block.clone();
         let genes = candidates.genomes.dense_rows(rows.len(), dim);
-        self.distribution.ask(context, rows, genes)?;
+        self.optimizer.ask(context, rows, genes)?;
         candidates.tags.get_mut::<i32>("operator")?.fill(0);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         Ok(())
@@ -244,8 +246,10 @@ impl Strategy for Essa {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
-        row.push(self.distribution.eigen_seconds());
+        row.extend(&self.row[..AXIS_RATIO]);
+        row.extend(self.optimizer.axis_ratio().is_some().then_some(self.row[AXIS_RATIO]));
+        row.extend(&self.row[AXIS_RATIO + 1..]);
+        row.push(self.optimizer.eigen_seconds());
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
@@ -278,7 +282,7 @@ impl Strategy for Essa {
         let about = "score of the mean on the test cases when it was last taken";
         solution.push("fitness", 1, "", about, vec![self.row[MEAN_VALIDATION]]);
         solution.push("genome", dim, "", "the distribution's mean after the last update", mean);
-        let mut tables = self.distribution.save(context)?;
+        let mut tables = self.optimizer.save(context)?;
         tables.push(("scalars".into(), scalars));
         tables.push(("challenger".into(), self.challenger.table()));
         tables.push(("best".into(), self.best.table()));
@@ -289,7 +293,7 @@ impl Strategy for Essa {
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        self.distribution.load(context, state)?;
+        self.optimizer.load(context, state)?;
         let scalars = state.table("scalars")?;
         let (row, scores) = (scalars.get::<f64>("row")?, scalars.get::<f64>("scores")?);
         if row.len() != COLUMNS || scores.len() != 2 {

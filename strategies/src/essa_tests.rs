@@ -63,7 +63,7 @@ fn run(params: &EssaParams, generations: u64, mut each: impl FnMut(u64, &mut Ess
         );
         let seeds = seen.into_inner();
         assert!(
-            seeds.len() == strategy.distribution.members() && seeds.iter().all(|s| *s == seeds[0]),
+            seeds.len() == strategy.optimizer.members() && seeds.iter().all(|s| *s == seeds[0]),
             "one minibatch"
         );
         each(number, &mut strategy, &context);

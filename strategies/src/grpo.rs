@@ -20,7 +20,7 @@ use illume_core::{
 
 use crate::candidates::prepare;
 use crate::validation::{Phase, Validation, minibatch};
-use crate::{Adam, Optimizer};
+use crate::{Adam, GradientOptimizer};
 use exchange::{Gradient, Heard, gather, gather_answers};
 pub(crate) use params::ENTRY;
 pub use params::GrpoParams;

@@ -2,7 +2,6 @@
 
 mod candidates;
 mod center;
-mod cma_es;
 mod cma_me;
 mod cma_mega;
 mod dcg_me;
@@ -20,20 +19,17 @@ mod map_elites;
 mod multi_emitter;
 mod ns_es;
 mod openai_es;
-mod optimizer;
+mod optimizers;
 mod pga_me;
 mod rankers;
 mod ranks;
 mod scheduler;
-mod sep_cma_es;
 #[cfg(test)]
 mod testing;
 mod validation;
 mod variation;
 
 pub use center::CenterParams;
-pub use cma_es::restarts::RestartParams;
-pub use cma_es::{CmaEs, CmaEsParams};
 pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers, SearchParams};
 pub use cma_mega::{ArborescenceParams, MaegaOrder, MegaCount, MegaOrder, OmgMegaParams};
 pub use dcg_me::{DcgMeParams, DcgParams};
@@ -49,10 +45,18 @@ pub use map_elites::{IsoLineParams, MapElitesParams, PolynomialParams};
 pub use multi_emitter::MultiEmitterParams;
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
-pub use optimizer::{Adam, Optimizer, Sgd};
+pub use optimizers::ars::ArsParams;
+pub use optimizers::cma_es::CmaEsParams;
+pub use optimizers::gradient::{Adam, ClipUp, GradientOptimizer, Sgd};
+pub use optimizers::lm_ma_es::LmMaEsParams;
+pub use optimizers::pgpe::PgpeParams;
+pub use optimizers::restarts::RestartParams;
+pub use optimizers::search::Search;
+pub use optimizers::sep_cma_es::SepCmaEsParams;
+pub use optimizers::snes::SnesParams;
+pub use optimizers::xnes::XnesParams;
 pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
-pub use sep_cma_es::SepCmaEsParams;
 
 use illume_core::StrategyEntry;
 
@@ -66,8 +70,13 @@ pub fn registry() -> &'static [StrategyEntry] {
         dcrl_me::ENTRY,
         deep_ga::ENTRY,
         openai_es::ENTRY,
-        cma_es::ENTRY,
-        sep_cma_es::ENTRY,
+        optimizers::cma_es::ENTRY,
+        optimizers::sep_cma_es::ENTRY,
+        optimizers::lm_ma_es::ENTRY,
+        optimizers::snes::ENTRY,
+        optimizers::xnes::ENTRY,
+        optimizers::pgpe::ENTRY,
+        optimizers::ars::ENTRY,
         cma_me::CMA_ME,
         cma_me::CMA_MAE,
         cma_mega::CMA_MEGA,

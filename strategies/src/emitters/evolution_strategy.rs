@@ -4,7 +4,7 @@
 use illume_core::{Archive, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 
 use super::{Column, Emitter, Merge, Part, Piece, Proposal, Rows, missing, one_row};
-use crate::cma_es::{Distribution, Distributions};
+use crate::optimizers::{Optimizer, Optimizers, Ranking};
 use crate::rankers::{Ranker, direction};
 
 /// When a search begins anew, beside the criteria of the evolution strategy itself.
@@ -20,8 +20,8 @@ pub(crate) enum Restart {
 
 /// See the module.
 pub(crate) struct EvolutionStrategy {
-    distributions: Distributions,
-    distribution: Box<dyn Distribution>,
+    distributions: Optimizers,
+    distribution: Box<dyn Optimizer>,
     ranker: Ranker,
     /// Of the ranker; empty for one without.
     direction: Vec<f64>,
@@ -40,7 +40,7 @@ pub(crate) struct EvolutionStrategy {
 pub(super) const TOL_X: f64 = 1e-12;
 
 impl EvolutionStrategy {
-    pub fn new(distributions: Distributions, ranker: Ranker, filter: bool, restart: Restart) -> EvolutionStrategy {
+    pub fn new(distributions: Optimizers, ranker: Ranker, filter: bool, restart: Restart) -> EvolutionStrategy {
         EvolutionStrategy {
             distribution: distributions.first(),
             distributions,
@@ -80,7 +80,7 @@ impl EvolutionStrategy {
         let bounds: Vec<usize> = (0..=ranks).collect();
         let fetched = archive.fetch(&vec![cell; ranks], &bounds, context.comm, &mut self.inbox)?;
         let genome = fetched.genome(cell).ok_or_else(|| missing(cell))?;
-        self.distribution.begin_at(context, genome.dense()?);
+        self.distribution.reset(context, genome.dense()?);
         Ok(())
     }
 }
@@ -126,12 +126,12 @@ impl Emitter for EvolutionStrategy {
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>, report: &InsertReport, rows: &Rows<'_>) -> Result<()> {
         let ranked = self.ranker.rank(told.rows, report, &rows.numbers(), &self.direction)?;
         self.generations += 1;
-        if self.filter {
-            self.distribution.tell_parents(context, &ranked.order, ranked.taken)?;
-        } else {
-            self.distribution.tell(context, &ranked.order)?;
-        }
-        let exhausted = self.distribution.exhausted(context, TOL_X)?.is_some();
+        let ranking = Ranking {
+            parents: self.filter.then_some(ranked.taken),
+            ..Ranking::of(&ranked.order)
+        };
+        self.distribution.tell(context, &ranking)?;
+        let exhausted = self.distribution.stop(context, TOL_X)?.is_some();
         let ruled = match self.restart {
             Restart::Basic => false,
             Restart::NoImprovement => ranked.taken == 0,

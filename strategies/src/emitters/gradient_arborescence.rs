@@ -7,16 +7,16 @@ use illume_core::{
 
 use super::evolution_strategy::{Restart, TOL_X};
 use super::{Column, Emitter, Merge, Part, Proposal, Rows, missing, one_row};
-use crate::cma_es::{Distribution, Distributions};
-use crate::optimizer::Optimizer;
+use crate::optimizers::gradient::GradientOptimizer;
+use crate::optimizers::{Optimizer, Optimizers, Ranking};
 use crate::rankers::{Ranker, direction};
 
 /// What the emitter is made of.
 pub(crate) struct Arborescence {
     /// Of the coefficients: one for the fitness and one for each axis of the descriptor.
-    pub coefficients: Distributions,
+    pub coefficients: Optimizers,
     /// How the point moves.
-    pub optimizer: Box<dyn Optimizer + Send>,
+    pub optimizer: Box<dyn GradientOptimizer + Send>,
     /// The point begins at zeros, not at a genome of the task's distribution.
     pub zeros: bool,
     /// Gradients count by their directions alone.
@@ -32,7 +32,7 @@ pub(crate) struct GradientArborescence {
     parts: Arborescence,
     /// The space of the coefficients.
     space: TaskSpec,
-    distribution: Box<dyn Distribution>,
+    distribution: Box<dyn Optimizer>,
     /// Where branches begin, `[dim]`, and the optimizer's moments and steps.
     point: Vec<f32>,
     moments: [Vec<f32>; 2],
@@ -234,11 +234,11 @@ impl Emitter for GradientArborescence {
                 .zip(&member)
                 .for_each(|(mean, c)| *mean += weight * f64::from(*c));
         }
-        if self.parts.filter {
-            self.distribution.tell_parents(&space, &ranked.order, parents)?;
-        } else {
-            self.distribution.tell(&space, &ranked.order)?;
-        }
+        let ranking = Ranking {
+            parents: self.parts.filter.then_some(parents),
+            ..Ranking::of(&ranked.order)
+        };
+        self.distribution.tell(&space, &ranking)?;
         if parents > 0 {
             let zeros = vec![0.0; self.point.len()];
             let mut downhill = zeros.clone();
@@ -250,7 +250,7 @@ impl Emitter for GradientArborescence {
                 .step(self.steps, &downhill, &mut self.point, first, second);
         }
         self.generations += 1;
-        let exhausted = self.distribution.exhausted(&space, TOL_X)?.is_some();
+        let exhausted = self.distribution.stop(&space, TOL_X)?.is_some();
         let ruled = match self.parts.restart {
             Restart::Basic => false,
             Restart::NoImprovement => ranked.taken == 0,

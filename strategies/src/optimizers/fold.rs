@@ -5,8 +5,6 @@
 //! beyond. An optimum on a bound, or in a corner of any dimension, is so an ordinary one of a smooth function, which clipping makes a plateau
 //! that a distribution can flee along. Members are never drawn again, so none is too seldom hit.
 
-use super::Bounds;
-
 /// Shares of a bound's size, at least of 1, that are the margins (`transformations.py:177`).
 const MARGIN: f64 = 1.0 / 20.0;
 /// Share of the interval that a gene's standard deviation may reach (`maxstd_boundrange`, `options_parameters.py:85`): a wider distribution would be mirrored into
@@ -25,7 +23,7 @@ pub(crate) struct Fold {
 
 impl Fold {
     /// None without bounds.
-    pub fn new(bounds: Bounds) -> Option<Fold> {
+    pub fn new(bounds: Option<[f32; 2]>) -> Option<Fold> {
         let [low, high] = bounds?.map(f64::from);
         let margin = |bound: f64| ((high - low) / 2.0).min(MARGIN * bound.abs().max(1.0));
         Some(Fold {

@@ -1,10 +1,13 @@
-//! Distributions in a box: where clipping made the step grow without end, optima on faces and in corners, and pycma's evaluations.
+//! Optimizers in a box: where clipping made the step grow without end, optima on faces and in corners, and pycma's evaluations.
 
-use illume_core::{Init, Purpose, Stream};
+use illume_core::{Context, Init, Purpose, Strategy, Stream};
 
 use super::tests::step;
 use super::*;
-use crate::sep_cma_es::{SepCmaEsParams, separable};
+use crate::optimizers::fold::Fold;
+use crate::optimizers::search::Search;
+use crate::optimizers::sep_cma_es::{SepCmaEsParams, separable};
+use crate::optimizers::{Optimizer, Ranking};
 use crate::testing::{Silent, generation, shown, task};
 
 fn boxed(dim: usize, bounds: [f32; 2]) -> TaskSpec {
@@ -19,7 +22,7 @@ fn boxed(dim: usize, bounds: [f32; 2]) -> TaskSpec {
 }
 
 /// `cma_es` and `sep_cma_es` with their defaults but for these.
-fn both(sigma: f64, center: &str, task: &TaskSpec) -> [CmaEs; 2] {
+fn both(sigma: f64, center: &str, task: &TaskSpec) -> [Search; 2] {
     let whole = CmaEsParams {
         sigma,
         center: center.into(),
@@ -31,16 +34,16 @@ fn both(sigma: f64, center: &str, task: &TaskSpec) -> [CmaEs; 2] {
         ..SepCmaEsParams::default()
     };
     let distributions = [full(&whole, task).unwrap(), separable(&diagonal, task).unwrap()];
-    distributions.map(|distributions| CmaEs::new("cma_es", distributions, &RestartParams::default(), task.genome_dim))
+    distributions.map(|distributions| Search::new("cma_es", distributions, &RestartParams::default(), task.genome_dim))
 }
 
 /// Generations of a strategy, until `each` says that it is enough; how many there were.
 fn run(
-    strategy: &mut CmaEs,
+    strategy: &mut Search,
     task: &TaskSpec,
     seed: u64,
     f: &dyn Fn(&[f32]) -> f64,
-    mut enough: impl FnMut(&CmaEs) -> bool,
+    mut enough: impl FnMut(&Search) -> bool,
 ) -> u64 {
     for number in 0..20_000 {
         step(strategy, task, seed, number, f);
@@ -84,7 +87,7 @@ fn a_plateau_that_reaches_the_bounds_does_not_let_the_step_grow() {
         distribution.ask(&context, 0..6, &mut genes).unwrap();
         let fitness: Vec<f64> = genes.chunks_exact(2).map(arm).collect();
         distribution
-            .tell(&context, &crate::best_first(&[0; 6], &fitness))
+            .tell(&context, &Ranking::of(&crate::best_first(&[0; 6], &fitness)))
             .unwrap();
         assert!(
             (0..2).all(|i| distribution.deviation(i) <= 0.3334),
@@ -184,7 +187,7 @@ fn the_diagonal_law_is_folded_and_narrowed_as_its_equations_say() {
                 );
             }
         }
-        distribution.tell(&context, &[3, 1, 4, 0, 5, 2]).unwrap();
+        distribution.tell(&context, &Ranking::of(&[3, 1, 4, 0, 5, 2])).unwrap();
     }
     assert!(folded > 20, "{folded} genes were beyond the bounds");
 }
@@ -210,7 +213,7 @@ fn failures_rank_last_and_bounds_hold_members_and_mean() {
             &bounded,
         ),
     ] {
-        let mut strategy = CmaEs::new("cma_es", distributions.unwrap(), &RestartParams::default(), 6);
+        let mut strategy = Search::new("cma_es", distributions.unwrap(), &RestartParams::default(), 6);
         for number in 0..60 {
             let context = Context {
                 seed: 2,
@@ -226,7 +229,7 @@ fn failures_rank_last_and_bounds_hold_members_and_mean() {
             });
         }
         let mut mean = vec![0.0; 6];
-        strategy.distribution.mean(&mut mean);
+        strategy.optimizer.mean(&mut mean);
         assert!(
             mean.iter().all(|x| x.abs() <= 0.5) && mean.iter().sum::<f32>() > 1.5,
             "{mean:?}"

@@ -7,7 +7,7 @@ use illume_core::{Batch, Error, Purpose, Result, State, Stream, params};
 use super::stops::Stop;
 
 params! {
-    /// When a search ends, and what follows it: parameters of `cma_es` and `sep_cma_es`.
+    /// When a search ends, and what follows it: parameters that strategies share whose optimizers search alone.
     pub struct RestartParams {
         /// What follows a search that has converged: "none" ends the run; "ipop" is another search with twice the members; "bipop" also has searches of few members and small steps, for as many evaluations.
         restarts: String = "none".into(), one_of(&["none", "ipop", "bipop"]);
@@ -68,6 +68,8 @@ pub(crate) struct Restarts {
     most: u64,
     /// Members of the first search, and the generations of a search without a limit of its own.
     members: usize,
+    /// Members come in pairs.
+    pairs: bool,
     limit: f64,
     pub run: Run,
     /// Searches of few members after the first, and evaluations of all searches that have ended, by their kind.
@@ -82,7 +84,7 @@ pub(crate) struct Restarts {
 
 impl Restarts {
     /// For a first search of so many members.
-    pub fn new(params: &RestartParams, dim: usize, members: usize) -> Restarts {
+    pub fn new(params: &RestartParams, dim: usize, members: usize, pairs: bool) -> Restarts {
         let regime = match params.restarts.as_str() {
             "ipop" => Regime::Ipop,
             "bipop" => Regime::Bipop,
@@ -97,6 +99,7 @@ impl Restarts {
             regime,
             most: params.max_restarts as u64,
             members,
+            pairs,
             limit,
             run: Run {
                 limit,
@@ -147,7 +150,10 @@ impl Restarts {
             shrunk,
             limit: if small { half.min(self.limit) } else { self.limit },
             small,
-            ..Run::only(members as usize)
+            ..Run::only(match self.pairs {
+                true => (members as usize).next_multiple_of(2),
+                false => members as usize,
+            })
         };
         true
     }

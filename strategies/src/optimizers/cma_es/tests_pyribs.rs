@@ -1,8 +1,9 @@
 //! The searches of `cma_me` and `cma_mae` beside pyribs 0.12.0, number by number: orders, means, step sizes, covariances and paths over 30 iterations.
 
-use illume_core::{InsertReport, Outcome};
+use illume_core::{Batch, Context, InsertReport, Outcome};
 
 use super::*;
+use crate::optimizers::{Optimizer, Ranking};
 use crate::rankers::Ranker;
 use crate::testing::{Silent, task};
 
@@ -11,7 +12,7 @@ const BATCH: usize = 8;
 
 #[test]
 fn searches_move_as_in_pyribs() {
-    let text = include_str!("../../tests/data/pyribs.txt");
+    let text = include_str!("../../../tests/data/pyribs.txt");
     let mut lines = text.lines().filter(|line| !line.starts_with('#')).peekable();
     let (task, comm) = (task(DIM, true), Silent(0, 1));
     let mut iterations = 0;
@@ -74,15 +75,13 @@ fn searches_move_as_in_pyribs() {
                 .unwrap();
             let theirs: Vec<usize> = order[..BATCH].iter().map(|x| *x as usize).collect();
             assert_eq!(ranked.order, theirs, "{search}, iteration {generation}");
-            match selection {
-                "filter" => {
-                    assert_eq!(ranked.taken, order[BATCH] as usize);
-                    distribution
-                        .tell_parents(&context, &ranked.order, ranked.taken)
-                        .unwrap();
-                }
-                _ => distribution.tell(&context, &ranked.order).unwrap(),
-            }
+            let filter = selection == "filter";
+            assert!(!filter || ranked.taken == order[BATCH] as usize);
+            let ranking = Ranking {
+                parents: filter.then_some(ranked.taken),
+                ..Ranking::of(&ranked.order)
+            };
+            distribution.tell(&context, &ranking).unwrap();
             let diagonal = (0..DIM).map(|i| distribution.covariance.at(i, i));
             let ours = (distribution.mean.iter().copied())
                 .chain([distribution.sigma])

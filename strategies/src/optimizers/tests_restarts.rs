@@ -1,10 +1,13 @@
 //! Runs that end, and searches one after another: BIPOP beside pycma's.
 
-use illume_core::Init;
+use illume_core::{Init, Strategy};
 
-use super::tests::step;
+use super::cma_es::tests::step;
+use super::cma_es::{CmaEsParams, full};
+use super::restarts::{RestartParams, Restarts};
+use super::search::Search;
+use super::sep_cma_es::{SepCmaEsParams, separable};
 use super::*;
-use crate::sep_cma_es::{SepCmaEsParams, separable};
 use crate::testing::{Silent, shown, task};
 
 fn restarting(restarts: &str) -> RestartParams {
@@ -14,7 +17,7 @@ fn restarting(restarts: &str) -> RestartParams {
     }
 }
 
-fn strategy(name: &str, population: usize, sigma: f64, restarts: &RestartParams, task: &TaskSpec) -> CmaEs {
+fn strategy(name: &str, population: usize, sigma: f64, restarts: &RestartParams, task: &TaskSpec) -> Search {
     let distributions = if name == "cma_es" {
         let params = CmaEsParams {
             population,
@@ -30,7 +33,7 @@ fn strategy(name: &str, population: usize, sigma: f64, restarts: &RestartParams,
         };
         separable(&params, task)
     };
-    CmaEs::new(name, distributions.unwrap(), restarts, task.genome_dim)
+    Search::new(name, distributions.unwrap(), restarts, task.genome_dim)
 }
 
 fn sphere(genes: &[f32]) -> f64 {
@@ -110,7 +113,7 @@ fn ipop_doubles_the_members_until_its_restarts_are_over() {
 /// As pycma does it: the first search counts as one of few members; a search of few follows while such searches have had fewer evaluations.
 #[test]
 fn bipop_gives_both_kinds_of_laws_as_many_evaluations() {
-    let mut restarts = Restarts::new(&restarting("bipop"), 10, 10);
+    let mut restarts = Restarts::new(&restarting("bipop"), 10, 10, false);
     let mut large = Vec::new();
     let (mut small_evaluations, mut large_evaluations) = (0u64, 0u64);
     for distribution in 0.. {

@@ -13,13 +13,14 @@ use illume_numerics::eigen::decompose;
 use rayon::prelude::*;
 
 use super::constants::Constants;
-use super::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
-use super::{Distribution, Start, center, unfolded};
+use crate::optimizers::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
+use crate::optimizers::{Optimizer, Ranking, Start, step_size, vector};
 
 pub(crate) struct Full {
     dim: usize,
     pub(super) constants: Constants,
     start: Start,
+    decompositions: f64,
     /// Generations that one decomposition serves.
     interval: u64,
     pub(super) mean: Vec<f64>,
@@ -52,6 +53,7 @@ impl Full {
         let mut distribution = Full {
             dim,
             start,
+            decompositions,
             interval,
             mean: Vec::new(),
             sigma: start.step(),
@@ -217,7 +219,7 @@ impl Full {
         for (x, y) in self.mean.iter_mut().zip(&mean_step) {
             *x += self.sigma * y;
         }
-        self.sigma = super::step_size(self.sigma, c.sigma_factor(dim, length));
+        self.sigma = step_size(self.sigma, c.sigma_factor(dim, length));
         self.updates += 1;
         if let Some(fold) = self.start.fold {
             self.narrow(fold.widest());
@@ -287,19 +289,20 @@ fn place(dim: usize, row: usize, column: usize) -> usize {
     (row / ROWS * dim + column) * ROWS + row % ROWS
 }
 
-impl Distribution for Full {
+impl Optimizer for Full {
     fn members(&self) -> usize {
         self.constants.weights.len()
     }
 
     fn begin(&mut self, context: &Context<'_>) {
         if self.mean.is_empty() {
-            self.mean = center(context, &self.start);
+            self.mean = self.start.mean(context);
         }
     }
 
-    fn begin_at(&mut self, _context: &Context<'_>, genes: &[f32]) {
-        self.mean = unfolded(genes, &self.start);
+    fn reset(&mut self, _context: &Context<'_>, genes: &[f32]) {
+        *self = Full::new(self.dim, self.constants.clone(), self.start, self.decompositions);
+        self.mean = self.start.unfolded(genes);
     }
 
     fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
@@ -325,29 +328,26 @@ impl Distribution for Full {
         for ((genes, mean), step) in panels {
             for ((gene, m), y) in genes.iter_mut().zip(mean).zip(step) {
                 let u = m + sigma * y;
-                *gene = self.start.fold.map_or(u, |fold| fold.gene(u)) as f32;
+                *gene = self.start.gene(u);
             }
         }
     }
 
-    fn tell(&mut self, _context: &Context<'_>, order: &[usize]) -> Result<()> {
-        self.update(order);
-        Ok(())
-    }
-
-    fn tell_parents(&mut self, _context: &Context<'_>, order: &[usize], parents: usize) -> Result<()> {
-        if parents == 0 {
-            self.updates += 1;
-            return Ok(());
+    fn tell(&mut self, _context: &Context<'_>, ranking: &Ranking<'_>) -> Result<()> {
+        match ranking.parents {
+            None => self.update(ranking.order),
+            Some(0) => self.updates += 1,
+            Some(parents) => {
+                let constants = self.constants.of_parents(self.dim, parents, false);
+                let usual = std::mem::replace(&mut self.constants, constants);
+                self.update(ranking.order);
+                self.constants = usual;
+            }
         }
-        let constants = self.constants.of_parents(self.dim, parents, false);
-        let usual = std::mem::replace(&mut self.constants, constants);
-        self.update(order);
-        self.constants = usual;
         Ok(())
     }
 
-    fn exhausted(&self, _context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {
+    fn stop(&self, _context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {
         let (sigma, first, fold) = (self.sigma, self.start.step(), self.start.fold.as_ref());
         let tol_x = tol_x * first;
         let genes = (0..self.dim).map(|i| (self.mean[i], self.deviation(i)));
@@ -370,7 +370,7 @@ impl Distribution for Full {
 
     fn mean(&self, genes: &mut [f32]) {
         for (gene, u) in genes.iter_mut().zip(&self.mean) {
-            *gene = self.start.fold.map_or(*u, |fold| fold.gene(*u)) as f32;
+            *gene = self.start.gene(*u);
         }
     }
 
@@ -378,8 +378,8 @@ impl Distribution for Full {
         self.sigma
     }
 
-    fn axis_ratio(&self) -> f64 {
-        self.scales[self.dim - 1] / self.scales[0]
+    fn axis_ratio(&self) -> Option<f64> {
+        Some(self.scales[self.dim - 1] / self.scales[0])
     }
 
     fn eigen_seconds(&self) -> f64 {
@@ -438,7 +438,7 @@ impl Distribution for Full {
 
     fn load(&mut self, _context: &Context<'_>, state: &State) -> Result<()> {
         let vectors = state.table("vectors")?;
-        let read = |name: &str| -> Result<Vec<f64>> { super::vector(vectors, name, self.dim) };
+        let read = |name: &str| -> Result<Vec<f64>> { vector(vectors, name, self.dim, 1) };
         let (mean, sigma_path, path, scales) = (read("mean")?, read("sigma_path")?, read("path")?, read("scale")?);
         let lower = state.table("covariance")?.get::<f64>("lower")?;
         let transform = vectors.get::<f64>("transform")?;

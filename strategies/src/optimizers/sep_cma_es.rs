@@ -13,11 +13,12 @@ use illume_core::{
 use illume_numerics::simd_dispatch;
 use rayon::prelude::*;
 
-use crate::cma_es::constants::Constants;
-use crate::cma_es::fold::Fold;
-use crate::cma_es::restarts::RestartParams;
-use crate::cma_es::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
-use crate::cma_es::{CmaEs, Distribution, Distributions, Start, center, members, step_size, unfolded, vector};
+use super::cma_es::constants::Constants;
+use super::fold::Fold;
+use super::noise::{SLICE, add_up, genes_of};
+use super::restarts::RestartParams;
+use super::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
+use super::{Entry, Optimizer, Optimizers, Ranking, Settings, Start, members, search, step_size, vector};
 use crate::gather::gather;
 
 params! {
@@ -39,35 +40,36 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
     |config: &StrategyConfig<'_>| {
         let (params, restarts): (SepCmaEsParams, RestartParams) =
             illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        config.claim_rows("population", members(params.population, config.task)? as f64, 1)?;
-        let distributions = separable(&params, config.task)?;
-        Ok(Box::new(CmaEs::new(
-            "sep_cma_es",
-            distributions,
-            &restarts,
-            config.task.genome_dim,
-        )))
+        search::strategy("sep_cma_es", config, separable(&params, config.task)?, &restarts)
     },
 );
 
-/// The distributions of `sep_cma_es` for a task.
+pub(super) const OPTIMIZER: Entry = Entry {
+    name: "sep_cma_es",
+    selects: true,
+    build: |settings: &Settings<'_>, task: &TaskSpec| {
+        let params = SepCmaEsParams {
+            population: settings.population,
+            sigma: settings.sigma,
+            center: settings.center.into(),
+        };
+        separable(&params, task)
+    },
+};
+
+/// The optimizers of `sep_cma_es` for a task.
 ///
 /// # Errors
 /// One member alone.
-pub(crate) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Distributions> {
+pub(super) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Optimizers> {
     let start = Start::new(params.sigma, &params.center, task);
     let dim = task.genome_dim;
-    Ok(Distributions::new(
+    Ok(Optimizers::new(
         members(params.population, task)?,
         start,
         move |members, start| Box::new(Separable::new(dim, Constants::separable(dim, members), start)),
     ))
 }
-
-/// Genes that one parallel task updates: what it adds up stays in the first-level cache. Sums are of these slices first, whatever the ranks.
-const SLICE: usize = 512;
-/// Parents that are added up at once, so that sums are loaded and stored once for all of them.
-const TOGETHER: usize = 4;
 
 struct Separable {
     constants: Constants,
@@ -93,12 +95,6 @@ struct Own {
     /// Weighted sums over the parents of z and of z^2.
     first: Vec<f64>,
     second: Vec<f64>,
-}
-
-/// The genes of a rank's slices.
-fn genes_of(dim: usize, rank: usize, size: usize) -> Range<usize> {
-    let slices = block(dim.div_ceil(SLICE), rank, size);
-    (slices.start * SLICE).min(dim)..(slices.end * SLICE).min(dim)
 }
 
 impl Separable {
@@ -142,7 +138,7 @@ impl Separable {
     }
 
     /// Sums over the parents, and the new path of the step size: for each slice its square and the least and largest variance.
-    fn add_up(&mut self, context: &Context<'_>, parents: &[(Stream, f64)], from: usize) -> Result<Vec<[f64; 3]>> {
+    fn add_up(&mut self, context: &Context<'_>, parents: &[(Stream, [f64; 2])], from: usize) -> Result<Vec<[f64; 3]>> {
         let c = &self.constants;
         let gain = (c.sigma_rate * (2.0 - c.sigma_rate) * c.effective).sqrt();
         let keep = 1.0 - c.sigma_rate;
@@ -155,17 +151,7 @@ impl Separable {
             .zip(own.variance.par_chunks(SLICE))
             .enumerate()
             .map(|(s, (((first, second), path), variance))| {
-                first.fill(0.0);
-                second.fill(0.0);
-                let mut z = [[0.0; SLICE]; TOGETHER];
-                for parents in parents.chunks(TOGETHER) {
-                    let mut weights = [0.0; TOGETHER];
-                    for (((stream, w), weight), z) in parents.iter().zip(&mut weights).zip(&mut z) {
-                        *weight = *w;
-                        stream.normals((from + s * SLICE) as u64, &mut z[..first.len()]);
-                    }
-                    add_moments(&z, weights, first, second);
-                }
+                add_up(parents, from + s * SLICE, first, second);
                 let mut square = 0.0;
                 for (p, z) in path.iter_mut().zip(&*first) {
                     *p = keep * *p + gain * z;
@@ -239,6 +225,27 @@ impl Separable {
         gather(context, &mut self.spread, |rank| genes_of(dim, rank, size))
     }
 
+    /// The update by the members' order, best first.
+    fn update(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()> {
+        let stream = |m: usize| Stream::new(context.seed, Purpose::Perturbation, context.generation, m as u64);
+        let parents = order[..self.constants.parents].iter().zip(&self.constants.weights);
+        let parents: Vec<(Stream, [f64; 2])> = parents.map(|(&m, w)| (stream(m), [*w; 2])).collect();
+        let mine = self.mine(context);
+        let slices = self.add_up(context, &parents, mine.start)?;
+        let length = slices.iter().map(|s| s[0]).sum::<f64>().sqrt();
+        let low = slices.iter().map(|s| s[1]).fold(f64::INFINITY, f64::min);
+        let high = slices.iter().map(|s| s[2]).fold(0.0, f64::max);
+        self.axis_ratio = (high / low).sqrt();
+        self.longest = self.sigma * high.sqrt();
+        let moves = self
+            .constants
+            .path_moves(context.task.genome_dim, length, self.updates + 1);
+        let factor = self.constants.sigma_factor(context.task.genome_dim, length);
+        self.move_on(moves, factor, mine);
+        self.updates += 1;
+        self.exchange(context)
+    }
+
     /// The whole of a vector of which each rank has its slices.
     fn whole(&self, context: &Context<'_>, values: &[f64]) -> Result<Vec<f64>> {
         let (dim, size) = (context.task.genome_dim, context.comm.size());
@@ -263,36 +270,20 @@ fn spread_out(center: &[f32], spread: &[f32], fold: Option<Fold>, out: &mut [f32
     )
 }
 
-/// `first += weight z`, `second += weight z^2`, one parent after another.
-fn add_moments(z: &[[f32; SLICE]; TOGETHER], weights: [f64; TOGETHER], first: &mut [f64], second: &mut [f64]) {
-    simd_dispatch!(
-        fn [](z: &[[f32; SLICE]; TOGETHER], weights: [f64; TOGETHER], first: &mut [f64], second: &mut [f64]) {
-            let [z0, z1, z2, z3] = z;
-            for (((((a, b), z0), z1), z2), z3) in first.iter_mut().zip(second).zip(z0).zip(z1).zip(z2).zip(z3) {
-                for (z, weight) in [z0, z1, z2, z3].into_iter().zip(weights) {
-                    let z = f64::from(*z);
-                    let scaled = weight * z;
-                    *a += scaled;
-                    *b = scaled.mul_add(z, *b);
-                }
-            }
-        }
-    )
-}
-
-impl Distribution for Separable {
+impl Optimizer for Separable {
     fn members(&self) -> usize {
         self.constants.weights.len()
     }
 
     fn begin(&mut self, context: &Context<'_>) {
         if self.center.is_empty() {
-            self.begin_with(context, &center(context, &self.start));
+            self.begin_with(context, &self.start.mean(context));
         }
     }
 
-    fn begin_at(&mut self, context: &Context<'_>, genes: &[f32]) {
-        self.begin_with(context, &unfolded(genes, &self.start));
+    fn reset(&mut self, context: &Context<'_>, genes: &[f32]) {
+        *self = Separable::new(context.task.genome_dim, self.constants.clone(), self.start);
+        self.begin_with(context, &self.start.unfolded(genes));
     }
 
     fn communicates(&self) -> bool {
@@ -321,39 +312,24 @@ impl Distribution for Separable {
         self.draw(context, member, 0, genes);
     }
 
-    fn tell(&mut self, context: &Context<'_>, order: &[usize]) -> Result<()> {
-        let stream = |m: usize| Stream::new(context.seed, Purpose::Perturbation, context.generation, m as u64);
-        let parents = order[..self.constants.parents].iter().zip(&self.constants.weights);
-        let parents: Vec<(Stream, f64)> = parents.map(|(&m, w)| (stream(m), *w)).collect();
-        let mine = self.mine(context);
-        let slices = self.add_up(context, &parents, mine.start)?;
-        let length = slices.iter().map(|s| s[0]).sum::<f64>().sqrt();
-        let low = slices.iter().map(|s| s[1]).fold(f64::INFINITY, f64::min);
-        let high = slices.iter().map(|s| s[2]).fold(0.0, f64::max);
-        self.axis_ratio = (high / low).sqrt();
-        self.longest = self.sigma * high.sqrt();
-        let moves = self
-            .constants
-            .path_moves(context.task.genome_dim, length, self.updates + 1);
-        let factor = self.constants.sigma_factor(context.task.genome_dim, length);
-        self.move_on(moves, factor, mine);
-        self.updates += 1;
-        self.exchange(context)
-    }
-
-    fn tell_parents(&mut self, context: &Context<'_>, order: &[usize], parents: usize) -> Result<()> {
-        if parents == 0 {
-            self.updates += 1;
-            return Ok(());
+    fn tell(&mut self, context: &Context<'_>, ranking: &Ranking<'_>) -> Result<()> {
+        match ranking.parents {
+            None => self.update(context, ranking.order),
+            Some(0) => {
+                self.updates += 1;
+                Ok(())
+            }
+            Some(parents) => {
+                let constants = self.constants.of_parents(context.task.genome_dim, parents, true);
+                let usual = std::mem::replace(&mut self.constants, constants);
+                let told = self.update(context, ranking.order);
+                self.constants = usual;
+                told
+            }
         }
-        let constants = self.constants.of_parents(context.task.genome_dim, parents, true);
-        let usual = std::mem::replace(&mut self.constants, constants);
-        let told = self.tell(context, order);
-        self.constants = usual;
-        told
     }
 
-    fn exhausted(&self, context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {
+    fn stop(&self, context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {
         const PART: usize = 1 << 14;
         let (first, fold) = (self.start.step(), self.start.fold.as_ref());
         let tol_x = tol_x * first;
@@ -397,8 +373,8 @@ impl Distribution for Separable {
         self.sigma
     }
 
-    fn axis_ratio(&self) -> f64 {
-        self.axis_ratio
+    fn axis_ratio(&self) -> Option<f64> {
+        Some(self.axis_ratio)
     }
 
     fn save(&self, context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
@@ -421,7 +397,7 @@ impl Distribution for Separable {
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         let (dim, mine) = (context.task.genome_dim, self.mine(context));
         let vectors = state.table("vectors")?;
-        let read = |name: &str| vector(vectors, name, dim);
+        let read = |name: &str| vector(vectors, name, dim, 1);
         let (mean, variance) = (read("mean")?, read("variance")?);
         let distribution = state.table("law")?;
         self.sigma = distribution.get::<f64>("sigma")?[0];

@@ -1,7 +1,12 @@
 //! `cma_es` beside pycma, number by number and by the evaluations it needs; `sep_cma_es` beside its equations written out.
 
+use illume_core::{Context, Purpose, Stream};
+
 use super::*;
-use crate::sep_cma_es::{SepCmaEsParams, separable};
+use crate::optimizers::fold::Fold;
+use crate::optimizers::search::Search;
+use crate::optimizers::sep_cma_es::{SepCmaEsParams, separable};
+use crate::optimizers::{Optimizer, Ranking};
 use crate::testing::{Silent, generation, shown, task};
 
 /// The lines that tools/check_pycma.py wrote.
@@ -9,7 +14,7 @@ struct Recorded(std::vec::IntoIter<(String, Vec<f64>)>);
 
 impl Recorded {
     fn read() -> Recorded {
-        let lines = include_str!("../../tests/data/pycma.txt")
+        let lines = include_str!("../../../tests/data/pycma.txt")
             .lines()
             .filter(|l| !l.starts_with('#'));
         let parsed: Vec<(String, Vec<f64>)> = lines
@@ -148,10 +153,10 @@ fn rosenbrock(x: &[f64]) -> f64 {
 }
 
 /// Evaluations until a function of ten genes is below 1e-8; none within 40,000.
-fn evaluations(distributions: Distributions, seed: u64, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> Option<u64> {
+fn evaluations(distributions: Optimizers, seed: u64, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> Option<u64> {
     let (members, comm) = (distributions.members as u64, Silent(0, 1));
     let shift = if ones { 1.0 } else { 0.0 };
-    let mut strategy = CmaEs::new("cma_es", distributions, &RestartParams::default(), 10);
+    let mut strategy = Search::new("cma_es", distributions, &RestartParams::default(), 10);
     let task = task(10, true);
     for generation_number in 0..40_000 / members {
         let context = Context {
@@ -170,7 +175,7 @@ fn evaluations(distributions: Distributions, seed: u64, ones: bool, f: &dyn Fn(&
     None
 }
 
-fn median(distributions: &dyn Fn() -> Distributions, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> u64 {
+fn median(distributions: &dyn Fn() -> Optimizers, ones: bool, f: &dyn Fn(&[f64]) -> f64) -> u64 {
     let mut needed: Vec<u64> = (1..=7)
         .map(|seed| evaluations(distributions(), seed, ones, f).unwrap_or(u64::MAX))
         .collect();
@@ -181,7 +186,7 @@ fn median(distributions: &dyn Fn() -> Distributions, ones: bool, f: &dyn Fn(&[f6
 /// Medians of seven runs of pycma 4.5.0 with its defaults, from the same starts: 1356, 3977, 4216 and 4881.
 #[test]
 fn as_many_evaluations_are_needed_as_by_pycma() {
-    let own = || -> Distributions {
+    let own = || -> Optimizers {
         let params = CmaEsParams {
             center: "zeros".into(),
             ..CmaEsParams::default()
@@ -204,7 +209,7 @@ fn as_many_evaluations_are_needed_as_by_pycma() {
 
 #[test]
 fn a_diagonal_is_faster_where_axes_are_the_genes_and_lost_where_they_are_not() {
-    let distributions = |separate: bool| -> Distributions {
+    let distributions = |separate: bool| -> Optimizers {
         if separate {
             let params = SepCmaEsParams {
                 center: "zeros".into(),
@@ -268,7 +273,7 @@ fn the_separable_law_moves_as_its_equations_say() {
         let order: Vec<usize> = (0..population)
             .map(|i| (3 * i + generation as usize) % population)
             .collect();
-        distribution.tell(&context, &order).unwrap();
+        distribution.tell(&context, &Ranking::of(&order)).unwrap();
         let sum = |i: usize, power: i32| -> f64 {
             let terms = order.iter().zip(&c.weights).take(c.parents);
             terms.map(|(&m, w)| w * f64::from(z[m][i]).powi(power)).sum()
@@ -314,7 +319,13 @@ fn a_matrix_too_large_and_a_lonely_member_are_refused_in_a_sentence() {
 }
 
 /// One generation on one rank, without failures.
-pub(super) fn step(strategy: &mut CmaEs, task: &TaskSpec, seed: u64, number: u64, f: &dyn Fn(&[f32]) -> f64) {
+pub(in crate::optimizers) fn step(
+    strategy: &mut Search,
+    task: &TaskSpec,
+    seed: u64,
+    number: u64,
+    f: &dyn Fn(&[f32]) -> f64,
+) {
     let comm = Silent(0, 1);
     let context = Context {
         seed,
