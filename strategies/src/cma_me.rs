@@ -5,7 +5,7 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
-use crate::emitters::{Emitter, EvolutionStrategy, Restart};
+use crate::emitters::{Emitter, Emitters, EvolutionStrategy, Restart};
 use crate::optimizers::{self, Settings};
 use crate::rankers::Ranker;
 use crate::scheduler::{Composition, Scheduler};
@@ -114,7 +114,7 @@ pub(crate) fn searches(
     (key, count): (&str, usize),
     params: &SearchParams,
     rankers: &[String],
-) -> Result<Vec<Box<dyn Emitter>>> {
+) -> Result<Emitters> {
     let rankers = rankers_of(config, rankers)?;
     let restart = restart_of(&params.restart, params.restart_every)?;
     config.claim_rows("batch", params.batch as f64 * count as f64, 1)?;

@@ -154,6 +154,9 @@ pub(crate) trait Emitter: Send {
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()>;
 }
 
+/// Emitters in the order in which they have a generation's rows.
+pub(crate) type Emitters = Vec<Box<dyn Emitter>>;
+
 /// The seed of emitter number `index` in a run of this seed.
 pub(crate) fn seed_of(seed: u64, index: usize) -> u64 {
     mix64(seed ^ mix64(index as u64 + 1))

@@ -14,7 +14,7 @@ pub(crate) use bandit::{Bandit, Reselect};
 use history::Shown;
 
 use crate::candidates::{draw_initial, prepare};
-use crate::emitters::{Emitter, Part, Piece, Proposal, Rows, Run, layout, seed_of};
+use crate::emitters::{Emitter, Emitters, Part, Piece, Proposal, Rows, Run, layout, seed_of};
 
 /// What a strategy of emitters is.
 pub(crate) struct Composition {
@@ -23,7 +23,7 @@ pub(crate) struct Composition {
     pub initial: usize,
     /// The parameters that set a generation's size.
     pub sized_by: &'static [&'static str],
-    pub emitters: Vec<Box<dyn Emitter>>,
+    pub emitters: Emitters,
     /// Whether emitters are apart: each draws by a seed of its own, its number is in the column `emitter`, and the history shows what the archive made of a generation. The
     /// emitters of one published algorithm are not apart.
     pub apart: bool,
@@ -49,7 +49,7 @@ struct Phase {
 /// A strategy of emitters.
 pub(crate) struct Scheduler {
     spec: StrategySpec,
-    emitters: Vec<Box<dyn Emitter>>,
+    emitters: Emitters,
     /// What each makes.
     parts: Vec<Vec<Part>>,
     /// What the column `operator` calls each of an emitter's parts.
@@ -93,6 +93,14 @@ fn phases(parts: &[Vec<Part>], active: &[bool]) -> Vec<Phase> {
         }
     };
     groups.into_iter().map(phase).collect()
+}
+
+/// An emitter and what it is called with.
+struct Call<'a, T> {
+    emitter: &'a mut dyn Emitter,
+    context: Context<'a>,
+    rows: Rows<'a>,
+    theirs: T,
 }
 
 impl Scheduler {
@@ -200,14 +208,20 @@ impl Scheduler {
         let contexts: Vec<Context<'_>> = (0..self.emitters.len())
             .map(|number| self.context(context, number))
             .collect();
-        let all = self.emitters.iter_mut().zip(&self.phases[self.phase].runs);
-        let all = all.zip(contexts).zip(theirs);
-        let all = all.filter(|(((emitter, runs), _), _)| included(emitter.as_ref(), runs));
-        let (in_turn, at_once): (Vec<_>, Vec<_>) = all.partition(|(((e, _), _), _)| e.in_turn(context.comm.size()));
         let (phase, last) = (self.phase, self.phase + 1 == self.phases.len());
-        let work = |(((emitter, runs), context), theirs): (((&mut Box<dyn Emitter>, &Vec<Run>), Context<'_>), T)| {
-            call(emitter.as_mut(), &context, Rows { phase, last, runs }, theirs)
-        };
+        let all = self.emitters.iter_mut().zip(&self.phases[self.phase].runs);
+        let calls = all
+            .zip(contexts)
+            .zip(theirs)
+            .map(|(((emitter, runs), context), theirs)| Call {
+                emitter: emitter.as_mut(),
+                context,
+                rows: Rows { phase, last, runs },
+                theirs,
+            });
+        let calls = calls.filter(|call| included(call.emitter, call.rows.runs));
+        let (in_turn, at_once): (Vec<_>, Vec<_>) = calls.partition(|c| c.emitter.in_turn(context.comm.size()));
+        let work = |c: Call<'_, T>| call(c.emitter, &c.context, c.rows, c.theirs);
         at_once.into_par_iter().with_max_len(1).try_for_each(work)?;
         in_turn.into_iter().try_for_each(work)
     }

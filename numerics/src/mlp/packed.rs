@@ -216,6 +216,8 @@ impl Plan {
         pieces
     }
 
+    /// Numbers of the packed parameters.
+    #[expect(clippy::len_without_is_empty, reason = "a network without parameters does not exist")]
     pub fn len(&self) -> usize {
         self.pieces[self.pieces.len() - 1].at
     }

@@ -4,7 +4,7 @@ use illume_core::params::{ParamInfo, read, suggest};
 use illume_core::toml::{Table, Value};
 use illume_core::{Error, Params, Problem, Result, StrategyConfig, params};
 
-use super::{Emitter, Operator, Variation};
+use super::{Emitter, Emitters, Operator, Variation};
 use crate::cma_me::{CmaMeRankers, SearchParams, searches};
 use crate::dcg_me::{self, DcgParams};
 use crate::dcrl_me::{self, DcrlParams};
@@ -19,7 +19,7 @@ pub struct EmitterEntry {
     pub summary: &'static str,
     pub params: fn() -> Vec<ParamInfo>,
     /// Makes it, or several of it, by its table, which stands in the place of the strategy's.
-    pub(crate) build: fn(&StrategyConfig<'_>) -> Result<Vec<Box<dyn Emitter>>>,
+    pub(crate) build: fn(&StrategyConfig<'_>) -> Result<Emitters>,
 }
 
 params! {
@@ -133,16 +133,12 @@ fn own<P: Params>(config: &StrategyConfig<'_>) -> Result<P> {
     read(config.strategy, "strategy", &["kind"])
 }
 
-fn varied(config: &StrategyConfig<'_>, operator: Operator, rows: usize) -> Result<Vec<Box<dyn Emitter>>> {
+fn varied(config: &StrategyConfig<'_>, operator: Operator, rows: usize) -> Result<Emitters> {
     config.claim_rows("batch", rows as f64, 1)?;
     Ok(vec![Box::new(Variation::new(vec![(operator, rows)]))])
 }
 
-fn learned(
-    config: &StrategyConfig<'_>,
-    rows: usize,
-    emitter: Result<Box<dyn Emitter>>,
-) -> Result<Vec<Box<dyn Emitter>>> {
+fn learned(config: &StrategyConfig<'_>, rows: usize, emitter: Result<Box<dyn Emitter>>) -> Result<Emitters> {
     config.claim_rows("batch", rows as f64, 1)?;
     Ok(vec![emitter?])
 }
@@ -192,8 +188,8 @@ fn section(index: usize) -> String {
 ///
 /// # Errors
 /// Every problem of every table at once.
-pub(crate) fn build_all(config: &StrategyConfig<'_>) -> Result<Vec<Box<dyn Emitter>>> {
-    let (mut all, mut problems): (Vec<Box<dyn Emitter>>, Vec<Problem>) = (Vec::new(), Vec::new());
+pub(crate) fn build_all(config: &StrategyConfig<'_>) -> Result<Emitters> {
+    let (mut all, mut problems): (Emitters, Vec<Problem>) = (Vec::new(), Vec::new());
     for (index, table) in tables(config.strategy)?.into_iter().enumerate() {
         let config = StrategyConfig {
             strategy: table,

@@ -130,11 +130,10 @@ mod tests {
     #[test]
     fn emitters_that_were_never_chosen_come_first_and_then_the_highest_bound() {
         let mut bandit = Bandit::new(3, 1, Reselect::All, 0.05);
-        let taken = [10, 30, 20];
-        for expected in 0..3 {
+        for (expected, taken) in [10, 30, 20].into_iter().enumerate() {
             let active = bandit.choose(&NEVER);
             assert_eq!(active.iter().position(|a| *a), Some(expected));
-            bandit.learn(expected, 100, taken[expected]);
+            bandit.learn(expected, 100, taken);
         }
         assert_eq!(bandit.choose(&NEVER), [false, true, false]);
         // By hand: ln 4200 = 8.343; 0.23 + 0.05 sqrt(8.343 / 4000) = 0.2323 < 0.2 + 0.05 sqrt(8.343 / 100) = 0.2144 is false, and at 0.21 it is 0.2123 < 0.2144.
