@@ -19,4 +19,4 @@ pub use config::{Budget, Config, Output};
 pub use decoder::decoder;
 pub use evaluate::Evaluator;
 pub use history::History;
-pub use run::Run;
+pub use run::{Run, Settings};

@@ -1,20 +1,61 @@
 //! illume: evolutionary and quality-diversity optimization on clusters.
 //!
 //! The crate is the engine and the command line; the parts are re-exported: [`core`] (the vocabulary), [`archives`], [`envs`],
-//! [`strategies`] and [`cluster`]. A run from Rust:
+//! [`strategies`] and [`cluster`]. A run of a task of one's own, by a strategy and in an
+//! archive of the registries (which may be one's own as well: whatever implements [`core::Strategy`] and [`core::ArchiveMut`]):
 //!
-//! ```no_run
-//! use illume::{Config, Run, cluster::Solo};
-//! # fn main() -> illume::core::Result<()> {
-//! let config = Config::parse("[task]\nname = \"arm\"\n[strategy]\nname = \"map_elites\"\n", "inline", &[])?;
-//! let task = illume::registry::task(&config)?;
-//! let comm = Solo;
-//! let mut run = Run::new(&config, task.as_ref(), &comm)?;
+//! ```
+//! use illume::archives::GridParams;
+//! use illume::cluster::Solo;
+//! use illume::core::{Axis, Init, Request, Result, Scores, Scratch, Task, TaskSpec, Worker};
+//! use illume::strategies::MapElitesParams;
+//! use illume::{Budget, Run, Settings, registry};
+//!
+//! /// Genes far from 0.5 are worth little; the first two are the descriptor.
+//! struct Hill(TaskSpec);
+//!
+//! impl Task for Hill {
+//!     fn spec(&self) -> &TaskSpec {
+//!         &self.0
+//!     }
+//!     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
+//!         Ok(Box::new(Climber(Scratch::default())))
+//!     }
+//! }
+//!
+//! struct Climber(Scratch);
+//!
+//! impl Worker for Climber {
+//!     fn evaluate(&mut self, request: &Request<'_>, rows: std::ops::Range<usize>, scores: &mut Scores<'_>) {
+//!         for (i, row) in rows.enumerate() {
+//!             let genes = request.genomes.genes(row, &mut self.0);
+//!             scores.fitness[i] = -genes.iter().map(|x| f64::from(x - 0.5).powi(2)).sum::<f64>();
+//!             scores.descriptor[2 * i] = f64::from(genes[0]);
+//!             scores.descriptor[2 * i + 1] = f64::from(genes[1]);
+//!         }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let hill = Hill(TaskSpec {
+//!     bounds: Some([0.0, 1.0]),
+//!     descriptor: vec![Axis::new("first", "", 0.0, 1.0), Axis::new("second", "", 0.0, 1.0)],
+//!     qd_offset: 4.0,
+//!     ..TaskSpec::new("hill", 16, Init::Uniform { lower: 0.0, upper: 1.0 })
+//! });
+//! let params = MapElitesParams { batch: 100, ..MapElitesParams::default() };
+//! let strategy = registry::strategy_of("map_elites", &params, &hill.0)?;
+//! let archive = registry::archive_of("grid", &GridParams { shape: vec![10, 10], ..GridParams::default() }, &hill.0)?;
+//! let settings = Settings { seed: 1, budget: Budget { generations: 50, ..Budget::default() }, ..Settings::default() };
+//! let mut run = Run::from_parts(&hill, strategy, archive, settings, &Solo)?;
 //! while run.generation()? {}
-//! println!("QD score {}", run.metrics().qd_score);
+//! assert!(run.metrics().coverage == 1.0 && run.metrics().qd_score > 350.0);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `illume run` does the same with a configuration: [`Config::read`], [`registry::task`], [`Run::new`]. Who evaluates candidates elsewhere calls [`Run::ask`], [`Run::score`] and
+//! [`Run::tell`] in turn.
 
 pub mod analysis;
 pub mod commands;
@@ -30,4 +71,4 @@ pub use illume_envs as envs;
 pub use illume_numerics as numerics;
 pub use illume_strategies as strategies;
 
-pub use engine::{Budget, Config, Evaluator, History, Output, Run, decoder, registry};
+pub use engine::{Budget, Config, Evaluator, History, Output, Run, Settings, decoder, registry};

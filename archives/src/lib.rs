@@ -22,6 +22,7 @@ mod unstructured;
 pub use archive::{CellArchive, Outside};
 pub use centers::centers;
 pub use cvt::CACHE_VARIABLE;
+pub use dns::{DnsArchive, DnsParams};
 pub use registry::{CvtParams, GridParams, UnstructuredParams, registry};
 pub use soft::ThresholdParams;
 pub use unstructured::{Admission, Unstructured, UnstructuredArchive};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use illume_core::{Archive, Batch, Candidates, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker};
+use illume_core::{Archive, Batch, Candidates, Error, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker};
 use rayon::prelude::*;
 
 /// A task with one worker for each thread of the present rayon pool.
@@ -72,6 +72,64 @@ impl<'t> Evaluator<'t> {
         rows.declare::<u64>("seed", 1, "", "evaluation seed");
     }
 
+    /// The rows of this rank's candidates before they are evaluated: columns, seeds and tags.
+    fn begin(&self, candidates: &Candidates, rows: &mut Batch) -> Result<()> {
+        rows.resize(candidates.block.len());
+        self.declare(rows);
+        for column in candidates.tags.columns() {
+            rows.set(column);
+        }
+        rows.get_mut::<u64>("seed")?.copy_from_slice(&candidates.seeds);
+        Ok(())
+    }
+
+    /// In place of [`Evaluator::evaluate`]: values that were found elsewhere, `fitness` `[rows]` and `descriptor` `[rows, k]`, a step for each row.
+    ///
+    /// # Errors
+    /// Other numbers of rows, or candidates of which more is wanted.
+    pub fn score(
+        &mut self,
+        candidates: &Candidates,
+        archive: &dyn Archive,
+        rows: &mut Batch,
+        fitness: &[f64],
+        descriptor: &[f64],
+    ) -> Result<()> {
+        let (n, k) = (candidates.block.len(), self.task.spec().descriptor_dim());
+        if fitness.len() != n || descriptor.len() != n * k {
+            return Err(Error::input(format!(
+                "{n} candidates need {n} numbers of fitness and {} of descriptors, got {} and {}",
+                n * k,
+                fitness.len(),
+                descriptor.len()
+            )));
+        }
+        if candidates.record || !candidates.observed.is_empty() {
+            let message =
+                "the strategy learns from episodes or their observations: let Run::evaluate evaluate its candidates";
+            return Err(Error::input(message));
+        }
+        self.begin(candidates, rows)?;
+        self.trajectories.clear();
+        let [status, own_fitness, own_descriptor, steps, cells] =
+            rows.columns_mut(["status", "fitness", "descriptor", "steps", "cell"])?;
+        let mut scores = Scores {
+            status: status.values_mut::<u8>()?,
+            fitness: own_fitness.values_mut::<f64>()?,
+            descriptor: own_descriptor.values_mut::<f64>()?,
+            steps: steps.values_mut::<u32>()?,
+            moments: &mut [],
+            trajectories: &mut [],
+        };
+        scores.status.fill(0);
+        scores.fitness.copy_from_slice(fitness);
+        scores.descriptor.copy_from_slice(descriptor);
+        scores.steps.fill(1);
+        scores.check_finite();
+        archive.locate(scores.descriptor, cells.values_mut::<i64>()?);
+        withhold(candidates, rows)
+    }
+
     /// Evaluates the candidates of this rank into `rows` (one row for each of the block), cells included; rows that are not offered
     /// to the archive get cell [`NOT_OFFERED`]. `moments` becomes those of the observed rows of this block, `[observed, 2 * observation_dim]`.
     ///
@@ -86,12 +144,7 @@ impl<'t> Evaluator<'t> {
     ) -> Result<()> {
         let (block, spec) = (&candidates.block, self.task.spec());
         let n = block.len();
-        rows.resize(n);
-        self.declare(rows);
-        for column in candidates.tags.columns() {
-            rows.set(column);
-        }
-        rows.get_mut::<u64>("seed")?.copy_from_slice(&candidates.seeds);
+        self.begin(candidates, rows)?;
         let here: Vec<usize> = candidates
             .observed
             .iter()
@@ -182,18 +235,24 @@ impl<'t> Evaluator<'t> {
         self.busy.work += Duration::from_nanos(work.into_inner());
         self.busy.wall += began.elapsed();
 
-        let offered = &candidates.offered;
-        let cells = rows.get_mut::<i64>("cell")?;
-        if *offered != (0..candidates.total) {
-            let outside = block.clone().filter(|row| !offered.contains(row));
-            outside.for_each(|row| cells[row - block.start] = NOT_OFFERED);
-        }
+        withhold(candidates, rows)?;
         moments.clear();
         here.iter()
             .filter(|_| width > 0)
             .for_each(|&row| moments.extend(&sums[row * width..(row + 1) * width]));
         Ok(())
     }
+}
+
+/// Takes the cells from rows that are not offered to the archive.
+fn withhold(candidates: &Candidates, rows: &mut Batch) -> Result<()> {
+    let (block, offered) = (&candidates.block, &candidates.offered);
+    let cells = rows.get_mut::<i64>("cell")?;
+    if *offered != (0..candidates.total) {
+        let outside = block.clone().filter(|row| !offered.contains(row));
+        outside.for_each(|row| cells[row - block.start] = NOT_OFFERED);
+    }
+    Ok(())
 }
 
 /// The global rows `rows` that lie in the block, counted from its start.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use illume_cluster::memory;
 use illume_core::params::{ParamInfo, suggest};
+use illume_core::serde::Serialize;
 use illume_core::{
     Answer, ArchiveConfig, ArchiveEntry, ArchiveMut, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem,
     Result, Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
@@ -123,6 +124,43 @@ pub fn strategy_and_archive(
         Ok((strategy, archive))
     };
     parts().map_err(|e| config.locate(e))
+}
+
+/// A strategy by its name and those of its parameters that are given, as a struct of them (`MapElitesParams`) or a TOML table; all others have their defaults.
+///
+/// # Errors
+/// An unknown name, wrong parameters, and what does not fit the task or into memory.
+pub fn strategy_of(name: &str, params: &impl Serialize, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
+    let entry = strategy_entry(name)?;
+    (entry.build)(&StrategyConfig {
+        strategy: &table_of(params)?,
+        task,
+        memory: &Memory::alone(memory::available(1)),
+    })
+}
+
+/// An archive of dense genomes by its kind and those of its parameters that are given, as [`strategy_of`]. Where it draws at random, the seed is 0 unless the parameters have one.
+///
+/// # Errors
+/// An unknown kind, wrong parameters, and what does not fit the task or into memory.
+pub fn archive_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Result<Box<dyn ArchiveMut>> {
+    let entries = illume_archives::registry();
+    let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
+    let entry = entries.iter().find(|e| e.kind == kind);
+    let entry = entry.ok_or_else(|| unknown("archive", "kind", kind, &names))?;
+    (entry.build)(&ArchiveConfig {
+        archive: &table_of(params)?,
+        seed: 0,
+        axes: &task.descriptor,
+        genome_dim: task.genome_dim,
+        qd_offset: task.qd_offset,
+        lineage: false,
+        memory: &Memory::alone(memory::available(1)),
+    })
+}
+
+fn table_of(params: &impl Serialize) -> Result<toml::Table> {
+    toml::Table::try_from(params).map_err(|e| Error::input(format!("parameters are no table: {e}")))
 }
 
 /// Claims the genome that each thread works on.

@@ -15,11 +15,11 @@ use illume_core::{
 
 use crate::engine::gather::{gather_moments, gather_rows, why_failed};
 use crate::engine::history::History;
-use crate::{Config, Evaluator, registry};
+use crate::{Budget, Config, Evaluator, Output, registry};
 
 /// A run in progress. Every rank holds one and calls its methods in lock-step.
 pub struct Run<'t> {
-    config: Config,
+    settings: Settings,
     config_text: String,
     task: &'t dyn Task,
     comm: Counted<'t>,
@@ -44,6 +44,39 @@ pub struct Run<'t> {
     idle_share: f64,
     /// See [`Run::failure`]; empty if the task does not say.
     failure: Option<String>,
+    /// What this generation has waited for other ranks.
+    waited: Duration,
+}
+
+/// What a run goes by beside its task, strategy and archive.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The same seed gives the same archive for any number of ranks and threads.
+    pub seed: u64,
+    /// Without any limit the run goes on until it is stopped.
+    pub budget: Budget,
+    pub output: Output,
+}
+
+impl Settings {
+    /// As TOML, for files.
+    fn text(&self) -> Result<String> {
+        let failed = |e: toml::ser::Error| Error::failed(format!("the settings cannot be written: {e}"));
+        let mut all = toml::Table::new();
+        all.insert("seed".into(), toml::Value::Integer(self.seed as i64));
+        all.insert("budget".into(), toml::Value::try_from(&self.budget).map_err(failed)?);
+        all.insert("output".into(), toml::Value::try_from(&self.output).map_err(failed)?);
+        toml::to_string(&all).map_err(failed)
+    }
+
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Settings {
+        Settings {
+            seed: config.seed,
+            budget: config.budget.clone(),
+            output: config.output.clone(),
+        }
+    }
 }
 
 /// The strategy and the archive of a run, whose budget holds a generation.
@@ -104,11 +137,27 @@ impl<'t> Run<'t> {
     pub fn of_rank(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm, ranks: usize) -> Result<Run<'t>> {
         let memory = Memory::new(available(ranks), comm.size(), ranks);
         let (strategy, archive) = parts(config, task.spec(), &memory)?;
-        let config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
-        let history = History::new(&strategy.spec().history, config.output.history_rows);
+        let mut run = Run::from_parts(task, strategy, archive, Settings::of(config), comm)?;
+        run.config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
+        Ok(run)
+    }
+
+    /// A fresh run of parts that need not be in any registry. Its files hold the settings alone as their configuration, so that they can be looked at, plotted and read, but `illume resume`
+    /// and `illume eval` cannot make the parts again: [`Run::load`] can.
+    ///
+    /// # Errors
+    /// A worker that cannot be made; settings that cannot be written as TOML (a defect).
+    pub fn from_parts(
+        task: &'t dyn Task,
+        strategy: Box<dyn Strategy>,
+        archive: Box<dyn ArchiveMut>,
+        settings: Settings,
+        comm: &'t dyn Comm,
+    ) -> Result<Run<'t>> {
+        let history = History::new(&strategy.spec().history, settings.output.history_rows);
         Ok(Run {
-            config: config.clone(),
-            config_text,
+            config_text: settings.text()?,
+            settings,
             task,
             comm: Counted::new(comm),
             strategy,
@@ -128,6 +177,7 @@ impl<'t> Run<'t> {
             evaluated: 0,
             idle_share: f64::NAN,
             failure: None,
+            waited: Duration::ZERO,
         })
     }
 
@@ -184,7 +234,7 @@ impl<'t> Run<'t> {
         self.earlier_seconds = seconds.first().copied().ok_or_else(|| empty("wall_seconds"))?;
         self.start = Instant::now();
         self.created.clone_from(&checkpoint.attributes.created);
-        let context = context(&self.config, &self.counters, self.task, &self.comm);
+        let context = context(&self.settings, &self.counters, self.task, &self.comm);
         self.strategy.load(&context, &checkpoint.state)
     }
 
@@ -196,82 +246,124 @@ impl<'t> Run<'t> {
         if self.done() >= 1.0 {
             return Ok(false);
         }
-        let mut waited = Duration::ZERO;
         loop {
-            let context = context(&self.config, &self.counters, self.task, &self.comm);
-            let parallel_section_over = || {
-                if self.keep_awake {
-                    stay_awake()
-                }
-            };
-            self.strategy
-                .ask(&context, self.archive.as_ref(), &mut self.candidates)?;
-            parallel_section_over();
-            let c = &self.candidates;
-            self.evaluator
-                .evaluate(c, self.archive.as_ref(), &mut self.local, &mut self.moments)?;
-            parallel_section_over();
-            self.evaluated += c.total as u64;
-            if self.comm.size() > 1 {
-                let began = Instant::now();
-                gather_rows(&self.comm, c.total, &self.local, &mut self.rows)?;
-                waited += began.elapsed();
-                let width = 2 * self.task.spec().observation_dim;
-                gather_moments(&self.comm, c, width, &mut self.moments)?;
-            } else {
-                std::mem::swap(&mut self.local, &mut self.rows);
-            }
-            // An unstructured archive says how novel rows are that are not offered to it.
-            let offered = !c.offered.is_empty() || !self.archive.spec().has_cells();
-            if offered {
-                let offer = Offer {
-                    generation: self.counters.generation,
-                    crowd: c.crowd,
-                    admitted: c.admitted.clone(),
-                };
-                let block = c.block.clone();
-                self.archive
-                    .insert(&self.rows, block, &c.genomes, &offer, &self.comm, &mut self.report)?;
-                self.counters.outside += self.report.outside as u64;
-            }
-            let failed = self
-                .rows
-                .get::<u8>("status")?
-                .iter()
-                .filter(|s| **s != Status::Ok as u8)
-                .count();
-            self.counters.invalid += failed as u64;
-            if self.failure.is_none() {
-                self.failure = why_failed(self.comm.inner(), self.task, &self.rows)?;
-            }
-            let tests = &self.candidates.tests;
-            self.counters.evaluations += (self.candidates.total - tests.len()) as u64;
-            let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
-            self.counters.env_steps += steps
-                .filter(|(row, _)| !tests.contains(row))
-                .map(|(_, s)| u64::from(*s))
-                .sum::<u64>();
-            let report = offered.then_some(&self.report);
-            let told = Told {
-                candidates: &self.candidates,
-                rows: &self.rows,
-                moments: &self.moments,
-                trajectories: self.evaluator.trajectories(),
-                report,
-                last: self.done_after(self.counters.generation + 1) >= 1.0,
-            };
-            if self.strategy.tell(&context, &told)? == Next::Generation {
-                break;
+            self.ask()?;
+            self.evaluate()?;
+            if self.tell()? == Next::Generation {
+                return Ok(true);
             }
         }
+    }
+
+    /// Asks the strategy for the candidates of its next phase: this rank's block of them. [`Run::evaluate`] or [`Run::score`] comes next.
+    ///
+    /// # Errors
+    /// Communication, or a defect.
+    pub fn ask(&mut self) -> Result<&Candidates> {
+        let context = context(&self.settings, &self.counters, self.task, &self.comm);
+        self.strategy
+            .ask(&context, self.archive.as_ref(), &mut self.candidates)?;
+        self.parallel_section_over();
+        Ok(&self.candidates)
+    }
+
+    /// Evaluates this rank's candidates on its threads. [`Run::tell`] comes next.
+    ///
+    /// # Errors
+    /// A defect.
+    pub fn evaluate(&mut self) -> Result<()> {
+        let archive = self.archive.as_ref();
+        self.evaluator
+            .evaluate(&self.candidates, archive, &mut self.local, &mut self.moments)?;
+        self.parallel_section_over();
+        Ok(())
+    }
+
+    /// In place of [`Run::evaluate`]: what the caller found this rank's candidates to be worth, by row of the block; `fitness` `[rows]`, `descriptor` `[rows, k]`. A row with a NaN or
+    /// infinite value counts as failed.
+    ///
+    /// # Errors
+    /// Other numbers of rows; a strategy that asks for more than this, such as episodes.
+    pub fn score(&mut self, fitness: &[f64], descriptor: &[f64]) -> Result<()> {
+        let archive = self.archive.as_ref();
+        self.moments.clear();
+        self.evaluator
+            .score(&self.candidates, archive, &mut self.local, fitness, descriptor)
+    }
+
+    /// Brings the results of all ranks together, offers them to the archive and tells the strategy. After the generation's last phase the next [`Run::ask`] begins a new one.
+    ///
+    /// # Errors
+    /// Communication, or a defect.
+    pub fn tell(&mut self) -> Result<Next> {
+        let context = context(&self.settings, &self.counters, self.task, &self.comm);
+        let c = &self.candidates;
+        self.evaluated += c.total as u64;
+        if self.comm.size() > 1 {
+            let began = Instant::now();
+            gather_rows(&self.comm, c.total, &self.local, &mut self.rows)?;
+            self.waited += began.elapsed();
+            let width = 2 * self.task.spec().observation_dim;
+            gather_moments(&self.comm, c, width, &mut self.moments)?;
+        } else {
+            std::mem::swap(&mut self.local, &mut self.rows);
+        }
+        // An archive without cells may say how novel rows are that are not offered to it.
+        let offered = !c.offered.is_empty() || !self.archive.spec().has_cells();
+        if offered {
+            let offer = Offer {
+                generation: self.counters.generation,
+                crowd: c.crowd,
+                admitted: c.admitted.clone(),
+            };
+            let block = c.block.clone();
+            self.archive
+                .insert(&self.rows, block, &c.genomes, &offer, &self.comm, &mut self.report)?;
+            self.counters.outside += self.report.outside as u64;
+        }
+        let status = self.rows.get::<u8>("status")?.iter();
+        self.counters.invalid += status.filter(|s| **s != Status::Ok as u8).count() as u64;
+        if self.failure.is_none() {
+            self.failure = why_failed(self.comm.inner(), self.task, &self.rows)?;
+        }
+        let tests = &self.candidates.tests;
+        self.counters.evaluations += (self.candidates.total - tests.len()) as u64;
+        let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
+        self.counters.env_steps += steps
+            .filter(|(row, _)| !tests.contains(row))
+            .map(|(_, s)| u64::from(*s))
+            .sum::<u64>();
+        let report = offered.then_some(&self.report);
+        let told = Told {
+            candidates: &self.candidates,
+            rows: &self.rows,
+            moments: &self.moments,
+            trajectories: self.evaluator.trajectories(),
+            report,
+            last: self.done_after(self.counters.generation + 1) >= 1.0,
+        };
+        let next = self.strategy.tell(&context, &told)?;
+        if next == Next::Generation {
+            self.generation_over();
+        }
+        Ok(next)
+    }
+
+    fn generation_over(&mut self) {
         self.counters.generation += 1;
         let busy = self.evaluator.take_busy();
+        let waited = std::mem::take(&mut self.waited);
         let available = rayon::current_num_threads() as f64 * (busy.wall + waited).as_secs_f64();
         self.idle_share = (1.0 - busy.work.as_secs_f64() / available).max(0.0);
         if self.history.keeps(self.counters.generation) || self.done() >= 1.0 {
             self.record();
         }
-        Ok(true)
+    }
+
+    fn parallel_section_over(&self) {
+        if self.keep_awake {
+            stay_awake();
+        }
     }
 
     /// Adds the present generation to the history, if it is not there yet.
@@ -315,7 +407,7 @@ impl<'t> Run<'t> {
 
     /// The same if so many generations were finished.
     fn done_after(&self, generations: u64) -> f64 {
-        let b = &self.config.budget;
+        let b = &self.settings.budget;
         let share = |used: f64, limit: f64| if limit > 0.0 { used / limit } else { 0.0 };
         // Time is left out here: ranks would not agree on it. Rank 0's clock stops all through the stop word.
         share(self.counters.evaluations as f64, b.evaluations as f64)
@@ -325,7 +417,7 @@ impl<'t> Run<'t> {
 
     /// Share of the time budget that is used, by this rank's clock.
     pub fn time_used(&self) -> f64 {
-        let minutes = self.config.budget.wall_minutes;
+        let minutes = self.settings.budget.wall_minutes;
         if minutes > 0.0 {
             self.seconds() / (60.0 * minutes)
         } else {
@@ -419,7 +511,7 @@ impl<'t> Run<'t> {
     pub fn state(&mut self) -> Result<State> {
         // First, since the present generation's row may have the history thinned, and the engine's table says how far it is.
         self.history();
-        let context = context(&self.config, &self.counters, self.task, &self.comm);
+        let context = context(&self.settings, &self.counters, self.task, &self.comm);
         let mut state = self.strategy.save(&context)?;
         state.tables.push((ENGINE.into(), self.engine_table()));
         Ok(state)
@@ -436,7 +528,7 @@ impl<'t> Run<'t> {
             software_version: env!("CARGO_PKG_VERSION").into(),
             task: self.task.spec().name.clone(),
             strategy: spec.name.clone(),
-            seed: self.config.seed,
+            seed: self.settings.seed,
             generation: self.counters.generation,
             evaluations: self.counters.evaluations,
             config: self.config_text.clone(),
@@ -453,7 +545,7 @@ impl<'t> Run<'t> {
             history: &history,
             state: Some(state),
             checkpoint,
-            compress: self.config.output.compress as u8,
+            compress: self.settings.output.compress as u8,
         };
         file::write(path, &contents, self.comm.inner())
     }
@@ -486,9 +578,9 @@ fn empty(name: &str) -> Error {
     Error::failed(format!("the checkpoint's engine state has no value of {name}"))
 }
 
-fn context<'a>(config: &Config, counters: &Counters, task: &'a dyn Task, comm: &'a dyn Comm) -> Context<'a> {
+fn context<'a>(settings: &Settings, counters: &Counters, task: &'a dyn Task, comm: &'a dyn Comm) -> Context<'a> {
     Context {
-        seed: config.seed,
+        seed: settings.seed,
         generation: counters.generation,
         task: task.spec(),
         comm,
