@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::grid::Grid;
 use crate::nearest::Nearest;
+use crate::neighbours::{Index, Surroundings};
 use crate::soft::Thresholds;
 use crate::store::Shard;
 use crate::{exchange, registry};
@@ -387,6 +388,32 @@ impl Archive for CellArchive {
 
     fn elites(&self) -> &Elites {
         &self.elites
+    }
+
+    fn novelty(&self, descriptors: Option<&[f64]>, neighbours: usize) -> Result<Vec<f64>> {
+        let (k, filled) = (self.spec.axes.len(), &self.elites.filled);
+        let all = self.elites.descriptor();
+        let elites: Vec<f64> = (filled.iter())
+            .flat_map(|&cell| &all[cell as usize * k..(cell as usize + 1) * k])
+            .copied()
+            .collect();
+        let mut index = Index::default();
+        let (members, rows): (&[f64], &[f64]) = match descriptors {
+            Some(rows) => {
+                index.refresh(&elites, k);
+                (&elites, rows)
+            }
+            None => (&[], &elites),
+        };
+        let surroundings = Surroundings {
+            axes: k,
+            neighbours,
+            members,
+            index: &index,
+            rows,
+            crowd: descriptors.is_none(),
+        };
+        Ok(surroundings.novelty(0..rows.len() / k))
     }
 
     fn fetch<'a>(
