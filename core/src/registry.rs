@@ -63,6 +63,8 @@ pub struct StrategyEntry {
     pub novelty: bool,
     /// Whether it breeds from the elites of cells, so that its archive must have cells.
     pub cells: bool,
+    /// Of a strategy that lives on either: whether it lives on novelty, by its table.
+    pub novelty_by: Option<fn(&toml::Table) -> bool>,
     /// Whether it needs a task that has cases to answer and to test on, as language models have.
     pub cases: bool,
     /// Whether it needs an archive with soft thresholds.
@@ -76,6 +78,11 @@ pub struct StrategyEntry {
 pub type NestedParams = fn(&toml::Table) -> Vec<(String, Vec<ParamInfo>)>;
 
 impl StrategyEntry {
+    /// Whether with this table it lives on novelty.
+    pub fn lives_on_novelty(&self, strategy: &toml::Table) -> bool {
+        self.novelty || self.novelty_by.is_some_and(|by| by(strategy))
+    }
+
     /// One that takes any task and archive.
     pub const fn new(
         name: &'static str,
@@ -90,6 +97,7 @@ impl StrategyEntry {
             network: false,
             novelty: false,
             cells: false,
+            novelty_by: None,
             cases: false,
             thresholds: false,
             nested: None,

@@ -7,8 +7,8 @@ use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry
 
 use crate::cma_es::constants::Constants;
 use crate::cma_es::{CmaEsParams, full_by};
-use crate::emitters::{Emitter, EvolutionStrategy, Restart};
-use crate::rankers::Ranker;
+use crate::emitters::{Emitter, EvolutionStrategy, LivesOn, Restart, check_archive};
+use crate::rankers::{Ranker, any_by_novelty};
 use crate::scheduler::{Composition, Scheduler};
 use crate::sep_cma_es::{SepCmaEsParams, separable};
 
@@ -45,7 +45,7 @@ params! {
 params! {
     /// How `cma_me` orders candidates.
     pub struct CmaMeRankers {
-        /// What searches are ordered by, one after another in turn: of "two_stage_improvement", "improvement", "two_stage_random_direction", "random_direction", "two_stage_fitness", "fitness".
+        /// What searches are ordered by, one after another in turn: of "two_stage_improvement", "improvement", "two_stage_random_direction", "random_direction", "two_stage_fitness", "fitness", and in an unstructured archive "novelty", "novelty_local_competition".
         rankers: Vec<String> = vec!["two_stage_improvement".into()], any();
     }
 }
@@ -60,6 +60,7 @@ params! {
 
 pub(crate) const CMA_ME: StrategyEntry = StrategyEntry {
     cells: true,
+    novelty_by: Some(any_by_novelty),
     ..StrategyEntry::new(
         "cma_me",
         "CMA-ME (Fontaine et al. 2020): searches by CMA-ES that are ordered by what the archive makes of their candidates",
@@ -96,11 +97,17 @@ fn build(
     params: &SearchParams,
     rankers: &[String],
 ) -> Result<Box<dyn Strategy>> {
+    let emitters = searches(config, count, params, rankers)?;
+    check_archive(&emitters, "rankers")?;
+    if name == "cma_mae" && emitters.iter().any(|e| e.lives_on() == LivesOn::Novelty) {
+        let message = "soft thresholds are of cells, where nothing measures novelty: order by improvement, or take \"cma_me\" and an archive of kind \"unstructured\"";
+        return Err(Error::config("strategy", "rankers", message));
+    }
     Ok(Box::new(Scheduler::new(Composition {
         name,
         initial: 0,
         sized_by: &["batch", "emitters"],
-        emitters: searches(config, count, params, rankers)?,
+        emitters,
         apart: true,
         by_operator: false,
         bandit: None,

@@ -9,6 +9,7 @@ mod dcrl_me;
 mod deep_ga;
 mod emitters;
 mod essa;
+mod fronts;
 mod ga_ns;
 mod gather;
 mod gradients;
