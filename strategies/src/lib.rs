@@ -40,7 +40,7 @@ pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub use essa::{Essa, EssaParams};
-pub use ga_ns::{GaNs, GaNsParams};
+pub use ga_ns::{GaNs, GaNsParams, NslcParams};
 pub use gradients::{GradientBatchParams, LearnerParams};
 pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
@@ -71,6 +71,7 @@ pub fn registry() -> &'static [StrategyEntry] {
         cma_me::CMA_MAE,
         essa::ENTRY,
         ga_ns::ENTRY,
+        ga_ns::NSLC,
         ns_es::NS_ES,
         ns_es::NSR_ES,
         ns_es::NSRA_ES,
