@@ -17,6 +17,7 @@ mod grpo;
 pub mod learn;
 mod lineages;
 mod map_elites;
+mod me_es;
 mod multi_emitter;
 mod ns_es;
 mod openai_es;
@@ -45,6 +46,7 @@ pub use gradients::{GradientBatchParams, LearnerParams};
 pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
 pub use map_elites::{IsoLineParams, MapElitesParams, PolynomialParams};
+pub use me_es::{MeEs, MeEsParams};
 pub use multi_emitter::MultiEmitterParams;
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
@@ -70,6 +72,7 @@ pub fn registry() -> &'static [StrategyEntry] {
         cma_me::CMA_ME,
         cma_me::CMA_MAE,
         essa::ENTRY,
+        me_es::ENTRY,
         ga_ns::ENTRY,
         ga_ns::NSLC,
         ns_es::NS_ES,
