@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::grid::Grid;
 use crate::nearest::Nearest;
+use crate::neighbours::among_elites;
 use crate::soft::Thresholds;
 use crate::store::Shard;
 use crate::{exchange, registry};
@@ -349,6 +350,10 @@ impl Archive for CellArchive {
 
     fn elites(&self) -> &Elites {
         &self.elites
+    }
+
+    fn novelty(&self, descriptors: Option<&[f64]>, neighbours: usize) -> Result<Vec<f64>> {
+        Ok(among_elites(&self.elites, descriptors, neighbours))
     }
 
     fn fetch<'a>(

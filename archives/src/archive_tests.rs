@@ -460,3 +460,24 @@ fn cvt_cells_are_those_of_the_nearest_centroid() {
     archive.locate(&[0.0, 0.0, 0.5, 0.5, 0.2, 3.0, f64::NAN, 0.0, 1.0, 1.0], &mut cells);
     assert_eq!(cells, [0, 0, 2, -1, 1]);
 }
+
+#[test]
+fn novelty_among_elites_is_the_mean_distance_to_the_nearest() {
+    let mut archive = grid(&[10], 2);
+    assert_eq!(archive.novelty(Some(&[0.3]), 2).unwrap(), [0.0], "nobody is there");
+    // Elites at 0, 0.01 and 0.03, in the order 0.03, 0, 0.01.
+    insert(&mut archive, &rows(&[4, -1, -1, 7], &[1.0; 4]), 0);
+    insert(&mut archive, &rows(&[-1, 2], &[1.0; 2]), 1);
+    assert_eq!(archive.elites().filled, [4, 7, 2]);
+    let close = |found: Vec<f64>, expected: &[f64]| {
+        assert_eq!(found.len(), expected.len());
+        assert!(
+            found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12),
+            "{found:?}"
+        );
+    };
+    close(archive.novelty(Some(&[0.04, -0.5]), 2).unwrap(), &[0.02, 0.505]);
+    // Each to the two others.
+    close(archive.novelty(None, 2).unwrap(), &[0.02, 0.025, 0.015]);
+    close(archive.novelty(None, 1).unwrap(), &[0.01, 0.02, 0.01]);
+}

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::archive::{Storing, check_block};
 use crate::exchange;
+use crate::neighbours::among_elites;
 use crate::registry::{check_axes, check_spec, claim_cells};
 use crate::store::Shard;
 
@@ -183,6 +184,10 @@ impl Archive for DnsArchive {
 
     fn elites(&self) -> &Elites {
         &self.elites
+    }
+
+    fn novelty(&self, descriptors: Option<&[f64]>, neighbours: usize) -> Result<Vec<f64>> {
+        Ok(among_elites(&self.elites, descriptors, neighbours))
     }
 
     fn fetch<'a>(

@@ -77,6 +77,10 @@ impl Archive for SoftArchive {
         self.active.elites()
     }
 
+    fn novelty(&self, descriptors: Option<&[f64]>, neighbours: usize) -> Result<Vec<f64>> {
+        self.active.novelty(descriptors, neighbours)
+    }
+
     fn fetch<'a>(
         &'a self,
         cells: &[u32],

@@ -149,9 +149,12 @@ impl UnstructuredArchive {
         }
     }
 
-    /// Novelty of all rows; each rank finds that of its own, and all hear of it. NaN for rows that are not ok.
-    fn measure(&self, status: &[u8], descriptors: &[f64], crowd: bool, comm: &dyn Comm) -> Result<Vec<f64>> {
+    /// Novelty of all rows, and their local competition if the offer asks for it; each rank finds that of its own, and all hear of it. NaN and 0 for rows
+    /// that are not ok.
+    fn measure(&self, rows: &Batch, offer: &Offer, comm: &dyn Comm, report: &mut InsertReport) -> Result<()> {
+        let (status, descriptors) = (rows.get::<u8>("status")?, rows.get::<f64>("descriptor")?);
         let (k, total, size) = (self.spec.axes.len(), status.len(), comm.size());
+        let fitness = rows.get::<f64>("fitness")?;
         let ok = |row: &usize| status[*row] == Status::Ok as u8;
         let rows: Vec<usize> = (0..total).filter(ok).collect();
         let points = self.scale(
@@ -164,24 +167,44 @@ impl UnstructuredArchive {
             members: self.members(),
             index: &self.index,
             rows: &points,
-            crowd,
+            crowd: offer.crowd,
         };
         let share = |rank: usize| {
             let own = block(total, rank, size);
             let before = |row: usize| rows.partition_point(|&r| r < row);
             before(own.start)..before(own.end)
         };
-        let mut found = surroundings.novelty(share(comm.rank()));
-        if size > 1 {
-            let mine: Vec<u8> = found.iter().flat_map(|x| x.to_le_bytes()).collect();
-            let counts: Vec<usize> = (0..size).map(|rank| 8 * share(rank).len()).collect();
-            let mut all = Vec::new();
-            comm.all_gather(&mine, &counts, &mut all)?;
-            found = all.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        report.novelty.clear();
+        report.novelty.resize(total, f64::NAN);
+        report.competition.clear();
+        let mine = share(comm.rank());
+        if !offer.competition {
+            let found = everyones(
+                surroundings.novelty(mine),
+                share,
+                f64::to_le_bytes,
+                f64::from_le_bytes,
+                comm,
+            )?;
+            rows.iter().zip(found).for_each(|(&row, x)| report.novelty[row] = x);
+            return Ok(());
         }
-        let mut novelty = vec![f64::NAN; total];
-        rows.iter().zip(found).for_each(|(&row, x)| novelty[row] = x);
-        Ok(novelty)
+        let worth: Vec<f64> = self
+            .elites
+            .fitness()
+            .iter()
+            .copied()
+            .chain(rows.iter().map(|&row| fitness[row]))
+            .collect();
+        let (novelty, competition): (Vec<f64>, Vec<u32>) =
+            surroundings.novelty_and_competition(mine, &worth).into_iter().unzip();
+        let novelty = everyones(novelty, share, f64::to_le_bytes, f64::from_le_bytes, comm)?;
+        let competition = everyones(competition, share, u32::to_le_bytes, u32::from_le_bytes, comm)?;
+        report.competition.resize(total, 0);
+        for ((&row, novelty), competition) in rows.iter().zip(novelty).zip(competition) {
+            (report.novelty[row], report.competition[row]) = (novelty, competition);
+        }
+        Ok(())
     }
 
     /// Adds rows as the next members.
@@ -248,11 +271,11 @@ impl ArchiveMut for UnstructuredArchive {
     ) -> Result<()> {
         let total = rows.rows();
         let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
-        let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
+        let fitness: &[f64] = rows.get("fitness")?;
         check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
 
-        report.novelty = self.measure(status, descriptor, offer.crowd, comm)?;
+        self.measure(rows, offer, comm, report)?;
         report.outcome.clear();
         report.outcome.resize(total, Outcome::Invalid as u8);
         report.gain.clear();
@@ -333,6 +356,24 @@ impl ArchiveMut for UnstructuredArchive {
         self.index_from(0);
         Ok(())
     }
+}
+
+/// Of all ranks what each found of its share, in order.
+fn everyones<T: Copy, const N: usize>(
+    found: Vec<T>,
+    share: impl Fn(usize) -> Range<usize>,
+    write: fn(T) -> [u8; N],
+    read: fn([u8; N]) -> T,
+    comm: &dyn Comm,
+) -> Result<Vec<T>> {
+    if comm.size() == 1 {
+        return Ok(found);
+    }
+    let mine: Vec<u8> = found.into_iter().flat_map(write).collect();
+    let counts: Vec<usize> = (0..comm.size()).map(|rank| N * share(rank).len()).collect();
+    let mut all = Vec::new();
+    comm.all_gather(&mine, &counts, &mut all)?;
+    Ok(all.as_chunks().0.iter().map(|bytes| read(*bytes)).collect())
 }
 
 /// The table of an archive without members.

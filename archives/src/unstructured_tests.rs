@@ -76,6 +76,44 @@ fn in_a_crowd_the_other_rows_that_are_fine_are_neighbours_too() {
     assert_eq!(alone.novelty[..3], [0.0; 3], "nobody is in the archive");
 }
 
+/// Worked out by hand: three neighbours each, of which those of equal distance count in the order of members, then rows.
+#[test]
+fn local_competition_counts_the_neighbours_that_are_worth_less_where_it_is_asked_for() {
+    let mut archive = archive(Admission::Random(1.0));
+    let with = |places: &[[f64; 2]], fitness: &[f64]| {
+        let mut batch = rows(places);
+        batch.get_mut::<f64>("fitness").unwrap().copy_from_slice(fitness);
+        batch
+    };
+    let offer = |generation, crowd| Offer {
+        crowd,
+        competition: true,
+        ..Offer::new(generation)
+    };
+    let first = insert(
+        &mut archive,
+        &with(&[[0.0, 0.0], [1.0, 0.0]], &[5.0, 1.0]),
+        &offer(0, false),
+    );
+    assert_eq!(
+        (first.novelty, first.competition),
+        (vec![0.0; 2], vec![0; 2]),
+        "nobody is there"
+    );
+    let batch = with(&[[2.0, 0.0], [2.0, 0.0], [4.0, 0.0]], &[5.0, 5.5, 0.5]);
+    let alone = insert(&mut archive, &batch, &offer(1, false));
+    // Strictly lower: an equal neighbour is not outdone.
+    assert_eq!(alone.competition, [1, 2, 0]);
+    // Members now at 0, 1, 2, 2, 4 with 5, 1, 5, 5.5, 0.5. From 3 the nearest are three at distance 1 or two rows.
+    let mut batch = with(&[[3.0, 0.0], [3.0, 1.0], [0.0, 0.0]], &[5.2, 5.2, 9.0]);
+    batch.get_mut::<u8>("status").unwrap()[2] = 2;
+    let crowd = insert(&mut archive, &batch, &offer(2, true));
+    // Number 0: members at 2, 2, 4 before the row beside it, all at distance 1. Number 1: the row at distance 1, then two members at 2.
+    assert_eq!(crowd.competition, [2, 1, 0]);
+    let unasked = insert(&mut archive, &batch, &Offer::new(3));
+    assert!(unasked.competition.is_empty() && unasked.novelty.len() == 3);
+}
+
 #[test]
 fn rows_that_failed_or_are_not_offered_are_never_admitted() {
     let mut archive = archive(Admission::Random(1.0));
@@ -152,7 +190,7 @@ fn normalized_distances_are_in_units_of_the_axes_extents() {
     assert_eq!(report.novelty, [0.25]);
 }
 
-/// Several generations in a crowd on any number of ranks; the novelty of the last.
+/// Several generations in a crowd on any number of ranks; novelty and local competition of the last.
 fn evolve(comm: &dyn Comm, archive: &mut UnstructuredArchive, generations: Range<u64>) -> Vec<u64> {
     let mut report = InsertReport::default();
     for generation in generations {
@@ -162,12 +200,14 @@ fn evolve(comm: &dyn Comm, archive: &mut UnstructuredArchive, generations: Range
         let genomes = random_genomes(generation, own.clone(), 2, false);
         let offer = Offer {
             crowd: true,
+            competition: true,
             admitted: 0..1,
             ..Offer::new(generation)
         };
         archive.insert(&rows, own, &genomes, &offer, comm, &mut report).unwrap();
     }
-    report.novelty.iter().map(|x| x.to_bits()).collect()
+    let competition = report.competition.iter().map(|x| u64::from(*x));
+    report.novelty.iter().map(|x| x.to_bits()).chain(competition).collect()
 }
 
 /// What a file keeps of the members.

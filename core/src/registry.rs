@@ -90,6 +90,8 @@ pub struct StrategyEntry {
     pub novelty: bool,
     /// Whether it breeds from the elites of cells, so that its archive must have cells.
     pub cells: bool,
+    /// Of a strategy that lives on either: whether it lives on novelty, by its table.
+    pub novelty_by: Option<fn(&toml::Table) -> bool>,
     /// Whether it needs a task that has cases to answer and to test on, as language models have.
     pub cases: bool,
     /// Whether it searches by the gradients that a task knows.
@@ -105,6 +107,11 @@ pub struct StrategyEntry {
 pub type NestedParams = fn(&toml::Table) -> Vec<(String, Vec<ParamInfo>)>;
 
 impl StrategyEntry {
+    /// Whether with this table it lives on novelty.
+    pub fn lives_on_novelty(&self, strategy: &toml::Table) -> bool {
+        self.novelty || self.novelty_by.is_some_and(|by| by(strategy))
+    }
+
     /// One that takes any task and archive.
     pub const fn new(
         name: &'static str,
@@ -119,6 +126,7 @@ impl StrategyEntry {
             network: false,
             novelty: false,
             cells: false,
+            novelty_by: None,
             cases: false,
             gradients: false,
             thresholds: false,

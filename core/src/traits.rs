@@ -173,6 +173,8 @@ pub struct Candidates {
     pub tests: Range<usize>,
     /// Whether a row's novelty counts the other rows as neighbours, not the archive's members alone ([`InsertReport::novelty`]).
     pub crowd: bool,
+    /// Whether an unstructured archive is to say how rows compete with their neighbours ([`InsertReport::competition`]).
+    pub competition: bool,
     /// The global rows, of those offered, that an unstructured archive admits whatever its rule.
     pub admitted: Range<usize>,
     /// Steps that each of this rank's episodes is expected to take, empty if nothing is: the longest are begun first. Results do not depend on it.
@@ -322,6 +324,9 @@ pub struct InsertReport {
     /// Of an unstructured archive: mean distance of each row's descriptor to its nearest neighbours before the batch was admitted, 0 where
     /// there is none, NaN for rows that are not ok. Empty for archives of cells.
     pub novelty: Vec<f64>,
+    /// Local competition of each row, if it was asked for ([`Candidates::competition`]): how many of those neighbours have a strictly lower fitness, 0 for rows
+    /// that are not ok. Of neighbours at equal distances the earlier member counts as nearer, then the lower row. Else empty.
+    pub competition: Vec<u32>,
 }
 
 impl InsertReport {
@@ -370,6 +375,8 @@ pub struct Offer {
     pub generation: u64,
     /// See [`Candidates::crowd`].
     pub crowd: bool,
+    /// See [`Candidates::competition`].
+    pub competition: bool,
     /// See [`Candidates::admitted`].
     pub admitted: Range<usize>,
 }
@@ -392,6 +399,18 @@ pub trait Archive: Send + Sync {
     fn locate(&self, descriptors: &[f64], cells: &mut [i64]);
 
     fn elites(&self) -> &Elites;
+
+    /// Mean distance, in the axes' units, of descriptors (`[rows, k]`, at least one axis) to the `neighbours` nearest elites of cells; 0 where there is none.
+    /// Without descriptors that of the elites themselves, in the order of `filled`, each to the nearest others. Every rank finds all.
+    ///
+    /// # Errors
+    /// An archive that does not measure it.
+    fn novelty(&self, _descriptors: Option<&[f64]>, _neighbours: usize) -> Result<Vec<f64>> {
+        Err(crate::Error::failed(format!(
+            "an archive of kind \"{}\" does not say how novel descriptors are among its elites",
+            self.spec().kind
+        )))
+    }
 
     /// Brings genomes to the ranks that want them: rank r wants those of `cells[bounds[r]..bounds[r + 1]]`. All ranks call it
     /// with equal arguments; each can then look its own up, borrowed from its shard or from `inbox`. One rank alone has all

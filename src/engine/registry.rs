@@ -223,7 +223,9 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
     let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
     let table = &config.archive;
     let strategy = strategy_entry(config.name("strategy")).ok();
-    let (novelty, cells) = strategy.map_or((false, false), |s| (s.novelty, s.cells));
+    let novelty = strategy.is_some_and(|s| s.lives_on_novelty(&config.strategy));
+    let cells = strategy.is_some_and(|s| s.cells) && !novelty;
+    let by_ranker = strategy.is_some_and(|s| s.novelty_by.is_some());
     let kind = match table.get("kind") {
         None if novelty => UNSTRUCTURED,
         None if table.contains_key("shape") => "grid",
@@ -250,15 +252,20 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
         return Err(Error::config("strategy", "name", message));
     }
     if novelty && !found.novelty {
+        let who = if by_ranker { "a ranker of " } else { "" };
         let message = format!(
-            "\"{name}\" lives on novelty, which only an archive of kind \"{UNSTRUCTURED}\" measures, got \"{kind}\": leave it out"
+            "{who}\"{name}\" lives on novelty, which only an archive of kind \"{UNSTRUCTURED}\" measures, got \"{kind}\": leave it out"
         );
         return Err(Error::config("archive", "kind", message));
     }
     if cells && found.novelty {
+        let other = if by_ranker {
+            "rankers that order by novelty"
+        } else {
+            "a strategy that lives on novelty"
+        };
         let message = format!(
-            "\"{name}\" breeds from elites and an archive of kind \"{kind}\" keeps none: take \"grid\" or \"cvt\", or a \
-             strategy that lives on novelty"
+            "\"{name}\" breeds from elites and an archive of kind \"{kind}\" keeps none: take \"grid\" or \"cvt\", or {other}"
         );
         return Err(Error::config("archive", "kind", message));
     }

@@ -314,6 +314,7 @@ impl<'t> Run<'t> {
             let offer = Offer {
                 generation: self.counters.generation,
                 crowd: c.crowd,
+                competition: c.competition,
                 admitted: c.admitted.clone(),
             };
             let block = c.block.clone();

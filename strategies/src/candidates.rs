@@ -17,6 +17,7 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
     candidates.tests = total..total;
     candidates.uncapped = total..total;
     candidates.crowd = false;
+    candidates.competition = false;
     candidates.admitted = total..total;
     candidates.expected_steps.clear();
     candidates.max_steps = None;

@@ -79,6 +79,11 @@ impl Center {
             .task
             .init
             .draw(&Stream::new(context.seed, Purpose::Init, 0, index), &mut genes);
+        Center::at(context, genes)
+    }
+
+    /// A center that has not moved yet.
+    pub fn at(context: &Context<'_>, genes: Vec<f32>) -> Center {
         let mine = context.block(genes.len());
         Center {
             genes: Arc::new(genes),

@@ -5,9 +5,9 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
-use crate::emitters::{Emitter, Emitters, EvolutionStrategy, Restart};
+use crate::emitters::{Emitter, Emitters, EvolutionStrategy, LivesOn, Restart, check_archive};
 use crate::optimizers::{self, Settings};
-use crate::rankers::Ranker;
+use crate::rankers::{Ranker, any_by_novelty};
 use crate::scheduler::{Composition, Scheduler};
 
 params! {
@@ -43,7 +43,7 @@ params! {
 params! {
     /// How `cma_me` orders candidates.
     pub struct CmaMeRankers {
-        /// What searches are ordered by, one after another in turn: of "two_stage_improvement", "improvement", "two_stage_random_direction", "random_direction", "two_stage_fitness", "fitness".
+        /// What searches are ordered by, one after another in turn: of "two_stage_improvement", "improvement", "two_stage_random_direction", "random_direction", "two_stage_fitness", "fitness", and in an unstructured archive "novelty", "novelty_local_competition".
         rankers: Vec<String> = vec!["two_stage_improvement".into()], any();
     }
 }
@@ -58,6 +58,7 @@ params! {
 
 pub(crate) const CMA_ME: StrategyEntry = StrategyEntry {
     cells: true,
+    novelty_by: Some(any_by_novelty),
     ..StrategyEntry::new(
         "cma_me",
         "CMA-ME (Fontaine et al. 2020): searches by CMA-ES that are ordered by what the archive makes of their candidates",
@@ -94,11 +95,17 @@ fn build(
     params: &SearchParams,
     rankers: &[String],
 ) -> Result<Box<dyn Strategy>> {
+    let emitters = searches(config, count, params, rankers)?;
+    check_archive(&emitters, "rankers")?;
+    if name == "cma_mae" && emitters.iter().any(|e| e.lives_on() == LivesOn::Novelty) {
+        let message = "soft thresholds are of cells, where nothing measures novelty: order by improvement, or take \"cma_me\" and an archive of kind \"unstructured\"";
+        return Err(Error::config("strategy", "rankers", message));
+    }
     Ok(Box::new(Scheduler::new(Composition {
         name,
         initial: 0,
         sized_by: &["batch", "emitters"],
-        emitters: searches(config, count, params, rankers)?,
+        emitters,
         apart: true,
         by_operator: false,
         bandit: None,

@@ -16,7 +16,7 @@ pub(crate) use evolution_strategy::{EvolutionStrategy, Restart};
 pub(crate) use gradient_arborescence::{Arborescence, GradientArborescence, coefficient_space};
 pub(crate) use gradient_operator::GradientOperator;
 pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
-pub(crate) use kinds::{build_all, parameters};
+pub(crate) use kinds::{build_all, live_on_novelty, parameters};
 pub(crate) use proposal::{Piece, Proposal, Rows, Run, layout};
 pub(crate) use variation::{Operator, Variation, select};
 
@@ -69,6 +69,16 @@ pub(crate) enum Merge {
     Median,
 }
 
+/// What an emitter asks of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LivesOn {
+    /// Elites, of cells or not.
+    Any,
+    Cells,
+    /// Novelty, which archives without cells measure.
+    Novelty,
+}
+
 /// Makes a share of the candidates. All ranks hold it whole and call it alike.
 pub(crate) trait Emitter: Send {
     /// What it makes in a generation; always the same.
@@ -79,8 +89,18 @@ pub(crate) trait Emitter: Send {
         false
     }
 
+    /// What it asks of its archive.
+    fn lives_on(&self) -> LivesOn {
+        LivesOn::Any
+    }
+
     /// Whether it learns from episodes: it is then told of those of all rows, the others' as well as its own.
     fn needs_episodes(&self) -> bool {
+        false
+    }
+
+    /// Whether it asks how its candidates compete with their neighbours ([`illume_core::InsertReport::competition`]).
+    fn needs_competition(&self) -> bool {
         false
     }
 
@@ -156,6 +176,18 @@ pub(crate) trait Emitter: Send {
 
 /// Emitters in the order in which they have a generation's rows.
 pub(crate) type Emitters = Vec<Box<dyn Emitter>>;
+/// Checks that there is a kind of archive in which all can live.
+///
+/// # Errors
+/// There is none, which is due to the strategy's `key`.
+pub(crate) fn check_archive(emitters: &[Box<dyn Emitter>], key: &str) -> Result<()> {
+    let any = |lives_on: LivesOn| emitters.iter().any(|e| e.lives_on() == lives_on);
+    if any(LivesOn::Cells) && any(LivesOn::Novelty) {
+        let message = "one is ordered by novelty, which only an archive of kind \"unstructured\" measures, and another by elites of cells, which it has not: expected one of both";
+        return Err(Error::config("strategy", key, message));
+    }
+    Ok(())
+}
 
 /// The seed of emitter number `index` in a run of this seed.
 pub(crate) fn seed_of(seed: u64, index: usize) -> u64 {

@@ -3,6 +3,9 @@
 //!
 //! The archive, an unstructured one, says how novel each individual is: the mean distance of its descriptor to its nearest neighbours
 //! in population and archive.
+//!
+//! NSLC (Lehman and Stanley, 'Evolving a diversity of virtual creatures through novelty search and local competition', GECCO 2011) is the same with another order of
+//! individuals: by fronts of novelty and local competition, the number of those neighbours that are worth less.
 
 use illume_core::genome::stream_id;
 use illume_core::{
@@ -12,6 +15,7 @@ use illume_core::{
 
 use crate::best_first;
 use crate::candidates::prepare;
+use crate::fronts::by_fronts;
 use crate::lineages::{Individual, LineageParams, Nursery, individuals, push_lineage, tables};
 
 params! {
@@ -28,6 +32,37 @@ params! {
     }
 }
 
+params! {
+    /// Parameters of `nslc`; those of novelty itself are the archive's.
+    pub struct NslcParams {
+        /// Children per generation.
+        population: usize = 1000, range(1, 1 << 31);
+        /// The first by fronts of novelty and local competition, which live on unchanged and have the children; they are evaluated again in the next generation.
+        parents: usize = 200, range(1, 1 << 20);
+        /// Mutation power: standard deviation of the noise added to every gene.
+        sigma: f64 = 0.005, positive();
+    }
+}
+
+pub(crate) const NSLC: StrategyEntry = StrategyEntry {
+    novelty: true,
+    ..StrategyEntry::new(
+        "nslc",
+        "NSLC (Lehman and Stanley 2011): a genetic algorithm that selects by fronts of novelty and local competition",
+        LineageParams::describe_with::<NslcParams>,
+        |config: &StrategyConfig<'_>| {
+            let (own, lineages): (NslcParams, _) = LineageParams::read_with(config.strategy, config.task)?;
+            let params = GaNsParams {
+                population: own.population,
+                parents: own.parents,
+                sigma: own.sigma,
+                elites: own.parents,
+            };
+            build(config, params, lineages, Order::Fronts)
+        },
+    )
+};
+
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     novelty: true,
     ..StrategyEntry::new(
@@ -36,20 +71,39 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         LineageParams::describe_with::<GaNsParams>,
         |config: &StrategyConfig<'_>| {
             let (params, lineages): (GaNsParams, _) = LineageParams::read_with(config.strategy, config.task)?;
-            for (key, value) in [("parents", params.parents), ("elites", params.elites)] {
-                if value > params.population {
-                    let message = format!(
-                        "expected at most strategy.population ({}), got {value}",
-                        params.population
-                    );
-                    return Err(Error::config("strategy", key, message));
-                }
-            }
-            lineages.claim(config, "population", params.population as f64)?;
-            Ok(Box::new(GaNs::new(params, lineages, config.task)))
+            build(config, params, lineages, Order::Novelty)
         },
     )
 };
+
+/// The strategy, when it is known that a generation fits into memory.
+fn build(
+    config: &StrategyConfig<'_>,
+    params: GaNsParams,
+    lineages: LineageParams,
+    order: Order,
+) -> Result<Box<dyn Strategy>> {
+    for (key, value) in [("parents", params.parents), ("elites", params.elites)] {
+        if value > params.population {
+            let message = format!(
+                "expected at most strategy.population ({}), got {value}",
+                params.population
+            );
+            return Err(Error::config("strategy", key, message));
+        }
+    }
+    lineages.claim(config, "population", params.population as f64)?;
+    Ok(Box::new(GaNs::new(params, lineages, config.task, order)))
+}
+
+/// Which individuals come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The most novel.
+    Novelty,
+    /// Those of the first fronts of novelty and local competition.
+    Fronts,
+}
 
 const RANDOM: i32 = 0;
 const MUTATION: i32 = 1;
@@ -58,27 +112,40 @@ const ELITE: i32 = 2;
 /// A genetic algorithm that selects for novelty.
 pub struct GaNs {
     params: GaNsParams,
+    order: Order,
     spec: StrategySpec,
-    /// Parents and elites to be: the most novel individuals by their novelty when it was last measured, in that order.
+    /// Parents and elites to be: the first individuals in the order of the last generation.
     ranked: Vec<Individual>,
     /// The individual whose one episode had the highest fitness so far: what is reported, and nothing that selection sees.
     best: Option<Individual>,
     nursery: Nursery,
-    row: [f64; 4],
+    /// Values of the history's columns.
+    row: Vec<f64>,
 }
 
 impl GaNs {
-    pub fn new(params: GaNsParams, lineages: LineageParams, task: &TaskSpec) -> GaNs {
-        let history = [
+    pub(crate) fn new(params: GaNsParams, lineages: LineageParams, task: &TaskSpec, order: Order) -> GaNs {
+        let mut history = vec![
             ("best_fitness", "", "highest fitness of any episode so far"),
             ("population_max", "", "highest fitness of a child"),
             ("novelty_mean", "", "mean novelty of the population"),
             ("novelty_max", "", "highest novelty in the population"),
         ];
+        let name = match order {
+            Order::Novelty => "ga_ns",
+            Order::Fronts => {
+                let meaning = "mean number of an individual's neighbours that are worth less";
+                history.push(("competition_mean", "", meaning));
+                "nslc"
+            }
+        };
         let spec = StrategySpec {
-            name: "ga_ns".into(),
+            name: name.into(),
             operators: ["random", "mutation", "elite"].map(String::from).to_vec(),
-            history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
+            history: history
+                .iter()
+                .map(|&(a, b, c)| (a.into(), b.into(), c.into()))
+                .collect(),
             lineage: true,
             first_generation: params.population,
             sized_by: &["population"],
@@ -90,7 +157,8 @@ impl GaNs {
             ranked: Vec::new(),
             best: None,
             nursery: Nursery::new(lineages),
-            row: [f64::NAN; 4],
+            row: vec![f64::NAN; history.len()],
+            order,
         }
     }
 
@@ -136,6 +204,17 @@ pub(crate) fn novelty<'a>(told: &Told<'a>) -> Result<&'a [f64]> {
         .ok_or_else(|| Error::failed("the archive does not say how novel the candidates are"))
 }
 
+/// The local competition of all rows.
+///
+/// # Errors
+/// An archive that measures none.
+fn competition(told: &Told<'_>) -> Result<Vec<f64>> {
+    let found = told.report.map(|report| report.competition.as_slice());
+    let found = found.filter(|found| found.len() == told.rows.rows());
+    let found = found.ok_or_else(|| Error::failed("the archive does not say how the candidates compete"))?;
+    Ok(found.iter().map(|count| f64::from(*count)).collect())
+}
+
 /// Mean and maximum of the values of rows that are ok; NaN if none is.
 pub(crate) fn mean_and_max(status: &[u8], values: &[f64]) -> (f64, f64) {
     let ok = || {
@@ -161,6 +240,7 @@ impl Strategy for GaNs {
         // Elites were offered when they were born.
         candidates.offered = 0..children;
         candidates.crowd = true;
+        candidates.competition = self.order == Order::Fronts;
         self.nursery.fill(candidates, |i| self.individual(context, i));
         let born = if self.ranked.is_empty() { RANDOM } else { MUTATION };
         let block = candidates.block.clone();
@@ -184,8 +264,23 @@ impl Strategy for GaNs {
             ..self.individual(context, i)
         };
         let kept = self.params.parents.max(self.params.elites);
-        let most_novel = best_first(status, novelty).into_iter().filter(ok).take(kept);
-        let ranked: Vec<Individual> = most_novel.map(|i| individual(i, novelty[i])).collect();
+        let competition = match self.order {
+            Order::Novelty => Vec::new(),
+            Order::Fronts => competition(told)?,
+        };
+        let order: Vec<usize> = match self.order {
+            Order::Novelty => best_first(status, novelty).into_iter().filter(ok).collect(),
+            Order::Fronts => {
+                let rows: Vec<usize> = (0..status.len()).filter(ok).collect();
+                let points: Vec<[f64; 2]> = rows.iter().map(|&i| [novelty[i], competition[i]]).collect();
+                by_fronts(&points).into_iter().map(|i| rows[i]).collect()
+            }
+        };
+        let ranked: Vec<Individual> = order
+            .into_iter()
+            .take(kept)
+            .map(|i| individual(i, novelty[i]))
+            .collect();
         let fittest = best_first(status, fitness).into_iter().find(ok);
         let best = fittest
             .filter(|&i| self.best.as_ref().is_none_or(|best| fitness[i] > best.score))
@@ -194,12 +289,15 @@ impl Strategy for GaNs {
         let (_, population_max) = mean_and_max(&status[children.clone()], &fitness[children]);
         let (mean, max) = mean_and_max(status, novelty);
         self.best = best.or(self.best.take());
-        self.row = [
+        self.row = vec![
             self.best.as_ref().map_or(f64::NAN, |best| best.score),
             population_max,
             mean,
             max,
         ];
+        if self.order == Order::Fronts {
+            self.row.push(mean_and_max(status, &competition).0);
+        }
         // A generation in which every episode failed leaves the parents as they were.
         if !ranked.is_empty() {
             self.ranked = ranked;
@@ -208,7 +306,7 @@ impl Strategy for GaNs {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
+        row.extend(&self.row);
     }
 
     fn save(&self, _context: &Context<'_>) -> Result<State> {
@@ -217,7 +315,7 @@ impl Strategy for GaNs {
         state.tables.extend(tables("best", &self.best));
         let mut scalars = Batch::new();
         let meaning = "last values of the strategy's history columns";
-        scalars.push("row", self.row.len(), "", meaning, self.row.to_vec());
+        scalars.push("row", self.row.len(), "", meaning, self.row.clone());
         state.tables.push(("scalars".into(), scalars));
         if let Some(best) = &self.best {
             let mut solution = Batch::new();
@@ -233,10 +331,10 @@ impl Strategy for GaNs {
         self.ranked = individuals(state, "ranked", context.generation)?;
         self.best = individuals(state, "best", context.generation)?.pop();
         let row = state.table("scalars")?.get::<f64>("row")?;
-        let row = row
-            .first_chunk()
-            .ok_or_else(|| Error::failed("the checkpoint's history row is cut short"))?;
-        self.row = *row;
+        if row.len() != self.row.len() {
+            return Err(Error::failed("the checkpoint's history row is cut short"));
+        }
+        self.row = row.to_vec();
         self.nursery.forget();
         Ok(())
     }

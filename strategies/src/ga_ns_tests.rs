@@ -13,6 +13,10 @@ struct Driven {
 
 impl Driven {
     fn new() -> Driven {
+        Driven::by(Order::Novelty)
+    }
+
+    fn by(order: Order) -> Driven {
         let params = GaNsParams {
             population: 5,
             parents: 2,
@@ -21,7 +25,7 @@ impl Driven {
         };
         let task = task(4, false);
         Driven {
-            ga: GaNs::new(params, LineageParams::default(), &task),
+            ga: GaNs::new(params, LineageParams::default(), &task, order),
             task,
             generation: 0,
         }
@@ -41,6 +45,11 @@ impl Driven {
 
     /// Asks, and tells (fitness, novelty) of each row; a NaN novelty is that of a row that failed.
     fn step(&mut self, scores: &[(f64, f64)]) -> Candidates {
+        self.step_in_competition(scores, Vec::new())
+    }
+
+    /// The same with local competition.
+    fn step_in_competition(&mut self, scores: &[(f64, f64)], competition: Vec<u32>) -> Candidates {
         let candidates = self.ask();
         assert_eq!(candidates.total, scores.len());
         let mut rows = Batch::new();
@@ -51,6 +60,7 @@ impl Driven {
         rows.push("steps", 1, "", "", steps);
         let report = InsertReport {
             novelty: scores.iter().map(|s| s.1).collect(),
+            competition,
             ..InsertReport::default()
         };
         let told = Told {
@@ -139,4 +149,26 @@ fn a_generation_in_which_all_failed_leaves_the_parents_as_they_were() {
     d.step(&[(0.0, f64::NAN); 6]);
     assert_eq!(d.parents(), before);
     assert_eq!(d.ga.row[0], 9.0);
+}
+
+#[test]
+fn with_local_competition_parents_are_of_the_first_fronts() {
+    let mut d = Driven::by(Order::Fronts);
+    // The most novel one beats nobody, the least novel one most; what lies between is dominated but for number 1.
+    let scores = [(9.0, 0.1), (1.0, 3.0), (2.0, f64::NAN), (3.0, 7.0), (4.0, 2.9)];
+    let candidates = d.step_in_competition(&scores, vec![9, 4, 0, 0, 4]);
+    assert!(candidates.crowd && candidates.competition);
+    assert_eq!(
+        d.parents(),
+        [stream_id(0, 0), stream_id(0, 3)],
+        "the ends of the first front"
+    );
+    assert_eq!(
+        d.ga.row,
+        [9.0, 9.0, (0.1 + 3.0 + 7.0 + 2.9) / 4.0, 7.0, (9.0 + 4.0 + 4.0) / 4.0]
+    );
+    assert!(
+        !Driven::new().step(&FIRST).competition,
+        "not asked for where nobody reads it"
+    );
 }

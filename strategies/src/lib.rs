@@ -9,6 +9,7 @@ mod dcrl_me;
 mod deep_ga;
 mod emitters;
 mod essa;
+mod fronts;
 mod ga_ns;
 mod gather;
 mod gradients;
@@ -16,6 +17,7 @@ mod grpo;
 pub mod learn;
 mod lineages;
 mod map_elites;
+mod me_es;
 mod multi_emitter;
 mod ns_es;
 mod openai_es;
@@ -37,11 +39,12 @@ pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub use essa::{Essa, EssaParams};
-pub use ga_ns::{GaNs, GaNsParams};
+pub use ga_ns::{GaNs, GaNsParams, NslcParams};
 pub use gradients::{GradientBatchParams, LearnerParams};
 pub use grpo::{Grpo, GrpoParams};
 pub use lineages::LineageParams;
 pub use map_elites::{IsoLineParams, MapElitesParams, PolynomialParams};
+pub use me_es::{MeEs, MeEsParams};
 pub use multi_emitter::MultiEmitterParams;
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
@@ -83,7 +86,9 @@ pub fn registry() -> &'static [StrategyEntry] {
         cma_mega::CMA_MAEGA,
         cma_mega::OMG_MEGA,
         essa::ENTRY,
+        me_es::ENTRY,
         ga_ns::ENTRY,
+        ga_ns::NSLC,
         ns_es::NS_ES,
         ns_es::NSR_ES,
         ns_es::NSRA_ES,

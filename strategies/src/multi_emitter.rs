@@ -3,7 +3,7 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
-use crate::emitters::{build_all, parameters};
+use crate::emitters::{build_all, check_archive, live_on_novelty, parameters};
 use crate::scheduler::{Bandit, Composition, Reselect, Scheduler};
 
 params! {
@@ -22,6 +22,7 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
+    novelty_by: Some(live_on_novelty),
     nested: Some(parameters),
     ..StrategyEntry::new(
         "multi_emitter",
@@ -34,6 +35,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let params: MultiEmitterParams = illume_core::params::read(config.strategy, "strategy", &["name", "emitters"])?;
     let emitters = build_all(config)?;
+    check_archive(&emitters, "emitters")?;
     if emitters.iter().filter(|e| e.needs_episodes()).count() > 1 {
         let message = "expected one emitter at most that learns from episodes (pga, dcg, dcrl): each has a critic and a replay buffer of its own";
         return Err(Error::config("strategy", "emitters", message));

@@ -1,36 +1,55 @@
 //! By what an emitter's candidates are ordered: the rankers of pyribs (0.12.0, `ribs/emitters/rankers.py`), which are the emitters of CMA-ME (Fontaine et al., 'Covariance
-//! matrix adaptation for the rapid illumination of behavior space', GECCO 2020, <https://arxiv.org/abs/1912.02400>) and CMA-MAE.
+//! matrix adaptation for the rapid illumination of behavior space', GECCO 2020, <https://arxiv.org/abs/1912.02400>) and CMA-MAE, and for archives without cells those of
+//! novelty search and of novelty search with local competition (Lehman and Stanley 2011).
 
+use crate::emitters::LivesOn;
+use crate::fronts::by_fronts;
+use illume_core::toml::{self, Table};
 use illume_core::{Axis, Batch, Error, InsertReport, Result, Status, Stream};
 
 /// What counts as better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Value {
+enum By {
     /// Fitness: the optimizing emitter.
     Fitness,
     /// Fitness beyond what had to be exceeded.
     Improvement,
     /// The descriptor along a direction that is drawn anew at every restart.
     Direction,
+    /// Novelty.
+    Novelty,
+    /// Fronts of novelty and local competition.
+    Fronts,
 }
 
 /// An order of candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ranker {
-    value: Value,
+    value: By,
     /// New cells first, then improved ones, then the rest, each by its value.
     two_stage: bool,
 }
 
 /// All, by their names in a configuration.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 8] = [
     "two_stage_improvement",
     "improvement",
     "two_stage_random_direction",
     "random_direction",
     "two_stage_fitness",
     "fitness",
+    "novelty",
+    "novelty_local_competition",
 ];
+
+/// Whether the `rankers` of an emitter's table name one that orders by novelty.
+pub(crate) fn any_by_novelty(emitter: &Table) -> bool {
+    let names = emitter.get("rankers").and_then(toml::Value::as_array);
+    names.is_some_and(|names| {
+        let known = names.iter().filter_map(|name| Ranker::new(name.as_str()?).ok());
+        known.map(Ranker::lives_on).any(|lives_on| lives_on == LivesOn::Novelty)
+    })
+}
 
 /// A generation of an emitter in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,9 +74,11 @@ impl Ranker {
             None => (false, name),
         };
         let value = match value {
-            "fitness" => Value::Fitness,
-            "improvement" => Value::Improvement,
-            "random_direction" => Value::Direction,
+            "fitness" => By::Fitness,
+            "improvement" => By::Improvement,
+            "random_direction" => By::Direction,
+            "novelty" if !two_stage => By::Novelty,
+            "novelty_local_competition" if !two_stage => By::Fronts,
             _ => {
                 let message = format!("expected rankers of {}, got {name:?}", NAMES.join(", "));
                 return Err(Error::config("strategy", "rankers", message));
@@ -66,9 +87,23 @@ impl Ranker {
         Ok(Ranker { value, two_stage })
     }
 
+    /// Whether it asks how candidates compete with their neighbours.
+    pub fn needs_competition(self) -> bool {
+        self.value == By::Fronts
+    }
+
+    /// What it asks of an archive.
+    pub fn lives_on(self) -> LivesOn {
+        match self.value {
+            By::Fitness | By::Direction => LivesOn::Any,
+            By::Improvement => LivesOn::Cells,
+            By::Novelty | By::Fronts => LivesOn::Novelty,
+        }
+    }
+
     /// Whether it orders by a direction.
     pub fn has_direction(self) -> bool {
-        self.value == Value::Direction
+        self.value == By::Direction
     }
 
     /// Orders the rows of an emitter, whose numbers in a generation's table are `rows`; `direction` is of [`direction`].
@@ -80,16 +115,23 @@ impl Ranker {
         let (descriptor, k) = (table.get::<f64>("descriptor")?, direction.len());
         let key = |row: usize| -> [f64; 2] {
             let value = match self.value {
-                Value::Fitness => fitness[row],
-                Value::Improvement => report.gain[row],
-                Value::Direction => (descriptor[row * k..].iter().zip(direction)).map(|(d, x)| d * x).sum(),
+                By::Novelty => report.novelty[row],
+                By::Fronts => return [report.novelty[row], f64::from(report.competition[row])],
+                By::Fitness => fitness[row],
+                By::Improvement => report.gain[row],
+                By::Direction => (descriptor[row * k..].iter().zip(direction)).map(|(d, x)| d * x).sum(),
             };
             let stage = if self.two_stage { report.outcome[row] } else { 0 };
             [f64::from(stage), value]
         };
         let ok = |own: &usize| status[rows[*own]] == Status::Ok as u8;
         let mut keyed: Vec<([f64; 2], usize)> = (0..rows.len()).filter(ok).map(|own| (key(rows[own]), own)).collect();
-        keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(i.cmp(j)));
+        if self.value == By::Fronts {
+            let points: Vec<[f64; 2]> = keyed.iter().map(|(point, _)| *point).collect();
+            keyed = by_fronts(&points).into_iter().map(|i| keyed[i]).collect();
+        } else {
+            keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(i.cmp(j)));
+        }
         let flat = match keyed.as_slice() {
             [(best, _), .., (worst, _)] => (best[0] - worst[0]).hypot(best[1] - worst[1]) < FLAT,
             _ => false,
@@ -135,6 +177,8 @@ mod tests {
         let report = InsertReport {
             outcome: outcome.map(|o| o as u8).to_vec(),
             gain: vec![99.0, 1.0, -2.0, 0.0, 0.5, 4.0],
+            novelty: vec![9.0, 0.5, 2.0, f64::NAN, 1.0, 0.25],
+            competition: vec![9, 0, 1, 0, 1, 3],
             ..InsertReport::default()
         };
         Ranker::new(name)
@@ -152,6 +196,9 @@ mod tests {
             ("two_stage_fitness", [4, 0, 3, 1, 2]),
             ("two_stage_improvement", [4, 0, 3, 1, 2]),
             ("two_stage_random_direction", [0, 4, 3, 1, 2]),
+            ("novelty", [1, 3, 0, 4, 2]),
+            // The second and the last are dominated by none, then the fourth, then the first.
+            ("novelty_local_competition", [1, 4, 3, 0, 2]),
         ] {
             let ranked = ranked(name);
             assert_eq!(
@@ -161,6 +208,7 @@ mod tests {
             );
         }
         assert!(NAMES.iter().all(|name| Ranker::new(name).is_ok()));
+        assert!(Ranker::new("two_stage_novelty").is_err(), "nobody has stages of it");
         let message = Ranker::new("two_stage_novel").unwrap_err().to_string();
         assert!(
             message.contains("two_stage_novel") && message.contains("random_direction"),

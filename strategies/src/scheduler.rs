@@ -250,6 +250,7 @@ impl Strategy for Scheduler {
         let phase = &self.phases[self.phase];
         prepare(context, phase.total, self.phase as u64, candidates);
         candidates.record = episodes;
+        candidates.competition = self.emitters.iter().any(|e| e.needs_competition());
         candidates.network.clone_from(&phase.network);
         if !phase.offered {
             candidates.offered = 0..0;

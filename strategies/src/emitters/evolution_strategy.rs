@@ -3,7 +3,7 @@
 
 use illume_core::{Archive, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 
-use super::{Column, Emitter, Merge, Part, Piece, Proposal, Rows, missing, one_row};
+use super::{Column, Emitter, LivesOn, Merge, Part, Piece, Proposal, Rows, missing, one_row};
 use crate::optimizers::{Optimizer, Optimizers, Ranking};
 use crate::rankers::{Ranker, direction};
 
@@ -88,6 +88,14 @@ impl EvolutionStrategy {
 impl Emitter for EvolutionStrategy {
     fn parts(&self) -> Vec<Part> {
         vec![Part::new("sample", self.distribution.members())]
+    }
+
+    fn lives_on(&self) -> LivesOn {
+        self.ranker.lives_on()
+    }
+
+    fn needs_competition(&self) -> bool {
+        self.ranker.needs_competition()
     }
 
     fn in_turn(&self, ranks: usize) -> bool {

@@ -11,6 +11,7 @@ use crate::dcrl_me::{self, DcrlParams};
 use crate::gradients::LearnerParams;
 use crate::map_elites::{IsoLineParams, PolynomialParams};
 use crate::pga_me::{self, PgaParams};
+use crate::rankers::any_by_novelty;
 
 /// A kind of emitter.
 pub struct EmitterEntry {
@@ -220,6 +221,11 @@ pub(crate) fn build_all(config: &StrategyConfig<'_>) -> Result<Emitters> {
     } else {
         Err(Error::Config(problems))
     }
+}
+
+/// Whether one of the tables `[[strategy.emitters]]` is ordered by novelty.
+pub(crate) fn live_on_novelty(strategy: &Table) -> bool {
+    tables(strategy).unwrap_or_default().into_iter().any(any_by_novelty)
 }
 
 /// The parameters of each table `[[strategy.emitters]]`, by its section; tables that are wrong are left out.

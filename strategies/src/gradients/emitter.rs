@@ -11,7 +11,7 @@ use super::exchange::gather_episodes;
 use super::labels::Labels;
 use super::learning::{Learning, Published, Settings};
 use super::stock::{COLUMNS, Row, scale};
-use crate::emitters::{Column, Emitter, Part, Piece, Proposal, Rows, missing, select};
+use crate::emitters::{Column, Emitter, LivesOn, Part, Piece, Proposal, Rows, missing, select};
 use crate::learn::{Learner, Networks, fold_condition};
 
 /// The part of policies that climb the critic; all others are of the actor.
@@ -224,6 +224,10 @@ impl Emitter for PolicyGradient {
                 ..Part::new("actor", self.plan.rollouts)
             },
         ]
+    }
+
+    fn lives_on(&self) -> LivesOn {
+        LivesOn::Cells
     }
 
     fn needs_elites(&self) -> bool {

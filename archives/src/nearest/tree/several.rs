@@ -1,18 +1,18 @@
 //! Several nearest points instead of one.
 
 use super::{DEPTH, LEAF, Node, Tree};
-use crate::neighbours::Smallest;
+use crate::neighbours::Nearest;
 
 impl Tree {
-    /// Takes the squared distances from `point` to all points but number `except` that are among the smallest.
+    /// Offers the squared distances from `point` to all points that may be among the nearest but for number `except`; the first point is number `first` there.
     #[inline(always)]
-    pub(crate) fn nearest(&self, point: &[f64], except: u32, best: &mut Smallest) {
+    pub(crate) fn nearest(&self, point: &[f64], except: u32, first: u64, best: &mut impl Nearest) {
         let mut open = [(0.0, 0u32); DEPTH];
         let mut depth = 1;
         while depth > 0 {
             depth -= 1;
             let (bound, mut node) = open[depth];
-            if bound >= best.limit() {
+            if best.closed(bound) {
                 continue;
             }
             loop {
@@ -24,17 +24,17 @@ impl Tree {
                         } else {
                             ((a, node + 1), (b, right))
                         };
-                        if far.0 < best.limit() {
+                        if !best.closed(far.0) {
                             open[depth] = far;
                             depth += 1;
                         }
-                        if near.0 >= best.limit() {
+                        if best.closed(near.0) {
                             break;
                         }
                         node = near.1;
                     }
                     Node::Leaf { leaf } => {
-                        self.take(leaf as usize, point, except, best);
+                        self.take(leaf as usize, point, except, first, best);
                         break;
                     }
                 }
@@ -43,7 +43,7 @@ impl Tree {
     }
 
     #[inline(always)]
-    fn take(&self, leaf: usize, point: &[f64], except: u32, best: &mut Smallest) {
+    fn take(&self, leaf: usize, point: &[f64], except: u32, first: u64, best: &mut impl Nearest) {
         let k = point.len();
         let block = &self.leaves[LEAF * k * leaf..LEAF * k * (leaf + 1)];
         let mut distances = [0.0; LEAF];
@@ -54,7 +54,7 @@ impl Tree {
         }
         for (d, &number) in distances.into_iter().zip(&self.numbers[LEAF * leaf..LEAF * (leaf + 1)]) {
             if number != except {
-                best.offer(d);
+                best.offer(d, first + u64::from(number));
             }
         }
     }
