@@ -86,6 +86,135 @@ const EDITS: &[(&str, &str, &[&str])] = &[
         "\"ns_es\"\npopulation = 12\ncenters = 0",
         &["strategy.centers", "from 1 to", "got 0"],
     ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3",
+        "\"nslc\"\npopulation = 12\nparents = 13",
+        &["strategy.parents", "at most strategy.population (12)", "got 13"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3",
+        "\"nslc\"\npopulation = 12\nelites = 3",
+        &["strategy.elites: unknown key"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3",
+        "\"nslc\"\npopulation = 0",
+        &["strategy.population", "from 1 to", "got 0"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"nslc\"\n[archive]\nkind = \"cvt\"",
+        &[
+            "archive.kind",
+            "\"nslc\" lives on novelty",
+            "\"unstructured\"",
+            "got \"cvt\"",
+        ],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"cma_me\"\nrankers = [\"novelty\"]\n[archive]\nkind = \"grid\"",
+        &[
+            "archive.kind",
+            "a ranker of \"cma_me\" lives on novelty",
+            "\"unstructured\"",
+            "got \"grid\"",
+        ],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"cma_me\"\n[archive]\nkind = \"unstructured\"",
+        &[
+            "archive.kind",
+            "\"cma_me\" breeds from the elites of cells",
+            "or rankers that order by novelty",
+        ],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3",
+        "\"cma_me\"\nrankers = [\"novelty\", \"improvement\"]",
+        &[
+            "strategy.rankers",
+            "ordered by novelty",
+            "elites of cells",
+            "one of both",
+        ],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"cma_me\"\nrankers = [\"two_stage_novelty\"]\n[archive]\nshape = [5, 5]",
+        &[
+            "strategy.rankers",
+            "expected rankers of",
+            "novelty_local_competition",
+            "two_stage_novelty",
+        ],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"cma_mae\"\nrankers = [\"novelty_local_competition\"]\n[archive]\nshape = [5, 5]\nlearning_rate = 0.1",
+        &["strategy.rankers", "soft thresholds are of cells", "\"cma_me\""],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3",
+        "\"multi_emitter\"\nemitters = [{ kind = \"evolution_strategy\", rankers = [\"novelty\"] }, { kind = \"evolution_strategy\" }]",
+        &["strategy.emitters", "ordered by novelty", "one of both"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"multi_emitter\"\nemitters = [{ kind = \"evolution_strategy\", rankers = [\"novelty\"] }]\n[archive]\nshape = [5, 5]\nkind = \"grid\"",
+        &["archive.kind", "\"multi_emitter\" lives on novelty", "got \"grid\""],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\n[archive]\nkind = \"unstructured\"",
+        &["archive.kind", "\"me_es\" breeds from the elites of cells"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\npopulation = 13\n[archive]\nshape = [5, 5]",
+        &["strategy.population", "even number", "got 13"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\nmodes = \"alternating\"\n[archive]\nshape = [5, 5]",
+        &["strategy.modes", "\"both\"", "\"explore\"", "\"exploit\""],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\nsteps = 0\n[archive]\nshape = [5, 5]",
+        &["strategy.steps", "from 1 to", "got 0"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\nneighbours = 0\n[archive]\nshape = [5, 5]",
+        &["strategy.neighbours", "from 1 to", "got 0"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\nexplore_cells = 0\n[archive]\nshape = [5, 5]",
+        &["strategy.explore_cells", "from 1 to", "got 0"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\nupdated = 0\n[archive]\nshape = [5, 5]",
+        &["strategy.updated", "from 1 to", "got 0"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\ninitial = 0\n[archive]\nshape = [5, 5]",
+        &["strategy.initial", "from 1 to", "got 0"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\nl2 = -0.1\n[archive]\nshape = [5, 5]",
+        &["strategy.l2", "at least 0"],
+    ),
+    (
+        "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
+        "\"me_es\"\noptimizer = \"sgd\"\n[archive]\nshape = [5, 5]",
+        &["strategy.optimizer: unknown key"],
+    ),
 ];
 
 fn refused(text: &str, parts: &[&str]) {
@@ -149,6 +278,23 @@ fn a_task_without_a_descriptor_has_nothing_new_to_offer() {
         message.contains("archive.kind") && message.contains("the task has none"),
         "{message}"
     );
+}
+
+#[test]
+fn nothing_is_novel_without_a_descriptor() {
+    let text = "[task]\nname = \"hard_maze\"\n[strategy]\nname = \"me_es\"\n";
+    let config = illume::Config::parse(text, "test", &[]).unwrap();
+    let mut spec = illume::registry::task(&config).unwrap().spec().clone();
+    spec.descriptor.clear();
+    let memory = illume::core::Memory::unlimited();
+    let made = illume::registry::strategy_and_archive(&config, &spec, &memory);
+    let message = made.map(|_| ()).unwrap_err().to_string();
+    for part in ["strategy.modes", "\"exploit\"", "without a descriptor", "got \"both\""] {
+        assert!(
+            message.contains(part) && !message.contains('\n'),
+            "no '{part}' in: {message}"
+        );
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ fn small(strategy: &str) -> String {
             "active = 2\ninitial = 20\nemitters = [{ kind = \"iso_line\", batch = 12 }, { kind = \"polynomial\", batch = 9, \
              polynomial_bounds = [-2, 2] }, { kind = \"evolution_strategy\", batch = 8, sigma = 0.1 }]"
         }
+        "me_es" => "population = 20\nsigma = 0.1\nsteps = 2\nneighbours = 3\nupdated = 2",
+        "nslc" => "population = 30\nparents = 9\nsigma = 0.05",
         "ga_ns" => "population = 30\nparents = 4\nsigma = 0.05",
         "ns_es" | "nsr_es" | "nsra_es" => "population = 20\nsigma = 0.1\ncenters = 2\ncenter_episodes = 2",
         "pga_me" => GRADIENTS,

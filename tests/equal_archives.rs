@@ -331,6 +331,53 @@ fn strategies_of_several_centers_on_the_hard_maze() {
     }
 }
 
+/// Local competition is measured in shares of the rows, too.
+#[test]
+fn nslc_on_the_hard_maze() {
+    let strategy = "name = \"nslc\"\npopulation = 91\nparents = 30\nsigma = 0.1";
+    assert_equal_archives(&config(
+        "name = \"hard_maze\"\nepisode_length = 100",
+        "",
+        strategy,
+        "probability = 0.5\nneighbours = 9",
+        8,
+    ));
+}
+
+/// Searches that are ordered by novelty, and begin anew at members of other ranks.
+#[test]
+fn searches_for_novelty_on_arm() {
+    let both = "rankers = [\"novelty\", \"novelty_local_competition\"]";
+    let search = format!("batch = 9\nsigma = 0.1\nrestart_every = 4\n{both}");
+    for strategy in [
+        format!("name = \"cma_me\"\nemitters = 4\n{search}"),
+        format!(
+            "name = \"multi_emitter\"\nactive = 2\n[[strategy.emitters]]\nkind = \"evolution_strategy\"\ncount = 2\n{search}\n\
+             [[strategy.emitters]]\nkind = \"iso_line\"\nbatch = 12"
+        ),
+    ] {
+        let archive = "admission = \"novelty\"\nthreshold = 0.02\nneighbours = 5";
+        let folder = assert_equal_archives(&config("name = \"arm\"\njoints = 5", "", &strategy, archive, 11));
+        let restarts = last_of(folder.path(), "restarts");
+        assert!(restarts >= 2.0, "{strategy}: {restarts} restarts");
+    }
+}
+
+/// Searches along novelty and along fitness, which begin at elites of other ranks, in cells of both kinds.
+#[test]
+fn me_es_on_the_hard_maze_and_on_a_sphere_that_is_longer_than_a_slice() {
+    for (task, archive) in [
+        ("name = \"hard_maze\"\nepisode_length = 100", "shape = [20, 20]"),
+        (
+            "name = \"sphere\"\ndim = 10001",
+            "kind = \"cvt\"\ncells = 300\nsamples = 3000",
+        ),
+    ] {
+        let strategy = "name = \"me_es\"\npopulation = 14\nsigma = 0.1\nlearning_rate = 0.05\nsteps = 2\ninitial = 5\nneighbours = 3";
+        assert_equal_archives(&config(task, "", strategy, archive, 11));
+    }
+}
+
 /// Other strategies may have an archive without cells, too.
 #[test]
 fn deep_ga_in_an_unstructured_archive() {
@@ -419,7 +466,9 @@ fn ranks_without_any_candidate_take_part() {
         "name = \"ars\"\npopulation = 2",
         "name = \"dcrl_me\"\nbatch = 2\npg_steps = 2\ncritic_steps = 3\npg_share = 0.5\nactor_share = 0.5",
         "name = \"ga_ns\"\npopulation = 2\nparents = 1\nsigma = 0.1",
+        "name = \"nslc\"\npopulation = 2\nparents = 1\nsigma = 0.1",
         "name = \"nsr_es\"\npopulation = 2\nsigma = 0.1\ncenters = 1",
+        "name = \"me_es\"\npopulation = 2\nsigma = 0.1\nsteps = 2",
     ] {
         let maze = strategy.contains("dcrl");
         assert_equal_archives(&config(

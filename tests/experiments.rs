@@ -49,8 +49,9 @@ const SIZES: [&str; 5] = [
     "sft_cases",
 ];
 
-/// The task on which strategies that live on novelty are shown; the others are not searched for a descriptor's sake.
+/// The task on which strategies that live on novelty are shown, and those that follow it half of the time; the others are not searched for a descriptor's sake.
 const DECEPTIVE: &str = "hard_maze";
+const HALF_BY_NOVELTY: &str = "me_es";
 
 /// Strategies that are shown on functions alone: a covariance of that many genes as a robot's network has is for ESSA's tasks, or for who wants it.
 const COVARIANCES: [&str; 4] = ["cma_es", "sep_cma_es", "cma_me", "cma_mae"];
@@ -89,7 +90,7 @@ fn there_is_one_for_every_strategy_on_every_task_and_on_the_maze_alone_for_novel
         }
         let wanted = |s: &&StrategyEntry| {
             (task.network || !s.network)
-                && (!s.novelty || task.name == DECEPTIVE)
+                && (!s.novelty && s.name != HALF_BY_NOVELTY || task.name == DECEPTIVE)
                 && (!COVARIANCES.contains(&s.name) || FUNCTIONS.contains(&task.name))
                 && (!OPTIMIZERS.contains(&s.name) || task.name == "sphere")
                 && (task.name != PLATEAU || ON_PLATEAU.contains(&s.name))
@@ -155,7 +156,8 @@ fn each_runs() {
             "ars" => vec!["strategy.population=4", "strategy.directions_used=1"],
             "cma_me" | "cma_mae" => vec!["strategy.emitters=2", "strategy.batch=4"],
             "ga_ns" => vec!["strategy.population=6", "strategy.parents=2", "archive.probability=0.5"],
-            "ns_es" | "nsr_es" | "nsra_es" => vec!["strategy.population=4"],
+            "nslc" => vec!["strategy.population=6", "strategy.parents=2", "archive.probability=0.5"],
+            "ns_es" | "nsr_es" | "nsra_es" | "me_es" => vec!["strategy.population=4"],
             "essa" => vec!["strategy.population=4"],
             "grpo" => vec!["strategy.group=2"],
             "pga_me" | "dcg_me" | "dcrl_me" => vec![

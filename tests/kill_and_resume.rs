@@ -72,6 +72,15 @@ const PGA_ME: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 40\n[policy
 /// Members and novelty of the archive, and the most novel individuals.
 const GA_NS: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n\
                      [strategy]\nname = \"ga_ns\"\npopulation = 40\nparents = 5\nsigma = 0.1\n[archive]\nprobability = 0.3\n";
+/// The same, and local competition.
+const NSLC: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n\
+                    [strategy]\nname = \"nslc\"\npopulation = 40\nparents = 15\nsigma = 0.1\n[archive]\nprobability = 0.3\n";
+/// Searches that are ordered by novelty.
+const CMA_ME_NOVELTY: &str = "[task]\nname = \"arm\"\njoints = 6\n[strategy]\nname = \"cma_me\"\nemitters = 2\nbatch = 8\nsigma = 0.1\n\
+                              restart_every = 7\nrankers = [\"novelty\", \"novelty_local_competition\"]\n[archive]\nprobability = 0.3\n";
+/// A search in the middle of its way with its moments, and the cells that were last taken.
+const ME_ES: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n[strategy]\nname = \"me_es\"\n\
+                     population = 20\nsigma = 0.1\nlearning_rate = 0.05\nsteps = 3\n[archive]\nshape = [20, 20]\n";
 /// Several centers with their moments, and which of them the archive does not know yet.
 const NSR_ES: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 60\n[policy]\nhidden = [6]\n\
                       [strategy]\nname = \"nsr_es\"\npopulation = 20\nsigma = 0.1\nlearning_rate = 0.05\ncenters = 3\n\
@@ -310,6 +319,9 @@ fn a_killed_process_goes_on_from_its_last_checkpoint() {
         DCRL_ME,
         DCG_ME,
         GA_NS,
+        NSLC,
+        CMA_ME_NOVELTY,
+        ME_ES,
         NSR_ES,
         NSRA_ES,
     ] {
@@ -700,6 +712,8 @@ mod ranks {
         disturb_rank("KILL", DCG_ME, [3, 1], 0);
         disturb_rank("KILL", GA_NS, [2, 3], 1);
         disturb_rank("KILL", NSR_ES, [3, 2], 0);
+        disturb_rank("KILL", NSLC, [2, 3], 0);
+        disturb_rank("KILL", ME_ES, [3, 2], 1);
     }
 
     #[test]

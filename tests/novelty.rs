@@ -10,10 +10,10 @@ use illume::{Config, Run, registry};
 const SOLVED: f64 = -5.0;
 
 /// Runs until the maze is solved or the evaluations are used up; the nearest that any episode came, and the evaluations it took.
-fn nearest(strategy: &str, seed: u64, evaluations: u64) -> (f64, u64) {
+fn nearest(strategy: &str, parents: usize, seed: u64, evaluations: u64) -> (f64, u64) {
     let text = format!(
         "seed = {seed}\n[task]\nname = \"hard_maze\"\n[policy]\nhidden = [16]\n[strategy]\nname = \"{strategy}\"\n\
-         population = 1000\nparents = 20\nsigma = 0.1\n[budget]\nevaluations = {evaluations}\n"
+         population = 1000\nparents = {parents}\nsigma = 0.1\n[budget]\nevaluations = {evaluations}\n"
     );
     let config = Config::parse(&text, "test", &[]).unwrap();
     let task = registry::task(&config).unwrap();
@@ -31,11 +31,68 @@ fn nearest(strategy: &str, seed: u64, evaluations: u64) -> (f64, u64) {
 #[test]
 fn ga_ns_reaches_the_goal_of_the_maze_where_rewards_lead_into_the_trap() {
     for seed in 1..=2 {
-        let (novel, evaluations) = nearest("ga_ns", seed, 40_000);
-        let (near, _) = nearest("deep_ga", seed, evaluations);
+        let (novel, evaluations) = nearest("ga_ns", 20, seed, 40_000);
+        let (near, _) = nearest("deep_ga", 20, seed, evaluations);
         println!("seed {seed}: novelty {novel} after {evaluations} evaluations, rewards {near}");
         assert!(novel > SOLVED, "seed {seed}: novelty search came within {}", -novel);
         assert!((-40.0..-38.0).contains(&near), "seed {seed}: rewards led to {near}");
+    }
+}
+
+#[test]
+fn nslc_reaches_the_goal_of_the_maze() {
+    for seed in 1..=2 {
+        let (novel, evaluations) = nearest("nslc", 200, seed, 100_000);
+        println!("seed {seed}: {novel} after {evaluations} evaluations");
+        assert!(novel > SOLVED, "seed {seed}: it came within {}", -novel);
+    }
+}
+
+/// Mean fitness in each of 12 x 12 squares of the arm's reach of the members that came in the second half of a run; NaN where there are none.
+fn niches(strategy: &str, seed: u64) -> Vec<f64> {
+    let text = format!(
+        "seed = {seed}\n[task]\nname = \"arm\"\njoints = 20\n[strategy]\nname = \"{strategy}\"\npopulation = 300\nparents = 60\nsigma = 0.1\n\
+         [archive]\nprobability = 0.2\n[budget]\nevaluations = 30000\n"
+    );
+    common::finish(&text, |run| {
+        let (elites, half) = (run.archive().elites(), run.counters().generation as i64 / 2);
+        let axes = &run.archive().spec().axes;
+        let (mut sum, mut count) = (vec![0.0; 144], vec![0.0; 144]);
+        let members = elites
+            .fitness()
+            .iter()
+            .zip(elites.descriptor().chunks_exact(2))
+            .zip(elites.generation());
+        for ((fitness, descriptor), _) in members.filter(|(_, generation)| **generation >= half) {
+            let place = |i: usize| {
+                let axis = &axes[i];
+                let share = (descriptor[i] - axis.lower) / (axis.upper - axis.lower);
+                ((12.0 * share) as usize).min(11)
+            };
+            let niche = 12 * place(0) + place(1);
+            sum[niche] += fitness;
+            count[niche] += 1.0;
+        }
+        sum.iter().zip(count).map(|(sum, count)| sum / count).collect()
+    })
+}
+
+#[test]
+fn local_competition_makes_better_arms_of_those_that_reach_to_the_same_place() {
+    for seed in 1..=5 {
+        let niches = niches("ga_ns", seed).into_iter().zip(niches("nslc", seed));
+        let both: Vec<(f64, f64)> = niches.filter(|(a, b)| (a + b).is_finite()).collect();
+        let mean = |of: fn(&(f64, f64)) -> f64| both.iter().map(of).sum::<f64>() / both.len() as f64;
+        let (novelty, competition) = (mean(|x| x.0), mean(|x| x.1));
+        println!(
+            "seed {seed}: {novelty} by novelty, {competition} with local competition, in {} niches",
+            both.len()
+        );
+        assert!(
+            both.len() > 40 && competition > novelty,
+            "seed {seed}: {competition} in {}",
+            both.len()
+        );
     }
 }
 

@@ -83,6 +83,36 @@ fn polynomial_mutation_alone_fills_the_arms_reach() {
     assert!(score > 950.0, "QD score {score}");
 }
 
+/// Random genomes of the task have a fitness of about 83 there.
+#[test]
+fn me_es_climbs_the_sphere_and_fills_it() {
+    let (best, filled) = finish(
+        "[task]\nname = \"sphere\"\ndim = 20\n[strategy]\nname = \"me_es\"\npopulation = 100\nsigma = 0.05\nlearning_rate = 0.1\nl2 = 0\n\
+         [archive]\nshape = [20, 20]\n[budget]\ngenerations = 1000\n",
+        |run| (run.metrics().max_fitness, run.metrics().filled),
+    );
+    println!("me_es: best {best}, {filled} cells");
+    assert!(best > 99.0 && filled > 60, "best {best}, {filled} cells");
+}
+
+/// Fitness alone ends behind the wall; so does this search with other seeds (docs/results.md).
+#[test]
+fn me_es_gets_out_of_the_trap_of_the_maze_where_its_half_that_exploits_does_not() {
+    for (modes, nearest) in [("both", -5.0..0.0), ("exploit", -40.0..-38.0)] {
+        let text = format!(
+            "seed = 3\n[task]\nname = \"hard_maze\"\n[policy]\nhidden = [16]\n[strategy]\nname = \"me_es\"\nmodes = \"{modes}\"\n\
+             population = 40\ninitial = 100\nsigma = 0.1\nlearning_rate = 0.05\nl2 = 0\n[archive]\nshape = [50, 50]\n\
+             [budget]\nevaluations = 20000\n"
+        );
+        let best = finish(&text, |run| {
+            let members = column(&run.history().batch(), "population_max");
+            members.into_iter().fold(run.metrics().max_fitness, f64::max)
+        });
+        println!("me_es, {modes}: nearest {best}");
+        assert!(nearest.contains(&best), "{modes}: nearest {best}");
+    }
+}
+
 #[test]
 fn openai_es_reaches_the_optimum_of_a_quadratic() {
     for optimizer in [

@@ -44,7 +44,7 @@ fn fronts(points: &[[f64; 2]]) -> Vec<Vec<usize>> {
 /// Crowding distance of the points of a front: the sum over the values of the distance between the two next to it, in units of the front's extent; infinite at an end.
 fn crowding(points: &[[f64; 2]], front: &[usize]) -> Vec<f64> {
     let mut distance = vec![0.0; front.len()];
-    for value in 0..2 {
+    for value in [0, 1] {
         let of = |i: usize| points[front[i]][value];
         let mut order: Vec<usize> = (0..front.len()).collect();
         order.sort_by(|&a, &b| of(b).total_cmp(&of(a)));
