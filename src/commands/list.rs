@@ -204,7 +204,7 @@ fn list(what: Option<&str>, as_json: bool) -> Result<String> {
             kind = item.kind;
             text += &format!("{}{kind}\n", if text.is_empty() { "" } else { "\n" });
         }
-        text += &format!("  {:18}{}\n", item.name, item.summary);
+        text += &format!("  {:19}{}\n", item.name, item.summary);
         if full {
             for p in &item.params {
                 text += &format!(
