@@ -3,6 +3,7 @@
 //! Whatever is computed here has the same bits for any number of threads and any width of vectors. The crate knows nothing of evolution.
 
 mod buffer;
+pub mod cholesky;
 pub mod convnet;
 pub mod covariance;
 #[cfg(feature = "torch")]

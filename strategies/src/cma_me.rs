@@ -127,7 +127,7 @@ pub(crate) fn searches(
     config.claim_rows("batch", params.batch as f64 * count as f64, 1)?;
     let optimizer = optimizers::entry(&params.optimizer)?;
     let pyribs = params.update == "pyribs";
-    if pyribs && optimizer.name != "cma_es" {
+    if pyribs && !["cma_es", "cholesky_cma_es"].contains(&optimizer.name) {
         let message = format!(
             "expected \"tutorial\" with optimizer = \"{}\", got \"pyribs\"",
             optimizer.name

@@ -46,6 +46,7 @@ pub(crate) struct Entry {
 /// All optimizers.
 const TABLE: &[Entry] = &[
     cma_es::OPTIMIZER,
+    cma_es::CHOLESKY,
     sep_cma_es::OPTIMIZER,
     lm_ma_es::OPTIMIZER,
     snes::OPTIMIZER,

@@ -17,7 +17,7 @@ use illume_core::{Error, Params, Result, StrategyConfig, StrategyEntry, TaskSpec
 use super::restarts::RestartParams;
 use super::{Entry, Optimizers, Settings, Start, members, search};
 use constants::Constants;
-use full::Full;
+use full::{Factor, Full};
 
 /// Genes beyond which matrices are refused: there B D and its decomposition take 32 GiB.
 const MOST_GENES: usize = 32_768;
@@ -54,28 +54,37 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "cma_es",
     selects: true,
-    build: |settings: &Settings<'_>, task: &TaskSpec| {
-        let params = CmaEsParams {
-            population: settings.population,
-            sigma: settings.sigma,
-            center: settings.center.into(),
-            active: settings.active,
-            decompositions: settings.decompositions,
-        };
-        let (dim, pyribs) = (task.genome_dim, settings.pyribs);
-        full_by(&params, task, move |constants| match pyribs {
-            true => constants.moved_as_pyribs(dim),
-            false => constants,
-        })
-    },
+    build: |settings, task| of_settings(settings, task, Factor::Eigenvectors),
 };
+
+/// The same drawn by the covariance's Cholesky factor: no eigenvectors, and so no axes to speak of.
+pub(super) const CHOLESKY: Entry = Entry {
+    name: "cholesky_cma_es",
+    selects: true,
+    build: |settings, task| of_settings(settings, task, Factor::Cholesky),
+};
+
+fn of_settings(settings: &Settings<'_>, task: &TaskSpec, factor: Factor) -> Result<Optimizers> {
+    let params = CmaEsParams {
+        population: settings.population,
+        sigma: settings.sigma,
+        center: settings.center.into(),
+        active: settings.active,
+        decompositions: settings.decompositions,
+    };
+    let (dim, pyribs) = (task.genome_dim, settings.pyribs);
+    full_by(&params, task, factor, move |constants| match pyribs {
+        true => constants.moved_as_pyribs(dim),
+        false => constants,
+    })
+}
 
 /// The optimizers of `cma_es` for a task.
 ///
 /// # Errors
 /// More genes than a matrix can have, or one member.
 pub(super) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Optimizers> {
-    full_by(params, task, |constants| constants)
+    full_by(params, task, Factor::Eigenvectors, |constants| constants)
 }
 
 /// The same with other constants.
@@ -85,6 +94,7 @@ pub(super) fn full(params: &CmaEsParams, task: &TaskSpec) -> Result<Optimizers> 
 fn full_by(
     params: &CmaEsParams,
     task: &TaskSpec,
+    factor: Factor,
     change: impl Fn(Constants) -> Constants + Send + 'static,
 ) -> Result<Optimizers> {
     if task.genome_dim > MOST_GENES {
@@ -99,7 +109,7 @@ fn full_by(
     let (dim, active, decompositions) = (task.genome_dim, params.active, params.decompositions);
     let optimizers = Optimizers::new(members(params.population, task)?, start, move |members, start| {
         let constants = change(Constants::full(dim, members, active));
-        Box::new(Full::new(dim, constants, start, decompositions))
+        Box::new(Full::new(dim, constants, start, decompositions, factor))
     });
     let matrices = MATRICES * size_of::<f64>() as f64 * (dim as f64).powi(2);
     Ok(Optimizers {

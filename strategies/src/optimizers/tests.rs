@@ -257,7 +257,16 @@ fn rosenbrock(x: &[f64]) -> f64 {
 #[test]
 fn each_reaches_a_stated_value_at_a_stated_budget() {
     type Function = fn(&[f64]) -> f64;
-    let rows: [(&str, &str, usize, usize, Function, f64); 12] = [
+    let rows: [(&str, &str, usize, usize, Function, f64); 14] = [
+        (
+            "\"cholesky_cma_es\"",
+            "turned ellipsoid",
+            10,
+            8_000,
+            turned_ellipsoid,
+            1e-6,
+        ),
+        ("\"cholesky_cma_es\"", "Rosenbrock", 10, 12_000, rosenbrock, 1e-6),
         ("\"snes\"", "sphere", 10, 4_000, sphere, 1e-8),
         ("\"snes\"", "ellipsoid", 10, 12_000, ellipsoid, 1e-6),
         ("\"xnes\"", "sphere", 10, 8_000, sphere, 1e-8),

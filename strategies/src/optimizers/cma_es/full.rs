@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use illume_core::{Batch, Context, Error, Purpose, Result, State, Stream};
+use illume_numerics::cholesky;
 use illume_numerics::covariance::{COLUMNS, ROWS, Symmetric, padded, panels, transform, transform_one};
 use illume_numerics::eigen::decompose;
 use rayon::prelude::*;
@@ -16,11 +17,22 @@ use super::constants::Constants;
 use crate::optimizers::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
 use crate::optimizers::{Optimizer, Ranking, Start, step_size, vector};
 
+/// Of what kind the matrix A is by which members are drawn, y = A z and C = A A'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Factor {
+    /// B D: the eigenvectors times their scales.
+    Eigenvectors,
+    /// L: lower triangular (Suttorp, Hansen and Igel 2009; Krause, Arbones and Igel, 'CMA-ES with optimal covariance update and storage complexity', NeurIPS 2016). The step size's path
+    /// is then of z in place of C^(-1/2) y, which is z turned; D, of which the ends matter, stands for the diagonal of L: the axes lie further apart than that.
+    Cholesky,
+}
+
 pub(crate) struct Full {
     dim: usize,
     pub(super) constants: Constants,
     start: Start,
     decompositions: f64,
+    factor: Factor,
     /// Generations that one decomposition serves.
     interval: u64,
     pub(super) mean: Vec<f64>,
@@ -28,7 +40,7 @@ pub(crate) struct Full {
     pub(super) covariance: Symmetric,
     pub(super) sigma_path: Vec<f64>,
     pub(super) path: Vec<f64>,
-    /// B D, `[panels][dim][ROWS]`.
+    /// A, `[panels][dim][ROWS]`.
     transform: Vec<f64>,
     /// D, ascending.
     scales: Vec<f64>,
@@ -48,12 +60,13 @@ pub(crate) struct Full {
 }
 
 impl Full {
-    pub fn new(dim: usize, constants: Constants, start: Start, decompositions: f64) -> Full {
+    pub fn new(dim: usize, constants: Constants, start: Start, decompositions: f64, factor: Factor) -> Full {
         let interval = constants.interval(dim, decompositions);
         let mut distribution = Full {
             dim,
             start,
             decompositions,
+            factor,
             interval,
             mean: Vec::new(),
             sigma: start.step(),
@@ -90,6 +103,45 @@ impl Full {
             return Ok(());
         }
         let began = Instant::now();
+        match self.factor {
+            Factor::Eigenvectors => self.decompose()?,
+            Factor::Cholesky => self.factorize()?,
+        }
+        self.decomposed = self.updates;
+        self.narrowed = false;
+        self.seconds = began.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn factorize(&mut self) -> Result<()> {
+        let (dim, none) = (
+            self.dim,
+            "the covariance of the candidates has no Cholesky factor: fitness drove it beyond all numbers",
+        );
+        let factor = |covariance: &Symmetric| cholesky::factor(covariance).ok_or_else(|| Error::failed(none));
+        let ends = |l: &[f64]| {
+            let mut scales: Vec<f64> = (0..dim).map(|i| l[i * dim + i]).collect();
+            scales.sort_by(f64::total_cmp);
+            scales
+        };
+        let mut l = factor(&self.covariance)?;
+        self.scales = ends(&l);
+        let lift = self.scales[dim - 1].powi(2) / CONDITION - self.scales[0].powi(2);
+        self.thin = lift > 0.0;
+        if self.thin {
+            (0..dim).for_each(|i| self.covariance.add(i, lift));
+            l = factor(&self.covariance)?;
+            self.scales = ends(&l);
+        }
+        for (p, panel) in self.transform.chunks_exact_mut(dim * ROWS).enumerate() {
+            for (place, column) in panel.chunks_exact_mut(ROWS).zip(l.chunks_exact(dim)) {
+                place.iter_mut().zip(&column[p * ROWS..]).for_each(|(x, l)| *x = *l);
+            }
+        }
+        Ok(())
+    }
+
+    fn decompose(&mut self) -> Result<()> {
         let mut found = decompose(&self.covariance).ok_or_else(|| {
             Error::failed("the covariance of the candidates has no eigenvectors: fitness drove it beyond all numbers")
         })?;
@@ -119,9 +171,6 @@ impl Full {
                     }
                 }
             });
-        self.decomposed = self.updates;
-        self.narrowed = false;
-        self.seconds = began.elapsed().as_secs_f64();
         Ok(())
     }
 
@@ -166,10 +215,13 @@ impl Full {
                 .for_each(|(s, z)| *s += w * z);
         }
 
-        // C^(-1/2) y_w = B z_w.
-        mean_noise.iter_mut().zip(&self.scales).for_each(|(z, d)| *z /= d);
-        let mut isotropic = Vec::new();
-        transform_one(&self.transform, dim, &mean_noise, &mut isotropic);
+        let mut isotropic = mean_noise;
+        if self.factor == Factor::Eigenvectors {
+            // C^(-1/2) y_w = B z_w.
+            isotropic.iter_mut().zip(&self.scales).for_each(|(z, d)| *z /= d);
+            let mean_noise = std::mem::take(&mut isotropic);
+            transform_one(&self.transform, dim, &mean_noise, &mut isotropic);
+        }
         let gain = (c.sigma_rate * (2.0 - c.sigma_rate) * c.effective).sqrt();
         for (p, y) in self.sigma_path.iter_mut().zip(&isotropic) {
             *p = (1.0 - c.sigma_rate) * *p + gain * y;
@@ -301,7 +353,13 @@ impl Optimizer for Full {
     }
 
     fn reset(&mut self, _context: &Context<'_>, genes: &[f32]) {
-        *self = Full::new(self.dim, self.constants.clone(), self.start, self.decompositions);
+        *self = Full::new(
+            self.dim,
+            self.constants.clone(),
+            self.start,
+            self.decompositions,
+            self.factor,
+        );
         self.mean = self.start.unfolded(genes);
     }
 
@@ -379,7 +437,7 @@ impl Optimizer for Full {
     }
 
     fn axis_ratio(&self) -> Option<f64> {
-        Some(self.scales[self.dim - 1] / self.scales[0])
+        (self.factor == Factor::Eigenvectors).then(|| self.scales[self.dim - 1] / self.scales[0])
     }
 
     fn eigen_seconds(&self) -> f64 {

@@ -62,7 +62,7 @@ fn repeat(recorded: &mut Recorded, boxed: bool) {
     };
     // As many decompositions as make the gap.
     let decompositions = 1.0 / (gap * n * (constants.rank_one + constants.rank_mu)) * (1.0 - 1e-9);
-    let mut distribution = Full::new(dim, constants, start, decompositions);
+    let mut distribution = Full::new(dim, constants, start, decompositions, Factor::Eigenvectors);
     distribution.mean = mean;
     let mut furthest = 0.0f64;
     for generation in 0..generations as u64 {

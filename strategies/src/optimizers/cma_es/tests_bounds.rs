@@ -74,7 +74,13 @@ fn a_plateau_that_reaches_the_bounds_does_not_let_the_step_grow() {
     // Nor where the distribution is kept going all the same.
     let params = CmaEsParams::default();
     let constants = Constants::full(2, 6, true);
-    let mut distribution = Full::new(2, constants, Start::new(params.sigma, "init", &task), 2.0);
+    let mut distribution = Full::new(
+        2,
+        constants,
+        Start::new(params.sigma, "init", &task),
+        2.0,
+        Factor::Eigenvectors,
+    );
     let comm = Silent(0, 1);
     let mut genes = [0.0f32; 12];
     for number in 0..4000 {

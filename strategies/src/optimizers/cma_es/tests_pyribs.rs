@@ -35,7 +35,7 @@ fn searches_move_as_in_pyribs() {
         };
         let begin = |genes: &[f64]| {
             let constants = Constants::full(DIM, BATCH, false).moved_as_pyribs(DIM);
-            let mut distribution = Full::new(DIM, constants, start, 2.0);
+            let mut distribution = Full::new(DIM, constants, start, 2.0, Factor::Eigenvectors);
             distribution.mean = genes.to_vec();
             distribution
         };
