@@ -126,7 +126,7 @@ const EDITS: &[(&str, &str, &[&str])] = &[
         "\"cma_me\"\n[archive]\nkind = \"unstructured\"",
         &[
             "archive.kind",
-            "\"cma_me\" breeds from the elites of cells",
+            "\"cma_me\" breeds from elites",
             "or rankers that order by novelty",
         ],
     ),
@@ -168,7 +168,7 @@ const EDITS: &[(&str, &str, &[&str])] = &[
     (
         "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
         "\"me_es\"\n[archive]\nkind = \"unstructured\"",
-        &["archive.kind", "\"me_es\" breeds from the elites of cells"],
+        &["archive.kind", "\"me_es\" breeds from elites"],
     ),
     (
         "\"ga_ns\"\npopulation = 12\nparents = 3\n[archive]\nprobability = 0.5",
