@@ -206,7 +206,7 @@ fn searches_of_cma_me_and_cma_mae() {
         ),
         (
             arm,
-            "name = \"cma_me\"\nemitters = 3\nbatch = 4\noptimizer = \"lm_ma_es\"\nselection = \"filter\"\nrestart = \"no_improvement\"".into(),
+            "name = \"cma_me\"\nemitters = 3\nbatch = 4\noptimizer = \"lm_ma_es\"\nselection = \"filter\"\nrestart_every = 4".into(),
             "shape = [20, 20]",
         ),
         (

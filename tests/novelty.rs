@@ -138,7 +138,7 @@ fn every_reader_takes_an_unstructured_archive() {
 
     let info = run(1, &["info", arg(&out)]).succeeded();
     for part in [
-        "novelty by the 25 nearest",
+        "neighbours 25",
         "probability 0.5",
         "members at most",
         "best fitness",
