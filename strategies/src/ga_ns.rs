@@ -30,6 +30,9 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     novelty: true,
+    small: "population = 30\nparents = 4\nsigma = 0.05",
+    suggested: "[strategy]\npopulation = 1000\nparents = 20",
+    steps: &[("sigma", 1.0)],
     ..StrategyEntry::new(
         "ga_ns",
         "GA-NS (Such et al. 2017): the Deep GA with novelty (Lehman and Stanley 2011) in the place of fitness",
