@@ -41,7 +41,10 @@ const MAZE: &str = "name = \"hard_maze\"\nepisode_length = 50\nreward = \"closen
 /// Every strategy in every kind of archive that it can have. Those for tasks with cases need a language model, which tests of their own make.
 fn each(mut test: impl FnMut(&str, &str)) {
     for entry in strategies::registry().iter().filter(|entry| !entry.cases) {
-        for archive in archives::registry().iter().filter_map(|archive| small::archive(archive, entry)) {
+        for archive in archives::registry()
+            .iter()
+            .filter_map(|archive| small::archive(archive, entry))
+        {
             test(entry.name, &archive);
         }
     }
@@ -264,9 +267,7 @@ fn every_task_runs_with_map_elites_and_describes_itself() {
         let own = small::task(entry, folder.path());
         let archive = "kind = \"cvt\"\ncells = 50\nsamples = 500";
         let strategy = small("map_elites");
-        let text = format!(
-            "{own}\n[strategy]\n{strategy}\n[archive]\n{archive}\n[budget]\ngenerations = 2\n"
-        );
+        let text = format!("{own}\n[strategy]\n{strategy}\n[archive]\n{archive}\n[budget]\ngenerations = 2\n");
         let parsed = Config::parse(&text, entry.name, &[]).unwrap();
         let task = registry::task(&parsed).unwrap_or_else(|e| panic!("{e}"));
         let spec = task.spec();

@@ -68,7 +68,11 @@ const SMALL: &str = "hidden = [8, 8]";
 #[test]
 fn every_strategy_of_the_registry() {
     let files = folder();
-    let layouts = if cfg!(feature = "mpi") { [(1, 1), (2, 1)] } else { [(1, 1), (1, 2)] };
+    let layouts = if cfg!(feature = "mpi") {
+        [(1, 1), (2, 1)]
+    } else {
+        [(1, 1), (1, 2)]
+    };
     for strategy in strategies::registry() {
         // Those for tasks with cases need a build that has such a task.
         if strategy.cases && !cfg!(feature = "torch") {

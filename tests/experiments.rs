@@ -40,13 +40,19 @@ fn samples() -> Vec<Sample> {
     for path in files_of(false) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();
-        let others = text.lines().filter_map(|line| line.strip_prefix("#   ")?.split_once(": --set "));
+        let others = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("#   ")?.split_once(": --set "));
         let others = others.map(|(name, words)| {
             let values = words.split(" --set ").map(|value| value.trim_matches('\'').to_string());
             (name.to_string(), values.collect())
         });
         for (name, set) in [(name, Vec::new())].into_iter().chain(others) {
-            samples.push(Sample { path: path.clone(), name, set });
+            samples.push(Sample {
+                path: path.clone(),
+                name,
+                set,
+            });
         }
     }
     samples
@@ -69,7 +75,12 @@ fn files(config: &Config, folder: &Path, sizes: bool) -> Vec<String> {
     for (section, table) in &tables {
         let wanted = |key: &&String| key.as_str() != "name" && (sizes || entry.cases && keys.contains(&key.as_str()));
         let table = table.as_table().unwrap();
-        set.extend(table.keys().filter(wanted).map(|key| format!("{section}.{key}={}", table[key])));
+        set.extend(
+            table
+                .keys()
+                .filter(wanted)
+                .map(|key| format!("{section}.{key}={}", table[key])),
+        );
     }
     // What samples of language models show is not what makes them small.
     set.retain(|s| !s.starts_with("task.temperature") && !s.starts_with("task.descriptor"));
@@ -78,13 +89,21 @@ fn files(config: &Config, folder: &Path, sizes: bool) -> Vec<String> {
 
 /// What makes the strategy and the archive of a configuration small; a grid is as small as it has to be.
 fn sizes(config: &Config) -> Vec<String> {
-    let strategy = strategies::registry().iter().find(|e| e.name == config.name("strategy")).unwrap();
+    let strategy = strategies::registry()
+        .iter()
+        .find(|e| e.name == config.name("strategy"))
+        .unwrap();
     let kind = config.archive.get("kind").and_then(|k| k.as_str());
-    let archive = archives::registry().iter().find(|e: &&ArchiveEntry| Some(e.kind) == kind).unwrap();
+    let archive = archives::registry()
+        .iter()
+        .find(|e: &&ArchiveEntry| Some(e.kind) == kind)
+        .unwrap();
     let tables = [("strategy", strategy.small), ("archive", archive.small)];
     let keys = tables.iter().flat_map(|(section, text)| {
         let table: toml::Table = text.parse().unwrap();
-        table.into_iter().map(move |(key, value)| format!("{section}.{key}={value}"))
+        table
+            .into_iter()
+            .map(move |(key, value)| format!("{section}.{key}={value}"))
     });
     keys.filter(|s| !s.starts_with("archive.shape")).collect()
 }
@@ -93,17 +112,27 @@ fn sizes(config: &Config) -> Vec<String> {
 fn there_is_one_for_every_strategy_and_for_every_task() {
     let samples = samples();
     for demo in ["demo", "demo_atari", "demo_essa"] {
-        assert!(samples.iter().any(|s| s.name == demo), "the one that the Makefile runs: {demo}");
+        assert!(
+            samples.iter().any(|s| s.name == demo),
+            "the one that the Makefile runs: {demo}"
+        );
     }
     let configs: Vec<Config> = samples.iter().map(|s| s.config(&[])).collect();
     let names = |section: &str| -> Vec<String> { configs.iter().map(|c| c.name(section).to_string()).collect() };
     let tasks = names("task");
     for task in envs::registry() {
-        assert!(tasks.iter().any(|t| t == task.name), "experiments/ shows nothing on {}", task.name);
+        assert!(
+            tasks.iter().any(|t| t == task.name),
+            "experiments/ shows nothing on {}",
+            task.name
+        );
     }
     let strategies_shown = names("strategy");
     for strategy in strategies::registry() {
-        let own = samples.iter().zip(&strategies_shown).any(|(sample, name)| name == strategy.name && sample.set.is_empty());
+        let own = samples
+            .iter()
+            .zip(&strategies_shown)
+            .any(|(sample, name)| name == strategy.name && sample.set.is_empty());
         assert!(own, "experiments/*_{}.toml is missing", strategy.name);
     }
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use common::refused::{assert_refused, assert_says, contents};
 use common::{
-    Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, small, temporaries, was_killed, write_config,
+    Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, small, temporaries, was_killed,
+    write_config,
 };
 use illume::archives::file::read_checkpoint;
 use illume::cluster::Solo;

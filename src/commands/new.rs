@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use illume_cluster::memory;
 use illume_core::params::{ParamInfo, Params};
-use illume_core::{Error, Memory, Result, StrategyEntry, TaskEntry, TaskSpec, toml};
+use illume_core::{Error, Memory, Result, StrategyEntry, TaskEntry, TaskSpec};
 use toml::{Table, Value};
 
 use super::launch::alone;
@@ -45,7 +45,7 @@ impl NewArgs {
 const FILE: &str = "new configuration";
 /// Columns of a comment.
 const WIDTH: usize = 120;
-/// Learning from a cell's threshold is for these strategies alone, so they have the lowest fitness that a task can give as the first.
+/// The archive's first threshold, which strategies that live on thresholds have at the lowest fitness that counts.
 const THRESHOLD: &str = "threshold_min";
 
 /// The text for a task and a strategy, once `check` accepts what it configures.
@@ -174,11 +174,8 @@ fn commented(values: &Table, sections: &[(String, Vec<ParamInfo>)], summaries: &
         }
         // What the section is, before what it has.
         for key in ["name", "kind"] {
-            let default = infos
-                .iter()
-                .find(|p| p.name == key)
-                .and_then(|p| p.default.parse::<Value>().ok());
-            if let Some(value) = own.get(key).or(default.as_ref()) {
+            let default = infos.iter().find(|p| p.name == key).map(|p| p.default.clone());
+            if let Some(value) = own.get(key).map(ToString::to_string).or(default) {
                 let _ = writeln!(text, "{key} = {value}");
             }
         }

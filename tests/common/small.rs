@@ -26,7 +26,11 @@ pub fn strategy(entry: &StrategyEntry) -> String {
 
 /// The keys of a small archive of this kind, if a strategy can have one: with soft thresholds from below any fitness on small tasks where it lives on them.
 pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String> {
-    if if entry.novelty { strategy.cells } else { strategy.novelty } {
+    if if entry.novelty {
+        strategy.cells
+    } else {
+        strategy.novelty
+    } {
         return None;
     }
     let text = format!("kind = \"{}\"\n{}", entry.kind, entry.small);
@@ -54,5 +58,8 @@ pub fn configuration(entry: &StrategyEntry, folder: &Path) -> String {
             }
         }
     }
-    panic!("the small setting of {} goes together with no small task: {why:?}", entry.name);
+    panic!(
+        "the small setting of {} goes together with no small task: {why:?}",
+        entry.name
+    );
 }
