@@ -8,6 +8,7 @@ mod info;
 mod launch;
 mod list;
 mod lm;
+mod new;
 mod plot;
 mod replay;
 mod resume;
@@ -33,6 +34,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::NewArgs),
     Run(run::RunArgs),
     Resume(resume::ResumeArgs),
     Sweep(sweep::SweepArgs),
@@ -51,6 +53,7 @@ impl Command {
     /// Does it; returns the exit code.
     fn run(&self) -> u8 {
         match self {
+            Command::New(args) => args.run(),
             Command::Run(args) => args.run(),
             Command::Resume(args) => args.run(),
             Command::Sweep(args) => args.run(),

@@ -634,7 +634,7 @@ fn an_archive_of_one_elite_can_be_drawn() {
 #[test]
 fn help_explains_every_command() {
     let help = run(1, &["--help"]).succeeded();
-    for command in ["run", "resume", "info", "plot", "eval", "distill", "list"] {
+    for command in ["new", "run", "resume", "info", "plot", "eval", "distill", "list"] {
         assert!(help.contains(&format!("  {command}")), "{command} in: {help}");
         let own = run(1, &[command, "--help"]).succeeded();
         assert!(own.contains("Usage: illume") && own.lines().count() > 4, "{own}");

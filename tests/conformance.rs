@@ -2,42 +2,20 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::{arg, assert_equal_files, assert_equal_tables, folder, open, run, write_config};
+use common::{arg, assert_equal_files, assert_equal_tables, folder, open, run, small, write_config};
 use illume::archives::file::read_checkpoint;
 use illume::cluster::{Solo, run_ranks};
 use illume::core::params::ParamInfo;
-use illume::core::{Comm, Memory, Task, TaskEntry};
+use illume::core::{Comm, Memory, StrategyEntry, Task};
 use illume::{Config, Run, archives, envs, registry, strategies};
-
-const GRADIENTS: &str =
-    "batch = 20\npg_steps = 3\ncritic_steps = 7\nminibatch = 10\ncritic_hidden = [9, 8]\nreplay = 500";
 
 /// A small setting of each strategy.
 fn small(strategy: &str) -> String {
-    let own = match strategy {
-        "map_elites" => "batch = 30",
-        "deep_ga" => "population = 30\nparents = 4\nsigma = 0.05",
-        "openai_es" | "cma_es" | "sep_cma_es" | "snes" | "xnes" | "pgpe" | "ars" => "population = 20\nsigma = 0.1",
-        "lm_ma_es" => "population = 6\nsigma = 0.1",
-        "cma_me" | "cma_mae" => "emitters = 3\nbatch = 10\nsigma = 0.1",
-        "cma_mega" | "cma_maega" => "emitters = 3\nbatch = 8\nsigma = 1.0",
-        "omg_mega" => "elites = 12\nsigma = 1.0",
-        "multi_emitter" => {
-            "active = 2\ninitial = 20\nemitters = [{ kind = \"iso_line\", batch = 12 }, { kind = \"polynomial\", batch = 9, \
-             polynomial_bounds = [-2, 2] }, { kind = \"evolution_strategy\", batch = 8, sigma = 0.1 }]"
-        }
-        "me_es" => "population = 20\nsigma = 0.1\nsteps = 2\nneighbours = 3\nupdated = 2",
-        "nslc" => "population = 30\nparents = 9\nsigma = 0.05",
-        "ga_ns" => "population = 30\nparents = 4\nsigma = 0.05",
-        "ns_es" | "nsr_es" | "nsra_es" => "population = 20\nsigma = 0.1\ncenters = 2\ncenter_episodes = 2",
-        "pga_me" => GRADIENTS,
-        "dcrl_me" => GRADIENTS,
-        "dcg_me" => return small("pga_me").replace("pga_me", "dcg_me") + "\nactor_hidden = [7]\nactor_rollouts = 5",
-        other => panic!("{other}: give it a small setting here"),
-    };
-    format!("name = \"{strategy}\"\n{own}")
+    small::strategy(entry(strategy))
+}
+
+fn entry(strategy: &str) -> &'static StrategyEntry {
+    strategies::registry().iter().find(|e| e.name == strategy).unwrap()
 }
 
 fn config(task: &str, strategy: &str, archive: &str, budget: &str) -> Config {
@@ -48,7 +26,7 @@ fn config(task: &str, strategy: &str, archive: &str, budget: &str) -> Config {
 
 /// A small task for a strategy: the arm, or what pays for every episode above zero.
 fn task_for(strategy: &str) -> &'static str {
-    let entry = strategies::registry().iter().find(|e| e.name == strategy).unwrap();
+    let entry = entry(strategy);
     if entry.network {
         MAZE
     } else if entry.gradients {
@@ -59,35 +37,15 @@ fn task_for(strategy: &str) -> &'static str {
 }
 
 const MAZE: &str = "name = \"hard_maze\"\nepisode_length = 50\nreward = \"closeness\"\n[policy]\nhidden = [6]";
-/// What makes episodes and networks of a task small: `[task]` parameters and a `[policy]`. A language model's files go into the folder.
-fn short(entry: &TaskEntry, steps: u32, folder: &Path) -> String {
-    if entry.name.starts_with("lm/") {
-        let mut table = common::tiny_lm(folder, entry.name);
-        table.remove("name");
-        return table.to_string();
-    }
-    match (entry.network, entry.policy) {
-        (true, _) => format!("episode_length = {steps}\n[policy]\nhidden = [8]"),
-        (false, Some(_)) => format!("max_steps = {steps}\n[policy]\nnetwork = \"small\""),
-        (false, None) => String::new(),
-    }
-}
 
 /// Every strategy in every kind of archive that it can have. Those for tasks with cases need a language model, which tests of their own make.
 fn each(mut test: impl FnMut(&str, &str)) {
     for entry in strategies::registry().iter().filter(|entry| !entry.cases) {
-        for archive in archives::registry() {
-            if if archive.novelty { entry.cells } else { entry.novelty } {
-                continue;
-            }
-            let soft = (archive.params)().iter().any(|p| p.name == "learning_rate");
-            if entry.thresholds && !soft {
-                continue;
-            }
-            let text = format!("kind = \"{}\"\n{}", archive.kind, archive.small);
-            // Below any fitness on the tasks here.
-            let soft = format!("{text}\nlearning_rate = 0.1\nthreshold_min = -1.0");
-            test(entry.name, if entry.thresholds { &soft } else { &text });
+        for archive in archives::registry()
+            .iter()
+            .filter_map(|archive| small::archive(archive, entry))
+        {
+            test(entry.name, &archive);
         }
     }
 }
@@ -308,13 +266,10 @@ fn a_resolved_configuration_names_every_parameter_and_repeats_the_run() {
 fn every_task_runs_with_map_elites_and_describes_itself() {
     let folder = folder();
     for entry in envs::registry() {
-        let own = short(entry, 10, folder.path());
+        let own = small::task(entry, folder.path());
         let archive = "kind = \"cvt\"\ncells = 50\nsamples = 500";
         let strategy = small("map_elites");
-        let text = format!(
-            "[task]\nname = \"{}\"\n{own}\n[strategy]\n{strategy}\n[archive]\n{archive}\n[budget]\ngenerations = 2\n",
-            entry.name
-        );
+        let text = format!("{own}\n[strategy]\n{strategy}\n[archive]\n{archive}\n[budget]\ngenerations = 2\n");
         let parsed = Config::parse(&text, entry.name, &[]).unwrap();
         let task = registry::task(&parsed).unwrap_or_else(|e| panic!("{e}"));
         let spec = task.spec();
@@ -369,12 +324,11 @@ fn every_task_runs_with_map_elites_and_describes_itself() {
 fn every_task_is_a_pure_function_of_genome_and_seed() {
     let folder = folder();
     for entry in envs::registry() {
-        let own = short(entry, 15, folder.path());
+        let own = small::task(entry, folder.path());
         let runs = |batch: usize| {
             let text = format!(
-                "[task]\nname = \"{}\"\n{own}\n[strategy]\nname = \"map_elites\"\nbatch = {batch}\n\
-                 [archive]\nkind = \"cvt\"\ncells = 1\n[budget]\ngenerations = 1\n",
-                entry.name
+                "{own}\n[strategy]\nname = \"map_elites\"\nbatch = {batch}\n\
+                 [archive]\nkind = \"cvt\"\ncells = 1\n[budget]\ngenerations = 1\n"
             );
             common::finish(&text, |run| run.archive().elites().clone())
         };

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{arg, assert_equal_runs, folder, open, run, write_config};
+use common::{arg, assert_equal_runs, folder, open, run, small, write_config};
+use illume::strategies;
 
 /// (ranks, threads of each).
 #[cfg(feature = "mpi")]
@@ -12,10 +13,16 @@ const LAYOUTS: [(usize, usize); 2] = [(1, 1), (1, 2)];
 
 /// Runs a configuration at every layout and compares with the first; the folder of the runs.
 fn assert_equal_archives(text: &str) -> tempfile::TempDir {
+    assert_equal_on(&LAYOUTS, text)
+}
+
+/// The same for these layouts.
+fn assert_equal_on(layouts: &[(usize, usize)], text: &str) -> tempfile::TempDir {
     let folder = folder();
     let config = write_config(folder.path(), text);
     let out = |(ranks, threads)| folder.path().join(format!("{ranks}x{threads}"));
-    for layout @ (ranks, threads) in LAYOUTS {
+    for &layout in layouts {
+        let (ranks, threads) = layout;
         let dir = out(layout);
         let threads = threads.to_string();
         run(ranks, &["run", arg(&config), "--out", arg(&dir), "--threads", &threads]).succeeded();
@@ -31,8 +38,8 @@ fn assert_equal_archives(text: &str) -> tempfile::TempDir {
             file.rows() > 0 && a.generation > 1,
             "a run that fills nothing proves nothing"
         );
-        if layout != LAYOUTS[0] {
-            assert_equal_runs(&out(LAYOUTS[0]), &dir);
+        if layout != layouts[0] {
+            assert_equal_runs(&out(layouts[0]), &dir);
         }
     }
     folder
@@ -56,6 +63,25 @@ const HOPPER: &str = "name = \"hopper_uni\"\nepisode_length = 50\nreset_noise_sc
 const CHEETAH: &str = "name = \"halfcheetah_uni\"\nepisode_length = 50\nreset_noise_scale = 0.1";
 #[cfg(feature = "mujoco")]
 const SMALL: &str = "hidden = [8, 8]";
+
+/// Whatever the registry holds, in the setting that it calls small.
+#[test]
+fn every_strategy_of_the_registry() {
+    let files = folder();
+    let layouts = if cfg!(feature = "mpi") {
+        [(1, 1), (2, 1)]
+    } else {
+        [(1, 1), (1, 2)]
+    };
+    for strategy in strategies::registry() {
+        // Those for tasks with cases need a build that has such a task.
+        if strategy.cases && !cfg!(feature = "torch") {
+            continue;
+        }
+        let small = small::configuration(strategy, files.path());
+        assert_equal_on(&layouts, &format!("{small}[budget]\ngenerations = 4\n"));
+    }
+}
 
 #[test]
 fn map_elites_on_arm_in_a_grid() {

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use common::refused::{assert_refused, assert_says, contents};
 use common::{
-    Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, temporaries, was_killed, write_config,
+    Ended, Running, arg, assert_equal_runs, folder, illume, open, run, signal, small, temporaries, was_killed,
+    write_config,
 };
 use illume::archives::file::read_checkpoint;
 use illume::cluster::Solo;
-use illume::{Config, Run};
+use illume::{Config, Run, strategies};
 
 const MAP_ELITES: &str = "[task]\nname = \"arm\"\njoints = 12\n[strategy]\nname = \"map_elites\"\nbatch = 60\n\
                           [archive]\nkind = \"cvt\"\ncells = 200\nsamples = 2000\n";
@@ -360,6 +361,25 @@ fn stopped_resumed_stopped_and_resumed_again_equals_the_undisturbed_run() {
         assert!(signal("INT", running.pid()));
         assert_stopped(&running.wait(), &disturbed, "SIGINT");
         disturbed.resume_and_compare(1, "2");
+    }
+}
+
+/// Whatever the registry holds, in the setting that it calls small: stopped by its budget and resumed, on two ranks where there is MPI.
+#[test]
+fn every_strategy_of_the_registry_goes_on_as_if_it_had_not_been_stopped() {
+    let files = folder();
+    let ranks = if cfg!(feature = "mpi") { 2 } else { 1 };
+    for strategy in strategies::registry() {
+        if strategy.cases && !cfg!(feature = "torch") {
+            continue;
+        }
+        let folder = folder();
+        let config = write_config(folder.path(), &small::configuration(strategy, files.path()));
+        let (once, twice) = (folder.path().join("once"), folder.path().join("twice"));
+        begin(&config, &once, "budget.generations=6").succeeded();
+        begin(&config, &twice, "budget.generations=3").succeeded();
+        run(ranks, &["resume", arg(&twice), "--set", "budget.generations=6"]).succeeded();
+        assert_equal_runs(&once, &twice);
     }
 }
 

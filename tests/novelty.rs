@@ -137,12 +137,7 @@ fn every_reader_takes_an_unstructured_archive() {
     );
 
     let info = run(1, &["info", arg(&out)]).succeeded();
-    for part in [
-        "neighbours 25",
-        "probability 0.5",
-        "members at most",
-        "best fitness",
-    ] {
+    for part in ["neighbours 25", "probability 0.5", "members at most", "best fitness"] {
         assert!(info.contains(part), "no '{part}' in: {info}");
     }
     assert!(!info.contains("coverage") && !info.contains("QD score"), "{info}");

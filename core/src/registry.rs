@@ -13,8 +13,16 @@ pub struct TaskEntry {
     pub params: fn() -> Vec<ParamInfo>,
     /// Whether it acts through a perceptron, so that strategies that learn from episodes can take it.
     pub network: bool,
+    /// Whether it has cases to answer and to test on, which are in files beside the program.
+    pub cases: bool,
     /// Parameters of `[policy]`, if that means something.
     pub policy: Option<fn() -> Vec<ParamInfo>>,
+    /// What makes it small, as the tables `[task]` and `[policy]` of a configuration: what the tests that walk the registry make of it.
+    pub small: &'static str,
+    /// What a new configuration says beside the defaults, as tables of TOML (`illume new`); the archive's where its strategy needs no special one.
+    pub suggested: &'static str,
+    /// A change of every gene by which a genome does something else of the same kind, as a standard deviation: steps of a new configuration are shares of it.
+    pub gene_scale: f64,
     pub build: fn(&TaskConfig<'_>) -> Result<Box<dyn Task>>,
 }
 
@@ -100,6 +108,12 @@ pub struct StrategyEntry {
     pub thresholds: bool,
     /// Of a strategy that is made of parts which have tables of their own: the section and the parameters of each, by the strategy's table.
     pub nested: Option<NestedParams>,
+    /// Parameters of a small setting, as TOML: what the tests that walk the registry make of it. Empty for the defaults.
+    pub small: &'static str,
+    /// What a new configuration says beside the defaults, as tables of TOML (`illume new`); keys that its task does not have are left out.
+    pub suggested: &'static str,
+    /// Parameters that are steps of genes, its emitters' as well, and the share of [`TaskEntry::gene_scale`] that a new configuration gives each.
+    pub steps: &'static [(&'static str, f64)],
     pub build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 }
 
@@ -131,6 +145,9 @@ impl StrategyEntry {
             gradients: false,
             thresholds: false,
             nested: None,
+            small: "",
+            suggested: "",
+            steps: &[],
             build,
         }
     }

@@ -40,7 +40,11 @@ pub const ENTRY: TaskEntry = TaskEntry {
     summary: "planar arm: fitness -sd of the joint angles, descriptor the position of its end",
     params: <ArmParams as params::Params>::describe,
     network: false,
+    cases: false,
     policy: None,
+    small: "[task]\njoints = 6",
+    suggested: "",
+    gene_scale: 0.05,
     build,
 };
 

@@ -25,6 +25,9 @@ params! {
     }
 }
 
+const SMALL: &str = "[task]\ndim = 6";
+const SUGGESTED: &str = "[task]\ndim = 20";
+
 /// The registry's entries.
 pub const SPHERE: TaskEntry = TaskEntry {
     name: "sphere",
@@ -32,7 +35,11 @@ pub const SPHERE: TaskEntry = TaskEntry {
     summary: "sphere function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
     params: <FunctionParams as params::Params>::describe,
     network: false,
+    cases: false,
     policy: None,
+    small: SMALL,
+    suggested: SUGGESTED,
+    gene_scale: 0.2,
     build: |config| build(config, "sphere", Raw::Sphere),
 };
 pub const RASTRIGIN: TaskEntry = TaskEntry {
@@ -41,7 +48,11 @@ pub const RASTRIGIN: TaskEntry = TaskEntry {
     summary: "Rastrigin function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
     params: <FunctionParams as params::Params>::describe,
     network: false,
+    cases: false,
     policy: None,
+    small: SMALL,
+    suggested: SUGGESTED,
+    gene_scale: 0.3,
     build: |config| build(config, "rastrigin", Raw::Rastrigin),
 };
 
@@ -51,7 +62,11 @@ pub const PLATEAU: TaskEntry = TaskEntry {
     summary: "flat function, linear projection: fitness 100 within the box, descriptor sums of the clipped genes of each half",
     params: <FunctionParams as params::Params>::describe,
     network: false,
+    cases: false,
     policy: None,
+    small: SMALL,
+    suggested: SUGGESTED,
+    gene_scale: 0.2,
     build: |config| build(config, "plateau", Raw::Plateau),
 };
 

@@ -101,6 +101,12 @@ impl Config {
         self
     }
 
+    /// The same configuration, of which nobody has the text: its problems have no line.
+    pub(crate) fn without_lines(mut self) -> Config {
+        self.source.text.clear();
+        self
+    }
+
     /// The file that it was read from, as messages call it.
     pub fn file(&self) -> &str {
         &self.source.file

@@ -59,6 +59,8 @@ params! {
 pub(crate) const CMA_ME: StrategyEntry = StrategyEntry {
     cells: true,
     novelty_by: Some(any_by_novelty),
+    small: "emitters = 3\nbatch = 10\nsigma = 0.1",
+    steps: &[("sigma", 2.0)],
     ..StrategyEntry::new(
         "cma_me",
         "CMA-ME (Fontaine et al. 2020): searches by CMA-ES that are ordered by what the archive makes of their candidates",
@@ -75,6 +77,9 @@ pub(crate) const CMA_ME: StrategyEntry = StrategyEntry {
 pub(crate) const CMA_MAE: StrategyEntry = StrategyEntry {
     cells: true,
     thresholds: true,
+    small: "emitters = 3\nbatch = 10\nsigma = 0.1",
+    suggested: "[archive]\nlearning_rate = 0.01",
+    steps: &[("sigma", 2.0)],
     ..StrategyEntry::new(
         "cma_mae",
         "CMA-MAE (Fontaine and Nikolaidis 2023): the same on an archive with soft thresholds (archive.learning_rate)",

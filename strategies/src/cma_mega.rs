@@ -89,11 +89,15 @@ const fn entry(
     name: &'static str,
     summary: &'static str,
     params: fn() -> Vec<params::ParamInfo>,
+    small: &'static str,
     build: fn(&StrategyConfig<'_>) -> Result<Box<dyn Strategy>>,
 ) -> StrategyEntry {
     StrategyEntry {
         cells: true,
         gradients: true,
+        small,
+        suggested: "[task]\nangles = \"radians\"",
+        steps: &[("sigma", 5.0)],
         ..StrategyEntry::new(name, summary, params, build)
     }
 }
@@ -105,6 +109,7 @@ pub(crate) const CMA_MEGA: StrategyEntry = entry(
     "cma_mega",
     "CMA-MEGA (Fontaine and Nikolaidis 2021): branches along gradients, weighted by CMA-ES, for tasks that know theirs",
     Mega::describe,
+    "emitters = 3\nbatch = 8\nsigma = 1.0",
     |config| {
         let (count, (params, order)): Mega = params::read(config.strategy, "strategy", &["name"])?;
         build(config, "cma_mega", count.emitters, &params, &order)
@@ -113,10 +118,12 @@ pub(crate) const CMA_MEGA: StrategyEntry = entry(
 
 pub(crate) const CMA_MAEGA: StrategyEntry = StrategyEntry {
     thresholds: true,
+    suggested: "[task]\nangles = \"radians\"\n[archive]\nlearning_rate = 0.01",
     ..entry(
         "cma_maega",
         "CMA-MAEGA (Fontaine and Nikolaidis 2023): the same on an archive with soft thresholds (archive.learning_rate)",
         Maega::describe,
+        "emitters = 3\nbatch = 8\nsigma = 1.0",
         |config| {
             let (count, (params, order)): Maega = params::read(config.strategy, "strategy", &["name"])?;
             let order = MegaOrder {
@@ -134,6 +141,7 @@ pub(crate) const OMG_MEGA: StrategyEntry = entry(
     "omg_mega",
     "OMG-MEGA (Fontaine and Nikolaidis 2021): branches of elites along gradients with random coefficients",
     OmgMegaParams::describe,
+    "elites = 12\nsigma = 1.0",
     |config| {
         let params: OmgMegaParams = params::read(config.strategy, "strategy", &["name"])?;
         check_task("omg_mega", config)?;

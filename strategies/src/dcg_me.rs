@@ -41,6 +41,9 @@ type All = ((GradientBatchParams, DcgMeParams), (LearnerParams, DcgParams));
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: true,
     cells: true,
+    small: "batch = 20\npg_steps = 3\ncritic_steps = 7\nminibatch = 10\ncritic_hidden = [9, 8]\nreplay = 500\nactor_hidden = [7]\nactor_rollouts = 5",
+    suggested: "[task]\ntime_in_observation = true\n[strategy]\nline_sigma = 0.2",
+    steps: &[("iso_sigma", 0.5)],
     ..StrategyEntry::new(
         "dcg_me",
         "DCG-MAP-Elites (Faldor et al. 2023): descriptor-conditioned critic and actor",

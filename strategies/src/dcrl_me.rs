@@ -32,6 +32,9 @@ type All = ((GradientBatchParams, DcrlMeParams), (LearnerParams, DcrlParams));
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: true,
     cells: true,
+    small: crate::gradients::SMALL,
+    suggested: "[task]\ntime_in_observation = true\n[strategy]\nline_sigma = 0.2",
+    steps: &[("iso_sigma", 0.5)],
     ..StrategyEntry::new(
         "dcrl_me",
         "DCRL-MAP-Elites (Faldor et al. 2024): conditioned critic, and the conditioned actor injected as genomes",

@@ -34,6 +34,8 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cases: true,
+    small: "population = 4",
+    suggested: "[strategy]\npopulation = 48",
     ..StrategyEntry::new(
         "essa",
         "ESSA (Korotyshova et al. 2025): CMA-ES on the singular values of a language model's adapters, validated",

@@ -46,6 +46,7 @@ params! {
 
 pub(crate) const NSLC: StrategyEntry = StrategyEntry {
     novelty: true,
+    small: "population = 30\nparents = 9\nsigma = 0.05",
     ..StrategyEntry::new(
         "nslc",
         "NSLC (Lehman and Stanley 2011): a genetic algorithm that selects by fronts of novelty and local competition",
@@ -65,6 +66,9 @@ pub(crate) const NSLC: StrategyEntry = StrategyEntry {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     novelty: true,
+    small: "population = 30\nparents = 4\nsigma = 0.05",
+    suggested: "[strategy]\npopulation = 1000\nparents = 20",
+    steps: &[("sigma", 1.0)],
     ..StrategyEntry::new(
         "ga_ns",
         "GA-NS (Such et al. 2017): the Deep GA with novelty (Lehman and Stanley 2011) in the place of fitness",

@@ -87,6 +87,9 @@ type All = (MapElitesParams, (IsoLineParams, PolynomialParams));
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
+    small: "batch = 30",
+    suggested: "[strategy]\nline_sigma = 0.2",
+    steps: &[("iso_sigma", 0.5)],
     ..StrategyEntry::new(
         "map_elites",
         "MAP-Elites (Mouret and Clune 2015) with iso+line-dd and polynomial mutation",

@@ -44,6 +44,7 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
+    small: "population = 20\nsigma = 0.1\nsteps = 2\nneighbours = 3\nupdated = 2",
     ..StrategyEntry::new(
         "me_es",
         "ME-ES (Colas et al. 2020): MAP-Elites whose offspring are steps of an evolution strategy, along novelty and fitness in turn",

@@ -24,6 +24,9 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
     novelty_by: Some(live_on_novelty),
     nested: Some(parameters),
+    small: "active = 2\ninitial = 20\nemitters = [{ kind = \"iso_line\", batch = 12 }, { kind = \"polynomial\", batch = 9, polynomial_bounds = [-2, 2] }, { kind = \"evolution_strategy\", batch = 8, sigma = 0.1 }]",
+    suggested: "[strategy]\nemitters = [{ kind = \"iso_line\", batch = 128 }, { kind = \"evolution_strategy\", count = 4, batch = 32, optimizer = \"sep_cma_es\" }]",
+    steps: &[("iso_sigma", 0.5), ("sigma", 2.0)],
     ..StrategyEntry::new(
         "multi_emitter",
         "MAP-Elites with the emitters of [[strategy.emitters]], all of them or those that a bandit chooses (ME-MAP-Elites, Cully 2021)",

@@ -39,30 +39,35 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "openai_es",
-    "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
-    <(OpenAiEsParams, CenterParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, center): (OpenAiEsParams, CenterParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        if !params.population.is_multiple_of(2) {
-            let message = format!("expected an even number (mirrored pairs), got {}", params.population);
-            return Err(Error::config("strategy", "population", message));
-        }
-        if params.normalize_observations && config.task.observation_dim == 0 {
-            let message = format!("task \"{}\" has no observations to normalize", config.task.name);
-            return Err(Error::config("strategy", "normalize_observations", message));
-        }
-        if params.normalize_observations && params.observation_share == 0.0 {
-            let message =
-                "expected above 0 with normalize_observations = true, since statistics need episodes, got 0.0";
-            return Err(Error::config("strategy", "observation_share", message));
-        }
-        config.claim_rows("population", params.population as f64, 0)?;
-        Ok(Box::new(OpenAiEs::new(params, &center)))
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 20\nsigma = 0.1",
+    suggested: "[policy]\nnormalization = \"virtual_batch\"",
+    steps: &[("sigma", 1.0), ("learning_rate", 0.5)],
+    ..StrategyEntry::new(
+        "openai_es",
+        "OpenAI-ES (Salimans et al. 2017): mirrored sampling, centred ranks, Adam or SGD",
+        <(OpenAiEsParams, CenterParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, center): (OpenAiEsParams, CenterParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            if !params.population.is_multiple_of(2) {
+                let message = format!("expected an even number (mirrored pairs), got {}", params.population);
+                return Err(Error::config("strategy", "population", message));
+            }
+            if params.normalize_observations && config.task.observation_dim == 0 {
+                let message = format!("task \"{}\" has no observations to normalize", config.task.name);
+                return Err(Error::config("strategy", "normalize_observations", message));
+            }
+            if params.normalize_observations && params.observation_share == 0.0 {
+                let message =
+                    "expected above 0 with normalize_observations = true, since statistics need episodes, got 0.0";
+                return Err(Error::config("strategy", "observation_share", message));
+            }
+            config.claim_rows("population", params.population as f64, 0)?;
+            Ok(Box::new(OpenAiEs::new(params, &center)))
+        },
+    )
+};
 
 /// Variances of observations are not taken below this, nor deviations below its root (evolution-strategies-starter, es.py:42).
 const VARIANCE_FLOOR: f64 = 1e-2;

@@ -28,6 +28,9 @@ type All = ((GradientBatchParams, PgaMeParams), (LearnerParams, PgaParams));
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     network: true,
     cells: true,
+    small: crate::gradients::SMALL,
+    suggested: "[task]\ntime_in_observation = true\n[strategy]\nline_sigma = 0.2",
+    steps: &[("iso_sigma", 0.5)],
     ..StrategyEntry::new(
         "pga_me",
         "PGA-MAP-Elites (Nilsson and Cully 2021): iso+line-dd, and gradient steps on a TD3 critic",

@@ -17,6 +17,7 @@ use illume::{Config, Run};
 
 pub mod own;
 pub mod refused;
+pub mod small;
 
 pub const ILLUME: &str = env!("CARGO_BIN_EXE_illume");
 

@@ -58,7 +58,11 @@ const fn entry(name: &'static str) -> TaskEntry {
         summary: "",
         params: Vec::new,
         network: false,
+        cases: true,
         policy: None,
+        small: "",
+        suggested: "[task]\nmodel = \"runs/lm/small\"\nadapter = \"runs/lm/small-sft\"\ndescriptor = \"length\"\n[archive]\nkind = \"grid\"\nshape = [32]\n[budget]\ngenerations = 100",
+        gene_scale: 0.15,
         build: |config: &TaskConfig<'_>| Ok(Box::new(LmTask::of_rank(config.task, config.ranks)?)),
     }
 }

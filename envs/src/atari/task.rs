@@ -49,7 +49,11 @@ pub const ENTRY: TaskEntry = TaskEntry {
     summary: "Atari 2600 game from pixels (any of 104): fitness its points, descriptor the joystick's mean direction",
     params: <AtariParams as Params>::describe,
     network: false,
+    cases: false,
     policy: Some(PixelPolicyParams::describe),
+    small: "[task]\nmax_steps = 10\ntest_steps = 10\n[policy]\nnetwork = \"small\"",
+    suggested: "[policy]\nnetwork = \"small\"\n[archive]\nkind = \"grid\"\nshape = [20, 20]\n[budget]\nframes = 1_000_000_000",
+    gene_scale: 0.005,
     build,
 };
 

@@ -41,7 +41,11 @@ pub const ENTRY: TaskEntry = TaskEntry {
     summary: "deceptive maze with range and goal sensors: fitness -distance to the goal, descriptor the final position",
     params: <MazeParams as params::Params>::describe,
     network: true,
+    cases: false,
     policy: Some(PolicyParams::describe),
+    small: "[task]\nepisode_length = 50\nreward = \"closeness\"\n[policy]\nhidden = [6]",
+    suggested: "[task]\nreward = \"closeness\"\n[policy]\nhidden = [16]\n[archive]\nkind = \"grid\"\nshape = [50, 50]\n[budget]\nevaluations = 200_000",
+    gene_scale: 0.1,
     build,
 };
 

@@ -36,29 +36,33 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "deep_ga",
-    "Deep GA (Such et al. 2017): truncation selection over lineages of noise streams; random search with parents = 0",
-    LineageParams::describe_with::<DeepGaParams>,
-    |config: &StrategyConfig<'_>| {
-        let (params, lineages): (DeepGaParams, _) = LineageParams::read_with(config.strategy, config.task)?;
-        if params.parents > params.population {
-            let message = format!(
-                "expected at most strategy.population ({}), got {}",
-                params.population, params.parents
-            );
-            return Err(Error::config("strategy", "parents", message));
-        }
-        let episodes = if config.task.deterministic { 1 } else { params.episodes };
-        let key = if episodes > params.population {
-            "episodes"
-        } else {
-            "population"
-        };
-        lineages.claim(config, key, params.population as f64 * episodes as f64)?;
-        Ok(Box::new(DeepGa::new(params, lineages, config.task)))
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 30\nparents = 4\nsigma = 0.05\nvalidation_candidates = 3\nvalidation_episodes = 2\ntest_episodes = 3",
+    steps: &[("sigma", 1.0)],
+    ..StrategyEntry::new(
+        "deep_ga",
+        "Deep GA (Such et al. 2017): truncation selection over lineages of noise streams; random search with parents = 0",
+        LineageParams::describe_with::<DeepGaParams>,
+        |config: &StrategyConfig<'_>| {
+            let (params, lineages): (DeepGaParams, _) = LineageParams::read_with(config.strategy, config.task)?;
+            if params.parents > params.population {
+                let message = format!(
+                    "expected at most strategy.population ({}), got {}",
+                    params.population, params.parents
+                );
+                return Err(Error::config("strategy", "parents", message));
+            }
+            let episodes = if config.task.deterministic { 1 } else { params.episodes };
+            let key = if episodes > params.population {
+                "episodes"
+            } else {
+                "population"
+            };
+            lineages.claim(config, key, params.population as f64 * episodes as f64)?;
+            Ok(Box::new(DeepGa::new(params, lineages, config.task)))
+        },
+    )
+};
 
 impl DeepGaParams {
     /// The mutation power of a generation that begins when so many frames of the budget are used.

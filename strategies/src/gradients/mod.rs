@@ -17,6 +17,10 @@ pub(crate) use replay::similarity;
 
 use illume_core::{Error, Network, Result, TaskSpec};
 
+/// A small setting of those that learn from episodes, for tests.
+pub(crate) const SMALL: &str =
+    "batch = 20\npg_steps = 3\ncritic_steps = 7\nminibatch = 10\ncritic_hidden = [9, 8]\nreplay = 500";
+
 /// The policy of a task whose episodes can be learned from.
 ///
 /// # Errors

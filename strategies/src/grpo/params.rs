@@ -38,6 +38,8 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cases: true,
+    small: "group = 2",
+    suggested: "[task]\nsearch = \"adapters\"\ntemperature = 1.0",
     ..StrategyEntry::new(
         "grpo",
         "GRPO (Shao et al. 2024): the gradient baseline for language models, advantages relative to a group of answers",

@@ -72,6 +72,9 @@ const fn entry(
 ) -> StrategyEntry {
     StrategyEntry {
         novelty: true,
+        small: "population = 20\nsigma = 0.1\ncenters = 2\ncenter_episodes = 2",
+        suggested: "[strategy]\npopulation = 100\ncenters = 5\nl2 = 0.0\n[archive]\nneighbours = 10",
+        steps: &[("sigma", 1.0), ("learning_rate", 0.5)],
         ..StrategyEntry::new(name, summary, params, build)
     }
 }

@@ -26,21 +26,25 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "ars",
-    "ARS (Mania et al. 2018): random search along the best of mirrored directions, by steps divided by the rewards' deviation",
-    <(ArsParams, RestartParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, restarts): (ArsParams, RestartParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        search::strategy(
-            "ars",
-            config,
-            optimizers(&params, "population", config.task)?,
-            &restarts,
-        )
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 20\nsigma = 0.1",
+    steps: &[("sigma", 1.0)],
+    ..StrategyEntry::new(
+        "ars",
+        "ARS (Mania et al. 2018): random search along the best of mirrored directions, by steps divided by the rewards' deviation",
+        <(ArsParams, RestartParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, restarts): (ArsParams, RestartParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            search::strategy(
+                "ars",
+                config,
+                optimizers(&params, "population", config.task)?,
+                &restarts,
+            )
+        },
+    )
+};
 
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "ars",

@@ -40,16 +40,20 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "cma_es",
-    "CMA-ES (Hansen's tutorial, 2016): a normal distribution with step size and full covariance",
-    <(CmaEsParams, RestartParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, restarts): (CmaEsParams, RestartParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        search::strategy("cma_es", config, full(&params, config.task)?, &restarts)
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 20\nsigma = 0.1",
+    steps: &[("sigma", 2.0)],
+    ..StrategyEntry::new(
+        "cma_es",
+        "CMA-ES (Hansen's tutorial, 2016): a normal distribution with step size and full covariance",
+        <(CmaEsParams, RestartParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, restarts): (CmaEsParams, RestartParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            search::strategy("cma_es", config, full(&params, config.task)?, &restarts)
+        },
+    )
+};
 
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "cma_es",

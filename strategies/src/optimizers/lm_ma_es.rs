@@ -25,21 +25,25 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "lm_ma_es",
-    "LM-MA-ES (Loshchilov et al. 2019): a step size and a covariance of a few vectors, for many genes that depend on one another",
-    <(LmMaEsParams, RestartParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, restarts): (LmMaEsParams, RestartParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        search::strategy(
-            "lm_ma_es",
-            config,
-            optimizers(&params, "population", config.task)?,
-            &restarts,
-        )
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 6\nsigma = 0.1",
+    steps: &[("sigma", 2.0)],
+    ..StrategyEntry::new(
+        "lm_ma_es",
+        "LM-MA-ES (Loshchilov et al. 2019): a step size and a covariance of a few vectors, for many genes that depend on one another",
+        <(LmMaEsParams, RestartParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, restarts): (LmMaEsParams, RestartParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            search::strategy(
+                "lm_ma_es",
+                config,
+                optimizers(&params, "population", config.task)?,
+                &restarts,
+            )
+        },
+    )
+};
 
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "lm_ma_es",

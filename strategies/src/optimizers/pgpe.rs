@@ -36,21 +36,25 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "pgpe",
-    "PGPE (Sehnke et al. 2010) with ClipUp (Toklu et al. 2020): mirrored pairs, a mean and standard deviations along their gradient",
-    <(PgpeParams, RestartParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, restarts): (PgpeParams, RestartParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        search::strategy(
-            "pgpe",
-            config,
-            optimizers(&params, "population", config.task)?,
-            &restarts,
-        )
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 20\nsigma = 0.1",
+    steps: &[("sigma", 1.0)],
+    ..StrategyEntry::new(
+        "pgpe",
+        "PGPE (Sehnke et al. 2010) with ClipUp (Toklu et al. 2020): mirrored pairs, a mean and standard deviations along their gradient",
+        <(PgpeParams, RestartParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, restarts): (PgpeParams, RestartParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            search::strategy(
+                "pgpe",
+                config,
+                optimizers(&params, "population", config.task)?,
+                &restarts,
+            )
+        },
+    )
+};
 
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "pgpe",

@@ -33,16 +33,20 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "sep_cma_es",
-    "Separable CMA-ES (Ros and Hansen 2008): a normal distribution with step size and diagonal covariance, for many genes",
-    <(SepCmaEsParams, RestartParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, restarts): (SepCmaEsParams, RestartParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        search::strategy("sep_cma_es", config, separable(&params, config.task)?, &restarts)
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 20\nsigma = 0.1",
+    steps: &[("sigma", 2.0)],
+    ..StrategyEntry::new(
+        "sep_cma_es",
+        "Separable CMA-ES (Ros and Hansen 2008): a normal distribution with step size and diagonal covariance, for many genes",
+        <(SepCmaEsParams, RestartParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, restarts): (SepCmaEsParams, RestartParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            search::strategy("sep_cma_es", config, separable(&params, config.task)?, &restarts)
+        },
+    )
+};
 
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "sep_cma_es",

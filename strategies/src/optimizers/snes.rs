@@ -26,16 +26,20 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "snes",
-    "SNES (Wierstra et al. 2014): natural gradient of a normal distribution with diagonal covariance, for many genes",
-    <(SnesParams, RestartParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, restarts): (SnesParams, RestartParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        search::strategy("snes", config, optimizers(&params, config.task)?, &restarts)
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 20\nsigma = 0.1",
+    steps: &[("sigma", 2.0)],
+    ..StrategyEntry::new(
+        "snes",
+        "SNES (Wierstra et al. 2014): natural gradient of a normal distribution with diagonal covariance, for many genes",
+        <(SnesParams, RestartParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, restarts): (SnesParams, RestartParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            search::strategy("snes", config, optimizers(&params, config.task)?, &restarts)
+        },
+    )
+};
 
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "snes",

@@ -31,16 +31,20 @@ params! {
     }
 }
 
-pub(crate) const ENTRY: StrategyEntry = StrategyEntry::new(
-    "xnes",
-    "xNES (Glasmachers et al. 2010): natural gradient of a normal distribution with full covariance",
-    <(XnesParams, RestartParams)>::describe,
-    |config: &StrategyConfig<'_>| {
-        let (params, restarts): (XnesParams, RestartParams) =
-            illume_core::params::read(config.strategy, "strategy", &["name"])?;
-        search::strategy("xnes", config, optimizers(&params, config.task)?, &restarts)
-    },
-);
+pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
+    small: "population = 20\nsigma = 0.1",
+    steps: &[("sigma", 2.0)],
+    ..StrategyEntry::new(
+        "xnes",
+        "xNES (Glasmachers et al. 2010): natural gradient of a normal distribution with full covariance",
+        <(XnesParams, RestartParams)>::describe,
+        |config: &StrategyConfig<'_>| {
+            let (params, restarts): (XnesParams, RestartParams) =
+                illume_core::params::read(config.strategy, "strategy", &["name"])?;
+            search::strategy("xnes", config, optimizers(&params, config.task)?, &restarts)
+        },
+    )
+};
 
 pub(super) const OPTIMIZER: Entry = Entry {
     name: "xnes",

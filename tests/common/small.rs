@@ -1,0 +1,65 @@
+//! Small settings of whatever the registries hold, as each entry says them of itself: tests that walk the registries need no names.
+
+use std::path::Path;
+
+use illume::core::{ArchiveEntry, Memory, StrategyEntry, TaskEntry, toml};
+use illume::{Config, archives, envs, registry};
+
+use super::tiny_lm;
+
+/// The tables `[task]` and `[policy]` of a small task; a language model's files go into the folder.
+pub fn task(entry: &TaskEntry, folder: &Path) -> toml::Table {
+    let mut tables: toml::Table = entry.small.parse().unwrap();
+    let own = tables.entry("task").or_insert_with(|| toml::Table::new().into());
+    let own = own.as_table_mut().unwrap();
+    own.insert("name".into(), entry.name.into());
+    if entry.cases {
+        own.extend(tiny_lm(folder, entry.name));
+    }
+    tables
+}
+
+/// The keys of a small strategy.
+pub fn strategy(entry: &StrategyEntry) -> String {
+    format!("name = \"{}\"\n{}", entry.name, entry.small)
+}
+
+/// The keys of a small archive of this kind, if a strategy can have one: with soft thresholds from below any fitness on small tasks where it lives on them.
+pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String> {
+    if if entry.novelty {
+        strategy.cells
+    } else {
+        strategy.novelty
+    } {
+        return None;
+    }
+    let text = format!("kind = \"{}\"\n{}", entry.kind, entry.small);
+    if !strategy.thresholds {
+        return Some(text);
+    }
+    let soft = (entry.params)().iter().any(|p| p.name == "learning_rate");
+    soft.then(|| format!("{text}\nlearning_rate = 0.1\nthreshold_min = -1.0"))
+}
+
+/// A small setting of a strategy on the first task, in the first archive of the registries that it goes together with.
+pub fn configuration(entry: &StrategyEntry, folder: &Path) -> String {
+    let mut why = Vec::new();
+    let tasks = envs::registry().into_iter();
+    let tasks = tasks.filter(|t| t.cases == entry.cases && (t.network || !entry.network));
+    for task in tasks {
+        let task = self::task(task, folder);
+        for archive in archives::registry().iter().filter_map(|a| archive(a, entry)) {
+            let text = format!("{task}\n[strategy]\n{}\n[archive]\n{archive}\n", strategy(entry));
+            let config = Config::parse(&text, entry.name, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+            let task = registry::task(&config).unwrap_or_else(|e| panic!("{e}\n{text}"));
+            match registry::strategy_and_archive(&config, task.spec(), &Memory::unlimited()) {
+                Ok(_) => return text,
+                Err(e) => why.push(e.to_string()),
+            }
+        }
+    }
+    panic!(
+        "the small setting of {} goes together with no small task: {why:?}",
+        entry.name
+    );
+}
