@@ -112,7 +112,10 @@ fn what_is_there_is_left_as_it_is() {
         &["/proc/new.toml", "expected the name of a new file"],
     );
     let empty = new("");
-    assert!(empty.code() == Some(2) && empty.stderr.contains("--out <FILE>"), "{empty}");
+    assert!(
+        empty.code() == Some(2) && empty.stderr.contains("--out <FILE>"),
+        "{empty}"
+    );
     assert_eq!(contents(folder.path()), before, "nothing is lost and nothing is left");
 }
 
