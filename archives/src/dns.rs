@@ -6,13 +6,14 @@ use std::ops::Range;
 use illume_core::params::{self, Params};
 use illume_core::{
     Archive, ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes,
-    Inbox, InsertReport, NOT_OFFERED, Offer, Outcome, Result, Rule, Status, Taken, block,
+    Inbox, InsertReport, Offer, Outcome, Result, Rule, Taken,
 };
 use rayon::prelude::*;
 
 use crate::archive::{Storing, check_block};
 use crate::exchange;
 use crate::neighbours::among_elites;
+use crate::numbered;
 use crate::registry::{check_axes, check_spec, claim_cells};
 use crate::store::Shard;
 
@@ -104,7 +105,7 @@ pub struct DnsArchive {
     rules: Rules,
     elites: Elites,
     shard: Shard,
-    /// Factor of each axis in distances.
+    /// Factor of each axis in distances, if they have any.
     factors: Vec<f64>,
 }
 
@@ -116,22 +117,13 @@ impl DnsArchive {
     pub fn new(spec: ArchiveSpec, genome_dim: usize, lineage: bool) -> Result<DnsArchive> {
         check_spec(&spec)?;
         let rules = Rules::of(&spec)?;
-        let extent = |normalize: bool, axis: &illume_core::Axis| if normalize { axis.upper - axis.lower } else { 1.0 };
         Ok(DnsArchive {
             elites: nobody(spec.axes.len()),
             shard: Shard::growing(spec.capacity, genome_dim, lineage),
-            factors: spec
-                .axes
-                .iter()
-                .map(|axis| 1.0 / extent(rules.normalize, axis))
-                .collect(),
+            factors: numbered::factors(&spec, rules.normalize),
             spec,
             rules,
         })
-    }
-
-    fn scaled<'a>(&'a self, descriptor: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        descriptor.iter().zip(&self.factors).map(|(x, f)| x * f)
     }
 }
 
@@ -214,15 +206,8 @@ impl ArchiveMut for DnsArchive {
         let total = rows.rows();
         let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
         let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
-        report.outcome.clear();
-        report.outcome.resize(total, Outcome::Invalid as u8);
-        report.gain.clear();
-        report.gain.resize(total, 0.0);
-        report.kept.clear();
-        report.novelty.clear();
-        report.outside = 0;
-        let offered =
-            |row: &usize| status[*row] == Status::Ok as u8 && cells[*row] != NOT_OFFERED && fitness[*row].is_finite();
+        numbered::begin(report, total);
+        let offered = |row: &usize| numbered::is_offered(status[*row], cells[*row], fitness[*row]);
         let offered: Vec<usize> = (0..total).filter(offered).collect();
         if offered.is_empty() {
             return Ok(());
@@ -231,17 +216,11 @@ impl ArchiveMut for DnsArchive {
         self.shard.accepts(genomes)?;
         // Elites first: of equals they count as fitter.
         let (k, before) = (self.spec.axes.len(), self.elites.filled.len());
-        let mut all: Vec<f64> = self.elites.fitness().to_vec();
-        let mut places: Vec<f64> = self
-            .elites
-            .descriptor()
-            .chunks_exact(k)
-            .flat_map(|d| self.scaled(d))
-            .collect();
-        for &row in &offered {
-            all.push(fitness[row]);
-            places.extend(self.scaled(&descriptor[row * k..(row + 1) * k]));
-        }
+        let theirs = offered.iter().map(|&row| fitness[row]);
+        let all: Vec<f64> = self.elites.fitness().iter().copied().chain(theirs).collect();
+        let theirs = offered.iter().flat_map(|&row| &descriptor[row * k..(row + 1) * k]);
+        let places = self.elites.descriptor().iter().chain(theirs).copied();
+        let places = numbered::scale(&self.factors, places);
         let score = dominated_novelty(&all, &places, self.rules.neighbours);
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by(|a, b| score[*b].total_cmp(&score[*a]).then(a.cmp(b)));
@@ -255,13 +234,12 @@ impl ArchiveMut for DnsArchive {
         let mut free = (0..before).filter(|cell| !survives[*cell]).chain(before..after);
         let mut taken = Vec::new();
         for (i, &row) in (before..).zip(&offered) {
-            report.gain[row] = fitness[row] + self.spec.qd_offset;
             if !survives[i] {
                 report.outcome[row] = Outcome::Rejected as u8;
-                report.gain[row] = 0.0;
                 continue;
             }
             report.outcome[row] = Outcome::New as u8;
+            report.gain[row] = fitness[row] + self.spec.qd_offset;
             report.kept.push(row as u32);
             let cell = free.next().expect("as many as survive") as u32;
             taken.push(Taken { row: row as u32, cell });
@@ -283,36 +261,8 @@ impl ArchiveMut for DnsArchive {
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
-        let total = rows.rows();
-        let (cells, fitness): (&[i64], &[f64]) = (rows.get("cell")?, rows.get("fitness")?);
-        let own = block(total, comm.rank(), comm.size());
-        check_block(total, &own, genomes, comm)?;
-        self.shard.accepts(genomes)?;
-        if total > self.spec.capacity || !cells.iter().copied().eq(0..total as i64) {
-            let capacity = self.spec.capacity;
-            let message = format!("the {total} elites of a population of at most {capacity} are not numbered from 0");
-            return Err(Error::failed(message));
-        }
-        if let Some(row) = fitness.iter().position(|f| !f.is_finite()) {
-            return Err(Error::failed(format!("elite {row} has the fitness {}", fitness[row])));
-        }
-        // Elites say themselves when they were found, and how far they are from what is fitter.
-        rows.get::<i64>("generation")?;
-        rows.get::<f64>(SCORE)?;
-        self.shard.clear();
-        self.elites = nobody(self.spec.axes.len());
-        self.elites.grow(total);
-        self.shard.grow(total);
-        self.elites.filled.extend(0..total as u32);
-        let taken: Vec<Taken> = (0..total as u32).map(|row| Taken { row, cell: row }).collect();
-        let storing = Storing {
-            rows,
-            own,
-            genomes,
-            generation: 0,
-            comm,
-        };
-        storing.store(&taken, &mut self.elites, &mut self.shard)
+        let (own, empty) = ((&self.spec, SCORE), nobody(self.spec.axes.len()));
+        numbered::restore(rows, genomes, comm, own, empty, (&mut self.elites, &mut self.shard))
     }
 }
 

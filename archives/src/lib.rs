@@ -11,6 +11,7 @@ mod kmeans;
 pub mod metrics;
 mod nearest;
 mod neighbours;
+mod numbered;
 mod pages;
 mod registry;
 mod soft;

@@ -4,14 +4,14 @@
 use std::ops::Range;
 
 use illume_core::{
-    Archive, ArchiveMut, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport,
-    NOT_OFFERED, Offer, Outcome, Purpose, Result, Rule, Status, Stream, Taken, block,
+    Archive, ArchiveMut, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, Offer,
+    Outcome, Purpose, Result, Rule, Status, Stream, block,
 };
 
 use crate::archive::{Storing, check_block};
 use crate::neighbours::{Index, Surroundings};
 use crate::store::Shard;
-use crate::{exchange, registry};
+use crate::{exchange, numbered, registry};
 
 /// How an unstructured archive measures novelty and whom it admits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -112,11 +112,7 @@ impl UnstructuredArchive {
             return Err(Error::failed("an unstructured archive has no cells"));
         }
         let rules = Unstructured::of(&spec)?;
-        let factors = if rules.normalize {
-            spec.axes.iter().map(|axis| 1.0 / (axis.upper - axis.lower)).collect()
-        } else {
-            Vec::new()
-        };
+        let factors = numbered::factors(&spec, rules.normalize);
         let k = spec.axes.len();
         Ok(UnstructuredArchive {
             shard: Shard::growing(spec.capacity, genome_dim, lineage),
@@ -132,13 +128,7 @@ impl UnstructuredArchive {
 
     /// Descriptors as distances see them.
     fn scale(&self, descriptors: impl Iterator<Item = f64>) -> Vec<f64> {
-        if self.factors.is_empty() {
-            return descriptors.collect();
-        }
-        descriptors
-            .zip(self.factors.iter().cycle())
-            .map(|(x, f)| x * f)
-            .collect()
+        numbered::scale(&self.factors, descriptors)
     }
 
     fn members(&self) -> &[f64] {
@@ -174,9 +164,7 @@ impl UnstructuredArchive {
             let before = |row: usize| rows.partition_point(|&r| r < row);
             before(own.start)..before(own.end)
         };
-        report.novelty.clear();
         report.novelty.resize(total, f64::NAN);
-        report.competition.clear();
         let mine = share(comm.rank());
         if !offer.competition {
             let found = everyones(
@@ -205,18 +193,6 @@ impl UnstructuredArchive {
             (report.novelty[row], report.competition[row]) = (novelty, competition);
         }
         Ok(())
-    }
-
-    /// Adds rows as the next members.
-    fn admit(&mut self, admitted: &[u32], storing: &Storing<'_>) -> Result<()> {
-        let before = self.elites.filled.len();
-        let cells = before + admitted.len();
-        self.elites.grow(cells);
-        self.shard.grow(cells);
-        let numbered = admitted.iter().zip(before as u32..);
-        let taken: Vec<Taken> = numbered.map(|(&row, cell)| Taken { row, cell }).collect();
-        self.elites.filled.extend(before as u32..cells as u32);
-        storing.store(&taken, &mut self.elites, &mut self.shard)
     }
 
     /// Takes notice of the members from number `first` on.
@@ -275,19 +251,14 @@ impl ArchiveMut for UnstructuredArchive {
         check_block(total, &own, genomes, comm)?;
         self.shard.accepts(genomes)?;
 
+        numbered::begin(report, total);
         self.measure(rows, offer, comm, report)?;
-        report.outcome.clear();
-        report.outcome.resize(total, Outcome::Invalid as u8);
-        report.gain.clear();
-        report.gain.resize(total, 0.0);
-        report.kept.clear();
-        report.outside = 0;
         let (before, draws) = (
             self.elites.filled.len(),
             Stream::new(self.seed, Purpose::Admission, offer.generation, 0),
         );
         for (row, &status) in status.iter().enumerate() {
-            if status != Status::Ok as u8 || cells[row] == NOT_OFFERED || !fitness[row].is_finite() {
+            if !numbered::is_offered(status, cells[row], fitness[row]) {
                 continue;
             }
             let admitted = match self.rules.admission {
@@ -313,8 +284,8 @@ impl ArchiveMut for UnstructuredArchive {
             generation,
             comm,
         };
-        self.admit(&report.kept, &storing)?;
-        let novelty = self.elites.get_mut::<f64>("novelty")?[before..].iter_mut();
+        numbered::append(&report.kept, &storing, &mut self.elites, &mut self.shard)?;
+        let novelty = self.elites.get_mut::<f64>(NOVELTY)?[before..].iter_mut();
         novelty
             .zip(&report.kept)
             .for_each(|(place, row)| *place = report.novelty[*row as usize]);
@@ -323,36 +294,10 @@ impl ArchiveMut for UnstructuredArchive {
     }
 
     fn restore(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
-        let total = rows.rows();
-        let (cells, fitness): (&[i64], &[f64]) = (rows.get("cell")?, rows.get("fitness")?);
-        let own = block(total, comm.rank(), comm.size());
-        check_block(total, &own, genomes, comm)?;
-        self.shard.accepts(genomes)?;
-        if total > self.spec.capacity || !cells.iter().copied().eq(0..total as i64) {
-            return Err(Error::failed(format!(
-                "the {total} members of an unstructured archive of at most {} are not numbered from 0 in the order of their admission",
-                self.spec.capacity
-            )));
-        }
-        if let Some(row) = fitness.iter().position(|f| !f.is_finite()) {
-            return Err(Error::failed(format!("member {row} has the fitness {}", fitness[row])));
-        }
-        // Members say themselves when they were found, and how novel they were.
-        rows.get::<i64>("generation")?;
-        rows.get::<f64>("novelty")?;
-        self.shard.clear();
+        let (own, empty) = ((&self.spec, NOVELTY), no_members(self.spec.axes.len()));
+        numbered::restore(rows, genomes, comm, own, empty, (&mut self.elites, &mut self.shard))?;
         self.index.clear();
         self.scaled.clear();
-        self.elites = no_members(self.spec.axes.len());
-        let all: Vec<u32> = (0..total as u32).collect();
-        let storing = Storing {
-            rows,
-            own,
-            genomes,
-            generation: 0,
-            comm,
-        };
-        self.admit(&all, &storing)?;
         self.index_from(0);
         Ok(())
     }
@@ -376,11 +321,14 @@ fn everyones<T: Copy, const N: usize>(
     Ok(all.as_chunks().0.iter().map(|bytes| read(*bytes)).collect())
 }
 
+/// The column of the members that says how novel each was.
+const NOVELTY: &str = "novelty";
+
 /// The table of an archive without members.
 fn no_members(k: usize) -> Elites {
     let mut elites = Elites::new(0, k);
     let meaning = "novelty when it was admitted: mean distance to its nearest neighbours";
-    elites.declare::<f64>("novelty", "", meaning);
+    elites.declare::<f64>(NOVELTY, "", meaning);
     elites
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{random_genomes, random_rows, ranks, solo};
-use illume_core::Axis;
+use illume_core::{Axis, NOT_OFFERED, Status, block};
 
 fn spec(capacity: usize) -> ArchiveSpec {
     ArchiveSpec {
