@@ -34,14 +34,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "ARS (Mania et al. 2018): random search along the best of mirrored directions, by steps divided by the rewards' deviation",
         <(ArsParams, RestartParams)>::describe,
         |config: &StrategyConfig<'_>| {
-            let (params, restarts): (ArsParams, RestartParams) =
-                illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            search::strategy(
-                "ars",
-                config,
-                optimizers(&params, "population", config.task)?,
-                &restarts,
-            )
+            search::of_table("ars", config, |params, task| optimizers(params, "population", task))
         },
     )
 };

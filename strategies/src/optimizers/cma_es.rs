@@ -47,11 +47,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "cma_es",
         "CMA-ES (Hansen's tutorial, 2016): a normal distribution with step size and full covariance",
         <(CmaEsParams, RestartParams)>::describe,
-        |config: &StrategyConfig<'_>| {
-            let (params, restarts): (CmaEsParams, RestartParams) =
-                illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            search::strategy("cma_es", config, full(&params, config.task)?, &restarts)
-        },
+        |config: &StrategyConfig<'_>| search::of_table("cma_es", config, full),
     )
 };
 

@@ -33,14 +33,9 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "LM-MA-ES (Loshchilov et al. 2019): a step size and a covariance of a few vectors, for many genes that depend on one another",
         <(LmMaEsParams, RestartParams)>::describe,
         |config: &StrategyConfig<'_>| {
-            let (params, restarts): (LmMaEsParams, RestartParams) =
-                illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            search::strategy(
-                "lm_ma_es",
-                config,
-                optimizers(&params, "population", config.task)?,
-                &restarts,
-            )
+            search::of_table("lm_ma_es", config, |params, task| {
+                optimizers(params, "population", task)
+            })
         },
     )
 };

@@ -44,14 +44,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "PGPE (Sehnke et al. 2010) with ClipUp (Toklu et al. 2020): mirrored pairs, a mean and standard deviations along their gradient",
         <(PgpeParams, RestartParams)>::describe,
         |config: &StrategyConfig<'_>| {
-            let (params, restarts): (PgpeParams, RestartParams) =
-                illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            search::strategy(
-                "pgpe",
-                config,
-                optimizers(&params, "population", config.task)?,
-                &restarts,
-            )
+            search::of_table("pgpe", config, |params, task| optimizers(params, "population", task))
         },
     )
 };

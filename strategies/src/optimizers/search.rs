@@ -1,9 +1,10 @@
 //! Evolution strategies alone: searches by an [`Optimizer`], one at a time, the next beginning anew when one has converged. Every strategy that is an
 //! optimizer's is one of these.
 
+use illume_core::params::{Params, read};
 use illume_core::{
     Archive, Batch, Candidates, Context, Error, Next, Result, State, Status, Strategy, StrategyConfig, StrategySpec,
-    Told,
+    TaskSpec, Told,
 };
 
 use super::restarts::{RestartParams, Restarts};
@@ -72,6 +73,19 @@ pub(crate) fn strategy(
         restarts,
         config.task.genome_dim,
     )))
+}
+
+/// The same of a strategy's own table: its parameters, of which `make` makes the optimizers, and those of restarts.
+///
+/// # Errors
+/// As [`strategy`]; parameters that are wrong.
+pub(super) fn of_table<P: Params>(
+    name: &str,
+    config: &StrategyConfig<'_>,
+    make: impl Fn(&P, &TaskSpec) -> Result<Optimizers>,
+) -> Result<Box<dyn Strategy>> {
+    let (params, restarts): (P, RestartParams) = read(config.strategy, "strategy", &["name"])?;
+    strategy(name, config, make(&params, config.task)?, &restarts)
 }
 
 /// Searches, one at a time, whose members are offered to the archive, and the best of all.

@@ -40,11 +40,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "sep_cma_es",
         "Separable CMA-ES (Ros and Hansen 2008): a normal distribution with step size and diagonal covariance, for many genes",
         <(SepCmaEsParams, RestartParams)>::describe,
-        |config: &StrategyConfig<'_>| {
-            let (params, restarts): (SepCmaEsParams, RestartParams) =
-                illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            search::strategy("sep_cma_es", config, separable(&params, config.task)?, &restarts)
-        },
+        |config: &StrategyConfig<'_>| search::of_table("sep_cma_es", config, separable),
     )
 };
 

@@ -33,11 +33,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "snes",
         "SNES (Wierstra et al. 2014): natural gradient of a normal distribution with diagonal covariance, for many genes",
         <(SnesParams, RestartParams)>::describe,
-        |config: &StrategyConfig<'_>| {
-            let (params, restarts): (SnesParams, RestartParams) =
-                illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            search::strategy("snes", config, optimizers(&params, config.task)?, &restarts)
-        },
+        |config: &StrategyConfig<'_>| search::of_table("snes", config, optimizers),
     )
 };
 

@@ -38,11 +38,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "xnes",
         "xNES (Glasmachers et al. 2010): natural gradient of a normal distribution with full covariance",
         <(XnesParams, RestartParams)>::describe,
-        |config: &StrategyConfig<'_>| {
-            let (params, restarts): (XnesParams, RestartParams) =
-                illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            search::strategy("xnes", config, optimizers(&params, config.task)?, &restarts)
-        },
+        |config: &StrategyConfig<'_>| search::of_table("xnes", config, optimizers),
     )
 };
 
