@@ -156,10 +156,7 @@ pub fn strategy_of(name: &str, params: &impl Serialize, task: &TaskSpec) -> Resu
 /// # Errors
 /// An unknown kind, wrong parameters, and what does not fit the task or into memory.
 pub fn archive_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Result<Box<dyn ArchiveMut>> {
-    let entries = illume_archives::registry();
-    let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
-    let entry = entries.iter().find(|e| e.kind == kind);
-    let entry = entry.ok_or_else(|| unknown("archive", "kind", kind, &names))?;
+    let entry = archive_of_kind(kind)?;
     (entry.build)(&ArchiveConfig {
         archive: &table_of(params)?,
         seed: 0,
@@ -228,11 +225,16 @@ fn strategy_entry(name: &str) -> Result<&'static StrategyEntry> {
         .ok_or_else(|| unknown("strategy", "name", name, &names))
 }
 
+fn archive_of_kind(kind: &str) -> Result<&'static ArchiveEntry> {
+    let entries = illume_archives::registry();
+    let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
+    let found = entries.iter().find(|e| e.kind == kind);
+    found.ok_or_else(|| unknown("archive", "kind", kind, &names))
+}
+
 /// Without a kind: what a strategy that lives on novelty needs, the one whose parameter is given, else a grid for up to two axes and a CVT
 /// beyond.
 fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEntry> {
-    let entries = illume_archives::registry();
-    let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
     let table = &config.archive;
     let strategy = strategy_entry(config.name("strategy")).ok();
     let novelty = strategy.is_some_and(|s| s.lives_on_novelty(&config.strategy));
@@ -252,8 +254,7 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
             ));
         }
     };
-    let found = entries.iter().find(|e| e.kind == kind);
-    let found = found.ok_or_else(|| unknown("archive", "kind", kind, &names))?;
+    let found = archive_of_kind(kind)?;
     let name = config.name("strategy");
     if novelty && task.descriptor.is_empty() {
         let why = (config.task.get("descriptor")).map_or_else(String::new, |v| format!(" (task.descriptor = {v})"));
