@@ -5,7 +5,7 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
-use crate::emitters::{Emitter, Emitters, EvolutionStrategy, LivesOn, Restart, check_archive};
+use crate::emitters::{Course, Emitter, Emitters, EvolutionStrategy, LivesOn, Restart, check_archive};
 use crate::optimizers::{self, Settings};
 use crate::rankers::{Ranker, any_by_novelty};
 use crate::scheduler::{Composition, Scheduler};
@@ -161,7 +161,10 @@ pub(crate) fn searches(
     let emitter = |number: usize| -> Result<Box<dyn Emitter>> {
         let filter = params.selection == "filter";
         let ranker = rankers[number % rankers.len()];
-        Ok(Box::new(EvolutionStrategy::new(of_one()?, ranker, filter, restart)))
+        Ok(Box::new(EvolutionStrategy::new(
+            of_one()?,
+            Course::new(ranker, filter, restart),
+        )))
     };
     (0..count).map(emitter).collect()
 }

@@ -5,7 +5,7 @@
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
 use crate::cma_me::{rankers_of, restart_of};
-use crate::emitters::{Arborescence, Emitter, GradientArborescence, GradientOperator, coefficient_space};
+use crate::emitters::{Arborescence, Course, Emitter, GradientArborescence, GradientOperator, coefficient_space};
 use crate::optimizers::gradient::{Adam, GradientOptimizer, Sgd};
 use crate::optimizers::{self, Settings};
 use crate::scheduler::{Composition, Scheduler};
@@ -245,9 +245,7 @@ fn build(
             optimizer,
             zeros: params.center == "zeros",
             normalize: params.normalize,
-            ranker: rankers[number % rankers.len()],
-            filter: order.selection == "filter",
-            restart,
+            course: Course::new(rankers[number % rankers.len()], order.selection == "filter", restart),
         };
         Ok(Box::new(GradientArborescence::new(parts, config.task)))
     };

@@ -1,6 +1,7 @@
 //! Emitters (Fontaine et al. 2020; pyribs): each proposes a share of a generation's candidates and learns from what the archive made of them.
 //! The [`Scheduler`](crate::scheduler::Scheduler) gives them their rows.
 
+mod course;
 mod evolution_strategy;
 mod gradient_arborescence;
 mod gradient_operator;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 
 use illume_core::{Archive, Batch, Context, Error, InsertReport, Network, Result, State, Told, mix64};
 
-pub(crate) use evolution_strategy::{EvolutionStrategy, Restart};
+pub(crate) use course::{Course, Restart};
+pub(crate) use evolution_strategy::EvolutionStrategy;
 pub(crate) use gradient_arborescence::{Arborescence, GradientArborescence, coefficient_space};
 pub(crate) use gradient_operator::GradientOperator;
 pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub(crate) use kinds::{build_all, live_on_novelty, parameters};
-pub(crate) use proposal::{Piece, Proposal, Rows, Run, layout};
+pub(crate) use proposal::{Piece, Proposal, Rows, Run, layout, within};
 pub(crate) use variation::{Operator, Variation, select};
 
 /// Candidates that an emitter makes in one way.

@@ -14,7 +14,7 @@ pub(crate) use bandit::{Bandit, Reselect};
 use history::Shown;
 
 use crate::candidates::{draw_initial, prepare};
-use crate::emitters::{Emitter, Emitters, Part, Piece, Proposal, Rows, Run, layout, seed_of};
+use crate::emitters::{Emitter, Emitters, Part, Piece, Proposal, Rows, Run, layout, seed_of, within};
 
 /// What a strategy of emitters is.
 pub(crate) struct Composition {
@@ -164,18 +164,28 @@ impl Scheduler {
 
     /// The context of an emitter.
     fn context<'a>(&self, context: &Context<'a>, emitter: usize) -> Context<'a> {
-        let &Context {
-            seed,
-            generation,
-            task,
-            comm,
-        } = context;
-        Context {
-            seed: if self.apart { seed_of(seed, emitter) } else { seed },
-            generation,
-            task,
-            comm,
+        let seed = if self.apart {
+            seed_of(context.seed, emitter)
+        } else {
+            context.seed
+        };
+        Context { seed, ..*context }
+    }
+
+    /// Calls some of the emitters one after another.
+    fn in_order(
+        &mut self,
+        context: &Context<'_>,
+        included: impl Fn(&Scheduler, usize) -> bool,
+        mut call: impl FnMut(&mut dyn Emitter, &Context<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for number in 0..self.emitters.len() {
+            if included(self, number) {
+                let context = self.context(context, number);
+                call(self.emitters[number].as_mut(), &context)?;
+            }
         }
+        Ok(())
     }
 
     /// Begins a generation: chooses who takes part, and readies them.
@@ -188,13 +198,8 @@ impl Scheduler {
                 self.active = active;
             }
         }
-        for number in 0..self.emitters.len() {
-            if self.active[number] {
-                let context = self.context(context, number);
-                self.emitters[number].prepare(&context, archive)?;
-            }
-        }
-        Ok(())
+        let active = |all: &Scheduler, number: usize| all.active[number];
+        self.in_order(context, active, |emitter, context| emitter.prepare(context, archive))
     }
 
     /// Calls the emitters of the phase with what is theirs: those that want it in turn, all others at once.
@@ -266,12 +271,7 @@ impl Strategy for Scheduler {
         // This rank's rows in the order of the generation, and whose they are.
         let mut here: Vec<(usize, Run)> = Vec::new();
         for (number, runs) in phase.runs.iter().enumerate() {
-            let rows = Rows {
-                phase: self.phase,
-                last: false,
-                runs,
-            };
-            here.extend(rows.within(block.clone()).map(|run| (number, run)));
+            here.extend(within(runs, block.clone()).map(|run| (number, run)));
         }
         here.sort_unstable_by_key(|(_, run)| run.rows.start);
         let of = |run: &Run| run.rows.start - block.start..run.rows.end - block.start;
@@ -303,12 +303,8 @@ impl Strategy for Scheduler {
             emitter.ask(context, archive, Proposal { rows, total, pieces })
         })?;
         if self.phase == 0 {
-            for number in 0..self.emitters.len() {
-                if self.active[number] {
-                    let context = self.context(context, number);
-                    self.emitters[number].asked(&context)?;
-                }
-            }
+            let active = |all: &Scheduler, number: usize| all.active[number];
+            self.in_order(context, active, |emitter, context| emitter.asked(context))?;
         }
         Ok(())
     }
@@ -318,19 +314,14 @@ impl Strategy for Scheduler {
         let report = told.report.unwrap_or(&none);
         self.shown.take(told, report, self.phase)?;
         if self.random {
-            let all = 0..self.emitters.len();
-            for number in all
-                .filter(|number| self.emitters[*number].needs_episodes())
-                .collect::<Vec<_>>()
-            {
-                let context = self.context(context, number);
-                let rows = Rows {
-                    phase: 0,
-                    last: true,
-                    runs: &[],
-                };
-                self.emitters[number].tell(&context, told, report, &rows)?;
-            }
+            let rows = Rows {
+                phase: 0,
+                last: true,
+                runs: &[],
+            };
+            let learns = |all: &Scheduler, number: usize| all.emitters[number].needs_episodes();
+            let tell = |emitter: &mut dyn Emitter, context: &Context<'_>| emitter.tell(context, told, report, &rows);
+            self.in_order(context, learns, tell)?;
             return Ok(Next::Generation);
         }
         let nothing = vec![(); self.emitters.len()];

@@ -2,14 +2,13 @@
 //! NeurIPS 2021, <https://arxiv.org/abs/2106.03894>) and CMA-MAEGA, as `GradientArborescenceEmitter` of pyribs (0.12.0, `_gradient_arborescence_emitter.py`).
 
 use illume_core::{
-    Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, TaskSpec, Told,
+    Archive, Batch, Context, Differentiable, Error, InsertReport, Purpose, Result, State, Stream, TaskSpec, Told,
 };
 
-use super::evolution_strategy::{Restart, TOL_X};
-use super::{Column, Emitter, Merge, Part, Proposal, Rows, missing, one_row};
+use super::course::{Course, count};
+use super::{Column, Emitter, Part, Proposal, Rows};
 use crate::optimizers::gradient::GradientOptimizer;
 use crate::optimizers::{Optimizer, Optimizers, Ranking};
-use crate::rankers::{Ranker, direction};
 
 /// What the emitter is made of.
 pub(crate) struct Arborescence {
@@ -21,10 +20,7 @@ pub(crate) struct Arborescence {
     pub zeros: bool,
     /// Gradients count by their directions alone.
     pub normalize: bool,
-    pub ranker: Ranker,
-    /// Learns from the candidates that the archive took, however many they are, in place of the better half.
-    pub filter: bool,
-    pub restart: Restart,
+    pub course: Course,
 }
 
 /// See the module.
@@ -39,14 +35,6 @@ pub(crate) struct GradientArborescence {
     steps: u64,
     /// Gradients at the point, `[1 + k, dim]`; empty before they are asked for.
     gradients: Vec<f64>,
-    /// Of the ranker; empty for one without.
-    direction: Vec<f64>,
-    restarts: u64,
-    /// Generations since the run began.
-    generations: u64,
-    /// It begins anew before the next generation.
-    spent: bool,
-    inbox: Inbox,
 }
 
 /// Added to a gradient's length before it is divided by it.
@@ -74,61 +62,56 @@ impl GradientArborescence {
             moments: [Vec::new(), Vec::new()],
             steps: 0,
             gradients: Vec::new(),
-            direction: Vec::new(),
-            restarts: 0,
-            generations: 0,
-            spent: false,
-            inbox: Inbox::default(),
         }
     }
 
     /// Begins at a genome.
-    fn begin_at(&mut self, context: &Context<'_>, genes: &[f32]) {
-        self.point = genes.to_vec();
+    fn begin_at(&mut self, context: &Context<'_>, genes: Vec<f32>) {
         self.moments = [vec![0.0; genes.len()], vec![0.0; genes.len()]];
+        self.point = genes;
         self.steps = 0;
         self.distribution = self.parts.coefficients.first();
-        if self.parts.ranker.has_direction() {
-            let stream = Stream::new(context.seed, Purpose::Restart, 0, self.restarts);
-            self.direction = direction(&stream, &context.task.descriptor);
-        }
+        self.parts.course.turn(context);
     }
 
-    /// An elite, drawn uniformly, or where there is none the genome that the run began with.
-    fn start(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<Vec<f32>> {
-        let filled = &archive.elites().filled;
-        if !self.spent || filled.is_empty() {
-            let mut genes = vec![0.0; context.task.genome_dim];
-            if !self.parts.zeros {
-                let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
-                context.task.init.draw(&stream, &mut genes);
-            }
-            return Ok(genes);
+    /// The genome that the run began with.
+    fn first(&self, context: &Context<'_>) -> Vec<f32> {
+        let mut genes = vec![0.0; context.task.genome_dim];
+        if !self.parts.zeros {
+            let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
+            context.task.init.draw(&stream, &mut genes);
         }
-        let stream = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
-        let cell = filled[stream.below(0, filled.len() as u64) as usize];
-        // Every rank wants the same.
-        let ranks = context.comm.size();
-        let bounds: Vec<usize> = (0..=ranks).collect();
-        let fetched = archive.fetch(&vec![cell; ranks], &bounds, context.comm, &mut self.inbox)?;
-        let genome = fetched.genome(cell).ok_or_else(|| missing(cell))?;
-        Ok(genome.dense()?.to_vec())
+        genes
+    }
+
+    /// The context of the coefficients' distribution.
+    fn in_space<'a>(space: &'a TaskSpec, context: &Context<'a>) -> Context<'a> {
+        Context {
+            task: space,
+            ..*context
+        }
     }
 
     /// Gradients at the point.
     fn differentiate(&mut self, task: &TaskSpec) -> Result<()> {
-        let differentiable = task.gradients.as_ref();
-        let differentiable =
-            differentiable.ok_or_else(|| Error::failed("a task without gradients was asked for them"))?;
         let dim = task.genome_dim;
         self.gradients.clear();
         self.gradients.resize(self.space.genome_dim * dim, 0.0);
-        differentiable.gradients(&self.point, &mut self.gradients);
+        differentiable(task)?.gradients(&self.point, &mut self.gradients);
         if self.parts.normalize {
             normalize(&mut self.gradients, dim);
         }
         Ok(())
     }
+}
+
+/// What knows the gradients of a task.
+///
+/// # Errors
+/// The task knows none, which is looked at when the strategy is built.
+pub(super) fn differentiable(task: &TaskSpec) -> Result<&dyn Differentiable> {
+    let missing = || Error::failed("a task without gradients was asked for them");
+    task.gradients.as_deref().ok_or_else(missing)
 }
 
 /// Divides gradients of `dim` numbers each by their lengths.
@@ -168,12 +151,18 @@ impl Emitter for GradientArborescence {
     }
 
     fn prepare(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()> {
-        if self.spent || self.generations == 0 {
-            let genes = self.start(context, archive)?;
-            self.restarts += u64::from(self.spent);
-            self.spent = false;
-            self.begin_at(context, &genes);
+        let course = &mut self.parts.course;
+        if !course.spent && course.begun() {
+            return Ok(());
         }
+        let elite = match course.spent {
+            true => course.elite(context, archive)?,
+            false => None,
+        };
+        course.restarts += u64::from(course.spent);
+        course.spent = false;
+        let genes = elite.unwrap_or_else(|| self.first(context));
+        self.begin_at(context, genes);
         Ok(())
     }
 
@@ -190,10 +179,7 @@ impl Emitter for GradientArborescence {
         let start = proposal.pieces.first().map_or(0, |piece| rows.before(piece.first));
         let count: usize = proposal.pieces.iter().map(|piece| piece.rows()).sum();
         let mut coefficients = vec![0.0; count * n];
-        let space = Context {
-            task: &self.space,
-            ..*context
-        };
+        let space = Self::in_space(&self.space, context);
         self.distribution.ask(&space, start..start + count, &mut coefficients)?;
         let genes = proposal
             .pieces
@@ -209,19 +195,10 @@ impl Emitter for GradientArborescence {
         if rows.phase == POINT {
             return Ok(());
         }
-        let space = Context {
-            task: &self.space,
-            ..*context
-        };
-        let ranked = self
-            .parts
-            .ranker
-            .rank(told.rows, report, &rows.numbers(), &self.direction)?;
-        let parents = if self.parts.filter {
-            ranked.taken
-        } else {
-            ranked.order.len() / 2
-        };
+        let space = Self::in_space(&self.space, context);
+        let ranked = self.parts.course.rank(told, report, rows)?;
+        let filter = self.parts.course.filter;
+        let parents = if filter { ranked.taken } else { ranked.order.len() / 2 };
         // The parents' weighted mean, whose weights are those of CMA-ES, in coefficients: the point moves towards it.
         let weights = |i: usize| (parents as f64 + 0.5).ln() - ((i + 1) as f64).ln();
         let all: f64 = (0..parents).map(weights).sum();
@@ -235,7 +212,7 @@ impl Emitter for GradientArborescence {
                 .for_each(|(mean, c)| *mean += weight * f64::from(*c));
         }
         let ranking = Ranking {
-            parents: self.parts.filter.then_some(parents),
+            parents: filter.then_some(parents),
             ..Ranking::of(&ranked.order)
         };
         self.distribution.tell(&space, &ranking)?;
@@ -249,61 +226,25 @@ impl Emitter for GradientArborescence {
                 .optimizer
                 .step(self.steps, &downhill, &mut self.point, first, second);
         }
-        self.generations += 1;
-        let exhausted = self.distribution.stop(&space, TOL_X)?.is_some();
-        let ruled = match self.parts.restart {
-            Restart::Basic => false,
-            Restart::NoImprovement => ranked.taken == 0,
-            Restart::Every(generations) => self.generations.is_multiple_of(generations),
-        };
-        self.spent = exhausted || ranked.flat || ruled;
-        Ok(())
+        self.parts.course.over(&space, &ranked, &*self.distribution)
     }
 
     fn restarts(&self) -> Option<u64> {
-        Some(self.restarts)
+        Some(self.parts.course.restarts)
     }
 
     fn columns(&self) -> Vec<Column> {
-        let column = |name, meaning, of_several| Column {
-            name,
-            unit: "",
-            meaning,
-            of_several,
-        };
-        vec![
-            column("restarts", "restarts of all emitters so far", Merge::Sum),
-            column("sigma", "median step size of the emitters", Merge::Median),
-        ]
+        self.parts.course.columns()
     }
 
     fn values(&self) -> Vec<f64> {
-        vec![self.restarts as f64, self.distribution.sigma()]
+        self.parts.course.values(&*self.distribution)
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
-        // One that a bandit has never let take part has not begun.
-        let begun = self.generations > 0;
-        let space = Context {
-            task: &self.space,
-            ..*context
-        };
-        let mut tables = if begun {
-            self.distribution.save(&space)?
-        } else {
-            Vec::new()
-        };
-        let search = one_row(&[
-            ("restarts", "restarts so far", self.restarts),
-            ("generations", "generations so far", self.generations),
-            (
-                "spent",
-                "whether it begins anew before the next generation",
-                u64::from(self.spent),
-            ),
-            ("steps", "steps of the point since it began anew", self.steps),
-        ]);
-        tables.push(("search".into(), search));
+        let space = Self::in_space(&self.space, context);
+        let steps = ("steps", "steps of the point since it began anew", self.steps);
+        let mut tables = self.parts.course.save(&space, &*self.distribution, &[steps])?;
         let mut point = Batch::new();
         point.push("point", 1, "", "where branches begin", self.point.clone());
         let [first, second] = &self.moments;
@@ -314,15 +255,8 @@ impl Emitter for GradientArborescence {
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        let search = state.table("search")?;
-        let count = |name: &str| -> Result<u64> {
-            let missing = || Error::failed(format!("the checkpoint's search has no {name}"));
-            search.get::<u64>(name)?.first().copied().ok_or_else(missing)
-        };
-        self.restarts = count("restarts")?;
-        self.generations = count("generations")?;
-        let (spent, steps) = (count("spent")? != 0, count("steps")?);
-        if self.generations == 0 {
+        self.parts.course.load(context, state)?;
+        if !self.parts.course.begun() {
             return Ok(());
         }
         let point = state.table("point")?;
@@ -330,16 +264,13 @@ impl Emitter for GradientArborescence {
         if genes.len() != context.task.genome_dim {
             return Err(Error::failed("the checkpoint's point has another number of genes"));
         }
-        self.begin_at(context, genes);
+        self.begin_at(context, genes.to_vec());
         self.moments = [
             point.get::<f32>("first")?.to_vec(),
             point.get::<f32>("second")?.to_vec(),
         ];
-        (self.spent, self.steps) = (spent, steps);
-        let space = Context {
-            task: &self.space,
-            ..*context
-        };
+        self.steps = count(state, "steps")?;
+        let space = Self::in_space(&self.space, context);
         self.distribution.load(&space, state)
     }
 }

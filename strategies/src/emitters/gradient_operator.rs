@@ -1,10 +1,10 @@
 //! Branches along the gradients of elites, with random coefficients: the emitter of OMG-MEGA (Fontaine and Nikolaidis, 'Differentiable quality diversity', NeurIPS 2021,
 //! <https://arxiv.org/abs/2106.03894>), as `GradientOperatorEmitter` of pyribs (0.12.0, `_gradient_operator_emitter.py`).
 
-use illume_core::{Archive, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
+use illume_core::{Archive, Context, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 use rayon::prelude::*;
 
-use super::gradient_arborescence::{branch, normalize};
+use super::gradient_arborescence::{branch, differentiable, normalize};
 use super::variation::select;
 use super::{Emitter, Part, Piece, Proposal, Rows, missing};
 
@@ -78,9 +78,7 @@ impl Emitter for GradientOperator {
 
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, proposal: Proposal<'_>) -> Result<()> {
         let (rows, dim, axes) = (proposal.rows, context.task.genome_dim, context.task.descriptor_dim());
-        let differentiable = context.task.gradients.as_ref();
-        let differentiable =
-            differentiable.ok_or_else(|| Error::failed("a task without gradients was asked for them"))?;
+        let differentiable = differentiable(context.task)?;
         let draws = Stream::new(context.seed, Purpose::Line, context.generation, 0);
         let pieces: Vec<Piece<'_>> = proposal.pieces.into_iter().flat_map(|piece| piece.chunks(1)).collect();
         pieces.into_par_iter().for_each(|piece| {

@@ -37,16 +37,21 @@ impl Rows<'_> {
 
     /// Its rows within `block`.
     pub fn within(&self, block: Range<usize>) -> impl Iterator<Item = Run> {
-        let from = self.runs.partition_point(|run| run.rows.end <= block.start);
-        let here = self.runs[from..].iter().take_while({
-            let end = block.end;
-            move |run| run.rows.start < end
-        });
-        here.map(move |run| Run {
-            part: run.part,
-            rows: run.rows.start.max(block.start)..run.rows.end.min(block.end),
-        })
+        within(self.runs, block)
     }
+}
+
+/// What of runs, which are in order, lies within `block`.
+pub(crate) fn within(runs: &[Run], block: Range<usize>) -> impl Iterator<Item = Run> {
+    let from = runs.partition_point(|run| run.rows.end <= block.start);
+    let here = runs[from..].iter().take_while({
+        let end = block.end;
+        move |run| run.rows.start < end
+    });
+    here.map(move |run| Run {
+        part: run.part,
+        rows: run.rows.start.max(block.start)..run.rows.end.min(block.end),
+    })
 }
 
 /// Rows of this rank that an emitter fills in.
