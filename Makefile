@@ -41,7 +41,7 @@ demo: build  ## fill an archive on RANKS=2 processes and plot it, under a new fo
 	target/release/illume plot $$dir -o $$dir/archive.png; \
 	echo; \
 	echo "archive   $$dir/archive.h5    (h5py, xarray, HDFView; target/release/illume info $$dir)"; \
-	echo "picture   $$dir/archive.png"; \
+	echo "plot      $$dir/archive.png"; \
 	echo "next      copy experiments/demo.toml, change it, and run it the same way:"; \
 	echo "          $(MPIRUN) -n $(RANKS) target/release/illume run my.toml --out runs/my"; \
 	echo "          target/release/illume list says what there is to choose from."
