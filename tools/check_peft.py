@@ -1,4 +1,4 @@
-"""What Hugging Face's peft makes of adapters: the reference of envs/lm/tests/peft.rs.
+"""What Hugging Face's peft makes of adapters: the reference of lm/tests/peft.rs.
 
     check_peft.py write MODEL DIR KIND...         peft itself writes adapters of the model, with random factors, to DIR/KIND; kinds are below
     check_peft.py config MODEL                    prints the adapter_config.json that peft writes (kept with the tests)

@@ -1,4 +1,4 @@
-"""What Hugging Face's transformers makes of small models: the reference of envs/lm/tests/logits.rs.
+"""What Hugging Face's transformers makes of small models: the reference of lm/tests/logits.rs.
 
     check_transformers.py references DIR          writes DIR/qwen2.json and DIR/llama.json, which are kept with the tests
     check_transformers.py logits MODEL TOKEN...   prints, as JSON, the logits after every token of the model in a folder

@@ -101,7 +101,7 @@ struct PretrainArgs {
     /// The highest learning rate
     #[arg(long, default_value_t = 3e-3, value_name = "X")]
     learning_rate: f64,
-    /// A parameter of the generated text, such as digits=2; may be repeated (envs/lm/README.md lists them)
+    /// A parameter of the generated text, such as digits=2; may be repeated (lm/README.md lists them)
     #[arg(long = "text", value_name = "KEY=VALUE")]
     text: Vec<String>,
     #[command(flatten)]

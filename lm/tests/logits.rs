@@ -58,7 +58,7 @@ fn logits_and_greedy_answers_are_those_of_transformers() {
 /// `check_transformers.py` with arguments; none where `transformers` is not installed.
 fn transformers(arguments: &[&str]) -> Option<Vec<u8>> {
     let python = std::env::var("ILLUME_HF_PYTHON").ok()?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_transformers.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/check_transformers.py");
     let output = Command::new(python).arg(script).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(output.stdout)

@@ -163,7 +163,7 @@ fn missing_and_damaged_files_are_named() {
 /// `check_peft.py` with arguments; none where `peft` is not installed.
 fn peft(arguments: &[&str]) -> Option<Vec<u8>> {
     let python = std::env::var("ILLUME_HF_PYTHON").ok()?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_peft.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/check_peft.py");
     let output = Command::new(python).arg(script).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(output.stdout)
