@@ -21,7 +21,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup setup-atari build demo demo-atari demo-essa test test-slurm bench lint clean
+.PHONY: help setup setup-atari build demo demo-atari demo-essa test test-slurm bundle bench lint clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -61,24 +61,26 @@ demo-atari: setup-atari  ## evolve players of Frostbite from pixels on RANKS=2 p
 	echo "next      $(MPIRUN) -n $(RANKS) target/release/illume run experiments/atari_frostbite_deep_ga.toml    (the paper's settings)"; \
 	echo "          target/release/illume list atari names the other games."
 
-demo-essa: build  ## train a small language model, adapt it by examples and by ESSA on RANKS=2 processes, in runs/
-	@set -e; dir=runs/demo_essa; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_essa-$$n; done; \
-	at="--set task.model=$$dir/model --set task.adapter=$$dir/sft"; \
-	echo "1. pretraining on generated sums, written in many ways and seldom in the task's (3 to 5 minutes)"; \
-	target/release/illume lm pretrain --out $$dir/model --layers 3 --hidden 128 --intermediate 384 --steps 2000 --learning-rate 1.5e-3 \
-	  --text digits=2 --text words=0 --text plain=0.6 --text task_form=0.1 --text countdown=0 --text counting=0; \
-	echo "2. a short warm start: an adapter begins to learn from examples how the task wants its answers"; \
-	target/release/illume lm sft experiments/demo_essa.toml $$at --steps 20 --batch 32 --learning-rate 2e-3; \
-	echo "3. ESSA: the singular values of that adapter"; \
-	$(MPIRUN) -n $(RANKS) target/release/illume run experiments/demo_essa.toml $$at --out $$dir/run; \
+demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by examples and by ESSA on RANKS=2 processes, in runs/
+	@tools/setup smollm2
+	@set -e; dir=runs/demo_essa; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_essa-$$n; done; mkdir -p $$dir; \
+	model=$$(sed -n "s/^ILLUME_SMOLLM2 = '\(.*\)'/\1/p" .cargo/config.toml); \
+	at="--set task.model=$$model --set task.adapter=$$dir/sft"; config=experiments/demo_essa.toml; \
+	accuracy() { printf '%-12s' "$$1"; shift; target/release/illume lm answer "$$@" --show 0 | sed -n 's/^mean reward/accuracy on 256 unseen sums/p'; }; \
+	echo "1. the model as it is"; \
+	target/release/illume lm answer $$config $$at --base --show 2 --cases 2; \
+	echo; echo "2. a short warm start: an adapter begins to learn from examples how the task wants its answers (2 to 4 minutes)"; \
+	target/release/illume lm sft $$config $$at --steps 20 --batch 32 --warmup 5 --learning-rate 2e-3; \
+	echo; echo "3. ESSA: 480 singular values of that adapter (6 to 9 minutes)"; \
+	$(MPIRUN) -n $(RANKS) target/release/illume run $$config $$at --out $$dir/run; \
 	target/release/illume export $$dir/run --adapter $$dir/adapter; \
+	target/release/illume plot $$dir/run -o $$dir/run.png; \
+	echo; accuracy "model" $$config $$at --base; accuracy "warm start" $$config $$at; accuracy "ESSA" $$dir/run --elite solution; \
+	echo; echo "The same sums, answered by the warm start and by ESSA's result:"; \
+	target/release/illume lm answer $$config $$at --show 3 --cases 3; target/release/illume lm answer $$dir/run --elite solution --show 3 --cases 3; \
 	echo; \
-	for step in "model --base" sft "ESSA --elite=solution"; do set -- $$step; \
-	  path="experiments/demo_essa.toml $$at"; if [ $$1 = ESSA ]; then path=$$dir/run; fi; \
-	  printf '%-6s' $$1; target/release/illume lm answer $$path $$2 --show 0 | sed -n 's/^mean reward/validation accuracy/p'; done; \
-	target/release/illume lm answer $$dir/run --show 3; \
-	echo; \
-	echo "adapter   $$dir/adapter    (peft loads it on $$dir/model)"; \
+	echo "adapter   $$dir/adapter    (PEFT's format)"; \
+	echo "plot      $$dir/run.png    (validation against tokens)"; \
 	echo "next      experiments/essa_gsm8k.toml says how to do the same with Qwen2.5 and GSM8K."
 
 test: setup-atari  ## every test of every crate, and the smallest build
@@ -89,6 +91,9 @@ test: setup-atari  ## every test of every crate, and the smallest build
 
 test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is started here: preempted and requeued jobs (some minutes; ILLUME=program)
 	@tools/test_slurm
+
+bundle: setup  ## pack illume and its libraries for machines with PyTorch 2.11 and no compiler, in target/bundle (FEATURES=torch,mujoco)
+	@tools/bundle --features $(or $(FEATURES),"torch,mujoco")
 
 bench: setup-atari build  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
 	cargo bench -p illume-archives --bench archive
