@@ -89,6 +89,44 @@ impl Module {
     }
 }
 
+/// How the weights of a folder are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Float {
+    F32,
+    F16,
+    BF16,
+}
+
+impl Float {
+    pub const ALL: [Float; 3] = [Float::F32, Float::BF16, Float::F16];
+
+    /// Its short name: `bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Float::F32 => "f32",
+            Float::F16 => "f16",
+            Float::BF16 => "bf16",
+        }
+    }
+
+    /// PyTorch's name: `bfloat16`.
+    pub fn long_name(self) -> &'static str {
+        match self {
+            Float::F32 => "float32",
+            Float::F16 => "float16",
+            Float::BF16 => "bfloat16",
+        }
+    }
+
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Float::F32 => 4,
+            Float::F16 | Float::BF16 => 2,
+        }
+    }
+}
+
 /// How Llama 3.1 and later stretch rotary positions: long wavelengths by `factor`, short ones not at all, a ramp between.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Llama3Scaling {

@@ -5,6 +5,7 @@ mod checkpoint;
 mod config;
 pub mod data;
 mod generate;
+mod gguf;
 mod lora;
 mod model;
 mod population;
@@ -16,7 +17,7 @@ mod tiny;
 mod train;
 
 pub use checkpoint::{Checkpoint, save_checkpoint};
-pub use config::{Family, Llama3Scaling, ModelConfig, Module};
+pub use config::{Family, Float, Llama3Scaling, ModelConfig, Module};
 pub use generate::{Generated, Generator, Query, Sampling, Stats};
 pub use lora::{Lora, LoraTarget};
 pub use model::{Model, Precision};

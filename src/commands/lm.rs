@@ -1,4 +1,5 @@
-//! `illume lm`: what a search over a language model begins with and ends in. A small model from scratch, an adapter by examples, answers to look at.
+//! `illume lm`: what a search over a language model begins with and ends in. A small model from scratch or one of a GGUF file, an adapter by examples,
+//! answers to look at.
 
 #[cfg(not(feature = "torch"))]
 mod absent;
@@ -6,6 +7,8 @@ mod absent;
 mod adapter;
 #[cfg(feature = "torch")]
 mod answer;
+#[cfg(feature = "torch")]
+mod import;
 #[cfg(feature = "torch")]
 mod pretrain;
 #[cfg(feature = "torch")]
@@ -23,17 +26,19 @@ use super::launch::{Threads, first_rank, on_all_ranks, stopping};
 #[cfg(not(feature = "torch"))]
 pub(super) use absent::adapter;
 #[cfg(not(feature = "torch"))]
-use absent::{answer, pretrain, sft};
+use absent::{answer, import, pretrain, sft};
 #[cfg(feature = "torch")]
 pub(super) use adapter::adapter;
 #[cfg(feature = "torch")]
 use answer::answer;
 #[cfg(feature = "torch")]
+use import::import;
+#[cfg(feature = "torch")]
 use pretrain::pretrain;
 #[cfg(feature = "torch")]
 use sft::sft;
 
-/// Language models: train a small one, adapt one by examples, look at answers
+/// Language models: train a small one, import one, adapt one by examples, look at answers
 #[derive(clap::Args)]
 pub struct LmArgs {
     #[command(subcommand)]
@@ -43,6 +48,7 @@ pub struct LmArgs {
 #[derive(Subcommand)]
 enum Lm {
     Pretrain(PretrainArgs),
+    Import(ImportArgs),
     Sft(SftArgs),
     Answer(AnswerArgs),
 }
@@ -51,6 +57,7 @@ impl LmArgs {
     pub fn run(&self) -> u8 {
         match &self.command {
             Lm::Pretrain(args) => stopping(&args.threads, first_rank(|| pretrain(args))),
+            Lm::Import(args) => on_all_ranks(&args.threads, first_rank(|| import(args))),
             Lm::Sft(args) => stopping(&args.threads, first_rank(|| sft(args))),
             Lm::Answer(args) => on_all_ranks(&args.threads, first_rank(|| answer(args))),
         }
@@ -106,6 +113,27 @@ struct PretrainArgs {
     text: Vec<String>,
     #[command(flatten)]
     train: TrainArgs,
+    /// Print JSON with documented fields (docs/format.md)
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Write the model of a GGUF file as a folder in Hugging Face's layout, which transformers and PEFT open
+#[derive(Debug, Clone, clap::Args)]
+struct ImportArgs {
+    /// GGUF file of a Llama or Qwen2 model; a run may also name the file itself as its task.model
+    model: PathBuf,
+    /// Folder of the model; it must not exist or be empty
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Write over a folder that is not empty
+    #[arg(long)]
+    force: bool,
+    /// How weights are stored: f32 loses nothing of any quantization, bf16 and f16 need half the space
+    #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "bf16", "f16"])]
+    dtype: String,
     /// Print JSON with documented fields (docs/format.md)
     #[arg(long)]
     json: bool,

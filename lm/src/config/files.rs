@@ -5,7 +5,7 @@ use std::path::Path;
 use illume_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
-use super::{Family, Llama3Scaling, ModelConfig};
+use super::{Family, Float, Llama3Scaling, ModelConfig};
 
 impl ModelConfig {
     /// Reads `config.json` of a folder, and the tokens that end an answer from `generation_config.json` if it is there.
@@ -67,11 +67,11 @@ impl ModelConfig {
         Ok(config)
     }
 
-    /// Writes `config.json` and `generation_config.json`, as `transformers` reads them.
+    /// Writes `config.json` and `generation_config.json`, as `transformers` reads them; `float` is how the weights beside them are stored.
     ///
     /// # Errors
     /// The shape is impossible, or the files cannot be written.
-    pub fn write(&self, dir: &Path) -> Result<()> {
+    pub fn write(&self, dir: &Path, float: Float) -> Result<()> {
         self.check()?;
         let mut map = json!({
             "architectures": [self.family.architecture()],
@@ -90,7 +90,7 @@ impl ModelConfig {
             "tie_word_embeddings": self.tied,
             "initializer_range": self.initializer_range,
             "use_cache": true,
-            "torch_dtype": "float32",
+            "torch_dtype": float.long_name(),
             "eos_token_id": token_list(&self.eos),
             "bos_token_id": self.bos,
         });

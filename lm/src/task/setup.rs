@@ -39,6 +39,15 @@ fn blame<T>(key: &str, result: Result<T>) -> Result<T> {
     })
 }
 
+/// The folder or GGUF file that `task.model` names, if it is there.
+fn model(path: &str) -> Result<&Path> {
+    let hint = "give the folder of a model as Hugging Face writes it or a .gguf file, or make a small model by `illume lm pretrain`";
+    if Path::new(path).is_file() {
+        return Ok(Path::new(path));
+    }
+    folder("model", path, hint)
+}
+
 /// The folder that a parameter names, if it is one.
 fn folder<'a>(key: &str, path: &'a str, hint: &str) -> Result<&'a Path> {
     let path = Path::new(path);
@@ -87,10 +96,9 @@ impl LmSetup {
         max_new_tokens: usize,
         cases: impl FnOnce() -> Result<Dataset>,
     ) -> Result<LmSetup> {
-        let hint = "give the folder of a model as Hugging Face writes it, or make a small one by `illume lm pretrain`";
-        let dir = folder("model", &params.model, hint)?;
-        let checkpoint = Arc::new(Checkpoint::open(dir)?);
-        let tokenizer = TextTokenizer::open(dir)?;
+        let model = model(&params.model)?;
+        let checkpoint = Arc::new(Checkpoint::open(model)?);
+        let tokenizer = TextTokenizer::open(model)?;
         tokenizer.check(checkpoint.config.vocab, &checkpoint.config.eos)?;
         let date = params.date.parse().expect("checked with the parameters");
         let template = match params.chat.as_str() {

@@ -1,5 +1,7 @@
 //! The tokenizer of the small model: single characters, among them every digit for itself, and whole words of the generated text.
 
+use std::path::Path;
+
 use tokenizers::models::unigram::Unigram;
 use tokenizers::{AddedToken, Tokenizer};
 
@@ -47,7 +49,7 @@ pub fn small_tokenizer() -> TextTokenizer {
         unk_token: Some(SMALL_SPECIAL[UNKNOWN].into()),
         chat_template: Some(TEMPLATE.into()),
     };
-    TextTokenizer::made(inner, settings)
+    TextTokenizer::made(inner, settings, Path::new(""))
 }
 
 #[cfg(test)]

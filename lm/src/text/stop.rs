@@ -68,7 +68,7 @@ mod tests {
         let mut inner = Tokenizer::new(model);
         inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
         inner.with_decoder(Some(ByteLevel::new(false, true, true)));
-        TextTokenizer::made(inner, TokenizerSettings::default())
+        TextTokenizer::made(inner, TokenizerSettings::default(), std::path::Path::new(""))
     }
 
     #[test]

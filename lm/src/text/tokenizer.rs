@@ -1,4 +1,4 @@
-//! A tokenizer as Hugging Face writes it: `tokenizer.json`, with `tokenizer_config.json` beside it for the names of special tokens.
+//! A tokenizer as Hugging Face writes it: `tokenizer.json`, with `tokenizer_config.json` beside it for the names of special tokens; or a GGUF file's.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,11 +34,15 @@ pub struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    /// Of a model's folder.
+    /// Of a model's folder, or of a GGUF file.
     ///
     /// # Errors
     /// There is no `tokenizer.json`, or a file is not what it should be.
-    pub fn open(dir: &Path) -> Result<TextTokenizer> {
+    pub fn open(model: &Path) -> Result<TextTokenizer> {
+        if model.is_file() {
+            return crate::gguf::tokenizer(model);
+        }
+        let dir = model;
         let path = dir.join("tokenizer.json");
         if !path.is_file() {
             let message = "there is no such file; a model's folder holds tokenizer.json beside config.json";
@@ -73,11 +77,12 @@ impl TextTokenizer {
         Ok(made)
     }
 
-    pub(super) fn made(inner: Tokenizer, settings: TokenizerSettings) -> TextTokenizer {
+    /// Of its parts; `path` is where they were read, empty if they were made in code.
+    pub(crate) fn made(inner: Tokenizer, settings: TokenizerSettings, path: &Path) -> TextTokenizer {
         TextTokenizer {
             inner: Arc::new(inner),
             settings,
-            path: PathBuf::new(),
+            path: path.to_owned(),
         }
     }
 

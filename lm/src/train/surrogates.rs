@@ -41,7 +41,7 @@ pub struct Surrogates {
 impl fmt::Debug for Surrogates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Surrogates")
-            .field("model", &self.checkpoint.dir())
+            .field("model", &self.checkpoint.path())
             .field("temperature", &self.temperature)
             .finish_non_exhaustive()
     }

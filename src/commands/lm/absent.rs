@@ -4,7 +4,7 @@ use std::path::Path;
 
 use illume_core::{Error, Result};
 
-use super::{AnswerArgs, PretrainArgs, SftArgs};
+use super::{AnswerArgs, ImportArgs, PretrainArgs, SftArgs};
 use crate::commands::elite::Which;
 
 fn absent<T>(what: &str) -> Result<T> {
@@ -17,6 +17,12 @@ fn absent<T>(what: &str) -> Result<T> {
 /// Always: there is no libtorch.
 pub(super) fn pretrain(_options: &PretrainArgs) -> Result<String> {
     absent("`illume lm pretrain`")
+}
+
+/// # Errors
+/// Always: there is no libtorch.
+pub(super) fn import(_options: &ImportArgs) -> Result<String> {
+    absent("`illume lm import`")
 }
 
 /// # Errors
