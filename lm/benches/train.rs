@@ -126,7 +126,12 @@ fn on_processor(threads: usize) {
 /// Seconds that this process has had processors.
 fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat.split(' ').skip(13).take(2).filter_map(|x| x.parse().ok()).collect();
+    let fields: Vec<f64> = stat
+        .split(' ')
+        .skip(13)
+        .take(2)
+        .filter_map(|x| x.parse().ok())
+        .collect();
     fields.iter().sum::<f64>() / 100.0
 }
 
@@ -134,7 +139,9 @@ fn processor_seconds() -> f64 {
 fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    line.and_then(|l| l.trim().split(' ').next()?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e3
+    line.and_then(|l| l.trim().split(' ').next()?.parse::<f64>().ok())
+        .unwrap_or(f64::NAN)
+        / 1e3
 }
 
 fn on_device(config: &ModelConfig, device: Device) {

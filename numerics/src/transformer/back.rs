@@ -19,8 +19,9 @@ pub struct Back<'a> {
     /// More weights with the same inputs, and what belongs to their outputs: an adapter's.
     pub extra: Option<(&'a Packed, &'a [f32], usize)>,
     pub add: bool,
-    /// Rows are as long as the inputs, filled up to whole vectors.
+    /// Its columns from `at` on, as many as the inputs, filled up to whole vectors.
     pub y: Matrix<'a>,
+    pub at: usize,
 }
 
 impl Back<'_> {
@@ -48,7 +49,14 @@ impl Back<'_> {
                     u: &[],
                     first: if add { First::Output } else { First::Zero },
                     // SAFETY: inside of the matrix, and the panel's columns are this task's (the caller's promise).
-                    y: unsafe { Columns::of(self.y.column(panel * LANES, LANES), self.y.rows(), self.y.ld, LANES) },
+                    y: unsafe {
+                        Columns::of(
+                            self.y.column(self.at + panel * LANES, LANES),
+                            self.y.rows(),
+                            self.y.ld,
+                            LANES,
+                        )
+                    },
                 };
                 rows(level, job);
                 add = true;
@@ -150,6 +158,7 @@ mod tests {
                     extra: Some((&down, &z, LANES)),
                     add: false,
                     y: Matrix::new(&mut y, rows, inputs.next_multiple_of(LANES)),
+                    at: 0,
                 };
                 // SAFETY: one task.
                 (0..back.panels()).for_each(|p| unsafe { back.panel(level, p, &mut Room::default()) });
