@@ -1,4 +1,5 @@
-//! Training: `cargo bench -p illume-lm --bench train [-- cuda]`. With `cuda`, adapters and gradients of SmolLM2-135M's shape on a GPU.
+//! Training: `cargo bench -p illume-lm --bench train [-- cuda|medium]`. With `cuda`, adapters and gradients of SmolLM2-135M's shape on a GPU; with
+//! `medium`, its adapters by examples on the processor, beside the multiply-adds that they need and the most memory that was taken.
 //!
 //! Tokens per second, on 1 and on all threads: a small model from scratch, its adapters by examples, and the gradient of sampled answers (with the
 //! reference's pass). Then seconds to decompose the adapters of a 7B model (Qwen2.5's shape).
@@ -72,6 +73,77 @@ fn medium() -> ModelConfig {
     }
 }
 
+/// Texts of 100 to 229 tokens, of which the second half is learned: about as word problems and their solutions are.
+fn problems(step: u64) -> Vec<Example> {
+    let one = |row: u64| {
+        let length = 100 + (row * 37 + step * 11) % 130;
+        Example {
+            tokens: (0..length)
+                .map(|t| (mix64(step << 40 | row << 20 | t) % 49_152) as u32)
+                .collect(),
+            answer_from: length as usize / 2,
+        }
+    };
+    (0..16).map(one).collect()
+}
+
+/// Adapters of SmolLM2-135M's shape on the processor.
+fn on_processor(threads: usize) {
+    let config = medium();
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    save_checkpoint(dir.path(), &config, &random_weights(&config, 1)).expect("a folder that can be written");
+    let checkpoint = Checkpoint::open(dir.path()).expect("just written");
+    let settings = TrainSettings {
+        steps: 4,
+        ..settings(threads)
+    };
+    for (name, modules) in [("attention", &Module::ATTENTION[..]), ("all maps", &Module::ALL)] {
+        let (wall, cpu) = (Instant::now(), processor_seconds());
+        let mut tokens = 0;
+        let start = peak_memory();
+        steps(&format!("adapters of rank 8, {name}, {threads} threads"), |report| {
+            let fresh = Lora::fresh(&config, 8, 16.0, modules, 1).expect("a possible rank");
+            let mut heard = |row: TrainRow| {
+                tokens = row.tokens;
+                report(row)
+            };
+            sft(&checkpoint, fresh, &mut problems, &settings, &mut heard).expect("texts fit");
+        });
+        // Forward and backward through all maps, and through the head for the half that is learned.
+        let body = config.parameters() as f64 - (config.vocab * config.hidden) as f64;
+        let products = tokens as f64 * 2.0 * (body + 0.5 * (config.vocab * config.hidden) as f64);
+        let cpu = processor_seconds() - cpu;
+        println!(
+            "{:<44} {:>9.1} thousand million multiply-adds/s of processor time; {:.0} s, {cpu:.0} s of processors; memory {:.0} MB, before {start:.0} MB",
+            "",
+            products / cpu / 1e9,
+            wall.elapsed().as_secs_f64(),
+            peak_memory()
+        );
+    }
+}
+
+/// Seconds that this process has had processors.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<f64> = stat
+        .split(' ')
+        .skip(13)
+        .take(2)
+        .filter_map(|x| x.parse().ok())
+        .collect();
+    fields.iter().sum::<f64>() / 100.0
+}
+
+/// The most memory that this process has had, in MB.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().split(' ').next()?.parse::<f64>().ok())
+        .unwrap_or(f64::NAN)
+        / 1e3
+}
+
 fn on_device(config: &ModelConfig, device: Device) {
     println!("{} parameters, {device:?}", config.parameters());
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -134,6 +206,10 @@ fn main() {
             panic!("no CUDA device: {fault}");
         }
         return on_device(&medium(), Device::Cuda(0));
+    }
+    if words.iter().any(|w| w == "medium") {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        return on_processor(threads);
     }
     if words.iter().any(|w| w == "libtorch") {
         return on_device(&small(), Device::Cpu);

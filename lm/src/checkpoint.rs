@@ -127,6 +127,13 @@ impl Checkpoint {
         Ok(out)
     }
 
+    /// Whether all matrices are stored in bf16, so that holding them in it loses nothing.
+    pub(crate) fn is_bf16(&self) -> bool {
+        let matrices = self.config.tensors().into_iter().filter(|(_, shape)| shape.len() == 2);
+        let mut dtypes = matrices.map(|(name, _)| self.find(&name).map(|(_, info)| info.dtype));
+        dtypes.all(|dtype| matches!(dtype, Ok(Dtype::BF16)))
+    }
+
     /// Whether a tensor of this name is there.
     pub fn has(&self, name: &str) -> bool {
         self.index.contains_key(name)

@@ -14,12 +14,12 @@ use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use adapters::Adapters;
-pub(crate) use adapters::PackedBasis;
-use cache::Cache;
+pub(crate) use adapters::{GROUPS, PackedBasis};
+pub(crate) use cache::Cache;
 /// On a device activations are in bf16 unless weights are in f32; with int4, embedding and head are int8 (on a device bf16).
 pub use illume_numerics::transformer::Precision;
-pub(crate) use native::Segment;
-use native::{Native, Scratch};
+use native::Scratch;
+pub(crate) use native::{Layer, Native, Segment};
 pub(crate) use round::round;
 use torch::{TorchAdapters, TorchCache, TorchModel};
 

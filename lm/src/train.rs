@@ -1,12 +1,14 @@
 //! Training by gradients: a model from scratch, an adapter by examples (LoRA: Hu et al. 2021, <https://arxiv.org/abs/2106.09685>), and the gradient of
 //! sampled answers.
 //!
-//! A batch is split into passes of about a thousand tokens, texts of like length together. Each pass runs on one thread, and gradients are added in the
-//! order of the passes: on the CPU the result is the same, bit for bit, for any number of threads.
+//! A batch is split into passes of about a thousand tokens, texts of like length together. On the processor adapters are trained by kernels of our own, one pass
+//! after another on all threads (`native.rs`); all else by libtorch, each pass on one thread, gradients being added in the order of the passes. Either way the
+//! result on the processor is the same, bit for bit, for any number of threads.
 
 mod adam;
 mod adapters;
 mod forward;
+mod native;
 mod parallel;
 mod rows;
 mod surrogates;
@@ -18,11 +20,13 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use illume_core::{Error, Result};
+use rayon::ThreadPool;
 use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, floats};
 use crate::config::ModelConfig;
 use crate::lora::{Lora, LoraTarget};
+use crate::model::{Native, Precision};
 use adam::Adam;
 use adapters::{Adapters, Delta};
 use parallel::Pass;
@@ -162,11 +166,14 @@ pub fn pretrain(
 ) -> Result<Vec<(String, Tensor)>> {
     config.check()?;
     let weights = Weights::random(config, settings.seed, settings.device)?;
-    let leaves = train(config, &weights.list(), settings, next, report, |leaves, rows| Pass {
-        rows,
-        weights: weights.replaced(shared(leaves)),
-        adapters: Adapters::default(),
-        leaves: shared(leaves),
+    let leaves = train(&weights.list(), settings, next, report, |pool, leaves, examples| {
+        let share = |rows| Pass {
+            rows,
+            weights: weights.replaced(shared(leaves)),
+            adapters: Adapters::default(),
+            leaves: shared(leaves),
+        };
+        by_libtorch(pool, examples, config, share)
     })?;
     weights.replaced(leaves).named()
 }
@@ -183,20 +190,44 @@ pub fn sft(
     report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
 ) -> Result<Lora> {
     lora.check(&checkpoint.config)?;
-    let weights = Weights::load(checkpoint, Kind::Float, settings.device)?;
     let start: Vec<Tensor> = lora
         .targets
         .iter()
         .flat_map(|t| [t.a.shallow_clone(), t.b.shallow_clone()])
         .collect();
-    let leaves = train(&checkpoint.config, &start, settings, next, report, |leaves, rows| {
-        Pass {
-            rows,
-            weights: weights.share(),
-            adapters: factors(&lora, leaves),
-            leaves: shared(leaves),
+    let leaves = match settings.device {
+        Device::Cpu => {
+            let precision = if checkpoint.is_bf16() {
+                Precision::Bf16
+            } else {
+                Precision::F32
+            };
+            let model = Native::load(&checkpoint.config, checkpoint, precision)?;
+            let mut room = native::Room::default();
+            train(&start, settings, next, report, |pool, leaves, examples| {
+                by_kernels(
+                    pool,
+                    examples,
+                    &model,
+                    &targets(&lora, leaves)?,
+                    lora.scaling(),
+                    &mut room,
+                )
+            })?
         }
-    })?;
+        device => {
+            let weights = Weights::load(checkpoint, Kind::Float, device)?;
+            train(&start, settings, next, report, |pool, leaves, examples| {
+                let share = |rows| Pass {
+                    rows,
+                    weights: weights.share(),
+                    adapters: factors(&lora, leaves),
+                    leaves: shared(leaves),
+                };
+                by_libtorch(pool, examples, &checkpoint.config, share)
+            })?
+        }
+    };
     let targets = lora
         .targets
         .iter()
@@ -228,18 +259,33 @@ fn factors(lora: &Lora, leaves: &[Tensor]) -> Adapters {
     }
 }
 
+/// The same for our kernels.
+fn targets(lora: &Lora, leaves: &[Tensor]) -> Result<Vec<native::Target<'static>>> {
+    let of = |(t, ab): (&LoraTarget, &[Tensor])| {
+        Ok(native::Target {
+            layer: t.layer,
+            module: t.module,
+            rank: lora.rank,
+            numbers: native::Numbers::Factors {
+                a: floats(&ab[0])?,
+                b: floats(&ab[1])?,
+            },
+        })
+    };
+    lora.targets.iter().zip(leaves.chunks(2)).map(of).collect()
+}
+
 fn shared(tensors: &[Tensor]) -> Vec<Tensor> {
     tensors.iter().map(Tensor::shallow_clone).collect()
 }
 
-/// The loop: returns the trained tensors, in the order of `start`.
+/// The loop: returns the trained tensors, in the order of `start`. `gradient` gives that of the mean loss of a batch, `[leaves, flat]`, and the loss.
 fn train(
-    config: &ModelConfig,
     start: &[Tensor],
     settings: &TrainSettings,
     next: &mut (dyn FnMut(u64) -> Vec<Example> + Send),
     report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
-    share: impl Fn(&[Tensor], Rows) -> Pass,
+    mut gradient: impl FnMut(Option<&ThreadPool>, &[Tensor], &[Example]) -> Result<(Tensor, f64)>,
 ) -> Result<Vec<Tensor>> {
     settings.check()?;
     let mut adam = Adam::new(start, settings.beta2, settings.device).map_err(failed)?;
@@ -253,13 +299,8 @@ fn train(
                 "there is no text for step {step} of the training"
             )));
         }
-        let passes = rows::passes(&examples, config)?;
-        let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
+        let (gradient, loss) = gradient(pool.as_ref(), &leaves, &examples)?;
         tokens += examples.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
-        let share = |rows| share(&leaves, rows);
-        let (gradient, losses) = parallel::gradients(pool.as_ref(), passes, share, |pass| mean_loss(pass, wanted))?;
-        let gradient = gradient.expect("a batch that is not empty has a pass");
-        let loss: f64 = losses.iter().sum();
         let rate = settings.rate(step);
         let norm = parallel::single_threaded(|| adam.step(&gradient, rate, settings.weight_decay, settings.clip));
         let norm = norm.map_err(failed)?;
@@ -283,6 +324,47 @@ fn train(
     Ok(leaves)
 }
 
+/// The gradient of a batch's mean loss by libtorch, and the loss.
+fn by_libtorch(
+    pool: Option<&ThreadPool>,
+    examples: &[Example],
+    config: &ModelConfig,
+    share: impl Fn(Rows) -> Pass,
+) -> Result<(Tensor, f64)> {
+    let passes = rows::passes(examples, config)?;
+    let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
+    let (gradient, losses) = parallel::gradients(pool, passes, share, |pass| mean_loss(pass, wanted))?;
+    let gradient = gradient.expect("a batch that is not empty has a pass");
+    Ok((gradient, losses.iter().sum()))
+}
+
+/// The same of adapters alone, by our kernels.
+fn by_kernels(
+    pool: Option<&ThreadPool>,
+    examples: &[Example],
+    model: &Native,
+    targets: &[native::Target],
+    scaling: f64,
+    room: &mut native::Room,
+) -> Result<(Tensor, f64)> {
+    let passes = rows::texts(examples, &model.config)?;
+    let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
+    let mut adapters = native::Adapters::new(&model.config, model.level, targets, scaling);
+    let slope = |_, _| -1.0 / wanted as f32;
+    let question = native::Question {
+        slope: Some(&slope),
+        ..native::Question::new(1.0)
+    };
+    let mut run = || native::run(model, &mut adapters, &passes, &question, room);
+    let log_probs = match pool {
+        Some(pool) => pool.install(run),
+        None => run(),
+    };
+    let loss = -log_probs.iter().map(|x| f64::from(*x)).sum::<f64>() / wanted as f64;
+    let gradient = Tensor::f_from_slice(&adapters.gradient()).map_err(failed)?;
+    Ok((gradient, loss))
+}
+
 /// The share of a pass in the mean over `wanted` tokens of the batch.
 fn mean_loss(pass: &Pass, wanted: usize) -> Tried<(Tensor, f64)> {
     let logits = forward::logits(&pass.weights, &pass.adapters, &pass.rows)?;
@@ -294,7 +376,7 @@ fn mean_loss(pass: &Pass, wanted: usize) -> Tried<(Tensor, f64)> {
 }
 
 /// A pool of its own; none for 0, where work runs in the caller's.
-fn threads(threads: usize) -> Result<Option<rayon::ThreadPool>> {
+fn threads(threads: usize) -> Result<Option<ThreadPool>> {
     if threads == 0 {
         return Ok(None);
     }

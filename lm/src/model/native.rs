@@ -24,24 +24,24 @@ const SMALL_MODEL: u64 = 24 << 20;
 pub(crate) struct Native {
     pub config: ModelConfig,
     pub level: Level,
-    layers: Vec<Layer>,
-    norm: Vec<f32>,
+    pub layers: Vec<Layer>,
+    pub norm: Vec<f32>,
     /// The embedding, which is the head too if the model is tied.
-    embedding: Packed,
-    head: Option<Packed>,
+    pub embedding: Packed,
+    pub head: Option<Packed>,
 }
 
 #[derive(Debug)]
-struct Layer {
-    attention_norm: Vec<f32>,
+pub(crate) struct Layer {
+    pub attention_norm: Vec<f32>,
     /// Queries, keys and values.
-    qkv: Packed,
+    pub qkv: Packed,
     /// Their bias, in the places of the outputs; empty without.
-    bias: Vec<f32>,
-    o: Packed,
-    mlp_norm: Vec<f32>,
-    gate_up: Packed,
-    down: Packed,
+    pub bias: Vec<f32>,
+    pub o: Packed,
+    pub mlp_norm: Vec<f32>,
+    pub gate_up: Packed,
+    pub down: Packed,
 }
 
 /// Tokens of one row in a pass.

@@ -3,6 +3,7 @@
 use illume_core::{Error, Result};
 
 use super::Example;
+use super::native::Texts;
 use crate::config::ModelConfig;
 
 /// Padded tokens that one pass takes, at most, unless one text alone is longer. A constant, so that sums do not depend on the machine.
@@ -28,15 +29,9 @@ pub(super) struct Rows {
 /// # Errors
 /// A text has fewer than two tokens, nothing wanted, a token that the model lacks, or more tokens than its context.
 pub(super) fn passes(examples: &[Example], config: &ModelConfig) -> Result<Vec<Rows>> {
-    for (number, example) in examples.iter().enumerate() {
-        check(example, config).map_err(|what| Error::input(format!("text {number} of the batch {what}")))?;
-    }
-    // The last token is only predicted.
     let length = |i: &usize| examples[*i].tokens.len() - 1;
-    let mut order: Vec<usize> = (0..examples.len()).collect();
-    order.sort_by_key(|i| (std::cmp::Reverse(length(i)), *i));
     let mut list: Vec<Rows> = Vec::new();
-    for i in order {
+    for i in longest_first(examples, config)? {
         let full = |r: &Rows| (r.count + 1) * r.length > PASS_TOKENS;
         if list.last().is_none_or(full) {
             list.push(Rows {
@@ -48,6 +43,42 @@ pub(super) fn passes(examples: &[Example], config: &ModelConfig) -> Result<Vec<R
         rows.push(i, &examples[i]);
     }
     Ok(list)
+}
+
+/// The same without padding.
+///
+/// # Errors
+/// As [`passes`].
+pub(super) fn texts(examples: &[Example], config: &ModelConfig) -> Result<Vec<Texts>> {
+    let mut list: Vec<Texts> = Vec::new();
+    for i in longest_first(examples, config)? {
+        let example = &examples[i];
+        let full = |t: &Texts| t.tokens.len() + example.tokens.len() - 1 > PASS_TOKENS;
+        if list.last().is_none_or(full) {
+            list.push(Texts::default());
+        }
+        let texts = list.last_mut().expect("one was pushed if there was none");
+        let start = texts.tokens.len();
+        texts.tokens.extend(&example.tokens[..example.tokens.len() - 1]);
+        texts.segments.push(start..texts.tokens.len());
+        let first = example.answer_from.max(1);
+        texts
+            .wanted
+            .extend((first..example.tokens.len()).map(|t| start + t - 1));
+        texts.targets.extend(&example.tokens[first..]);
+        texts.origin.push((i, example.tokens.len() - first));
+    }
+    Ok(list)
+}
+
+/// The order in which texts are taken. The last token of each is only predicted.
+fn longest_first(examples: &[Example], config: &ModelConfig) -> Result<Vec<usize>> {
+    for (number, example) in examples.iter().enumerate() {
+        check(example, config).map_err(|what| Error::input(format!("text {number} of the batch {what}")))?;
+    }
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.sort_by_key(|i| (std::cmp::Reverse(examples[*i].tokens.len()), *i));
+    Ok(order)
 }
 
 impl Rows {
