@@ -130,8 +130,8 @@ impl Checkpoint {
     /// Whether all matrices are stored in bf16, so that holding them in it loses nothing.
     pub(crate) fn is_bf16(&self) -> bool {
         let matrices = self.config.tensors().into_iter().filter(|(_, shape)| shape.len() == 2);
-        let mut dtypes = matrices.map(|(name, _)| self.find(&name).map(|(_, info)| info.dtype));
-        dtypes.all(|dtype| matches!(dtype, Ok(Dtype::BF16)))
+        let mut encodings = matrices.map(|(name, _)| self.find(&name).map(|stored| stored.encoding));
+        encodings.all(|encoding| matches!(encoding, Ok(Encoding::BF16)))
     }
 
     /// Whether a tensor of this name is there.
