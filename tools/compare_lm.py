@@ -61,14 +61,14 @@ TRIES = {
 STRATEGIES = {s["name"]: s for s in [ESSA, GRPO, EGGROLL]}
 
 
-def write_data(folder):
+def write_data(folder, test):
     """Sums of two numbers by split; a sum and its other order are in the same."""
     rng = random.Random(1)
     pairs = [(a, b) for a in range(1, 100) for b in range(a, 100)]
     rng.shuffle(pairs)
     bounds = {"test": 0.35, "tune": 0.5, "warm": 0.6, "train": 1.0}
     split_of = {pair: next(n for n, b in bounds.items() if i < b * len(pairs)) for i, pair in enumerate(pairs)}
-    wanted = {"test": 512, "tune": 256, "warm": 256, "train": 2000}
+    wanted = {"test": test, "tune": test // 2, "warm": 256, "train": 2000}
     cases = {name: {} for name in wanted}
     number = lambda: rng.randint(1, 9) if rng.random() < 0.5 else rng.randint(10, 99)
     for _ in range(1_000_000):
@@ -92,7 +92,7 @@ class Comparison:
         self.start = time.monotonic()
         self.environment = dict(os.environ, RAYON_NUM_THREADS=str(words.threads), OMP_NUM_THREADS="1", ILLUME_MPI="off")
         if not (self.out / "test.jsonl").exists():
-            write_data(self.out)
+            write_data(self.out, words.test)
 
     def left(self):
         return self.words.minutes * 60 - (time.monotonic() - self.start)
@@ -127,7 +127,7 @@ class Comparison:
     def warm(self, seed, steps):
         name = f"warm-{seed}-{steps}"
         if not (self.out / name / "adapter_config.json").exists():
-            sets = self.task("", "test", **{"task.data": str(self.out / "warm.jsonl"), "task.sft_share": 0.99})
+            sets = self.task("", "test", **{"task.data": str(self.out / "warm.jsonl"), "task.sft_share": 0.99, "task.batch": 1})
             more = ["--out", str(self.out / name), "--steps", str(steps), "--batch", "32", "--learning-rate", str(self.words.warm_rate), "--warmup", "5", "--seed", str(seed), "--force"]
             if not self.call(name, ["lm", "sft", str(self.config("essa")), *sets, *more]):
                 return None
@@ -181,8 +181,10 @@ def main():
     words.add_argument("--minutes", default=600.0, type=float)
     words.add_argument("--tokens", default=2e6, type=float, help="of a run, prompts counted")
     words.add_argument("--tune-tokens", default=1e6, type=float)
+    words.add_argument("--tries", default=8, type=int, help="of each strategy's list, to choose from")
     words.add_argument("--strategies", default="essa,grpo,eggroll")
     words.add_argument("--seeds", default=5, type=int)
+    words.add_argument("--test", default=512, type=int, help="sums to test on")
     words.add_argument("--warm", default=3, type=int)
     words.add_argument("--steps", default=20, type=int, help="of a warm start")
     words.add_argument("--warm-rate", default=2e-3, type=float)
@@ -202,7 +204,7 @@ def main():
     print(f"{c.left():.0f} s left; model {base}, warm starts {report['warm']}, with twenty more steps {report['longer']}", flush=True)
     write()
 
-    tries = [(n, i, s) for i in range(8) for n in names for s in [TRIES[n][i]]]
+    tries = [(n, i, s) for i in range(words.tries) for n in names for s in [TRIES[n][i]]]
     done = c.all([lambda n=n, i=i, s=s: c.run(f"try-{n}-{i}", n, 1, 101, "tune", s, words.tune_tokens) for n, i, s in tries])
     report["tries"] = [d for d in done if d]
     write()
