@@ -173,7 +173,7 @@ pub fn pretrain(
             adapters: Adapters::default(),
             leaves: shared(leaves),
         };
-        by_libtorch(pool, examples, config, share)
+        by_libtorch(pool, examples, config, settings.device, share)
     })?;
     weights.replaced(leaves).named()
 }
@@ -224,7 +224,7 @@ pub fn sft(
                     adapters: factors(&lora, leaves),
                     leaves: shared(leaves),
                 };
-                by_libtorch(pool, examples, &checkpoint.config, share)
+                by_libtorch(pool, examples, &checkpoint.config, settings.device, share)
             })?
         }
     };
@@ -329,9 +329,10 @@ fn by_libtorch(
     pool: Option<&ThreadPool>,
     examples: &[Example],
     config: &ModelConfig,
+    device: Device,
     share: impl Fn(Rows) -> Pass,
 ) -> Result<(Tensor, f64)> {
-    let passes = rows::passes(examples, config)?;
+    let passes = rows::passes(examples, config, device)?;
     let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
     let (gradient, losses) = parallel::gradients(pool, passes, share, |pass| mean_loss(pass, wanted))?;
     let gradient = gradient.expect("a batch that is not empty has a pass");

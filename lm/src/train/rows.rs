@@ -1,6 +1,8 @@
 //! Texts as padded batches of bounded size, all of a batch of about one length.
 
 use illume_core::{Error, Result};
+use illume_numerics::cuda;
+use tch::Device;
 
 use super::Example;
 use super::native::Texts;
@@ -8,6 +10,19 @@ use crate::config::ModelConfig;
 
 /// Padded tokens that one pass takes, at most, unless one text alone is longer. A constant, so that sums do not depend on the machine.
 const PASS_TOKENS: usize = 1024;
+/// The same on a device, where a small pass takes its hundreds of launches and little else.
+const DEVICE_PASS_TOKENS: usize = 8192;
+
+/// The padded tokens of a pass: on a device as many as an eighth of its memory has room for, from what autograd keeps of each token.
+pub(super) fn pass_tokens(device: Device, config: &ModelConfig) -> usize {
+    let Device::Cuda(index) = device else {
+        return PASS_TOKENS;
+    };
+    let layer = 16 * config.hidden + 6 * config.intermediate;
+    let bytes = 4 * (config.layers * layer + 3 * config.vocab) as u64;
+    let room = cuda::memory(index).map_or(0, |[_, all]| all / 8 / bytes);
+    (room as usize).clamp(PASS_TOKENS, DEVICE_PASS_TOKENS)
+}
 
 /// One pass: rows of tokens, padded behind to the longest.
 #[derive(Debug, Default, PartialEq)]
@@ -28,11 +43,12 @@ pub(super) struct Rows {
 ///
 /// # Errors
 /// A text has fewer than two tokens, nothing wanted, a token that the model lacks, or more tokens than its context.
-pub(super) fn passes(examples: &[Example], config: &ModelConfig) -> Result<Vec<Rows>> {
+pub(super) fn passes(examples: &[Example], config: &ModelConfig, device: Device) -> Result<Vec<Rows>> {
+    let most = pass_tokens(device, config);
     let length = |i: &usize| examples[*i].tokens.len() - 1;
     let mut list: Vec<Rows> = Vec::new();
     for i in longest_first(examples, config)? {
-        let full = |r: &Rows| (r.count + 1) * r.length > PASS_TOKENS;
+        let full = |r: &Rows| (r.count + 1) * r.length > most;
         if list.last().is_none_or(full) {
             list.push(Rows {
                 length: length(&i),

@@ -96,7 +96,7 @@ impl Surrogates {
     /// As [`PolicyGradient::add_gradient`].
     pub fn log_probs(&self, genes: &[f32], answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
         self.check(genes, answers)?;
-        let passes = rows::passes(&self.examples(answers)?, &self.checkpoint.config)?;
+        let passes = rows::passes(&self.examples(answers)?, &self.checkpoint.config, self.device)?;
         let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
         let leaves = self.leaves(genes)?;
         let weights = self.weights()?;
@@ -291,7 +291,7 @@ impl PolicyGradient for Surrogates {
             true => self.log_probs(&vec![0.0; genes.len()], &list)?,
             false => vec![Vec::new(); list.len()],
         };
-        let passes = rows::passes(&self.examples(&list)?, &self.checkpoint.config)?;
+        let passes = rows::passes(&self.examples(&list)?, &self.checkpoint.config, self.device)?;
         let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
         let leaves = self.leaves(genes)?;
         let weights = self.weights()?;

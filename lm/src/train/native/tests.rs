@@ -158,7 +158,7 @@ impl Case {
         }
         let mut log_probs = vec![0.0; next];
         let mut gradient: Option<Tensor> = None;
-        for rows in rows::passes(&self.examples, config).unwrap() {
+        for rows in rows::passes(&self.examples, config, Device::Cpu).unwrap() {
             let logits = forward::logits(&weights, &adapters, &rows).unwrap();
             let all = (logits / self.temperature).log_softmax(-1, Kind::Float);
             let of = all
