@@ -19,6 +19,8 @@ const ESSA: &str = "name = \"essa\"\npopulation = 7\nsigma = 0.5\nvalidation_int
 const SEPARABLE: &str =
     "name = \"essa\"\noptimizer = \"sep_cma_es\"\npopulation = 6\nsigma = 0.5\nvalidation_interval = 3";
 const GRPO: &str = "name = \"grpo\"\ngroup = 5\nepochs = 2\nlearning_rate = 0.05\nvalidation_interval = 2";
+const EGGROLL: &str =
+    "name = \"eggroll\"\npopulation = 6\nrank = 2\nsigma = 0.1\nlearning_rate = 0.2\nvalidation_interval = 2";
 /// Any strategy takes a language model; this one keeps adapters whose answers differ in length.
 const MAP_ELITES: &str = "name = \"map_elites\"\nbatch = 9\niso_sigma = 0.5";
 
@@ -78,6 +80,23 @@ fn grpo_on_singular_values() {
 }
 
 #[test]
+fn eggroll_on_whole_weights() {
+    assert_equal_archives("search = \"weights\"", EGGROLL);
+}
+
+#[test]
+fn eggroll_of_full_rank_by_adam_without_an_adapter() {
+    let strategy = EGGROLL.replace("rank = 2", "rank = 0\noptimizer = \"adam\"");
+    assert_equal_archives("search = \"weights\"\nadapter = \"\"", &strategy);
+}
+
+#[test]
+fn eggroll_in_int8_greedily_and_with_few_slots() {
+    let task = "search = \"weights\"\nprecision = \"int8\"\ntemperature = 0.0\nslots = 3";
+    assert_equal_archives(task, EGGROLL);
+}
+
+#[test]
 fn map_elites_on_a_language_model() {
     assert_equal_archives("", MAP_ELITES);
 }
@@ -119,9 +138,9 @@ fn essa_in_int8() {
 }
 
 /// Kills a run that has a checkpoint, resumes it at another number of ranks, and compares with the run that was left alone.
-fn assert_survives_a_kill(strategy: &str) {
+fn assert_survives_a_kill(task: &str, strategy: &str) {
     let folder = folder();
-    let config = config(folder.path(), "", strategy, "generations = 1000000");
+    let config = config(folder.path(), task, strategy, "generations = 1000000");
     let (dir, whole) = (folder.path().join("killed"), folder.path().join("whole"));
     let mut running = Running::start(illume(1, &["run", arg(&config), "--out", arg(&dir), "--threads", "1"]));
     let checkpoint = dir.join("checkpoint.h5");
@@ -149,24 +168,37 @@ fn assert_survives_a_kill(strategy: &str) {
 
 #[test]
 fn essa_survives_a_kill() {
-    assert_survives_a_kill(ESSA);
+    assert_survives_a_kill("", ESSA);
 }
 
 #[test]
 fn grpo_survives_a_kill() {
-    assert_survives_a_kill(GRPO);
+    assert_survives_a_kill("", GRPO);
+}
+
+#[test]
+fn eggroll_survives_a_kill() {
+    assert_survives_a_kill("search = \"weights\"", EGGROLL);
 }
 
 /// Rewards are paid for digits, which a model of random weights can learn to write.
 #[test]
-fn essa_and_grpo_raise_the_validation_score_of_a_model_of_random_weights() {
-    for strategy in [
-        "name = \"essa\"\npopulation = 24\nsigma = 0.5",
-        "name = \"grpo\"\nlearning_rate = 0.1",
+fn essa_grpo_and_eggroll_raise_the_validation_score_of_a_model_of_random_weights() {
+    for (search, strategy) in [
+        ("singular_values", "name = \"essa\"\npopulation = 24\nsigma = 0.5"),
+        ("singular_values", "name = \"grpo\"\nlearning_rate = 0.1"),
+        (
+            "weights",
+            "name = \"eggroll\"\npopulation = 64\nsigma = 0.05\nlearning_rate = 0.2",
+        ),
+        (
+            "weights",
+            "name = \"eggroll\"\npopulation = 64\nrank = 0\nsigma = 0.05\nlearning_rate = 0.2",
+        ),
     ] {
         let folder = folder();
-        let task = "batch = 8\nmax_new_tokens = 2";
-        let config = config(folder.path(), task, strategy, "generations = 20");
+        let task = format!("batch = 8\nmax_new_tokens = 2\nsearch = \"{search}\"");
+        let config = config(folder.path(), &task, strategy, "generations = 20");
         let dir = folder.path().join("run");
         run(1, &["run", arg(&config), "--out", arg(&dir), "--threads", "1"]).succeeded();
         let validation = column(&open(&dir.join("archive.h5")).history, "validation");

@@ -8,7 +8,7 @@ use illume_numerics::mlp::lecun_uniform;
 
 use crate::decode::Noise;
 pub use crate::decode::{lineage_stream, stream_id};
-use crate::{Decoder, Error, Purpose, Result, Stream};
+use crate::{Decoder, Error, LowRank, Purpose, Result, Stream};
 
 /// How genomes are drawn before there is anything to vary.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,7 +129,8 @@ pub struct Lineages {
     pub decoder: Option<Arc<Decoder>>,
 }
 
-/// Mirrored perturbations of a center: row i is `center ± sigma * normals(pair)`, plus for even members.
+/// Mirrored perturbations of a center: row i is `center ± sigma * direction(pair)`, plus for even members; a direction is normal numbers, or made of them
+/// ([`LowRank`]).
 #[derive(Debug, Clone)]
 pub struct Perturbation {
     pub center: Arc<Vec<f32>>,
@@ -143,6 +144,8 @@ pub struct Perturbation {
     pub members: usize,
     /// Genes of members are clipped to this interval.
     pub bounds: Option<[f32; 2]>,
+    /// How a pair's normal numbers make its direction, if they are not the direction themselves, gene by gene.
+    pub low_rank: Option<Arc<LowRank>>,
 }
 
 /// One genome, borrowed.
@@ -171,6 +174,7 @@ impl<'a> GenomeRef<'a> {
 pub struct Scratch {
     genes: Vec<f32>,
     mirror: Vec<f32>,
+    numbers: Vec<f32>,
     /// The pair whose minus half lies in `mirror`: (address of the center, generation, pair).
     pair: Option<(usize, u64, usize)>,
 }
@@ -319,8 +323,18 @@ impl Perturbation {
         if scratch.pair != Some(tag) {
             scratch.genes.resize(self.center.len(), 0.0);
             scratch.mirror.resize(self.center.len(), 0.0);
-            self.stream(member / 2)
-                .mirrored(&self.center, self.sigma, &mut scratch.genes, &mut scratch.mirror);
+            let stream = self.stream(member / 2);
+            match &self.low_rank {
+                None => stream.mirrored(&self.center, self.sigma, &mut scratch.genes, &mut scratch.mirror),
+                Some(shape) => {
+                    scratch.numbers.resize(shape.numbers(), 0.0);
+                    stream.normals(0, &mut scratch.numbers);
+                    for (genes, sigma) in [(&mut scratch.genes, self.sigma), (&mut scratch.mirror, -self.sigma)] {
+                        genes.copy_from_slice(&self.center);
+                        shape.add(&scratch.numbers, sigma, genes);
+                    }
+                }
+            }
             if let Some([low, high]) = self.bounds {
                 scratch
                     .genes
@@ -370,27 +384,31 @@ mod tests {
     #[test]
     fn members_come_in_mirrored_pairs_and_the_rest_is_the_center() {
         let center = Arc::new(vec![1.0f32; 100]);
-        let p = |first, rows| {
-            Genomes::Perturbation(Perturbation {
-                center: center.clone(),
-                sigma: 0.5,
-                seed: 1,
-                generation: 2,
-                first,
-                rows,
-                members: 4,
-                bounds: None,
-            })
-        };
-        let mut s = Scratch::default();
-        let all: Vec<Vec<f32>> = (0..5).map(|i| p(0, 5).genes(i, &mut s).to_vec()).collect();
-        for pair in [[0, 1], [2, 3]] {
-            let mut sums = all[pair[0]].iter().zip(&all[pair[1]]).map(|(a, b)| a + b);
-            assert!(sums.all(|sum| (sum - 2.0).abs() < 1e-6));
+        for low_rank in [None, Some(Arc::new(LowRank::new(2, &[[4, 20], [5, 4]])))] {
+            let p = |first, rows| {
+                Genomes::Perturbation(Perturbation {
+                    center: center.clone(),
+                    sigma: 0.5,
+                    seed: 1,
+                    generation: 2,
+                    first,
+                    rows,
+                    members: 4,
+                    bounds: None,
+                    low_rank: low_rank.clone(),
+                })
+            };
+            let mut s = Scratch::default();
+            let all: Vec<Vec<f32>> = (0..5).map(|i| p(0, 5).genes(i, &mut s).to_vec()).collect();
+            for pair in [[0, 1], [2, 3]] {
+                let mut sums = all[pair[0]].iter().zip(&all[pair[1]]).map(|(a, b)| a + b);
+                assert!(sums.all(|sum| (sum - 2.0).abs() < 1e-6));
+            }
+            assert_ne!(all[0], all[2]);
+            assert!(all[0].iter().all(|x| *x != 1.0), "every gene moves");
+            assert_eq!(all[4], *center);
+            let mut fresh = Scratch::default();
+            assert_eq!(p(3, 2).genes(0, &mut fresh), all[3]);
         }
-        assert_ne!(all[0], all[2]);
-        assert_eq!(all[4], *center);
-        let mut fresh = Scratch::default();
-        assert_eq!(p(3, 2).genes(0, &mut fresh), all[3]);
     }
 }

@@ -9,6 +9,7 @@ mod error;
 mod film;
 pub mod genome;
 mod launched;
+mod low_rank;
 mod memory;
 pub mod params;
 mod policy_gradient;
@@ -30,6 +31,7 @@ pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratc
 pub use illume_numerics::mlp::{Activation, Network};
 pub use illume_numerics::noise::{self, Purpose, Stream, mix64};
 pub use launched::local_rank;
+pub use low_rank::{LowRank, MatrixPlace};
 pub use memory::Memory;
 pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};

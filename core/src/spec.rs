@@ -34,6 +34,8 @@ pub struct TaskSpec {
     pub name: String,
     /// Genes of a genome.
     pub genome_dim: usize,
+    /// Rows and columns of the matrices that a genome is, one behind the other, each row by row; empty where it is none.
+    pub matrices: Vec<[usize; 2]>,
     /// How the first genomes are drawn.
     pub init: Init,
     /// Every gene is clipped to this interval, if there is one.
@@ -80,6 +82,7 @@ impl TaskSpec {
         TaskSpec {
             name: name.into(),
             genome_dim,
+            matrices: Vec::new(),
             init,
             bounds: None,
             descriptor: Vec::new(),

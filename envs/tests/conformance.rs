@@ -330,6 +330,7 @@ fn every_genome_form_scores_as_its_genes_do() {
             rows: 5,
             members: 5,
             bounds,
+            low_rank: None,
         };
         for form in [Genomes::Lineage(lineages), Genomes::Perturbation(pairs)] {
             let mut scratch = Scratch::default();

@@ -1,8 +1,13 @@
 //! Populations through one model: `cargo bench -p illume-lm --bench lm [-- small|large] [-- full]`.
 //!
+//! The words `low-rank` compare, in f32, members of rank 1 on all linear maps (EGGROLL) and members that differ in singular values with the same rows
+//! without members, on SmolLM2-135M's shape (or the `small` model's), for `rows=96,256` rows, of which `each=1` share a member; medians of `repeats=3` runs
+//! in turn, of prompts of `prompt=16` and answers of `new=9` tokens.
+//!
 //! With the word `cuda` on a GPU instead (`libtorch`: the same by libtorch on the processor), where `precision=f32,bf16,int8,int4`,
 //! `rows=96,256`, `prompt=32` and `new=33` say what is measured: of each number of rows tokens per second of the population and of the base,
-//! milliseconds of a pass that adds a token to every answer, and the device's memory in use.
+//! milliseconds of a pass that adds a token to every answer, and the device's memory in use; with `low-rank` members are those of EGGROLL, and `smollm2` is
+//! another model.
 //!
 //! Tokens per second through models with drawn weights, of a population whose members differ in singular values (rank 8 on queries, keys,
 //! values and outputs of all layers), one row a member, against the same rows without adapters, and against members one after another with
@@ -13,7 +18,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use illume_core::{Purpose, Stream};
+use illume_core::{LowRank, Perturbation, Purpose, Stream};
 use illume_lm::{
     Basis, BasisTarget, Family, Generator, Model, ModelConfig, Module, Population, Precision, Query, Sampling,
 };
@@ -92,6 +97,37 @@ fn population(config: &ModelConfig, members: usize) -> Population {
     }
 }
 
+/// SmolLM2-135M.
+fn smollm2() -> ModelConfig {
+    ModelConfig {
+        family: Family::Llama,
+        vocab: 49_152,
+        hidden: 576,
+        layers: 30,
+        heads: 9,
+        kv_heads: 3,
+        intermediate: 1536,
+        attention_bias: false,
+        max_positions: 8192,
+        ..large()
+    }
+}
+
+/// Members of rank 1 on all linear maps.
+fn low_rank(config: &ModelConfig, members: usize) -> Population {
+    Population::LowRank(Perturbation {
+        center: Arc::default(),
+        sigma: 1e-3,
+        seed: 1,
+        generation: 0,
+        first: 0,
+        rows: 0,
+        members,
+        bounds: None,
+        low_rank: Some(Arc::new(LowRank::new(1, &config.matrices()))),
+    })
+}
+
 /// How long the texts are, and how often a measurement is made.
 struct Plan {
     prompt: usize,
@@ -108,6 +144,73 @@ impl Plan {
     }
 }
 
+/// Members of low rank and members that differ in singular values, against the model alone.
+fn by_low_rank(name: &str, config: &ModelConfig, words: &[String]) {
+    let plan = Plan {
+        prompt: number(words, "prompt", 16) as usize,
+        new: number(words, "new", 9) as usize,
+        repeats: number(words, "repeats", 3) as usize,
+        libtorch: false,
+    };
+    let each = number(words, "each", 1);
+    println!(
+        "\n{name}: {:.1} million parameters in f32, prompts of {}, answers of {}, {each} rows a member, {} threads",
+        config.parameters() as f64 / 1e6,
+        plan.prompt,
+        plan.new,
+        rayon::current_num_threads()
+    );
+    println!(
+        "{:>6} {:>14} {:>22} {:>22}",
+        "rows", "base, tokens/s", "rank 1, share (range)", "singular values"
+    );
+    let model = Arc::new(Model::random(config, Precision::F32, Device::Cpu, 1).expect("a valid shape"));
+    for rows in named(words, "rows", "96,256") {
+        let rows: u32 = rows.parse().unwrap_or_else(|_| panic!("\"{rows}\" is no number"));
+        let members = rows.div_ceil(each) as usize;
+        let mut generator = Generator::new(model.clone(), rows as usize);
+        let populations = [Population::None, low_rank(config, members), population(config, members)];
+        let (mut shares, mut base) = ([Vec::new(), Vec::new()], Vec::new());
+        // The first turn makes buffers.
+        for turn in 0..=plan.repeats {
+            let [plain, others @ ..] = populations.each_ref().map(|population| {
+                let member = |row: u32| if each == 1 { row } else { row / each };
+                seconds_of(&mut generator, population, &plan, 0..rows, 0.0, member)
+            });
+            if turn > 0 {
+                base.push(plan.tokens(rows) / plain);
+                shares
+                    .iter_mut()
+                    .zip(others)
+                    .for_each(|(shares, other)| shares.push(plain / other));
+            }
+        }
+        let shown = shares.map(|mut shares| {
+            shares.sort_by(f64::total_cmp);
+            let (low, high) = (shares[0], shares[shares.len() - 1]);
+            format!("{:.3} ({low:.3} to {high:.3})", shares[shares.len() / 2])
+        });
+        base.sort_by(f64::total_cmp);
+        println!(
+            "{rows:>6} {:>14.1} {:>22} {:>22}",
+            base[base.len() / 2],
+            shown[0],
+            shown[1]
+        );
+    }
+}
+
+/// The values of a word `name=a,b`.
+fn named(words: &[String], name: &str, default: &str) -> Vec<String> {
+    let found = words.iter().find_map(|w| w.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or(default).split(',').map(String::from).collect()
+}
+
+fn number(words: &[String], name: &str, default: u32) -> u32 {
+    let text = &named(words, name, &default.to_string())[0];
+    text.parse().unwrap_or_else(|_| panic!("\"{text}\" is no number"))
+}
+
 /// Seconds of one run.
 fn seconds(generator: &mut Generator, population: &Population, plan: &Plan, members: std::ops::Range<u32>) -> f64 {
     seconds_at(generator, population, plan, members, 0.0)
@@ -120,17 +223,29 @@ fn seconds_at(
     members: std::ops::Range<u32>,
     temperature: f64,
 ) -> f64 {
+    seconds_of(generator, population, plan, members, temperature, |row| row)
+}
+
+/// The same with the member of each row.
+fn seconds_of(
+    generator: &mut Generator,
+    population: &Population,
+    plan: &Plan,
+    rows: std::ops::Range<u32>,
+    temperature: f64,
+    member: impl Fn(u32) -> u32,
+) -> f64 {
     let vocab = generator.model().config().vocab as u64;
     let prompt =
         |m: u32| (0..plan.prompt as u64).map(move |i| (illume_core::mix64(u64::from(m) << 32 | i) % vocab) as u32);
-    let prompts: Vec<Vec<u32>> = members.clone().map(|m| prompt(m).collect()).collect();
+    let prompts: Vec<Vec<u32>> = rows.clone().map(|m| prompt(m).collect()).collect();
     let stream = |m: u32| Stream::new(3, Purpose::Token, 0, u64::from(m));
     let query = |(m, prompt)| Query {
         prompt,
-        member: m,
+        member: member(m),
         stream: stream(m),
     };
-    let queries: Vec<Query> = members.zip(prompts.iter().map(Vec::as_slice)).map(query).collect();
+    let queries: Vec<Query> = rows.zip(prompts.iter().map(Vec::as_slice)).map(query).collect();
     let sampling = Sampling {
         temperature,
         top_p: 1.0,
@@ -224,21 +339,19 @@ fn ours(config: &ModelConfig, plan: &Plan, precision: Precision) -> [String; 2] 
 
 /// A table of the model on a device.
 fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String]) {
-    let named = |name: &str, default: &str| -> Vec<String> {
-        let found = words.iter().find_map(|w| w.strip_prefix(name)?.strip_prefix('='));
-        found.unwrap_or(default).split(',').map(String::from).collect()
-    };
-    let number = |text: &String| {
+    let count = |text: &String| {
         text.parse::<u32>()
             .unwrap_or_else(|_| panic!("\"{text}\" is no number"))
     };
-    let rows: Vec<u32> = named("rows", "96,256").iter().map(number).collect();
+    let rows: Vec<u32> = named(words, "rows", "96,256").iter().map(count).collect();
     let plan = Plan {
-        prompt: number(&named("prompt", "32")[0]) as usize,
-        new: number(&named("new", "33")[0]) as usize,
-        repeats: number(&named("repeats", "2")[0]) as usize,
+        prompt: number(words, "prompt", 32) as usize,
+        new: number(words, "new", 33) as usize,
+        repeats: number(words, "repeats", 2) as usize,
         libtorch: true,
     };
+    // Members of rank 1 on all linear maps in place of those that differ in singular values.
+    let ranked = words.iter().any(|w| w == "low-rank");
     println!(
         "\n{name}: {:.1} million parameters on {device:?}, prompts of {}, answers of {}",
         config.parameters() as f64 / 1e6,
@@ -253,7 +366,7 @@ fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String])
         "{:>9} {:>9} {:>6} {:>12} {:>10} {:>7} {:>12} {:>10} {:>10} {:>9} {:>8}",
         "", "", "", "tokens/s", "tokens/s", "", "ms a pass", "ms a pass", "drawn, ms", "in use MB", "s"
     );
-    for label in named("precision", "bf16") {
+    for label in named(words, "precision", "bf16") {
         let precision = match label.as_str() {
             "f32" => Precision::F32,
             "bf16" => Precision::Bf16,
@@ -266,7 +379,10 @@ fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String])
         let loading = start.elapsed().as_secs_f64();
         for rows in &rows {
             let mut generator = Generator::new(model.clone(), *rows as usize);
-            let population = population(config, *rows as usize);
+            let population = match ranked {
+                true => low_rank(config, *rows as usize),
+                false => population(config, *rows as usize),
+            };
             let mut run = |population: &Population, new: usize, temperature: f64| {
                 let plan = Plan { new, ..plan };
                 let run = |_| seconds_at(&mut generator, population, &plan, 0..*rows, temperature);
@@ -313,10 +429,17 @@ fn main() {
         tch::set_num_threads(rayon::current_num_threads() as i32);
         return match said("small") {
             true => on_device("small model", &small(), device, &words),
+            false if said("smollm2") => on_device("SmolLM2-135M's shape", &smollm2(), device, &words),
             false => on_device("Qwen2.5-0.5B's shape", &large(), device, &words),
         };
     }
     tch::set_num_threads(rayon::current_num_threads() as i32);
+    if said("low-rank") {
+        return match said("small") {
+            true => by_low_rank("small model", &small(), &words),
+            false => by_low_rank("SmolLM2-135M's shape", &smollm2(), &words),
+        };
+    }
     let both = !said("small") && !said("large");
     let full = said("full");
     let plan = |prompt, new, repeats, libtorch| Plan {

@@ -219,6 +219,15 @@ impl ModelConfig {
         }
     }
 
+    /// Outputs and inputs of the linear maps of the layers, one layer after another, in the order of [`Module::ALL`].
+    pub fn matrices(&self) -> Vec<[usize; 2]> {
+        let shape = |module: &Module| {
+            let (inputs, outputs) = self.module_dims(*module);
+            [outputs, inputs]
+        };
+        (0..self.layers).flat_map(|_| Module::ALL.iter().map(shape)).collect()
+    }
+
     /// Name and shape of every tensor of a checkpoint, the embedding first.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut list = vec![("model.embed_tokens.weight".to_owned(), vec![self.vocab, self.hidden])];

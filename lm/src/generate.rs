@@ -5,7 +5,7 @@ use std::sync::Arc;
 use illume_core::{Error, Result, Stream};
 use tch::Device;
 
-use crate::model::{Model, Segment, Session, Wish};
+use crate::model::{Model, Segment, Session, Source, Wish};
 use crate::population::Population;
 use crate::text::StopTexts;
 
@@ -91,6 +91,17 @@ impl Generator {
         &self.model
     }
 
+    /// Makes the model's linear maps anew.
+    ///
+    /// # Errors
+    /// Somebody else has the model too, or the weights cannot be made.
+    pub(crate) fn reload(&mut self, source: &dyn Source) -> Result<()> {
+        let model = Arc::get_mut(&mut self.model);
+        model
+            .ok_or_else(|| Error::failed("a model whose weights change has one user alone"))?
+            .reload(source)
+    }
+
     pub fn stats(&self) -> Stats {
         self.stats
     }
@@ -114,7 +125,7 @@ impl Generator {
         sampling: &Sampling,
     ) -> Result<Vec<Generated>> {
         self.check(queries, population, sampling)?;
-        let adapters = self.model.adapters(population)?;
+        let mut adapters = self.model.adapters(population)?;
         let longest = queries
             .iter()
             .map(|q| q.prompt.len() + sampling.max_new_tokens - 1)
@@ -132,9 +143,13 @@ impl Generator {
         let mut waiting = 0..queries.len();
         let (mut tokens, mut segments, mut taken) = (Vec::new(), Vec::new(), Vec::new());
         loop {
+            let before = rows.len();
             while let Some(slot) = free.pop() {
                 let Some(query) = waiting.next() else { break };
                 rows.push(Row { query, slot, done: 0 });
+            }
+            if rows.len() > before {
+                adapters.keep(rows.iter().map(|row| queries[row.query].member));
             }
             if rows.is_empty() {
                 return Ok(answers);

@@ -15,6 +15,7 @@ mod task;
 pub mod text;
 mod tiny;
 mod train;
+mod weights;
 
 pub use checkpoint::{Checkpoint, save_checkpoint};
 pub use config::{Family, Float, Llama3Scaling, ModelConfig, Module};
@@ -26,3 +27,4 @@ pub use svd::{SearchKind, SearchSpace, Steps, SvdAdapter, SvdTarget};
 pub use task::{ArithmeticParams, CountdownParams, ENTRIES, Gsm8kParams, JsonlParams, LmParams, LmSetup, LmTask};
 pub use tiny::{random_weights, tiny_config, tiny_model, tiny_task};
 pub use train::{Example, Prompts, Schedule, Surrogates, TrainRow, TrainSettings, pretrain, sft};
+pub use weights::WeightSpace;

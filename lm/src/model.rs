@@ -2,6 +2,7 @@
 
 mod adapters;
 mod cache;
+mod low_rank;
 mod native;
 mod round;
 mod torch;
@@ -30,7 +31,7 @@ use crate::population::Population;
 use crate::sample::{Picked, pick};
 
 /// Where weights come from.
-pub(crate) trait Source {
+pub(crate) trait Source: Sync {
     /// All numbers of a tensor, row by row.
     fn values(&self, name: &str) -> Result<Vec<f32>>;
 }
@@ -113,7 +114,12 @@ impl Model {
         Model::by_libtorch(config, &Drawn { config, seed }, precision, device)
     }
 
-    fn from_source(config: &ModelConfig, source: &dyn Source, precision: Precision, device: Device) -> Result<Model> {
+    pub(crate) fn from_source(
+        config: &ModelConfig,
+        source: &dyn Source,
+        precision: Precision,
+        device: Device,
+    ) -> Result<Model> {
         if device != Device::Cpu {
             return Model::by_libtorch(config, source, precision, device);
         }
@@ -134,6 +140,15 @@ impl Model {
             device,
             body,
         })
+    }
+
+    /// Makes the linear maps of the layers anew, in the precision and on the device of before. What they were is lost as they go, so that an error leaves
+    /// a model of both.
+    pub(crate) fn reload(&mut self, source: &dyn Source) -> Result<()> {
+        match &mut self.body {
+            Body::Native(native) => native.reload(source, self.precision),
+            Body::Torch(torch) => torch.reload(source, self.precision),
+        }
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -288,6 +303,15 @@ pub(crate) enum Wish<'a> {
 pub(crate) enum Ready<'a> {
     Native(Adapters<'a>),
     Torch(TorchAdapters),
+}
+
+impl Ready<'_> {
+    /// Makes ready what only members take that run: these. To be called before a pass in which others run than before.
+    pub fn keep(&mut self, members: impl Iterator<Item = u32>) {
+        if let Ready::Native(adapters) = self {
+            adapters.keep(members);
+        }
+    }
 }
 
 /// Keys and values of rows that run, and buffers.

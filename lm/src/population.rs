@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use illume_core::{Error, Result};
+use illume_core::{Error, LowRank, Perturbation, Result};
 use tch::Tensor;
 
 use crate::config::{ModelConfig, Module};
@@ -128,6 +128,10 @@ pub enum Population {
         /// For each place, `[members, outputs, rank]`.
         b: Vec<Tensor>,
     },
+    /// Members that differ from the model by `± sigma A B' / sqrt(rank)` on every linear map of its layers (EGGROLL, 2025,
+    /// <https://arxiv.org/abs/2511.16652>). Their numbers are made while a query of theirs runs. The perturbation is of low rank and of the model's matrices
+    /// ([`ModelConfig::matrices`]), whatever its center, and the number behind its last member's names the model as it is.
+    LowRank(Perturbation),
 }
 
 impl Population {
@@ -138,6 +142,7 @@ impl Population {
             Population::None => 0,
             Population::Singular { s_a, .. } => of(s_a),
             Population::Dense { a, .. } => of(a),
+            Population::LowRank(around) => around.members + 1,
         }
     }
 
@@ -157,6 +162,13 @@ impl Population {
         };
         match self {
             Population::None => Ok(()),
+            Population::LowRank(around) => match &around.low_rank {
+                Some(low_rank) if **low_rank == LowRank::new(low_rank.rank(), &config.matrices()) => Ok(()),
+                _ => Err(Error::input(
+                    "members of low rank must be of the matrices of the model's layers, queries, keys, values, outputs, gates, ups and downs of one \
+                     layer after another",
+                )),
+            },
             Population::Singular { basis, s_a, s_b } => {
                 if s_a.len() != basis.targets.len() || s_b.len() != basis.targets.len() {
                     return Err(Error::input(format!(

@@ -1,4 +1,4 @@
-//! The tasks `lm/…`: a genome changes a language model's adapter, and its fitness is the mean reward of the model's answers to a minibatch of prompts
+//! The tasks `lm/…`: a genome changes a language model's adapter (or its weights), and its fitness is the mean reward of the model's answers to a minibatch of prompts
 //! (ESSA, 2025, <https://arxiv.org/abs/2507.04453>).
 //!
 //! All rows of a rank are answered in one batch through one copy of the weights. An ordinary row's prompts are drawn from the training split by the
@@ -9,10 +9,12 @@ mod cases;
 mod params;
 mod setup;
 mod slots;
+mod space;
 #[cfg(test)]
 mod tests;
 mod worker;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use illume_core::params::Params as _;
@@ -24,7 +26,8 @@ use illume_core::{
 pub use params::{ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
 pub use setup::LmSetup;
 
-use crate::{Generator, Lora, Model, Query, Sampling, SearchKind, SearchSpace, Steps, Surrogates};
+use crate::{Generator, Lora, Model, Population, Query, Sampling, SearchSpace, Surrogates, WeightSpace};
+use space::Space;
 use worker::LmWorker;
 
 /// The registry's entries.
@@ -71,7 +74,7 @@ const fn entry(name: &'static str) -> TaskEntry {
 pub struct LmTask {
     spec: TaskSpec,
     setup: LmSetup,
-    space: Arc<SearchSpace>,
+    space: Space,
     engine: Mutex<Engine>,
     train: Arc<Vec<Vec<u32>>>,
     validation: Vec<Vec<u32>>,
@@ -81,6 +84,8 @@ pub struct LmTask {
 /// What runs: only one batch at a time.
 struct Engine {
     generator: Generator,
+    /// The genome whose weights the model has, where genomes are weights.
+    weights: Option<Vec<f32>>,
     /// Why the first row failed that did.
     failure: Option<String>,
 }
@@ -102,17 +107,8 @@ impl LmTask {
         let setup = LmSetup::read(task)?;
         let train = setup.prompts(&setup.dataset.train)?;
         let validation = setup.prompts(&setup.dataset.validation)?;
-        let lora = setup.adapter()?;
+        let space = Space::new(&setup)?;
         let p = &setup.params;
-        let kind = match p.search.as_str() {
-            "adapters" => SearchKind::Adapters,
-            _ => SearchKind::SingularValues,
-        };
-        let steps = match p.scale.as_str() {
-            "absolute" => Steps::Absolute,
-            _ => Steps::Relative,
-        };
-        let space = Arc::new(SearchSpace::new(&lora, kind, p.alpha)?.with_steps(steps));
         let device = setup.device()?;
         let model = Arc::new(Model::load(&setup.checkpoint, setup.precision(), device)?);
         let longest = train.iter().chain(&validation).map(Vec::len).max().unwrap_or(0) + setup.max_new_tokens;
@@ -129,23 +125,26 @@ impl LmTask {
         };
         let train = Arc::new(train);
         let prompts = Arc::clone(&train);
-        let gradient = Surrogates::new(
-            Arc::clone(&setup.checkpoint),
-            Arc::clone(&space),
-            Arc::new(move |case| prompts.get(case as usize).cloned()),
-            p.temperature,
-            device,
-        )
-        .of_answers(setup.precision(), setup.max_new_tokens);
-        // Answers cut to the most probable tokens are drawn by another distribution than the one that the gradient is of.
-        let gradient = (p.top_p == 1.0).then(|| Arc::new(gradient) as Arc<dyn PolicyGradient>);
+        let gradient = |space: &Arc<SearchSpace>| {
+            let surrogates = Surrogates::new(
+                Arc::clone(&setup.checkpoint),
+                Arc::clone(space),
+                Arc::new(move |case| prompts.get(case as usize).cloned()),
+                p.temperature,
+                device,
+            );
+            Arc::new(surrogates.of_answers(setup.precision(), setup.max_new_tokens)) as Arc<dyn PolicyGradient>
+        };
         let spec = TaskSpec {
-            policy_gradient: gradient,
-            facts: setup.facts(&model, &lora, &space, slots, longest),
+            // Answers cut to the most probable tokens are drawn by another distribution than the one that the gradient is of.
+            policy_gradient: space.adapters().filter(|_| p.top_p == 1.0).map(gradient),
+            matrices: space.matrices(&setup.checkpoint.config),
+            facts: setup.facts(&model, &space, slots, longest),
             ..setup.spec(space.dim(), validation.len())
         };
         let engine = Mutex::new(Engine {
             generator: Generator::new(model, slots),
+            weights: None,
             failure: None,
         });
         Ok(LmTask {
@@ -163,18 +162,33 @@ impl LmTask {
         &self.setup
     }
 
-    /// What a genome changes.
-    pub fn space(&self) -> &SearchSpace {
-        &self.space
-    }
-
     /// The adapter of a genome, in the form that PEFT loads.
     ///
     /// # Errors
-    /// The genome is not of this task's length.
+    /// The genome is not of this task's length, or is whole weights.
     pub fn adapter(&self, genome: &[f32]) -> Result<Lora> {
         self.check_genome(genome)?;
-        Ok(self.space.adapter(genome))
+        match &self.space {
+            Space::Adapters(space) => Ok(space.adapter(genome)),
+            Space::Weights(_) => Err(Error::input(
+                "the genomes of task.search = \"weights\" are whole weights, which no adapter holds: expected --model DIR, which writes a model",
+            )),
+        }
+    }
+
+    /// Writes the model of a genome as `transformers` loads it, its adapter added to the weights.
+    ///
+    /// # Errors
+    /// The genome is not of this task's length, or the files cannot be written.
+    pub fn save_model(&self, genome: &[f32], dir: &Path) -> Result<()> {
+        self.check_genome(genome)?;
+        match &self.space {
+            Space::Weights(space) => space.save(genome, dir),
+            Space::Adapters(space) => {
+                let merged = WeightSpace::new(Arc::clone(&self.setup.checkpoint), Some(space.adapter(genome)));
+                merged.save(&[], dir)
+            }
+        }
     }
 
     /// Answers of a genome to prompts as the user types them, sampled as the task says.
@@ -200,7 +214,13 @@ impl LmTask {
             })
             .collect();
         let mut engine = self.engine();
-        let population = self.space.population(&[genome], engine.generator.model().device());
+        let population = match &self.space {
+            Space::Adapters(space) => space.population(&[genome], engine.generator.model().device()),
+            Space::Weights(space) => {
+                engine.set_weights(space, genome)?;
+                Population::None
+            }
+        };
         let answers = engine.generator.generate(&queries, &population, &self.sampling)?;
         Ok(answers.iter().map(|a| self.setup.text(&a.tokens)).collect())
     }
@@ -210,7 +230,7 @@ impl LmTask {
             return Ok(());
         }
         Err(Error::input(format!(
-            "a genome of {} numbers is not of this task, whose genomes have {} (its adapter's rank, modules, search and alpha say so)",
+            "a genome of {} numbers is not of this task, whose genomes have {} (its search, and its adapter's rank, modules and alpha say so)",
             genome.len(),
             self.spec.genome_dim
         )))

@@ -5,6 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{devices, generate, greedy, llama, model, prompts, queries, qwen2, uniform, write};
+use illume_core::{LowRank, Perturbation};
 use illume_lm::{
     Basis, BasisTarget, Checkpoint, Generated, Generator, Model, ModelConfig, Module, Population, Precision,
 };
@@ -49,6 +50,51 @@ fn singular(config: &ModelConfig, members: usize) -> Population {
         s_a,
         s_b,
     }
+}
+
+/// Members of low rank around the model, of which the number behind the last is the model itself.
+fn low_rank(config: &ModelConfig, members: usize, rank: usize) -> Population {
+    Population::LowRank(Perturbation {
+        center: Arc::default(),
+        sigma: 0.1,
+        seed: 3,
+        generation: 2,
+        first: 0,
+        rows: 0,
+        members,
+        bounds: None,
+        low_rank: Some(Arc::new(LowRank::new(rank, &config.matrices()))),
+    })
+}
+
+/// The model with the matrices of one member of low rank added to its weights.
+fn moved(checkpoint: &Checkpoint, population: &Population, member: usize) -> Model {
+    let Population::LowRank(around) = population else {
+        panic!("of low rank")
+    };
+    let config = &checkpoint.config;
+    let shape = around.low_rank.as_ref().unwrap();
+    let (mut numbers, mut genes) = (vec![0.0; shape.numbers()], vec![0.0; shape.genes()]);
+    around.stream(member / 2).normals(0, &mut numbers);
+    let sign = if member.is_multiple_of(2) { 1.0 } else { -1.0 };
+    shape.add(&numbers, sign * around.sigma, &mut genes);
+    let mut matrices = shape.matrices().iter();
+    let mut added = std::collections::HashMap::new();
+    for layer in 0..config.layers {
+        for module in MODULES {
+            let genes = &genes[matrices.next().unwrap().genes.clone()];
+            added.insert(format!("{}.weight", module.path(layer)), Tensor::from_slice(genes));
+        }
+    }
+    let tensor = |(name, _): (String, _)| {
+        let tensor = checkpoint.tensor(&name, Kind::Float, Device::Cpu).unwrap();
+        let moved = added.get(&name).map(|genes| &tensor + genes.view_as(&tensor));
+        (name, moved.unwrap_or(tensor))
+    };
+    let tensors: Vec<(String, Tensor)> = config.tensors().into_iter().map(tensor).collect();
+    let dir = tempfile::tempdir().unwrap();
+    save_checkpoint(dir.path(), config, &tensors).unwrap();
+    Model::load(&Checkpoint::open(dir.path()).unwrap(), Precision::F32, Device::Cpu).unwrap()
 }
 
 /// The same population with factors of A and B written out.
@@ -142,6 +188,43 @@ fn a_population_answers_as_its_members_do_with_merged_weights() {
     }
 }
 
+#[test]
+fn members_of_low_rank_answer_as_the_model_does_with_their_matrices_added() {
+    for config in [qwen2(), llama()] {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoint = write(dir.path(), &config);
+        for rank in [1, 3] {
+            let (population, members) = (low_rank(&config, 6, rank), 7);
+            let prompts = prompts(&config, 21);
+            let queries = queries(&prompts, members as u32);
+            let plain = generate(
+                model(&config, Precision::F32),
+                5,
+                &queries,
+                &Population::None,
+                &greedy(8),
+            );
+            let got = generate(model(&config, Precision::F32), 5, &queries, &population, &greedy(8));
+            for member in 0..members {
+                let mine: Vec<usize> = (0..queries.len()).filter(|i| i % members == member).collect();
+                let of = |list: &[Generated]| -> Vec<Generated> { mine.iter().map(|i| list[*i].clone()).collect() };
+                if member == members - 1 {
+                    assert_eq!(of(&got), of(&plain), "the model as it is");
+                    continue;
+                }
+                assert_ne!(of(&got), of(&plain), "members differ from the model");
+                let my_queries: Vec<_> = mine.iter().map(|i| queries[*i]).collect();
+                let model = moved(&checkpoint, &population, member);
+                let want = generate(model, 5, &my_queries, &Population::None, &greedy(8));
+                close(&of(&got), &want, 1e-4);
+                let all = |list: &[Generated]| list.iter().flat_map(|a| a.log_probs.clone()).collect::<Vec<f32>>();
+                let off = apart(&all(&of(&got)), &all(&want));
+                assert!(off < 1e-5, "rank {rank}, member {member}: {off}");
+            }
+        }
+    }
+}
+
 /// Bits: `PartialEq` of floats is enough, since none is NaN.
 fn same(a: &[Generated], b: &[Generated], what: &str) {
     assert_eq!(a, b, "{what}");
@@ -165,10 +248,11 @@ fn an_answer_has_the_same_bits_in_any_batch_on_any_number_of_slots_and_threads()
         Precision::Int8,
         Precision::Int4 { group: 16 },
     ] {
-        let kinds: [fn(&ModelConfig) -> Population; 3] = [
+        let kinds: [fn(&ModelConfig) -> Population; 4] = [
             |_| Population::None,
             |config| singular(config, 4),
             |config| dense(&singular(config, 4)),
+            |config| low_rank(config, 4, 2),
         ];
         for population in kinds {
             let model = Arc::new(model(&config, precision));
@@ -360,7 +444,14 @@ fn models_by_libtorch_as_on_a_device_agree_with_those_by_our_kernels() {
                     stop: vec![3, 30, 60],
                     ..how
                 };
-                for population in [Population::None, singular(&config, 3), dense(&singular(&config, 3))] {
+                let populations = [
+                    Population::None,
+                    singular(&config, 3),
+                    dense(&singular(&config, 3)),
+                    low_rank(&config, 2, 1),
+                    low_rank(&config, 2, 3),
+                ];
+                for population in populations {
                     let queries = queries(&prompts, 3);
                     let ours = Model::random(&config, Precision::F32, Device::Cpu, 4).unwrap();
                     let theirs = Model::random_by_libtorch(&config, Precision::F32, *device, 4).unwrap();
@@ -455,4 +546,9 @@ fn bad_queries_are_refused_in_a_sentence() {
     let wrong = Population::Singular { basis, s_a, s_b };
     let error = wrong.check(&config).unwrap_err().to_string();
     assert!(error.contains("k_proj") && error.contains("[2, 7]"), "{error}");
+    let error = low_rank(&llama(), 2, 1).check(&config).unwrap_err().to_string();
+    assert!(
+        error.contains("must be of the matrices of the model's layers"),
+        "{error}"
+    );
 }

@@ -27,13 +27,16 @@ pub struct ExportArgs {
         short,
         long,
         value_name = "FILE",
-        required_unless_present = "adapter",
-        conflicts_with = "adapter"
+        required_unless_present_any = ["adapter", "model"],
+        conflicts_with_all = ["adapter", "model"]
     )]
     output: Option<PathBuf>,
     /// Of a run on a language model: write the adapter of one elite (the solution, if not said otherwise) to this folder, as PEFT loads it
     #[arg(long, value_name = "DIR", conflicts_with = "genomes")]
     adapter: Option<PathBuf>,
+    /// The same as a whole model, the adapter added to its weights, as transformers loads it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["genomes", "adapter"])]
+    model: Option<PathBuf>,
     /// Only one: best, solution (the strategy's own result), or the number of a cell [default: all elites]
     #[arg(long, value_name = "ELITE")]
     elite: Option<Which>,
@@ -50,11 +53,14 @@ pub struct ExportArgs {
 
 impl ExportArgs {
     pub fn run(&self) -> u8 {
-        alone(|| match (&self.adapter, &self.output) {
-            (Some(folder), _) => lm::adapter(&self.path, folder, self.elite, self.force, self.json),
-            (None, output) => export(
+        alone(|| match (&self.adapter, &self.model, &self.output) {
+            (Some(folder), ..) => lm::adapter(&self.path, folder, self.elite, self.force, self.json),
+            (_, Some(folder), _) => lm::model(&self.path, folder, self.elite, self.force, self.json),
+            (.., output) => export(
                 self,
-                output.as_ref().expect("the command line has a file or an adapter"),
+                output
+                    .as_ref()
+                    .expect("the command line has a file, an adapter or a model"),
             ),
         })
     }

@@ -24,11 +24,11 @@ use super::elite::Which;
 use super::launch::{Threads, first_rank, on_all_ranks, stopping};
 
 #[cfg(not(feature = "torch"))]
-pub(super) use absent::adapter;
+pub(super) use absent::{adapter, model};
 #[cfg(not(feature = "torch"))]
 use absent::{answer, import, pretrain, sft};
 #[cfg(feature = "torch")]
-pub(super) use adapter::adapter;
+pub(super) use adapter::{adapter, model};
 #[cfg(feature = "torch")]
 use answer::answer;
 #[cfg(feature = "torch")]

@@ -68,6 +68,7 @@ fn placeholder() -> TaskSpec {
         action_dim: 1,
         network: Some(illume_core::Network::policy(vec![1, 1], illume_core::Activation::Tanh)),
         test_cases: 1,
+        matrices: vec![[1, 1]],
         policy_gradient: Some(Arc::new(AnyGradient)),
         ..TaskSpec::new("", 1, Init::Uniform { lower: 0.0, upper: 1.0 })
     }

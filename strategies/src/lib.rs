@@ -7,6 +7,7 @@ mod cma_mega;
 mod dcg_me;
 mod dcrl_me;
 mod deep_ga;
+mod eggroll;
 mod emitters;
 mod essa;
 mod fronts;
@@ -37,6 +38,7 @@ pub use cma_mega::{ArborescenceParams, MaegaOrder, MegaCount, MegaOrder, OmgMega
 pub use dcg_me::{DcgMeParams, DcgParams};
 pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
+pub use eggroll::{Eggroll, EggrollParams};
 pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams, NslcParams};
@@ -86,6 +88,7 @@ pub fn registry() -> &'static [StrategyEntry] {
         cma_mega::CMA_MAEGA,
         cma_mega::OMG_MEGA,
         essa::ENTRY,
+        eggroll::ENTRY,
         me_es::ENTRY,
         ga_ns::ENTRY,
         ga_ns::NSLC,

@@ -212,6 +212,7 @@ impl MeEs {
             rows: rows.len(),
             members: self.params.population,
             bounds: context.task.bounds,
+            low_rank: None,
         });
     }
 

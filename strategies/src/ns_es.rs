@@ -120,6 +120,7 @@ impl NsEs {
             rows: rows.len(),
             members: self.plan.population,
             bounds: context.task.bounds,
+            low_rank: None,
         });
     }
 

@@ -211,6 +211,7 @@ impl Strategy for OpenAiEs {
             rows: rows.len(),
             members,
             bounds: context.task.bounds,
+            low_rank: None,
         });
         candidates.tags.get_mut::<i32>("operator")?.fill(0);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);

@@ -1,7 +1,12 @@
 //! Scores of genomes on a task's test cases, as a phase of its own within a generation: the cases are divided into parts, so that ranks share
 //! the work, and each part is a row that only tests. It is not charged to the budget, and nothing of it is offered to the archive.
 
-use illume_core::{Candidates, Context, Next, Purpose, Result, Status, Stream, TaskSpec, Told, block, test_part_seed};
+use std::sync::Arc;
+
+use illume_core::{
+    Candidates, Context, Genomes, Next, Perturbation, Purpose, Result, Status, Stream, TaskSpec, Told, block,
+    test_part_seed,
+};
 
 use crate::candidates::prepare;
 
@@ -79,19 +84,44 @@ impl Validation {
     /// # Errors
     /// A column is missing.
     pub fn ask(&self, context: &Context<'_>, genomes: &[&[f32]], candidates: &mut Candidates) -> Result<()> {
-        let total = genomes.len() * self.parts;
-        prepare(context, total, 0, candidates);
-        candidates.offered = 0..0;
-        candidates.tests = 0..total;
-        let rows = candidates.block.clone();
-        let part = |row| test_part_seed((row % self.parts) as u32, self.parts as u32);
-        candidates.seeds.clear();
-        candidates.seeds.extend(rows.clone().map(part));
-        let dim = context.task.genome_dim;
+        self.prepare(context, genomes.len(), candidates)?;
+        let (rows, dim) = (candidates.block.clone(), context.task.genome_dim);
         let genes = candidates.genomes.dense_rows(rows.len(), dim);
         for (row, genes) in rows.zip(genes.chunks_exact_mut(dim)) {
             genes.copy_from_slice(genomes[row / self.parts]);
         }
+        Ok(())
+    }
+
+    /// The same for one genome that is too large for a copy in each row: all rows share it.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn ask_shared(&self, context: &Context<'_>, genome: &Arc<Vec<f32>>, candidates: &mut Candidates) -> Result<()> {
+        self.prepare(context, 1, candidates)?;
+        candidates.genomes = Genomes::Perturbation(Perturbation {
+            center: genome.clone(),
+            sigma: 0.0,
+            seed: context.seed,
+            generation: context.generation,
+            first: candidates.block.start,
+            rows: candidates.block.len(),
+            members: 0,
+            bounds: None,
+            low_rank: None,
+        });
+        Ok(())
+    }
+
+    /// All but the genomes, which are this many.
+    fn prepare(&self, context: &Context<'_>, genomes: usize, candidates: &mut Candidates) -> Result<()> {
+        let total = genomes * self.parts;
+        prepare(context, total, 0, candidates);
+        candidates.offered = 0..0;
+        candidates.tests = 0..total;
+        let part = |row| test_part_seed((row % self.parts) as u32, self.parts as u32);
+        candidates.seeds.clear();
+        candidates.seeds.extend(candidates.block.clone().map(part));
         candidates.tags.get_mut::<i32>("operator")?.fill(0);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         Ok(())
@@ -120,7 +150,7 @@ impl Validation {
 
 #[cfg(test)]
 mod tests {
-    use illume_core::{Batch, Genomes, test_part_of_seed};
+    use illume_core::{Batch, test_part_of_seed};
 
     use super::*;
     use crate::testing::{Silent, task};
@@ -166,6 +196,22 @@ mod tests {
             .flat_map(|g| (0..16).map(move |p| (g, (p, 16))))
             .collect();
         assert_eq!(asked, expected);
+        let (comm, mut candidates) = (Silent(1, 2), Candidates::default());
+        let context = Context {
+            seed: 1,
+            generation: 4,
+            task: &task,
+            comm: &comm,
+        };
+        let genome = Arc::new(vec![1.0, 2.0]);
+        validation.ask_shared(&context, &genome, &mut candidates).unwrap();
+        assert_eq!(
+            (candidates.total, candidates.tests.clone(), candidates.genomes.rows()),
+            (16, 0..16, 8)
+        );
+        let mut scratch = illume_core::Scratch::default();
+        assert!((0..8).all(|row| candidates.genomes.genes(row, &mut scratch) == *genome));
+        assert_eq!(test_part_of_seed(candidates.seeds[7]), (15, 16));
     }
 
     #[test]

@@ -41,13 +41,20 @@ pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String>
     soft.then(|| format!("{text}\nlearning_rate = 0.1\nthreshold_min = -1.0"))
 }
 
-/// A small setting of a strategy on the first task, in the first archive of the registries that it goes together with.
+/// A small setting of a strategy on the first task, in the first archive of the registries that it goes together with; on a task with cases with what a new
+/// configuration of it says of the task.
 pub fn configuration(entry: &StrategyEntry, folder: &Path) -> String {
     let mut why = Vec::new();
     let tasks = envs::registry().into_iter();
     let tasks = tasks.filter(|t| t.cases == entry.cases && (t.network || !entry.network));
     for task in tasks {
-        let task = self::task(task, folder);
+        let mut task = self::task(task, folder);
+        if entry.cases {
+            let suggested: toml::Table = entry.suggested.parse().unwrap();
+            let said = suggested.get("task").and_then(toml::Value::as_table).cloned();
+            let own = task.get_mut("task").and_then(toml::Value::as_table_mut).unwrap();
+            own.extend(said.unwrap_or_default());
+        }
         for archive in archives::registry().iter().filter_map(|a| archive(a, entry)) {
             let text = format!("{task}\n[strategy]\n{}\n[archive]\n{archive}\n", strategy(entry));
             let config = Config::parse(&text, entry.name, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use illume_core::Result;
+use illume_core::{MatrixPlace, Result};
 use illume_numerics::LANES;
 use illume_numerics::Level;
 use illume_numerics::transformer::ops::{dot, turn};
 use illume_numerics::transformer::{Extra, Matrix, Packed, Precision, Product, Start};
 
+use super::low_rank::Members;
 use crate::checkpoint::floats;
 use crate::config::Module;
 use crate::population::{Basis, Population};
@@ -110,12 +111,17 @@ pub(crate) enum Adapters<'a> {
         layers: Vec<[Vec<Option<OwnPart>>; 4]>,
         width: usize,
     },
+    LowRank(Members<'a>),
 }
 
 impl<'a> Adapters<'a> {
     pub fn new(population: &'a Population) -> Result<Adapters<'a>> {
         match population {
             Population::None => Ok(Adapters::None),
+            Population::LowRank(around) => {
+                let shape = around.low_rank.as_ref().expect("checked with the population");
+                Ok(Adapters::LowRank(Members::new(around, shape)))
+            }
             Population::Singular { basis, s_a, s_b } => {
                 let all = |list: &[tch::Tensor]| list.iter().map(floats).collect::<Result<_>>();
                 Ok(Adapters::Shared {
@@ -164,6 +170,21 @@ impl<'a> Adapters<'a> {
             Adapters::None => 0,
             Adapters::Shared { rank, .. } => (3 * rank).next_multiple_of(LANES),
             Adapters::Own { width, .. } => *width,
+            Adapters::LowRank(members) => members.width(),
+        }
+    }
+
+    /// Makes ready what only members take that run: these.
+    pub fn keep(&mut self, members: impl Iterator<Item = u32>) {
+        if let Adapters::LowRank(pool) = self {
+            pool.keep(members);
+        }
+    }
+
+    /// Where what each row's member adds begins in a pool; nothing where there is none.
+    pub fn starts(&self, members: &[u32], out: &mut Vec<usize>) {
+        if let Adapters::LowRank(pool) = self {
+            pool.starts(members, out);
         }
     }
 
@@ -184,6 +205,10 @@ impl<'a> Adapters<'a> {
                 Some(parts) if parts.iter().any(Option::is_some) => GroupAdapters::Own { parts },
                 _ => GroupAdapters::None,
             },
+            Adapters::LowRank(members) => GroupAdapters::LowRank {
+                members,
+                maps: members.maps(layer, group),
+            },
         }
     }
 }
@@ -199,6 +224,10 @@ pub(crate) enum GroupAdapters<'a> {
     },
     Own {
         parts: &'a [Option<OwnPart>],
+    },
+    LowRank {
+        members: &'a Members<'a>,
+        maps: &'a [MatrixPlace],
     },
 }
 
@@ -247,6 +276,8 @@ impl GroupAdapters<'_> {
                     }
                 }
             }
+            // SAFETY: the caller's promise.
+            GroupAdapters::LowRank { members: pool, maps } => unsafe { pool.down(maps, rows, x, z, members) },
             GroupAdapters::Own { parts } => {
                 for row in rows {
                     // SAFETY: the caller's promise.
@@ -265,10 +296,11 @@ impl GroupAdapters<'_> {
         }
     }
 
-    /// Up from the rank, for each map of the product.
-    pub fn extras<'b>(&'b self, z: &'b [f32], ld: usize, members: &'b [u32]) -> Vec<Extra<'b>> {
+    /// Up from the rank, for each map of the product; `starts` as [`Adapters::starts`] says.
+    pub fn extras<'b>(&'b self, z: &'b [f32], ld: usize, members: &'b [u32], starts: &'b [usize]) -> Vec<Extra<'b>> {
         match self {
             GroupAdapters::None => Vec::new(),
+            GroupAdapters::LowRank { members: pool, maps } => pool.extras(maps, z, ld, starts),
             GroupAdapters::Shared { group, .. } => group
                 .parts
                 .iter()

@@ -70,6 +70,32 @@ pub(crate) struct Scratch {
     z: Vec<f32>,
     logits: Vec<f32>,
     members: Vec<u32>,
+    starts: Vec<usize>,
+}
+
+/// The maps of one group of one layer.
+fn packed(
+    config: &ModelConfig,
+    source: &dyn Source,
+    precision: Precision,
+    group: usize,
+    layer: usize,
+) -> Result<Packed> {
+    let modules = GROUPS[group];
+    let maps: Vec<Vec<f32>> = modules
+        .iter()
+        .map(|m| source.values(&format!("{}.weight", m.path(layer))))
+        .collect::<Result<_>>()?;
+    let maps: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
+    let inputs = config.module_dims(modules[0]).0;
+    if let Precision::Int4 { group } = precision
+        && (group == 0 || !inputs.is_multiple_of(group))
+    {
+        return Err(Error::input(format!(
+            "int4 weights in groups of {group} need a multiple of {group} inputs, and the model has a linear map of {inputs}"
+        )));
+    }
+    Ok(Packed::new(&maps, inputs, precision))
 }
 
 impl Native {
@@ -79,23 +105,7 @@ impl Native {
             Precision::Int4 { .. } => Precision::Int8,
             other => other,
         };
-        let weights = |group: usize, layer: usize| -> Result<Packed> {
-            let modules = GROUPS[group];
-            let maps: Vec<Vec<f32>> = modules
-                .iter()
-                .map(|m| source.values(&format!("{}.weight", m.path(layer))))
-                .collect::<Result<_>>()?;
-            let maps: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
-            let inputs = config.module_dims(modules[0]).0;
-            if let Precision::Int4 { group } = precision
-                && (group == 0 || !inputs.is_multiple_of(group))
-            {
-                return Err(Error::input(format!(
-                    "int4 weights in groups of {group} need a multiple of {group} inputs, and the model has a linear map of {inputs}"
-                )));
-            }
-            Ok(Packed::new(&maps, inputs, precision))
-        };
+        let weights = |group: usize, layer: usize| packed(config, source, precision, group, layer);
         let mut layers = Vec::new();
         for i in 0..config.layers {
             let qkv = weights(0, i)?;
@@ -130,6 +140,18 @@ impl Native {
             } else {
                 Some(vocabulary("lm_head.weight")?)
             },
+        })
+    }
+
+    /// Makes the linear maps of all layers anew.
+    pub fn reload(&mut self, source: &dyn Source, precision: Precision) -> Result<()> {
+        let config = &self.config;
+        self.layers.par_iter_mut().enumerate().try_for_each(|(i, layer)| {
+            let maps = [&mut layer.qkv, &mut layer.o, &mut layer.gate_up, &mut layer.down];
+            maps.into_iter().enumerate().try_for_each(|(group, map)| {
+                *map = packed(config, source, precision, group, i)?;
+                Ok(())
+            })
         })
     }
 
@@ -250,7 +272,8 @@ impl Native {
         for segment in segments {
             s.members.extend(std::iter::repeat_n(segment.member, segment.len));
         }
-        let members = &s.members;
+        adapters.starts(&s.members, &mut s.starts);
+        let (members, starts) = (&s.members, &s.starts);
         let hidden = Matrix::new(&mut s.h, rows, c.hidden);
         let x = Matrix::new(&mut s.x, rows, c.hidden);
         let qkv = Matrix::new(&mut s.qkv, rows, self.layers[0].qkv.outputs());
@@ -287,7 +310,7 @@ impl Native {
                 Start::Bias(&layer.bias)
             };
             // SAFETY: nothing writes z before the extras' last use.
-            let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
+            let extras = prepared.extras(unsafe { z.all() }, z.ld, members, starts);
             self.product(team, &layer.qkv, x, start, &extras, qkv);
 
             let prepared = adapters.group(number, 1);
@@ -305,13 +328,13 @@ impl Native {
                 }
             });
             // SAFETY: nothing writes z before the extras' last use.
-            let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
+            let extras = prepared.extras(unsafe { z.all() }, z.ld, members, starts);
             self.product(team, &layer.o, attention, Start::Output, &extras, hidden);
 
             let prepared = adapters.group(number, 2);
             norm(&layer.mlp_norm, &prepared);
             // SAFETY: nothing writes z before the extras' last use.
-            let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
+            let extras = prepared.extras(unsafe { z.all() }, z.ld, members, starts);
             let product = Product {
                 weights: &layer.gate_up,
                 // SAFETY: the tasks of this product write other matrices.
@@ -332,6 +355,11 @@ impl Native {
                         product.panel(self.level, panels + panel, &mut room);
                     }
                 }
+                // SAFETY: as above.
+                unsafe {
+                    product.add_pooled(mine.clone());
+                    product.add_pooled(panels + mine.start..panels + mine.end);
+                }
                 let columns = mine.start * LANES..(mine.end * LANES).min(c.intermediate);
                 let upper = up + columns.start..up + columns.end;
                 for row in 0..rows {
@@ -349,7 +377,7 @@ impl Native {
                 team.each_part(rows, |rows| unsafe { prepared.down(self.level, rows, act, z, members) });
             }
             // SAFETY: nothing writes z before the extras' last use.
-            let extras = prepared.extras(unsafe { z.all() }, z.ld, members);
+            let extras = prepared.extras(unsafe { z.all() }, z.ld, members, starts);
             self.product(team, &layer.down, act, Start::Output, &extras, hidden);
         }
 

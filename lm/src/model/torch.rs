@@ -18,7 +18,7 @@ use linear::Linear;
 use super::adapters::GROUPS;
 use super::native::Segment;
 use super::{Precision, Source, Wish};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Module};
 use crate::sample::Picked;
 
 type Torch<T> = std::result::Result<T, TchError>;
@@ -69,6 +69,22 @@ pub(crate) struct TorchCache {
     layers: Vec<[Tensor; 2]>,
 }
 
+/// The maps of one group of one layer.
+fn map_of(
+    config: &ModelConfig,
+    source: &dyn Source,
+    precision: Precision,
+    place: (Device, Kind),
+    layer: usize,
+    modules: &[Module],
+) -> Result<Linear> {
+    let mut values = Vec::new();
+    for module in modules {
+        values.extend(source.values(&format!("{}.weight", module.path(layer)))?);
+    }
+    Linear::new(&values, config.module_dims(modules[0]).0, precision, place)
+}
+
 impl TorchModel {
     pub fn load(config: &ModelConfig, source: &dyn Source, precision: Precision, device: Device) -> Result<TorchModel> {
         let kind = match precision {
@@ -91,16 +107,7 @@ impl TorchModel {
         for i in 0..config.layers {
             let mut maps = Vec::new();
             for modules in GROUPS {
-                let mut values = Vec::new();
-                for module in modules {
-                    values.extend(source.values(&format!("{}.weight", module.path(i)))?);
-                }
-                maps.push(Linear::new(
-                    &values,
-                    config.module_dims(modules[0]).0,
-                    precision,
-                    (device, kind),
-                )?);
+                maps.push(map_of(config, source, precision, (device, kind), i, modules)?);
             }
             let mut bias = None;
             if config.attention_bias {
@@ -132,6 +139,17 @@ impl TorchModel {
             },
             frequencies: Tensor::from_slice(&frequencies).to_device(device),
         })
+    }
+
+    /// Makes the linear maps of all layers anew.
+    pub fn reload(&mut self, source: &dyn Source, precision: Precision) -> Result<()> {
+        let (config, place) = (&self.config, (self.device, self.kind));
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            for (map, modules) in layer.maps.iter_mut().zip(GROUPS) {
+                *map = map_of(config, source, precision, place, i, modules)?;
+            }
+        }
+        Ok(())
     }
 
     pub fn weight_bytes(&self) -> u64 {
@@ -233,6 +251,7 @@ impl TorchModel {
         let (cos, sin) = (table(&cos, &cos)?, table(&sin.f_neg()?, &sin)?);
         let norm = |x: &Tensor, weight: &Tensor| x.f_rms_norm([c.hidden as i64], Some(weight), c.rms_eps);
         let scales = adapters.scales(&members)?;
+        let members = adapters.places(members)?;
 
         let mut h = self.embedding.f_index_select(0, &sent.get(&tokens)?)?;
         for (number, (layer, [keys, values])) in self.layers.iter().zip(&cache.layers).enumerate() {

@@ -39,14 +39,15 @@ params! {
     pub struct LmParams {
         /// Folder of the model, as Hugging Face writes it: config.json, tokenizer.json, model.safetensors.
         model: String = "runs/lm/small".into(), any();
-        /// Folder of the adapter that the search starts from, as PEFT writes it; empty: a new one, for which search must be "adapters".
+        /// Folder of the adapter that the search starts from, as PEFT writes it; empty: a new one, for which search must be "adapters", or with "weights" none.
         adapter: String = String::new(), any();
         /// Rank of a new adapter; one that is read has its own.
         rank: usize = 8, range(1, 65_536);
         /// Linear maps that a new adapter changes, in every layer.
         modules: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).into(), any();
-        /// What a genome changes: the singular values of the adapter's factors ("singular_values"), or all their weights ("adapters").
-        search: String = "singular_values".into(), one_of(&["singular_values", "adapters"]);
+        /// What a genome changes: the singular values of the adapter's factors ("singular_values"), all their weights ("adapters"), or all linear maps of the
+        /// model's layers, to which the adapter has been added ("weights").
+        search: String = "singular_values".into(), one_of(&["singular_values", "adapters", "weights"]);
         /// Share of each factor's singular values, the largest first, that a genome changes.
         alpha: f64 = 1.0, share();
         /// What a gene of 1 adds to a singular value: the root mean square of its factor's ("relative"), or 1 ("absolute"). Weights of whole adapters always have the latter.

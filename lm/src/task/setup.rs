@@ -7,11 +7,12 @@ use illume_core::{Error, Result, toml};
 use illume_numerics::cuda;
 use tch::Device;
 
+use super::Space;
 use super::cases::{arithmetic, countdown, gsm8k, jsonl};
 use super::params::{self, ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
 use crate::data::{Case, Dataset, keep};
 use crate::text::{ChatTemplate, Prompter, StopTexts, TextTokenizer};
-use crate::{Checkpoint, Generator, Lora, Model, ModelConfig, Module, Precision, SearchSpace};
+use crate::{Checkpoint, Generator, Lora, Model, ModelConfig, Module, Precision};
 
 /// What the user named.
 pub struct LmSetup {
@@ -226,6 +227,17 @@ impl LmSetup {
         Ok(lora)
     }
 
+    /// The adapter that is added to the weights before whole weights are searched, if there is one.
+    ///
+    /// # Errors
+    /// It is missing, or another model's.
+    pub(super) fn merged_adapter(&self) -> Result<Option<Lora>> {
+        match self.params.adapter.is_empty() {
+            true => Ok(None),
+            false => self.adapter().map(Some),
+        }
+    }
+
     pub(super) fn precision(&self) -> Precision {
         match self.params.precision.as_str() {
             "bf16" => Precision::Bf16,
@@ -277,14 +289,7 @@ impl LmSetup {
     }
 
     /// What the log says at the start.
-    pub(super) fn facts(
-        &self,
-        model: &Model,
-        lora: &Lora,
-        space: &SearchSpace,
-        slots: usize,
-        longest: usize,
-    ) -> Vec<(String, String)> {
+    pub(super) fn facts(&self, model: &Model, space: &Space, slots: usize, longest: usize) -> Vec<(String, String)> {
         let config = self.config();
         let size = |bytes: u64| match bytes as f64 {
             b if b < 1e9 => format!("{:.1} MB", b / 1e6),
@@ -308,18 +313,10 @@ impl LmSetup {
                     place
                 ),
             ),
-            fact(
-                "adapter",
-                format!(
-                    "rank {} on {} linear maps, {} parameters",
-                    lora.rank,
-                    lora.targets.len(),
-                    lora.parameters()
-                ),
-            ),
+            fact("adapter", space.adapter()),
             fact(
                 "search",
-                format!("{} numbers: {}{}", space.dim(), self.params.search, steps(space)),
+                format!("{} numbers: {}{}", space.dim(), self.params.search, space.steps()),
             ),
             fact(
                 "answers",
@@ -338,13 +335,5 @@ impl LmSetup {
                 ),
             ),
         ]
-    }
-}
-
-/// What a gene of 1 adds, where it is not 1.
-fn steps(space: &SearchSpace) -> String {
-    match space.steps() {
-        [1.0, 1.0] => String::new(),
-        [low, high] => format!(", a gene of 1 adds the factor's root mean square, {low:.3} to {high:.3}"),
     }
 }

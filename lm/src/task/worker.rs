@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use illume_core::{
-    Answer, Error, Purpose, Request, Result, Scores, Scratch, Status, Stream, Worker, block, test_part_of_seed,
+    Answer, Error, Genomes, Perturbation, Purpose, Request, Result, Scores, Scratch, Status, Stream, Worker, block,
+    test_part_of_seed,
 };
 
+use super::space::Space;
 use super::{Engine, LmTask};
 use crate::data::Case;
-use crate::{Generated, Query, Sampling};
+use crate::{Generated, Population, Query, Sampling, WeightSpace};
 
 pub(super) struct LmWorker<'a> {
     task: &'a LmTask,
@@ -47,18 +49,57 @@ impl Kind {
     }
 }
 
-/// Genomes that differ; rows name them by their number.
-#[derive(Default)]
-struct Members(Vec<Vec<f32>>);
+/// Who answers: genomes that differ, which rows name by their number.
+enum Members {
+    /// Their genes.
+    Genes(Vec<Vec<f32>>),
+    /// Of whole weights, of which there is room for one genome alone: a row of the request for each.
+    Rows(Vec<usize>),
+    /// Of low rank around a center, which has the number behind the last member's.
+    Around(Perturbation),
+}
 
 impl Members {
-    fn number(&mut self, genes: &[f32]) -> u32 {
-        let found = self.0.iter().position(|m| m == genes);
-        let number = found.unwrap_or_else(|| {
-            self.0.push(genes.to_vec());
-            self.0.len() - 1
-        });
-        number as u32
+    fn of(request: &Request<'_>, space: &Space) -> Members {
+        match (space, request.genomes) {
+            (Space::Adapters(_), _) => Members::Genes(Vec::new()),
+            (_, Genomes::Perturbation(p)) if p.low_rank.is_some() || p.members == 0 => Members::Around(p.clone()),
+            _ => Members::Rows(Vec::new()),
+        }
+    }
+
+    /// The number of a row's genome; none if its genes are no numbers.
+    fn number(&mut self, request: &Request<'_>, row: usize, scratch: &mut Scratch) -> Option<u32> {
+        let finite = |genes: &[f32]| genes.iter().all(|g| g.is_finite());
+        let number = match self {
+            Members::Around(p) => (p.first + row).min(p.members),
+            Members::Genes(known) => {
+                let genes = request.genomes.genes(row, scratch);
+                if !finite(genes) {
+                    return None;
+                }
+                let found = known.iter().position(|m| m == genes);
+                found.unwrap_or_else(|| {
+                    known.push(genes.to_vec());
+                    known.len() - 1
+                })
+            }
+            Members::Rows(known) => {
+                if !finite(request.genomes.genes(row, scratch)) {
+                    return None;
+                }
+                let same = |other: &usize| match request.genomes {
+                    Genomes::Dense(d) => d.data[other * d.dim..][..d.dim] == d.data[row * d.dim..][..d.dim],
+                    _ => false,
+                };
+                let found = known.iter().position(same);
+                found.unwrap_or_else(|| {
+                    known.push(row);
+                    known.len() - 1
+                })
+            }
+        };
+        Some(number as u32)
     }
 }
 
@@ -76,15 +117,14 @@ impl<'a> LmWorker<'a> {
         kind: Kind,
         scores: &mut Scores<'_>,
     ) -> (Vec<Row>, Members) {
-        let mut members = Members::default();
+        let mut members = Members::of(request, &self.task.space);
         let mut rows = Vec::new();
         for i in range.clone().filter(|i| Kind::of(request, *i) == kind) {
-            let genes = request.genomes.genes(i, &mut self.scratch);
             let at = i - range.start;
-            if !genes.iter().all(|g| g.is_finite()) {
+            let Some(member) = members.number(request, i, &mut self.scratch) else {
                 scores.status[at] = Status::NotFinite as u8;
                 continue;
-            }
+            };
             let seed = request.seeds[i];
             let cases = if kind == Kind::Test {
                 let (part, parts) = test_part_of_seed(seed);
@@ -93,7 +133,6 @@ impl<'a> LmWorker<'a> {
             } else {
                 self.task.minibatch(seed)
             };
-            let member = members.number(genes);
             rows.push(Row {
                 at,
                 member,
@@ -137,7 +176,7 @@ impl<'a> LmWorker<'a> {
                 });
             }
         }
-        let answers = self.generate(&queries, &members, &sampling)?;
+        let answers = self.generate(request, &queries, &members, &sampling)?;
         let texts: Vec<String> = answers.iter().map(|a| task.setup.text(&a.tokens)).collect();
         let asked: Vec<(&Case, &str)> = rows
             .iter()
@@ -179,12 +218,43 @@ impl<'a> LmWorker<'a> {
         Ok(())
     }
 
-    fn generate(&self, queries: &[Query<'_>], members: &Members, sampling: &Sampling) -> Result<Vec<Generated>> {
+    fn generate(
+        &mut self,
+        request: &Request<'_>,
+        queries: &[Query<'_>],
+        members: &Members,
+        sampling: &Sampling,
+    ) -> Result<Vec<Generated>> {
         let mut engine = self.task.engine();
-        let generator = &mut engine.generator;
-        let genomes: Vec<&[f32]> = members.0.iter().map(Vec::as_slice).collect();
-        let population = self.task.space.population(&genomes, generator.model().device());
-        generator.generate(queries, &population, sampling)
+        match (&self.task.space, members) {
+            (Space::Weights(space), Members::Around(around)) => {
+                engine.set_weights(space, &around.center)?;
+                let population = match around.members {
+                    0 => Population::None,
+                    _ => Population::LowRank(around.clone()),
+                };
+                engine.generator.generate(queries, &population, sampling)
+            }
+            (Space::Weights(space), Members::Rows(rows)) => {
+                let mut answers = vec![Generated::default(); queries.len()];
+                for (member, row) in rows.iter().enumerate() {
+                    engine.set_weights(space, request.genomes.genes(*row, &mut self.scratch))?;
+                    let mine: Vec<usize> = (0..queries.len())
+                        .filter(|q| queries[*q].member as usize == member)
+                        .collect();
+                    let own: Vec<Query<'_>> = mine.iter().map(|q| queries[*q]).collect();
+                    let own = engine.generator.generate(&own, &Population::None, sampling)?;
+                    mine.into_iter().zip(own).for_each(|(q, answer)| answers[q] = answer);
+                }
+                Ok(answers)
+            }
+            (Space::Adapters(space), Members::Genes(genes)) => {
+                let genomes: Vec<&[f32]> = genes.iter().map(Vec::as_slice).collect();
+                let population = space.population(&genomes, engine.generator.model().device());
+                engine.generator.generate(queries, &population, sampling)
+            }
+            _ => unreachable!("members are made for the task's space"),
+        }
     }
 }
 
@@ -202,6 +272,18 @@ impl Worker for LmWorker<'_> {
 }
 
 impl Engine {
+    /// Gives the model the weights of a genome, if it has others.
+    pub fn set_weights(&mut self, space: &WeightSpace, genes: &[f32]) -> Result<()> {
+        if self.weights.as_deref() == Some(genes) {
+            return Ok(());
+        }
+        // What fails in the middle leaves a model of neither.
+        self.weights = None;
+        self.generator.reload(&space.source(genes))?;
+        self.weights = Some(genes.to_vec());
+        Ok(())
+    }
+
     /// Keeps what failed first: a status alone does not say it.
     fn note(&mut self, task: &str, error: &Error) {
         let sentence = || format!("{task}: {error}");

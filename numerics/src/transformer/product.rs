@@ -2,9 +2,12 @@
 //!
 //! A row's bits depend neither on the other rows, nor on how the work is cut, nor on the width of vectors.
 
+use std::ops::Range;
+
 use super::Packed;
 use super::matrix::{Matrix, Team};
 use super::ops::add_products;
+use crate::elements::add_scaled;
 use crate::lanes::{LANES, Lanes};
 use crate::level::{Level, versions};
 use crate::panel::{Columns, First, Panel};
@@ -41,6 +44,16 @@ pub enum Extra<'a> {
         outputs: usize,
         members: &'a [u32],
     },
+    /// `z A` with each row's own `A`, `[rank, outputs]`, which begins at `pool[starts[row] + first]`.
+    Pooled {
+        z: &'a [f32],
+        ld: usize,
+        pool: &'a [f32],
+        starts: &'a [usize],
+        first: usize,
+        rank: usize,
+        outputs: usize,
+    },
 }
 
 /// Some rows through some panels.
@@ -61,14 +74,49 @@ impl Product<'_> {
         let panels = self.weights.panels();
         team.each_part(panels, |panels| {
             let mut room = Vec::new();
-            for panel in panels {
+            for panel in panels.clone() {
                 // SAFETY: a panel is in one part.
                 unsafe { self.panel(level, panel, &mut room) };
             }
+            // SAFETY: as above.
+            unsafe { self.add_pooled(panels) };
         });
     }
 
-    /// Computes one panel of all rows.
+    /// Adds what of the extras lies in pools to panels that have been computed: row by row, since a row's numbers lie side by side.
+    ///
+    /// # Safety
+    /// No other task touches the panels' columns of the output in the meantime.
+    pub unsafe fn add_pooled(&self, panels: Range<usize>) {
+        for (extra, start) in self.extras.iter().zip(&self.weights.starts) {
+            let Extra::Pooled {
+                z,
+                ld,
+                pool,
+                starts,
+                first,
+                rank,
+                outputs,
+            } = *extra
+            else {
+                continue;
+            };
+            let columns = (panels.start * LANES).max(*start)..(panels.end * LANES).min(start + outputs);
+            if columns.is_empty() {
+                continue;
+            }
+            for (row, at) in starts.iter().enumerate() {
+                // SAFETY: the panels' columns are this task's (the caller's promise).
+                let y = unsafe { self.y.piece(row, columns.clone()) };
+                for (r, z) in z[row * ld..row * ld + rank].iter().enumerate() {
+                    let from = at + first + r * outputs + columns.start - start;
+                    add_scaled(&pool[from..from + columns.len()], *z, y);
+                }
+            }
+        }
+    }
+
+    /// Computes one panel of all rows, but for what [`Product::add_pooled`] adds.
     ///
     /// # Safety
     /// No other task touches the panel's columns of the output in the meantime.

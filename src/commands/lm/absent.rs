@@ -48,3 +48,15 @@ pub(in crate::commands) fn adapter(
 ) -> Result<String> {
     absent("`illume export --adapter`")
 }
+
+/// # Errors
+/// Always: there is no libtorch.
+pub(in crate::commands) fn model(
+    _path: &Path,
+    _folder: &Path,
+    _elite: Option<Which>,
+    _force: bool,
+    _as_json: bool,
+) -> Result<String> {
+    absent("`illume export --model`")
+}

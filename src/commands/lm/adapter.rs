@@ -1,4 +1,4 @@
-//! A run's genome as an adapter: `illume export PATH --adapter DIR`, and what `illume lm answer` answers by.
+//! A run's genome as an adapter or as a model: `illume export PATH --adapter DIR` and `--model DIR`, and what `illume lm answer` answers by.
 
 use std::path::Path;
 
@@ -99,6 +99,61 @@ fn validated(file: &ArchiveFile) -> Result<Option<Found>> {
     }))
 }
 
+/// The genome of a run that is to be exported, with its task on the processor.
+fn exported(path: &Path, elite: Option<Which>) -> Result<(ArchiveFile, Found, LmTask)> {
+    let file = file::open(&crate::commands::archive_path(path)?)?;
+    let config = config_of(&file, &["task.device=\"cpu\"".into()])?;
+    let found = found(&file, elite)?;
+    let task = LmTask::new(&config.task).map_err(|e| config.locate(e))?;
+    Ok((file, found, task))
+}
+
+/// What an export says of the genome's worth.
+fn worth(found: &Found) -> String {
+    let fitness = significant(found.fitness);
+    format!("{}, fitness {fitness} ({})", found.name, found.meaning)
+}
+
+/// The text that `illume export PATH --model DIR` prints; a folder that transformers loads is written.
+///
+/// # Errors
+/// As [`adapter`].
+pub(in crate::commands) fn model(
+    path: &Path,
+    folder: &Path,
+    elite: Option<Which>,
+    force: bool,
+    as_json: bool,
+) -> Result<String> {
+    let (file, found, task) = exported(path, elite)?;
+    prepare(folder, "model", force)?;
+    task.save_model(&found.genome, folder)?;
+    let (folder, name) = (folder.display().to_string(), &task.spec().name);
+    let setup = task.setup();
+    let parameters = setup.checkpoint.config.parameters();
+    if as_json {
+        let fields = json!({
+            "model": folder,
+            "archive": file.path().display().to_string(),
+            "task": name,
+            "strategy": file.attributes.strategy,
+            "elite": found.name.split(' ').next(),
+            "fitness": found.fitness.is_finite().then_some(found.fitness),
+            "parameters": parameters,
+            "base": setup.params.model,
+        });
+        return Ok(json_text(&fields));
+    }
+    Ok(named([
+        ("task", name.clone()),
+        ("strategy", file.attributes.strategy.clone()),
+        ("elite", worth(&found)),
+        ("model", format!("{} parameters in f32", thousands(parameters as u64))),
+        ("base model", setup.params.model.clone()),
+        ("written", folder),
+    ]))
+}
+
 /// The text that `illume export PATH --adapter DIR` prints; a folder that PEFT loads is written.
 ///
 /// # Errors
@@ -110,11 +165,7 @@ pub(in crate::commands) fn adapter(
     force: bool,
     as_json: bool,
 ) -> Result<String> {
-    let path = crate::commands::archive_path(path)?;
-    let file = file::open(&path)?;
-    let config = config_of(&file, &["task.device=\"cpu\"".into()])?;
-    let found = found(&file, elite)?;
-    let task = LmTask::new(&config.task).map_err(|e| config.locate(e))?;
+    let (file, found, task) = exported(path, elite)?;
     let lora = task.adapter(&found.genome)?;
     prepare(folder, "adapter", force)?;
     lora.write(folder)?;
@@ -122,7 +173,7 @@ pub(in crate::commands) fn adapter(
     if as_json {
         let fields = json!({
             "adapter": folder,
-            "archive": path.display().to_string(),
+            "archive": file.path().display().to_string(),
             "task": name,
             "strategy": file.attributes.strategy,
             "elite": found.name.split(' ').next(),
@@ -137,15 +188,7 @@ pub(in crate::commands) fn adapter(
     let rows = [
         ("task", name.clone()),
         ("strategy", file.attributes.strategy.clone()),
-        (
-            "elite",
-            format!(
-                "{}, fitness {} ({})",
-                found.name,
-                significant(found.fitness),
-                found.meaning
-            ),
-        ),
+        ("elite", worth(&found)),
         (
             "adapter",
             format!(

@@ -1,6 +1,7 @@
 //! A population's adapters as libtorch's matrices.
 
-use illume_core::Result;
+use illume_core::{Perturbation, Result};
+use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::{Torch, TorchModel, failed, wide_product};
@@ -20,7 +21,8 @@ pub(crate) enum TorchGroup {
         /// Where `s_a` and after it `s_b` begin among the columns of `scales`.
         from: i64,
     },
-    /// `[members, ranks, inputs]`, and `[members, outputs, ranks]` block by block, scaled.
+    /// `[members, ranks, inputs]`, and `[members, outputs, ranks]` block by block, scaled. Of members of low rank each pair has one place, and what is
+    /// between the products is multiplied by the member's sign.
     Own { a: Tensor, b: Tensor },
 }
 
@@ -29,21 +31,34 @@ pub(crate) enum TorchGroup {
 pub(crate) struct TorchAdapters {
     /// For each layer, for each group.
     pub(super) layers: Vec<[Option<TorchGroup>; 4]>,
-    /// The members' singular values of all groups, `[members, columns]` in f32.
+    /// The members' singular values of all groups, `[members, columns]` in f32; of members of low rank their signs, `[members + 1, 1]`.
     scales: Option<Tensor>,
+    /// Of members of low rank: where their pair's factors are.
+    places: Option<Tensor>,
 }
 
 impl TorchAdapters {
-    /// The singular values of each token's member, `[tokens, columns]`.
+    /// The singular values, or the sign, of each token's member, `[tokens, columns]`.
     pub(super) fn scales(&self, members: &Tensor) -> Torch<Option<Tensor>> {
         let of = |scales: &Tensor| scales.f_index_select(0, members);
         self.scales.as_ref().map(of).transpose()
+    }
+
+    /// Where the factors of each token's member are.
+    pub(super) fn places(&self, members: Tensor) -> Torch<Tensor> {
+        match &self.places {
+            Some(places) => places.f_index_select(0, &members),
+            None => Ok(members),
+        }
     }
 }
 
 impl TorchModel {
     /// The adapters of a population that fits the model, on the device.
     pub fn adapters(&self, population: &Population) -> Result<TorchAdapters> {
+        if let Population::LowRank(around) = population {
+            return self.low_rank(around).map_err(failed);
+        }
         let (mut layers, mut scales) = (Vec::new(), Vec::new());
         for layer in 0..self.config.layers {
             let mut group = |modules: &[Module]| self.group(population, layer, modules, &mut scales);
@@ -54,7 +69,68 @@ impl TorchModel {
             true => None,
             false => Some(Tensor::f_cat(&scales, 1).map_err(failed)?),
         };
-        Ok(TorchAdapters { layers, scales })
+        Ok(TorchAdapters {
+            layers,
+            scales,
+            places: None,
+        })
+    }
+
+    /// The factors of all pairs, and behind them zeros for the model as it is.
+    fn low_rank(&self, around: &Perturbation) -> Torch<TorchAdapters> {
+        let shape = around.low_rank.as_ref().expect("checked with the population");
+        let (pairs, rank) = (around.members.div_ceil(2), shape.rank() as i64);
+        let mut numbers = vec![0.0; (pairs + 1) * shape.numbers()];
+        let each = numbers.par_chunks_exact_mut(shape.numbers()).enumerate();
+        each.filter(|(pair, _)| *pair < pairs)
+            .for_each(|(pair, out)| around.stream(pair).normals(0, out));
+        let all = pairs as i64 + 1;
+        let numbers = Tensor::f_from_slice(&numbers)?
+            .f_view([all, -1])?
+            .f_to_device(self.device)?
+            .f_to_kind(self.kind)?;
+        let scale = f64::from(around.sigma * shape.scaling());
+        let mut matrices = shape.matrices().iter();
+        let mut layers = Vec::new();
+        for _ in 0..self.config.layers {
+            let mut group = |modules: &[Module]| -> Torch<Option<TorchGroup>> {
+                let maps: Vec<_> = matrices.by_ref().take(modules.len()).collect();
+                let outputs: i64 = maps.iter().map(|m| m.rows as i64).sum();
+                let place = (self.kind, self.device);
+                let b = Tensor::f_zeros([all, outputs, rank * maps.len() as i64], place)?;
+                let (mut downs, mut start) = (Vec::new(), 0);
+                for (i, map) in maps.into_iter().enumerate() {
+                    let (rows, columns) = (map.rows as i64, map.columns as i64);
+                    let part = |first: usize, width: i64| {
+                        numbers
+                            .f_narrow(1, first as i64, rank * width)?
+                            .f_view_copy([all, rank, width])
+                    };
+                    downs.push(part(map.b, columns)?);
+                    let up = part(map.a, rows)?.f_transpose(1, 2)?.f_mul_scalar(scale)?;
+                    b.f_narrow(1, start, rows)?
+                        .f_narrow(2, i as i64 * rank, rank)?
+                        .f_copy_(&up)?;
+                    start += rows;
+                }
+                Ok(Some(TorchGroup::Own {
+                    a: Tensor::f_cat(&downs, 1)?,
+                    b,
+                }))
+            };
+            let [a, b, c, d] = GROUPS;
+            layers.push([group(a)?, group(b)?, group(c)?, group(d)?]);
+        }
+        let members = 0..=around.members;
+        let place = |m: usize| if m < around.members { m / 2 } else { pairs } as i64;
+        let places: Vec<i64> = members.clone().map(place).collect();
+        let signs: Vec<f32> = members.map(|m| if m % 2 == 0 { 1.0 } else { -1.0 }).collect();
+        let signs = Tensor::f_from_slice(&signs)?.f_view([-1, 1])?;
+        Ok(TorchAdapters {
+            layers,
+            scales: Some(signs.f_to_device(self.device)?.f_to_kind(self.kind)?),
+            places: Some(Tensor::f_from_slice(&places)?.f_to_device(self.device)?),
+        })
     }
 
     fn group(
@@ -73,7 +149,7 @@ impl TorchModel {
             let (mut downs, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
             let (mut inners, mut ups, mut rank) = (Vec::new(), Vec::new(), 0);
             match population {
-                Population::None => Ok(None),
+                Population::None | Population::LowRank(_) => Ok(None),
                 Population::Singular { basis, s_a, s_b } => {
                     for (m, module) in modules.iter().enumerate() {
                         let is_it = |t: &BasisTarget| t.layer == layer && t.module == *module;
@@ -143,7 +219,10 @@ impl TorchGroup {
                 y.f_addmm(&z, u_b)
             }
             TorchGroup::Own { a, b } => {
-                let z = a.f_index_select(0, members)?.f_bmm(&x.f_unsqueeze(2)?)?;
+                let mut z = a.f_index_select(0, members)?.f_bmm(&x.f_unsqueeze(2)?)?;
+                if let Some(signs) = scales {
+                    z = z.f_mul(&signs.f_unsqueeze(2)?)?;
+                }
                 y.f_add(&b.f_index_select(0, members)?.f_bmm(&z)?.f_squeeze_dim(2)?)
             }
         }

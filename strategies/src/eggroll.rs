@@ -1,0 +1,293 @@
+//! EGGROLL (Sarkar et al., 'Evolution strategies at the hyperscale', 2025, <https://arxiv.org/abs/2511.16652>): an evolution strategy on all matrices
+//! of a language model, whose members differ by a matrix of low rank each.
+//!
+//! Symbols: M = a matrix of the center, sigma = step of the members, r = rank, N = population. Member i has `M + s_i sigma E_i` with
+//! `E_i = A_i B_i' / sqrt(r)`, A_i and B_i normal, the sign s_i plus for even members and minus for odd ones, which share their pair's E. With f_i
+//! the shaped fitness the center takes the step `learning_rate * sum_i f_i s_i E_i / N`: the rate is per unit of noise, not divided by sigma
+//! (alpha of 'Evolution strategies at scale', arXiv 2509.24372). Every rank takes it by itself, from fitnesses alone.
+
+mod params;
+#[cfg(test)]
+mod tests;
+mod update;
+
+use std::sync::Arc;
+
+use illume_core::{
+    Archive, Batch, Candidates, Context, Error, Genomes, LowRank, Next, Perturbation, Purpose, Result, State, Status,
+    Strategy, StrategySpec, Stream, TaskSpec, Told, case_seed,
+};
+
+use crate::candidates::prepare;
+use crate::optimizers::search::best_and_mean;
+use crate::validation::{Phase, Validation, minibatch};
+use crate::{Adam, GradientOptimizer, centred_ranks};
+pub(crate) use params::ENTRY;
+pub use params::EggrollParams;
+
+/// Its columns in the history.
+const COLUMNS: usize = 6;
+const STEP: usize = 4;
+const VALIDATION: usize = 5;
+
+/// A center that moves along the weighted sum of its members' perturbations.
+#[derive(Debug)]
+pub struct Eggroll {
+    params: EggrollParams,
+    spec: StrategySpec,
+    /// None: every gene of a direction is a number of its own.
+    low_rank: Option<Arc<LowRank>>,
+    adam: Option<Adam>,
+    validation: Validation,
+    phase: Phase,
+    /// `[dim]`, as its moments the same on all ranks; empty before the first generation.
+    center: Arc<Vec<f32>>,
+    /// Adam's moments; empty without.
+    first: Vec<f32>,
+    second: Vec<f32>,
+    steps_taken: u64,
+    row: [f64; COLUMNS],
+}
+
+impl Eggroll {
+    /// # Errors
+    /// A task whose genomes are no matrices, one without test cases, or an odd population.
+    pub fn new(params: EggrollParams, task: &TaskSpec) -> Result<Eggroll> {
+        if task.matrices.is_empty() || task.test_cases == 0 {
+            let message = format!(
+                "\"eggroll\" searches the matrices of a language model, and genomes of task \"{}\" are none: expected an lm/ task with \
+                 task.search = \"weights\"",
+                task.name
+            );
+            return Err(Error::config("strategy", "name", message));
+        }
+        if !params.population.is_multiple_of(2) {
+            let message = format!("expected an even number (mirrored pairs), got {}", params.population);
+            return Err(Error::config("strategy", "population", message));
+        }
+        let history = [
+            ("population_max", "highest reward of a member on the minibatch"),
+            ("population_mean", "mean reward of the members on the minibatch"),
+            (
+                "population_sd",
+                "standard deviation of the members' rewards on the minibatch",
+            ),
+            (
+                "center_fitness",
+                "reward of the center on the minibatch, before the update",
+            ),
+            ("step_size", "root mean square of what the update added to the genes"),
+            (
+                "validation",
+                "mean reward of the center on the test cases when it was last scored; until then the start's",
+            ),
+        ];
+        let spec = StrategySpec {
+            name: "eggroll".into(),
+            operators: vec!["center".into()],
+            history: history.map(|(a, c)| (a.into(), String::new(), c.into())).to_vec(),
+            lineage: false,
+            first_generation: params.population + 1,
+            sized_by: &["population"],
+            facts: Vec::new(),
+        };
+        let low_rank = (params.rank > 0).then(|| Arc::new(LowRank::new(params.rank, &task.matrices)));
+        let adam = (params.optimizer == "adam").then_some(Adam {
+            learning_rate: params.learning_rate,
+            beta1: params.beta1,
+            beta2: params.beta2,
+            epsilon: params.epsilon,
+        });
+        Ok(Eggroll {
+            validation: Validation::new(params.validation_interval, task),
+            params,
+            spec,
+            low_rank,
+            adam,
+            phase: Phase::Start,
+            center: Arc::default(),
+            first: Vec::new(),
+            second: Vec::new(),
+            steps_taken: 0,
+            row: [f64::NAN; COLUMNS],
+        })
+    }
+
+    fn start(&mut self, context: &Context<'_>) {
+        let mut center = vec![0.0; context.task.genome_dim];
+        let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
+        context.task.init.draw(&stream, &mut center);
+        self.center = Arc::new(center);
+        let moments = if self.adam.is_some() { self.center.len() } else { 0 };
+        (self.first, self.second) = (vec![0.0; moments], vec![0.0; moments]);
+    }
+
+    fn members(&self, context: &Context<'_>, first: usize, rows: usize) -> Perturbation {
+        Perturbation {
+            center: self.center.clone(),
+            sigma: self.params.sigma as f32,
+            seed: context.seed,
+            generation: context.generation,
+            first,
+            rows,
+            members: self.params.population,
+            bounds: None,
+            low_rank: self.low_rank.clone(),
+        }
+    }
+
+    fn learn(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<()> {
+        let n = self.params.population;
+        let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
+        let center = (status[n] == Status::Ok as u8).then(|| fitness[n]);
+        let (status, fitness) = (&status[..n], &fitness[..n]);
+        let [max, mean] = best_and_mean(status, fitness);
+        let sd = deviation(status, fitness);
+        let weights = pair_weights(&self.params.shaping, sd, status, fitness);
+        self.row[..STEP].copy_from_slice(&[max, mean, sd, center.unwrap_or(f64::NAN)]);
+        // A mean over members, of which each pair has two.
+        let weights: Vec<f32> = weights.iter().map(|w| (w / n as f64) as f32).collect();
+        self.row[STEP] = self.step(context, &weights);
+        Ok(())
+    }
+
+    /// Moves the center along the pairs' directions; returns the root mean square of what that added.
+    fn step(&mut self, context: &Context<'_>, weights: &[f32]) -> f64 {
+        let members = self.members(context, 0, 0);
+        self.steps_taken += 1;
+        let (t, rate) = (self.steps_taken, self.params.learning_rate as f32);
+        let mut center = std::mem::take(&mut self.center);
+        let genes = Arc::make_mut(&mut center);
+        let mut squares = 0.0;
+        update::each_part(&members, weights, |at, ascent| {
+            let genes = &mut genes[at..at + ascent.len()];
+            match &self.adam {
+                None => {
+                    let step = |(x, g): (&mut f32, &f32)| {
+                        let before = *x;
+                        *x = g.mul_add(rate, before);
+                        f64::from(*x - before).powi(2)
+                    };
+                    squares += genes.iter_mut().zip(&*ascent).map(step).sum::<f64>();
+                }
+                Some(adam) => {
+                    // The optimizer descends.
+                    ascent.iter_mut().for_each(|g| *g = -*g);
+                    let before = genes.to_vec();
+                    let part = at..at + ascent.len();
+                    adam.step(t, ascent, genes, &mut self.first[part.clone()], &mut self.second[part]);
+                    let moved = genes.iter().zip(&before).map(|(x, b)| f64::from(x - b).powi(2));
+                    squares += moved.sum::<f64>();
+                }
+            }
+        });
+        let dim = genes.len() as f64;
+        self.center = center;
+        (squares / dim).sqrt()
+    }
+}
+
+/// Standard deviation of the rewards of the rows that are ok.
+fn deviation(status: &[u8], fitness: &[f64]) -> f64 {
+    let ok = status.iter().zip(fitness).filter(|(s, _)| **s == Status::Ok as u8);
+    let ok: Vec<f64> = ok.map(|(_, f)| *f).collect();
+    let mean = ok.iter().sum::<f64>() / ok.len() as f64;
+    (ok.iter().map(|f| (f - mean).powi(2)).sum::<f64>() / ok.len() as f64).sqrt()
+}
+
+/// `f_plus - f_minus` of the shaped fitness of each pair; a pair one of whose members failed counts nothing. What is subtracted from all members alike
+/// falls out, so that "z" only divides by the standard deviation `sd`.
+fn pair_weights(shaping: &str, sd: f64, status: &[u8], fitness: &[f64]) -> Vec<f64> {
+    let shaped: Vec<f64> = match shaping {
+        "centred_rank" => centred_ranks(status, fitness).into_iter().map(f64::from).collect(),
+        "none" => fitness.to_vec(),
+        _ => fitness.iter().map(|f| if sd > 0.0 { f / sd } else { 0.0 }).collect(),
+    };
+    let pairs = shaped.chunks_exact(2).zip(status.chunks_exact(2));
+    let weight = |(f, s): (&[f64], &[u8])| match s.iter().all(|s| *s == Status::Ok as u8) {
+        true => f[0] - f[1],
+        false => 0.0,
+    };
+    pairs.map(weight).collect()
+}
+
+impl Strategy for Eggroll {
+    fn spec(&self) -> &StrategySpec {
+        &self.spec
+    }
+
+    fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
+        if self.center.is_empty() {
+            self.start(context);
+        }
+        if self.phase.is_validation(context) {
+            return self.validation.ask_shared(context, &self.center, candidates);
+        }
+        let n = self.params.population;
+        prepare(context, n + 1, 0, candidates);
+        candidates.offered = n..n + 1;
+        candidates.seeds.fill(case_seed(minibatch(context), 0));
+        let rows = candidates.block.clone();
+        candidates.genomes = Genomes::Perturbation(self.members(context, rows.start, rows.len()));
+        candidates.tags.get_mut::<i32>("operator")?.fill(0);
+        candidates.tags.get_mut::<i64>("parents")?.fill(-1);
+        Ok(())
+    }
+
+    fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
+        if self.phase == Phase::Learning {
+            self.learn(context, told)?;
+            let due = self.validation.is_due(context.generation, told.last);
+            return Ok(self.phase.learned(due));
+        }
+        self.row[VALIDATION] = self.validation.scores(told)?[0];
+        Ok(self.phase.validated())
+    }
+
+    fn history(&self, row: &mut Vec<f64>) {
+        row.extend(self.row);
+    }
+
+    fn save(&self, _context: &Context<'_>) -> Result<State> {
+        let mut moments = Batch::new();
+        moments.push("first", 1, "", "the optimizer's first moment", self.first.clone());
+        moments.push("second", 1, "", "the optimizer's second moment", self.second.clone());
+        let mut scalars = Batch::new();
+        scalars.push("steps_taken", 1, "", "updates made", vec![self.steps_taken]);
+        let about = "last values of the strategy's history columns";
+        scalars.push("row", COLUMNS, "", about, self.row.to_vec());
+        let mut solution = Batch::new();
+        let about = "the center after the last update";
+        solution.push("genome", self.center.len(), "", about, self.center.to_vec());
+        let about = "mean reward of the center on the test cases when it was last scored";
+        solution.push("fitness", 1, "", about, vec![self.row[VALIDATION]]);
+        Ok(State {
+            tables: vec![("moments".into(), moments), ("scalars".into(), scalars)],
+            solution: Some(solution),
+        })
+    }
+
+    fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
+        let dim = context.task.genome_dim;
+        let (scalars, moments) = (state.table("scalars")?, state.table("moments")?);
+        let solution = state.solution.as_ref();
+        let solution = solution.ok_or_else(|| Error::failed("the checkpoint has no solution, which is the center"))?;
+        let center = solution.get::<f32>("genome")?;
+        let (first, second) = (moments.get::<f32>("first")?, moments.get::<f32>("second")?);
+        let kept = if self.adam.is_some() { dim } else { 0 };
+        let row = scalars.get::<f64>("row")?;
+        if center.len() != dim || first.len() != kept || second.len() != kept || row.len() != COLUMNS {
+            return Err(Error::failed(format!(
+                "the checkpoint's center has {} genes and its moments {} and {}; the task's genomes have {dim}, and the optimizer keeps {kept}",
+                center.len(),
+                first.len(),
+                second.len()
+            )));
+        }
+        self.center = Arc::new(center.to_vec());
+        (self.first, self.second) = (first.to_vec(), second.to_vec());
+        self.row.copy_from_slice(row);
+        self.steps_taken = scalars.get::<u64>("steps_taken")?[0];
+        Ok(())
+    }
+}
