@@ -219,10 +219,14 @@ pub fn save_checkpoint(dir: &Path, config: &ModelConfig, tensors: &[(String, Ten
             )));
         }
     }
-    write(dir, config, Float::F32, &tensors)
+    write(dir, config, Float::F32, &Tensors(tensors))
 }
 
-fn write(dir: &Path, config: &ModelConfig, float: Float, source: &dyn Source) -> Result<()> {
+/// Writes the files of a model, a tensor at a time.
+///
+/// # Errors
+/// A tensor of the configuration is missing, or the files cannot be written.
+pub(crate) fn write(dir: &Path, config: &ModelConfig, float: Float, source: &dyn Source) -> Result<()> {
     std::fs::create_dir_all(dir)
         .map_err(|e| Error::failed(format!("the folder {} cannot be made: {e}", dir.display())))?;
     config.write(dir, float)?;
@@ -234,9 +238,15 @@ fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> Result<&'a Tensor> 
     tensor.ok_or_else(|| Error::input(format!("the tensor {name} is missing")))
 }
 
-impl Source for &[(String, Tensor)] {
+/// Tensors by name.
+struct Tensors<'a>(&'a [(String, Tensor)]);
+
+// SAFETY: the tensors are only read, and libtorch's may be read by many threads.
+unsafe impl Sync for Tensors<'_> {}
+
+impl Source for Tensors<'_> {
     fn values(&self, name: &str) -> Result<Vec<f32>> {
-        floats(named(self, name)?)
+        floats(named(self.0, name)?)
     }
 }
 

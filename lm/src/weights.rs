@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use illume_core::{Error, LowRank, Result};
 use illume_numerics::elements::add_scaled;
-use tch::Tensor;
 
-use crate::checkpoint::{floats, save_checkpoint};
+use crate::Float;
+use crate::checkpoint::{floats, write};
 use crate::config::Module;
 use crate::lora::Lora;
 use crate::model::Source;
+use crate::text::TextTokenizer;
 use crate::{Checkpoint, LoraTarget};
 
 /// The files beside config and weights that make a folder a model that can be talked to.
@@ -71,17 +72,13 @@ impl WeightSpace {
     /// # Errors
     /// A file cannot be read or written.
     pub fn save(&self, genes: &[f32], dir: &Path) -> Result<()> {
-        let source = self.source(genes);
-        let tensor = |(name, shape): (String, Vec<usize>)| {
-            let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-            let tensor = Tensor::from_slice(&source.values(&name)?).view(&shape[..]);
-            Ok((name, tensor))
-        };
-        let config = &self.checkpoint.config;
-        let tensors: Vec<(String, Tensor)> = config.tensors().into_iter().map(tensor).collect::<Result<_>>()?;
-        save_checkpoint(dir, config, &tensors)?;
+        let from = self.checkpoint.path();
+        write(dir, &self.checkpoint.config, Float::F32, &self.source(genes))?;
+        if from.is_file() {
+            return TextTokenizer::open(from)?.save(dir);
+        }
         for file in TEXT_FILES {
-            let from = self.checkpoint.dir().join(file);
+            let from = from.join(file);
             if from.is_file() {
                 let cannot =
                     |e| Error::failed(format!("{} cannot be copied to {}: {e}", from.display(), dir.display()));
