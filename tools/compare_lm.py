@@ -10,8 +10,8 @@ is not in DIR yet:
   1. the model alone and `--warm` warm starts of --steps steps, and of twenty more, answer `test`;
   2. every try of each strategy's list (as many for each) runs from the first warm start, and the one whose search distribution's mean, or
      center, is best on `tune` at the end is taken;
-  3. this one runs from every warm start with every seed, and `test` is answered along the way;
-  4. one run of each alone on the machine, for the time that a generation takes.
+  3. one run of it alone on the machine, for the time that a generation takes;
+  4. it runs from every warm start with every seed, and `test` is answered along the way.
 
 `--minutes` bounds it: what has not begun by then is left out. report.json has every curve; the table is printed. Runs are independent processes,
 `--jobs` of them at once.
@@ -39,22 +39,22 @@ TRIES = {
     "essa": [
         {"strategy.population": p, "task.batch": b, "strategy.sigma": s, "task.alpha": a}
         for p, b, s, a in [
-            (16, 32, 0.1, 1.0), (16, 32, 0.3, 1.0), (16, 32, 0.3, 0.25), (16, 32, 1.0, 0.25),
-            (32, 32, 0.1, 1.0), (32, 32, 0.3, 0.25), (32, 32, 0.3, 1.0), (32, 32, 1.0, 1.0),
+            (32, 64, 0.3, 1.0), (64, 32, 0.5, 1.0), (32, 64, 1.0, 1.0), (64, 32, 0.5, 0.5),
+            (16, 32, 0.3, 1.0), (16, 32, 0.3, 0.25), (32, 32, 0.1, 1.0), (32, 32, 1.0, 1.0),
         ]
     ],
     "grpo": [
         {"strategy.group": g, "task.batch": b, "strategy.learning_rate": r}
         for g, b, r in [
-            (8, 16, 1e-4), (8, 16, 3e-4), (8, 16, 1e-3), (8, 16, 3e-3),
-            (16, 32, 3e-4), (16, 32, 1e-3), (16, 32, 3e-3), (8, 64, 1e-3),
+            (8, 32, 1e-3), (16, 64, 1e-3), (8, 32, 2e-3), (16, 32, 5e-4),
+            (8, 16, 3e-4), (8, 16, 1e-3), (8, 16, 3e-3), (8, 64, 1e-3),
         ]
     ],
     "eggroll": [
         {"strategy.population": p, "task.batch": b, "strategy.sigma": s, "strategy.learning_rate": r}
         for p, b, s, r in [
-            (64, 16, 1e-3, 3e-4), (64, 16, 1e-3, 1e-3), (64, 16, 1e-3, 3e-3), (64, 16, 3e-3, 1e-3),
-            (64, 16, 3e-3, 3e-3), (64, 16, 3e-3, 1e-2), (128, 8, 1e-3, 1e-3), (128, 8, 3e-3, 3e-3),
+            (64, 32, 1e-3, 1e-3), (64, 32, 2e-3, 2e-3), (64, 32, 1e-3, 3e-3), (64, 32, 3e-3, 1e-3),
+            (64, 32, 3e-3, 3e-3), (128, 16, 1e-3, 1e-3), (128, 16, 2e-3, 3e-3), (64, 32, 3e-4, 1e-3),
         ]
     ],
 }
@@ -117,7 +117,12 @@ class Comparison:
 
     def call(self, name, words):
         start = time.monotonic()
-        done = subprocess.run([self.illume, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=self.environment)
+        try:
+            done = subprocess.run([self.illume, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                  env=self.environment, timeout=max(5.0, self.left() + 5))
+        except subprocess.TimeoutExpired:
+            print(f"NO TIME LEFT for {name}", flush=True)
+            return None
         (self.out / f"{name}.log").write_text(done.stdout)
         if done.returncode != 0:
             print(f"FAILED {name}: {' | '.join(done.stdout.strip().splitlines()[-3:])}"[:700], flush=True)
@@ -156,6 +161,9 @@ class Comparison:
             start = ["run", str(self.config(strategy)), *self.task(self.out / f"warm-{warm}-{self.words.steps}", split, **more), "--resume"]
             if not self.call(name, start):
                 return None
+            # An elite of EGGROLL is a whole model.
+            for file in folder.glob("*.h5") if strategy == "eggroll" else []:
+                file.unlink()
             (folder / "done").touch()
         with open(folder / "history.csv") as file:
             history = list(csv.DictReader(file))
@@ -219,18 +227,20 @@ def main():
     print(f"{c.left():.0f} s left; chosen: {json.dumps(chosen)}", flush=True)
     write()
 
-    runs = [(n, w, s) for s in range(1, words.seeds + 1) for w in range(1, words.warm + 1) for n in chosen]
-    done = c.all([lambda n=n, w=w, s=s: c.run(f"run-{n}-{w}-{s}", n, w, s, "test", chosen[n], words.tokens) for n, w, s in runs])
-    report["runs"] = [d for d in done if d]
-    write()
-    words.interval = 0
     report["alone"] = {}
     for name in chosen:
         rows = STRATEGIES[name]["rows"](chosen[name])
-        alone = c.run(f"alone-{name}", name, 1, 1, "tune", chosen[name], rows * (PROMPT + ANSWER) * 8)
+        alone = c.run(f"alone-{name}", name, 1, 1, "tune", {**chosen[name], "strategy.validation_interval": 0}, rows * (PROMPT + ANSWER) * 5)
         if alone:
             seconds = [row[2] for row in alone["curve"]]
-            report["alone"][name] = statistics.median(b - a for a, b in zip(seconds[1:-1], seconds[2:-1]))
+            report["alone"][name] = statistics.median(b - a for a, b in zip(seconds[:-1], seconds[1:-1]))
+    print(f"{c.left():.0f} s left; seconds a generation alone: {report['alone']}", flush=True)
+    write()
+
+    runs = [(n, w, s) for w in range(1, words.warm + 1) for s in range(1, words.seeds + 1) for n in chosen]
+    done = c.all([lambda n=n, w=w, s=s: c.run(f"run-{n}-{w}-{s}", n, w, s, "test", chosen[n], words.tokens) for n, w, s in runs])
+    report["runs"] = [d for d in done if d]
+    write()
     write()
     table(report, chosen, c)
 

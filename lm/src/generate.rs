@@ -12,7 +12,7 @@ use crate::text::StopTexts;
 /// Tokens of prompts that a pass takes at most. Long prompts go in pieces, so that buffers stay small and answers go on meanwhile.
 const PROMPT_TOKENS: usize = 256;
 /// The same on a device, where a pass costs hundreds of launches, whatever its size.
-const PROMPT_TOKENS_ON_DEVICE: usize = 2048;
+const PROMPT_TOKENS_ON_DEVICE: usize = 8192;
 
 /// How tokens are chosen and when an answer ends.
 #[derive(Debug, Clone)]
