@@ -211,6 +211,55 @@ mod with_models {
         });
     }
 
+    /// A small model in a GGUF file.
+    const GGUF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lm/tests/data/gguf_llama.gguf");
+
+    #[test]
+    fn gguf_files_that_cannot_be_read_end_a_run_and_an_import_in_one_sentence() {
+        let gguf = fs::read(GGUF).unwrap();
+        for (bytes, words) in [
+            (b"GGUF".to_vec(), "cut short or damaged"),
+            (b"PK".to_vec(), "is not a GGUF file"),
+            (gguf[..gguf.len() - 4000].to_vec(), "behind the end of the file"),
+        ] {
+            let folder = folder();
+            let file = folder.path().join("model.gguf");
+            fs::write(&file, bytes).unwrap();
+            let out = folder.path().join("out");
+            assert_refused(
+                &run(1, &["lm", "import", arg(&file), "--out", arg(&out)]),
+                &["model.gguf", words],
+            );
+            assert!(!out.exists());
+            set("lm/arithmetic", "model", arg(&file), &["model.gguf", words]);
+        }
+    }
+
+    #[test]
+    fn what_an_import_is_asked_for_is_checked() {
+        let folder = folder();
+        let import = |model: &str, more: &[&str]| {
+            run(
+                1,
+                &[&["lm", "import", model, "--out", arg(folder.path())], more].concat(),
+            )
+        };
+        assert_refused(&import("no/such.gguf", &[]), &["there is no file no/such.gguf"]);
+        assert_refused(
+            &import(arg(folder.path()), &[]),
+            &["there is no file", "give a .gguf file"],
+        );
+        let ended = import(GGUF, &["--dtype", "int8"]);
+        assert_eq!(ended.code(), Some(2));
+        assert!(
+            ended.stderr.contains("int8") && ended.stderr.contains("bf16"),
+            "{}",
+            ended.stderr
+        );
+        fs::write(folder.path().join("notes"), "mine").unwrap();
+        assert_refused(&import(GGUF, &[]), &["is not empty", "--force"]);
+    }
+
     #[test]
     fn a_tokenizer_of_another_model_is_refused_with_both_sizes() {
         let words = [

@@ -13,6 +13,7 @@ fn without_libtorch_each_command_says_so() {
     let config = write_config(folder.path(), common::refused::GOOD);
     for arguments in [
         &["lm", "pretrain", "--out", arg(&folder.path().join("model"))][..],
+        &["lm", "import", "model.gguf", "--out", "model"],
         &["lm", "sft", arg(&config)],
         &["lm", "answer", arg(&config)],
         &["export", arg(folder.path()), "--adapter", "adapter"],
@@ -67,6 +68,46 @@ mod with_torch {
             folder.display()
         );
         write_config(folder, &text)
+    }
+
+    #[test]
+    fn a_gguf_file_answers_and_learns_as_the_folder_that_is_made_of_it() {
+        let folder = folder();
+        let gguf = concat!(env!("CARGO_MANIFEST_DIR"), "/lm/tests/data/gguf_llama.gguf");
+        let model = folder.path().join("model");
+        let imported = json(&["lm", "import", gguf, "--out", arg(&model), "--json"]);
+        let config = ModelConfig::read(&model).unwrap();
+        assert_eq!(imported["parameters"], config.parameters());
+        assert_eq!(
+            (&imported["architecture"], &imported["dtype"], &imported["bytes"]),
+            (
+                &"LlamaForCausalLM".into(),
+                &"f32".into(),
+                &(4 * config.parameters()).into()
+            )
+        );
+        let experiment = experiment(folder.path(), "");
+        let of = |model: &str| {
+            let set = ["--set", &format!("task.model={model}")];
+            let teach = [
+                &[
+                    "lm",
+                    "sft",
+                    arg(&experiment),
+                    "--steps",
+                    "2",
+                    "--batch",
+                    "2",
+                    "--json",
+                    "--force",
+                ][..],
+                &set,
+            ];
+            let loss = json(&teach.concat())["loss"].clone();
+            let answers = json(&[&["lm", "answer", arg(&experiment), "--show", "8", "--json"][..], &set].concat());
+            (loss, answers["answers"].clone())
+        };
+        assert_eq!(of(gguf), of(arg(&model)));
     }
 
     #[test]

@@ -146,3 +146,52 @@ fn six_bits(bytes: &[u8], out: &mut [f32]) {
         *x = of_part * (f32::from(four | two << 4) - 32.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `tools/check_gguf.py` recorded of the Python package `gguf`: bytes, and the bits of the numbers that they are.
+    #[test]
+    fn blocks_have_the_bits_that_the_package_gguf_makes_of_them() {
+        let record: std::collections::HashMap<String, [String; 2]> =
+            serde_json::from_str(include_str!("../../tests/data/gguf_blocks.json")).unwrap();
+        let bytes = |hex: &str| -> Vec<u8> {
+            let pairs = hex.as_bytes().chunks(2);
+            pairs
+                .map(|p| u8::from_str_radix(str::from_utf8(p).unwrap(), 16).unwrap())
+                .collect()
+        };
+        let encodings = [
+            Encoding::F32,
+            Encoding::F16,
+            Encoding::BF16,
+            Encoding::Q4_0,
+            Encoding::Q4_1,
+            Encoding::Q5_0,
+            Encoding::Q5_1,
+            Encoding::Q8_0,
+            Encoding::Q4_K,
+            Encoding::Q5_K,
+            Encoding::Q6_K,
+        ];
+        assert_eq!(record.len(), encodings.len());
+        for encoding in encodings {
+            let [stored, numbers] = &record[&format!("{encoding:?}")];
+            let numbers = bytes(numbers);
+            let mut out = vec![0.0; numbers.len() / 4];
+            let stored = bytes(stored);
+            assert_eq!(encoding.bytes(out.len()), Some(stored.len()), "{encoding:?}");
+            encoding.decode(&stored, &mut out);
+            let got: Vec<u8> = out.iter().flat_map(|x| x.to_le_bytes()).collect();
+            assert!(out.len() >= 64 && got == numbers, "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_parts_of_blocks_have_no_size() {
+        assert_eq!(Encoding::Q4_1.bytes(576), Some(360));
+        assert_eq!(Encoding::Q4_K.bytes(576), None);
+        assert_eq!(Encoding::F32.bytes(usize::MAX), None);
+    }
+}

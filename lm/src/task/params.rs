@@ -37,7 +37,7 @@ fn date() -> Rule<String> {
 params! {
     /// Parameters of all tasks `lm/…`.
     pub struct LmParams {
-        /// Folder of the model, as Hugging Face writes it: config.json, tokenizer.json, model.safetensors.
+        /// Folder of the model, as Hugging Face writes it: config.json, tokenizer.json, model.safetensors; or a .gguf file.
         model: String = "runs/lm/small".into(), any();
         /// Folder of the adapter that the search starts from, as PEFT writes it; empty: a new one, for which search must be "adapters", or with "weights" none.
         adapter: String = String::new(), any();

@@ -139,7 +139,7 @@ impl TextTokenizer {
         let wrong = |message: String| Err(Error::input(format!("{}: {message}", self.shown())));
         if vocab < mine || vocab > most {
             return wrong(format!(
-                "this tokenizer is not the model's: it has {mine} tokens, the model's config.json says vocab_size = {vocab} \
+                "this tokenizer is not the model's: it has {mine} tokens, the model has vocab_size = {vocab} \
                  (accepted for this tokenizer: {mine} to {most})"
             ));
         }
