@@ -6,7 +6,7 @@ use illume_core::{
     Answer, Error, Purpose, Request, Result, Scores, Scratch, Status, Stream, Worker, block, test_part_of_seed,
 };
 
-use super::{Engine, LmTask};
+use super::{Engine, LmTask, MEASURES};
 use crate::data::Case;
 use crate::{Generated, Query, Sampling};
 
@@ -148,10 +148,12 @@ impl<'a> LmWorker<'a> {
         let mut answers = answers.into_iter();
         for row in &rows {
             let n = row.cases.len();
-            let (mut sum, mut tokens) = (0.0, 0);
+            let (mut sum, mut tokens, mut prompt_tokens, mut cut_off) = (0.0, 0, 0, 0);
             for &case in &row.cases {
                 let answer = answers.next().expect("an answer for each query");
                 tokens += answer.tokens.len();
+                prompt_tokens += prompts[case as usize].len();
+                cut_off += usize::from(!answer.stopped);
                 let reward = rewards.next().expect("a reward for each answer").unwrap_or_else(|e| {
                     scores.status[row.at] = Status::Failed as u8;
                     task.engine().note(&task.spec.name, &e);
@@ -171,6 +173,8 @@ impl<'a> LmWorker<'a> {
             let n = n.max(1) as f64;
             scores.fitness[row.at] = sum / n;
             scores.steps[row.at] = u32::try_from(tokens).unwrap_or(u32::MAX);
+            let measures = [(prompt_tokens + tokens) as f64, cut_off as f64 / n];
+            scores.measures[row.at * MEASURES..][..MEASURES].copy_from_slice(&measures);
             let k = task.spec.descriptor_dim();
             if k > 0 {
                 scores.descriptor[row.at * k] = tokens as f64 / n;
