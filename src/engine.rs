@@ -10,6 +10,7 @@ mod gather;
 mod history;
 pub mod lock;
 pub(crate) mod log;
+mod measures;
 pub(crate) mod output;
 pub mod registry;
 pub(crate) mod run;

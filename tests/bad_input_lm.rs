@@ -379,6 +379,36 @@ mod with_models {
                 table.insert("timeout".into(), 20.0.into());
             });
         };
+        let line = |line: &'static str, reward: &'static str| {
+            move |dir: &Path, table: &mut Table| {
+                fs::write(dir.join("cases.jsonl"), line).unwrap();
+                table.insert("reward".into(), reward.into());
+            }
+        };
+        refused(
+            "lm/jsonl",
+            &["cases.jsonl:1: the reference has no result", "\\boxed{}"],
+            line("{\"prompt\": \"?\", \"answer\": \"So \\\\boxed{}\"}", "math"),
+        );
+        refused(
+            "lm/jsonl",
+            &[
+                "cases.jsonl:1: there is no field \"instructions\"",
+                "\"instruction_id_list\"",
+            ],
+            line("{\"prompt\": \"?\", \"answer\": 1}", "instructions"),
+        );
+        refused(
+            "lm/jsonl",
+            &[
+                "cases.jsonl:1: language:response_language",
+                "supported: keywords:existence",
+            ],
+            line(
+                "{\"prompt\": \"?\", \"instructions\": [{\"id\": \"language:response_language\", \"kwargs\": {\"language\": \"de\"}}]}",
+                "instructions",
+            ),
+        );
         command(&["task.command: empty"], &[]);
         command(
             &["task.command: \"no/such/program\" cannot be started"],

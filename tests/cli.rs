@@ -542,10 +542,12 @@ fn plot_compares_runs_of_several_strategies() {
         refused(command, part);
         let mut command = Command::new(ILLUME);
         command.arg("plot").arg(runs[0]).args(options);
-        refused(
-            command,
-            &format!("{} is for the learning curves of several runs", options[0]),
-        );
+        match options[0] {
+            at @ ("--at" | "--at-core-seconds") => {
+                refused(command, &format!("{at} is for the comparison of several runs"))
+            }
+            _ => refused(command, part),
+        }
     }
 }
 
@@ -564,7 +566,7 @@ fn own_archive(folder: &Path, task: &OwnTask, archive: &str) -> PathBuf {
 }
 
 #[test]
-fn plot_projects_an_archive_with_four_axes_and_refuses_one() {
+fn plot_projects_an_archive_with_four_axes_and_draws_curves_of_a_run_with_one() {
     let folder = folder();
     let four = OwnTask::new(4, 4, |genes, descriptor| {
         descriptor.iter_mut().zip(genes).for_each(|(d, g)| *d = f64::from(*g));
@@ -587,8 +589,27 @@ fn plot_projects_an_archive_with_four_axes_and_refuses_one() {
         descriptor[0] = f64::from(genes[0]);
         (Status::Ok, 1.0)
     });
-    let ended = run(1, &["plot", arg(&own_archive(folder.path(), &one, "shape = [9]"))]);
-    assert!(ended.code() == Some(2) && ended.stderr.contains("two axes"), "{ended}");
+    let (path, svg) = (
+        own_archive(folder.path(), &one, "shape = [9]"),
+        folder.path().join("one.svg"),
+    );
+    let plot = ["plot", arg(&path), "-o", arg(&svg)];
+    run(1, &plot).succeeded();
+    let drawn = fs::read_to_string(&svg).unwrap();
+    assert!(drawn.contains("Best fitness") && drawn.contains("one run"), "{drawn}");
+    run(1, &[&plot[..], &["--measures", "mean_fitness"]].concat()).succeeded();
+    let drawn = fs::read_to_string(&svg).unwrap();
+    assert!(
+        drawn.contains("Mean fitness") && !drawn.contains("Best fitness"),
+        "{drawn}"
+    );
+    for (more, part) in [
+        (&["--axes", "0,1"][..], "two axes"),
+        (&["--axes", "0,1", "--measures", "coverage"], "one or the other"),
+    ] {
+        let ended = run(1, &[&plot[..], more].concat());
+        assert!(ended.code() == Some(2) && ended.stderr.contains(part), "{ended}");
+    }
 }
 
 #[test]

@@ -139,12 +139,30 @@ mod with_torch {
         assert!(start.zero_factor().is_none(), "a warm start leaves no factor at zero");
         assert!(fs::canonicalize(&start.base).unwrap() == fs::canonicalize(at("model")).unwrap());
 
-        run(1, &["run", arg(&config), "--out", arg(&at("run")), "--threads", "1"]).succeeded();
+        let ran = run(1, &["run", arg(&config), "--out", arg(&at("run")), "--threads", "1"]);
+        // Such a model ends hardly any of its answers within six tokens.
+        let said = ran.stderr.clone();
+        let words = ran.succeeded();
+        for part in [
+            "mean reward 0",
+            "validation 0",
+            " tokens, cut off ",
+            "max_new_tokens = 6",
+        ] {
+            assert!(words.contains(part), "{part} in {words}");
+        }
+        assert!(said.contains("generation 1: nearly all answers were cut off"), "{said}");
+        assert!(!words.contains("coverage"), "{words}");
         let shown = run(1, &["info", arg(&at("run"))]).succeeded();
         assert!(
             shown.contains("lm/arithmetic") && shown.contains("validation"),
             "{shown}"
         );
+
+        let svg = at("run.svg");
+        run(1, &["plot", arg(&at("run")), "-o", arg(&svg)]).succeeded();
+        let drawn = fs::read_to_string(&svg).unwrap();
+        assert!(drawn.contains(">Validation<") && drawn.contains("tokens"), "{drawn}");
 
         let exported = json(&["export", arg(&at("run")), "--adapter", arg(&at("found")), "--json"]);
         assert_eq!((&exported["elite"], &exported["rank"]), (&"solution".into(), &2.into()));
@@ -161,6 +179,37 @@ mod with_torch {
         assert_eq!(of_run["cases"], 8);
         let base = answers(&[arg(&config), "--base", "--cases", "5"]);
         assert_eq!((&base["adapter"], &base["cases"]), (&"none".into(), &5.into()));
+        assert_eq!(
+            (&base["samples"], &base["pass_at"]),
+            (&1.into(), &Value::Array(Vec::new()))
+        );
+        let sampled = answers(&[
+            arg(&config),
+            "--samples",
+            "3",
+            "--temperature",
+            "0.8",
+            "--passes-from",
+            "0.5",
+        ]);
+        let ks: Vec<&Value> = sampled["pass_at"].as_array().unwrap().iter().map(|p| &p["k"]).collect();
+        assert_eq!(
+            (ks, &sampled["temperature"]),
+            (vec![&1.into(), &2.into(), &3.into()], &0.8.into())
+        );
+        assert_eq!(
+            sampled["pass_at"][0]["pass"], sampled["mean_reward"],
+            "rewards are 0 or 1"
+        );
+        let words = run(1, &["lm", "answer", arg(&config), "--samples", "2"]).succeeded();
+        for part in [
+            "pass@2",
+            "2 answers to each drawn at temperature 1\n",
+            "from a reward of 1 on",
+            "cut off ",
+        ] {
+            assert!(words.contains(part), "{part} in {words}");
+        }
         let own = run(1, &["lm", "answer", arg(&at("run")), "--prompt", "What is 1 + 1?"]).succeeded();
         assert!(own.contains("What is 1 + 1?") && !own.contains("reward"), "{own}");
     }
@@ -245,6 +294,23 @@ mod with_torch {
             &run(1, &["lm", "answer", config, "--elite", "best"]),
             &["--elite", "configuration"],
         );
+        for (more, parts) in [
+            (
+                &["--samples", "4", "--temperature", "0"][..],
+                &["--samples 4", "above 0"][..],
+            ),
+            (&["--temperature", "-1"], &["--temperature -1", "0 (greedy)"]),
+            (&["--temperature", "nan"], &["--temperature NaN", "0 (greedy)"]),
+            (&["--samples", "0"], &["--samples"]),
+            (
+                &["--samples", "2", "--prompt", "x"],
+                &["--prompt", "cannot be used with"],
+            ),
+        ] {
+            let own = format!("task.adapter={}", path("model/adapter").display());
+            let arguments = [&["lm", "answer", config, "--set", &own][..], more].concat();
+            assert_refused(&run(1, &arguments), parts);
+        }
         let arm = path("arm");
         run(1, &["run", own, "--out", arg(&arm)]).succeeded();
         let adapter = path("adapter");

@@ -3,7 +3,7 @@
 use crate::{Batch, Column, Data, Element, Error, Result, each_data};
 
 /// Columns of an evaluated row that say something of its evaluation, not of the elite that it becomes.
-const PASSING: [&str; 3] = ["status", "steps", "cell"];
+const PASSING: [&str; 4] = ["status", "steps", "measures", "cell"];
 
 /// The replicated part of an archive, by cell. An unstructured archive's members are its cells, and its table grows with it.
 ///

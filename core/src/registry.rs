@@ -108,6 +108,8 @@ pub struct StrategyEntry {
     pub thresholds: bool,
     /// Of a strategy that is made of parts which have tables of their own: the section and the parameters of each, by the strategy's table.
     pub nested: Option<NestedParams>,
+    /// Columns of its history that say how far a run is, and what they are called; empty: what is in the archive does.
+    pub shown: &'static [(&'static str, &'static str)],
     /// Parameters of a small setting, as TOML: what the tests that walk the registry make of it. Empty for the defaults.
     pub small: &'static str,
     /// What a new configuration says beside the defaults, as tables of TOML (`illume new`); keys that its task does not have are left out.
@@ -145,6 +147,7 @@ impl StrategyEntry {
             gradients: false,
             thresholds: false,
             nested: None,
+            shown: &[],
             small: "",
             suggested: "",
             steps: &[],

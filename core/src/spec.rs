@@ -28,6 +28,27 @@ impl Axis {
     }
 }
 
+/// A number that a task measures of each row beside fitness and descriptor, and its column in the history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Of the column. One that ends in `_seconds` or `_share` need not be the same for any number of ranks.
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub description: &'static str,
+    pub kind: Measure,
+    /// A sentence for the user, said once, when a generation's number is at least this.
+    pub caution: Option<(f64, String)>,
+}
+
+/// What a column makes of the numbers of rows; those of tests are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// The sum over the run so far.
+    Sum,
+    /// Of numbers from 0 to 1: the mean over the generation's rows that are ok.
+    Share,
+}
+
 /// What a task is: everything the engine, an archive or a strategy may ask about it. All tasks maximize.
 #[derive(Debug, Clone)]
 pub struct TaskSpec {
@@ -68,6 +89,8 @@ pub struct TaskSpec {
     pub policy_gradient: Option<Arc<dyn PolicyGradient>>,
     /// Fitness and descriptor with their gradients, if the task knows them.
     pub gradients: Option<Arc<dyn Differentiable>>,
+    /// What it measures of each row beside fitness and descriptor: columns of the history.
+    pub measures: Vec<Measured>,
     /// What the log says of it at the start: (name, value).
     pub facts: Vec<(String, String)>,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
@@ -99,6 +122,7 @@ impl TaskSpec {
             test_cases: 0,
             policy_gradient: None,
             gradients: None,
+            measures: Vec::new(),
             facts: Vec::new(),
             chunk: 1,
         }

@@ -130,6 +130,8 @@ pub struct Scores<'a> {
     pub steps: &'a mut [u32],
     /// `[rows, 2 * observation_dim]` sums and sums of squares of the observations of observed rows; empty if none is.
     pub moments: &'a mut [f64],
+    /// `[rows, m]`: what the task measures of each row beside ([`TaskSpec::measures`]).
+    pub measures: &'a mut [f64],
     /// The episode of each row, cleared before; empty if they are not wanted. One that failed is left cleared.
     pub trajectories: &'a mut [Trajectory],
 }
@@ -216,7 +218,7 @@ pub fn block(total: usize, rank: usize, size: usize) -> Range<usize> {
 /// What became of the candidates.
 pub struct Told<'a> {
     pub candidates: &'a Candidates,
-    /// All rows of all ranks in order: `status`, `fitness`, `descriptor`, `steps`, `cell`, `seed` and the tags.
+    /// All rows of all ranks in order: `status`, `fitness`, `descriptor`, `steps`, `measures` of a task that has some, `cell`, `seed` and the tags.
     pub rows: &'a Batch,
     /// Sums and sums of squares of the observations of [`Candidates::observed`], `[observed, 2 * observation_dim]`.
     pub moments: &'a [f64],

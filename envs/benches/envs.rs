@@ -54,6 +54,7 @@ fn rate(task: &dyn Task, rows: usize, repeats: usize) -> f64 {
                     descriptor: &mut descriptor[range.start * k..range.end * k],
                     steps: &mut steps[range.clone()],
                     moments: &mut [],
+                    measures: &mut [],
                     trajectories: &mut [],
                 };
                 worker.evaluate(&request, range, &mut scores);

@@ -51,6 +51,7 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
                         descriptor: &mut descriptor,
                         steps: &mut steps,
                         moments: &mut [],
+                        measures: &mut [],
                         trajectories: &mut [],
                     },
                 );

@@ -139,6 +139,7 @@ fn episodes(network: &str) -> [f64; 2] {
             descriptor: &mut [0.0; 2],
             steps: &mut steps,
             moments: &mut [],
+            measures: &mut [],
             trajectories: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);

@@ -218,6 +218,7 @@ mod tests {
             descriptor: &mut descriptor,
             steps: &mut steps,
             moments: &mut [],
+            measures: &mut [],
             trajectories: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);

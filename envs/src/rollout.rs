@@ -346,6 +346,7 @@ mod tests {
             descriptor: &mut descriptor,
             steps: &mut steps,
             moments: &mut moments,
+            measures: &mut [],
             trajectories: &mut trajectories,
         };
         worker.evaluate(&request, 0..1, &mut scores);

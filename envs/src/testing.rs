@@ -53,6 +53,7 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         descriptor: &mut r.descriptor,
         steps: &mut r.steps,
         moments: &mut [],
+        measures: &mut [],
         trajectories: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);

@@ -24,6 +24,7 @@ struct Results {
     descriptor: Vec<f64>,
     steps: Vec<u32>,
     moments: Vec<f64>,
+    measures: Vec<f64>,
     /// For tasks that act through a network, or are answered in tokens.
     trajectories: Vec<Trajectory>,
 }
@@ -92,6 +93,7 @@ fn recorded(task: &dyn Task) -> bool {
 /// Evaluates the rows in the given chunks, each chunk by the worker of its number modulo their count.
 fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], workers: usize) -> Results {
     let (k, width) = (task.spec().descriptor_dim(), 2 * task.spec().observation_dim);
+    let m = task.spec().measures.len();
     let rows = request.genomes.rows();
     let mut r = Results {
         status: vec![0; rows],
@@ -99,6 +101,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
         descriptor: vec![0.0; rows * k],
         steps: vec![0; rows],
         moments: vec![0.0; if request.observed.is_empty() { 0 } else { rows * width }],
+        measures: vec![0.0; rows * m],
         trajectories: vec![Trajectory::default(); if recorded(task) { rows } else { 0 }],
     };
     let mut workers: Vec<_> = (0..workers).map(|_| task.worker().unwrap()).collect();
@@ -115,6 +118,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
             descriptor: &mut r.descriptor[chunk.start * k..chunk.end * k],
             steps: &mut r.steps[chunk.clone()],
             moments: &mut r.moments[moments],
+            measures: &mut r.measures[chunk.start * m..chunk.end * m],
             trajectories: if r.trajectories.is_empty() {
                 &mut []
             } else {

@@ -53,6 +53,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
             descriptor: &mut descriptor,
             steps: &mut steps,
             moments: &mut [],
+            measures: &mut [],
             trajectories: &mut [],
         },
     );

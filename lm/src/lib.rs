@@ -24,7 +24,10 @@ pub use lora::{Lora, LoraTarget};
 pub use model::{Model, Precision};
 pub use population::{Basis, BasisTarget, Population};
 pub use svd::{SearchKind, SearchSpace, Steps, SvdAdapter, SvdTarget};
-pub use task::{ArithmeticParams, CountdownParams, ENTRIES, Gsm8kParams, JsonlParams, LmParams, LmSetup, LmTask};
+pub use task::{
+    ArithmeticParams, CountdownParams, ENTRIES, Gsm8kParams, JsonlParams, LmParams, LmSetup, LmTask, Validated,
+    cut_off_caution,
+};
 pub use tiny::{random_weights, tiny_config, tiny_model, tiny_task};
 pub use train::{Example, Prompts, Schedule, Surrogates, TrainRow, TrainSettings, pretrain, sft};
 pub use weights::WeightSpace;

@@ -12,6 +12,7 @@ mod slots;
 mod space;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod worker;
 
 use std::path::Path;
@@ -19,12 +20,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use illume_core::params::Params as _;
 use illume_core::{
-    Axis, Error, Init, PolicyGradient, Purpose, Result, Stream, Task, TaskConfig, TaskEntry, TaskSpec, Worker,
-    case_of_seed, toml,
+    Axis, Error, Init, Measure, Measured, PolicyGradient, Purpose, Result, Stream, Task, TaskConfig, TaskEntry,
+    TaskSpec, Worker, case_of_seed, toml,
 };
 
 pub use params::{ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
 pub use setup::LmSetup;
+pub use validate::Validated;
 
 use crate::{Generator, Lora, Model, Population, Query, Sampling, SearchSpace, Surrogates, WeightSpace};
 use space::Space;
@@ -68,6 +70,43 @@ const fn entry(name: &'static str) -> TaskEntry {
         gene_scale: 0.15,
         build: |config: &TaskConfig<'_>| Ok(Box::new(LmTask::of_rank(config.task, config.ranks)?)),
     }
+}
+
+/// How much is measured of a row's answers.
+const MEASURES: usize = 2;
+
+/// From this share of answers on that were cut off the user is told.
+const NEARLY_ALL: f64 = 0.95;
+
+/// What the user is told if of a number of answers this share was cut off, if anything.
+pub fn cut_off_caution(share: f64, max_new_tokens: usize) -> Option<String> {
+    (share >= NEARLY_ALL).then(|| caution(max_new_tokens))
+}
+
+fn caution(max_new_tokens: usize) -> String {
+    format!(
+        "nearly all answers were cut off at max_new_tokens = {max_new_tokens}, before they came to an end: raise task.max_new_tokens, or give in task.stop \
+         a text that ends an answer"
+    )
+}
+
+fn measures(max_new_tokens: usize) -> [Measured; MEASURES] {
+    [
+        Measured {
+            name: "tokens",
+            unit: "tokens",
+            description: "tokens of prompts and answers so far, tests not counted",
+            kind: Measure::Sum,
+            caution: None,
+        },
+        Measured {
+            name: "cut_off",
+            unit: "",
+            description: "share of this generation's answers that were cut off at the longest answer's length, tests not counted",
+            kind: Measure::Share,
+            caution: Some((NEARLY_ALL, caution(max_new_tokens))),
+        },
+    ]
 }
 
 /// A language model with the cases that it is asked.
@@ -285,6 +324,7 @@ impl LmSetup {
             test_steps: tokens(validation),
             test_cases: validation,
             chunk: 1 << 30,
+            measures: measures(self.max_new_tokens).into(),
             ..TaskSpec::new(self.name.clone(), dim, Init::Normal { mean: 0.0, sd: 0.0 })
         }
     }

@@ -6,9 +6,7 @@ mod sweep;
 pub use point::{Measure, Point, points};
 pub use sweep::{Mark, Overview, Parameter, Places};
 
-use std::path::Path;
-
-use illume_archives::file;
+use illume_archives::file::ArchiveFile;
 use illume_core::{Error, Result};
 use toml::{Table, Value};
 
@@ -87,10 +85,9 @@ pub struct Comparison {
 
 impl History {
     /// # Errors
-    /// No archive, one without a history, or a history without one of the columns or whose axes do not rise.
-    pub fn read(path: &Path, columns: &Columns) -> Result<History> {
-        let file = file::open(path)?;
-        let (a, shown) = (&file.attributes, path.display());
+    /// An archive without a history, or a history without one of the columns or whose axes do not rise.
+    pub fn of(file: &ArchiveFile, columns: &Columns) -> Result<History> {
+        let (a, shown) = (&file.attributes, file.path().display());
         let rows = file.history.rows();
         if rows == 0 {
             return Err(Error::input(format!(

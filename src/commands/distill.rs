@@ -108,7 +108,7 @@ fn distill(args: &DistillArgs) -> Result<String> {
 
     let experts = experts(&subject, args.seed)?;
     let mut evaluator = Evaluator::new(subject.task.as_ref())?;
-    let mut progress = Progress::new(true, LINE_SECONDS, 0);
+    let mut progress = Progress::new(true, LINE_SECONDS);
     let (student, training) = match actor {
         Some(actor) => (actor, None),
         None => {

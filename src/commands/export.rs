@@ -208,7 +208,7 @@ fn statistics(solution: &Batch) -> Option<Batch> {
 
 fn write(file: &ArchiveFile, solution: Option<&Batch>, form: Form, target: &Path, chosen: &Chosen<'_>) -> Result<()> {
     let total = chosen.table.rows();
-    let progress = Mutex::new(Progress::new(true, SAY_EVERY, 0));
+    let progress = Mutex::new(Progress::new(true, SAY_EVERY));
     let written = |rows: usize| {
         let text = format!("{} of {} genomes", thousands(rows as u64), thousands(total as u64));
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);

@@ -188,8 +188,17 @@ struct AnswerArgs {
     #[arg(long, conflicts_with = "elite")]
     base: bool,
     /// A prompt of your own, in place of the validation split; may be repeated
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["samples", "temperature"])]
     prompt: Vec<String>,
+    /// Answers to each case, by which the mean reward (avg@N) and the chance that one of k answers passes (pass@k) are estimated
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: u32,
+    /// Temperature at which answers are drawn; 0: greedy [default: 0 for one sample; of several the task's, or 1 if that is 0]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<f64>,
+    /// An answer passes from this reward on
+    #[arg(long, default_value_t = 1.0, value_name = "R", allow_negative_numbers = true)]
+    passes_from: f64,
     /// Cases of the validation split, spread over it; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
     cases: u32,

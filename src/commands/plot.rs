@@ -1,4 +1,4 @@
-//! `illume plot`: a heat map of an archive, the learning curves of several runs, or a sweep.
+//! `illume plot`: a heat map of an archive, the learning curves of one run or several, or a sweep.
 
 mod compare;
 mod report;
@@ -6,22 +6,23 @@ mod sweep;
 
 use std::path::{Path, PathBuf};
 
-use illume_archives::file;
+use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Error, Result};
 use serde_json::json;
 
 use super::launch::alone;
 use crate::engine::output::{json_text, write_atomically};
+use crate::registry;
 use crate::render::plot::{captions, heat_map, png};
 use crate::sweep::Sweep;
 
 /// Pixels for a unit of the drawing in a PNG.
 const SCALE: f32 = 2.0;
 
-/// Draw a heat map of an archive, the learning curves of several runs with tests of how they differ, or a sweep
+/// Draw a heat map of an archive, the learning curves of a run that is followed by its history, those of several runs with tests of how they differ, or a sweep
 #[derive(clap::Args)]
 pub struct PlotArgs {
-    /// Run directories or .h5 files: one for a heat map, several (of one task) to compare strategies; or the folder of a sweep
+    /// Run directories or .h5 files: one for a heat map, or for curves where the archive says nothing; several (of one task) to compare strategies; or the folder of a sweep
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Plot to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
@@ -30,10 +31,10 @@ pub struct PlotArgs {
     /// Two axes of a heat map to show where the descriptor has more, as 0,1
     #[arg(long, value_name = "X,Y", value_parser = axes)]
     axes: Option<[usize; 2]>,
-    /// Of several runs: columns of their histories to draw [default: qd_score,coverage,max_fitness]; of a sweep: columns beside its metric
+    /// Columns of histories to draw [default: qd_score,coverage,max_fitness; of strategies that are followed by others those, such as validation]; of a sweep: columns beside its metric
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     measures: Vec<String>,
-    /// Of several runs or a sweep: the column against which to draw them, beside the time [default: evaluations]
+    /// The column against which to draw them, beside the time [default: evaluations; of language models tokens]
     #[arg(long, value_name = "NAME")]
     against: Option<String>,
     /// Of several runs: after how many evaluations (or --against) to compare them [default: where the first run ends]
@@ -58,13 +59,13 @@ impl PlotArgs {
     }
 }
 
-/// Draws one archive as a heat map, several runs as learning curves, the folder of a sweep as curves of its configurations and panels by
+/// Draws one archive as a heat map or its run's learning curves, several runs as learning curves, the folder of a sweep as curves of its configurations and panels by
 /// parameter. Without `output` a PNG and an SVG: beside the archive, named `comparison` in the present folder, or named `sweep` in the
 /// sweep's. Returns what is to be printed: the files written, for several runs what they end with and how they differ, for a sweep how
 /// far it is and what it has found.
 ///
 /// # Errors
-/// No archive; a heat map of one without two axes; runs of several tasks, without a history or that have not all been where they are to
+/// No archive; a heat map of axes that one does not have; runs of several tasks, without a history or that have not all been where they are to
 /// be compared; a sweep of which no run is done, or beside something else; another ending, or a folder that cannot be written.
 fn plot(args: &PlotArgs) -> Result<String> {
     let paths = args.paths.as_slice();
@@ -80,29 +81,42 @@ fn plot(args: &PlotArgs) -> Result<String> {
 }
 
 fn one(path: &Path, args: &PlotArgs) -> Result<String> {
-    let curves = [
-        (!args.measures.is_empty(), "--measures"),
-        (args.against.is_some(), "--against"),
+    let points = [
         (args.at.is_some(), "--at"),
         (args.at_core_seconds.is_some(), "--at-core-seconds"),
     ];
-    if let Some((_, option)) = curves.iter().find(|(given, _)| *given) {
+    if let Some((_, option)) = points.iter().find(|(given, _)| *given) {
         return Err(Error::input(format!(
-            "{option} is for the learning curves of several runs, and one was given; the heat map of one takes --axes"
+            "{option} is for the comparison of several runs, and one was given"
         )));
     }
     let path = super::archive_path(path)?;
     let targets = targets(args, &path)?;
     let file = file::open(&path)?;
-    let fitness = file.fitness_by_cell();
-    let (title, subtitle) = captions(&file.attributes, &file.metrics());
-    let map = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, args.axes)?;
-    write(&targets, &map.svg())?;
+    let wanted = !args.measures.is_empty() || args.against.is_some();
+    if let (true, Some([x, y])) = (wanted, args.axes) {
+        return Err(Error::input(format!(
+            "--axes {x},{y} is for a heat map, --measures and --against are for learning curves: give one or the other"
+        )));
+    }
+    let svg = if wanted || args.axes.is_none() && says_nothing(&file) {
+        compare::one(&file, args)?
+    } else {
+        let fitness = file.fitness_by_cell();
+        let (title, subtitle) = captions(&file.attributes, &file.metrics());
+        heat_map(title, subtitle, &file.spec, &file.elites, &fitness, args.axes)?.svg()
+    };
+    write(&targets, &svg)?;
     Ok(if args.json {
         json_text(&json!({"files": names(&targets)}))
     } else {
         lines(&targets)
     })
+}
+
+/// Whether a heat map of an archive would say nothing of its run: it has no two axes, or the strategy is followed by columns of its history.
+fn says_nothing(file: &ArchiveFile) -> bool {
+    file.spec.axes.len() < 2 || !registry::shown(&file.attributes.strategy).is_empty()
 }
 
 /// The files to write: the one that was asked for, or a PNG and an SVG of this name.

@@ -304,6 +304,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Anima
         descriptor: &mut descriptor,
         steps: &mut steps,
         moments: &mut [],
+        measures: &mut [],
         trajectories: &mut [],
     };
     worker.evaluate(&request, 0..1, &mut scores);

@@ -68,6 +68,13 @@ impl<'t> Evaluator<'t> {
         rows.declare::<f64>("fitness", 1, "", &self.task.spec().fitness);
         rows.declare::<f64>("descriptor", k, "", "position in descriptor space");
         rows.declare::<u32>("steps", 1, "steps", "environment steps taken");
+        let measures = self.task.spec().measures.len();
+        rows.declare::<f64>(
+            "measures",
+            measures,
+            "",
+            "what the task measures beside, in the order of its spec",
+        );
         rows.declare::<i64>("cell", 1, "", "cell of the archive");
         rows.declare::<u64>("seed", 1, "", "evaluation seed");
     }
@@ -119,6 +126,7 @@ impl<'t> Evaluator<'t> {
             descriptor: own_descriptor.values_mut::<f64>()?,
             steps: steps.values_mut::<u32>()?,
             moments: &mut [],
+            measures: &mut [],
             trajectories: &mut [],
         };
         scores.status.fill(0);
@@ -164,16 +172,17 @@ impl<'t> Evaluator<'t> {
         self.trajectories.iter_mut().for_each(Trajectory::clear);
         let mut trajectories = self.trajectories.as_mut_slice();
 
-        let [status, fitness, descriptor, steps, cells] =
-            rows.columns_mut(["status", "fitness", "descriptor", "steps", "cell"])?;
+        let [status, fitness, descriptor, steps, measures, cells] =
+            rows.columns_mut(["status", "fitness", "descriptor", "steps", "measures", "cell"])?;
         let (mut status, mut fitness) = (status.values_mut::<u8>()?, fitness.values_mut::<f64>()?);
         let (mut descriptor, mut steps) = (descriptor.values_mut::<f64>()?, steps.values_mut::<u32>()?);
-        let mut cells = cells.values_mut::<i64>()?;
+        let (mut measures, mut cells) = (measures.values_mut::<f64>()?, cells.values_mut::<i64>()?);
+        measures.fill(0.0);
         status.fill(0);
         fitness.fill(0.0);
         descriptor.fill(0.0);
         steps.fill(0);
-        let k = spec.descriptor_dim();
+        let (k, m) = (spec.descriptor_dim(), spec.measures.len());
         // Pieces start where the global row number is a multiple of the chunk, so that mirrored pairs stay together.
         let chunk = spec.chunk.max(1).next_multiple_of(candidates.genomes.chunk());
         let mut pieces = Vec::with_capacity(n / chunk + 2);
@@ -187,6 +196,7 @@ impl<'t> Evaluator<'t> {
                 descriptor: take(&mut descriptor, len * k),
                 steps: take(&mut steps, len),
                 moments: take(&mut rest, len * width),
+                measures: take(&mut measures, len * m),
                 trajectories: take(&mut trajectories, if candidates.record { len } else { 0 }),
             };
             pieces.push(Piece {

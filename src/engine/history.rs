@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use illume_core::{Batch, Error, Result};
+use illume_core::{Batch, Error, Measured, Result};
 
 /// Rows of the run's metrics; generation numbers are of finished generations, from 1.
 ///
@@ -42,13 +42,16 @@ const COMMON: [(&str, &str, &str); 13] = [
 ];
 
 impl History {
-    /// An empty history with the common columns and the strategy's own.
-    pub fn new(own: &[(String, String, String)], limit: usize) -> History {
+    /// An empty history with the common columns, those of what the task measures, and the strategy's own.
+    pub fn new(measured: &[Measured], own: &[(String, String, String)], limit: usize) -> History {
         let common = COMMON
             .iter()
             .map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string()));
+        let measured = measured
+            .iter()
+            .map(|m| (m.name.to_string(), m.unit.to_string(), m.description.to_string()));
         History {
-            columns: common.chain(own.iter().cloned()).collect(),
+            columns: common.chain(measured).chain(own.iter().cloned()).collect(),
             rows: Vec::new(),
             limit,
             every: 1,
@@ -159,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_long_history_is_thinned_evenly_and_keeps_its_last_row() {
-        let mut h = History::new(&[], 8);
+        let mut h = History::new(&[], &[], 8);
         fill(&mut h, 1..=8);
         assert_eq!(generations(&h), [1, 2, 3, 4, 5, 6, 7, 8]);
         fill(&mut h, 9..=9);
@@ -174,12 +177,12 @@ mod tests {
 
     #[test]
     fn a_history_continued_from_its_file_is_the_undisturbed_one() {
-        let mut whole = History::new(&[], 8);
+        let mut whole = History::new(&[], &[], 8);
         fill(&mut whole, 1..=100);
         for stop in [1, 7, 9, 50, 99] {
-            let mut first = History::new(&[], 8);
+            let mut first = History::new(&[], &[], 8);
             fill(&mut first, 1..=stop);
-            let mut second = History::new(&[], 8);
+            let mut second = History::new(&[], &[], 8);
             second.load(&first.batch(), first.every()).unwrap();
             fill(&mut second, stop + 1..=100);
             assert_eq!(second, whole);
@@ -188,10 +191,10 @@ mod tests {
 
     #[test]
     fn a_column_that_is_younger_than_a_file_is_unknown_there() {
-        let mut old = History::new(&[], 8);
+        let mut old = History::new(&[], &[], 8);
         fill(&mut old, 1..=2);
         let own = [("gap".to_string(), String::new(), "new".to_string())];
-        let mut new = History::new(&own, 8);
+        let mut new = History::new(&[], &own, 8);
         new.load(&old.batch(), old.every()).unwrap();
         assert_eq!(generations(&new), [1, 2]);
         assert!(new.rows.iter().all(|row| row.len() == 14 && row[13].is_nan()));

@@ -66,29 +66,12 @@ pub fn write_streamed(
     })
 }
 
-/// What the progress line shows.
-pub struct Shown {
-    pub generation: u64,
-    pub evaluations: u64,
-    /// NaN, as the coverage, for an archive without cells.
-    pub qd_score: f64,
-    pub coverage: f64,
-    /// Filled cells, or members.
-    pub filled: usize,
-    pub max_fitness: f64,
-    /// Share of the budget that is used, 0 to 1.
-    pub done: f64,
-}
-
 /// A progress bar on a terminal, a line now and then elsewhere, nothing on ranks other than 0.
 pub struct Progress {
     bar: Option<ProgressBar>,
     lines: bool,
     every: Duration,
     next: Instant,
-    start: Instant,
-    /// Evaluations when this process began.
-    from: u64,
 }
 
 const TICKS: u64 = 10_000;
@@ -97,7 +80,7 @@ const TICKS: u64 = 10_000;
 const LONGEST: f64 = 1e9;
 
 impl Progress {
-    pub fn new(shown: bool, seconds: f64, from: u64) -> Progress {
+    pub fn new(shown: bool, seconds: f64) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let bar = (shown && terminal).then(|| {
             let bar = ProgressBar::new(TICKS);
@@ -110,37 +93,17 @@ impl Progress {
         } else {
             Duration::from_secs_f64(seconds.clamp(1.0, LONGEST))
         };
-        let start = Instant::now();
         Progress {
             bar,
             lines: shown && !terminal,
             every,
-            next: start + every,
-            start,
-            from,
+            next: Instant::now() + every,
         }
     }
 
     /// Whether it is time to show something.
     pub fn due(&self) -> bool {
         (self.bar.is_some() || self.lines) && Instant::now() >= self.next
-    }
-
-    pub fn show(&mut self, s: &Shown) {
-        let rate = (s.evaluations - self.from) as f64 / self.start.elapsed().as_secs_f64().max(1e-9);
-        let text = format!(
-            "generation {}  {} evaluations ({}/s)  {}  best {}",
-            s.generation,
-            thousands(s.evaluations),
-            thousands(rate as u64),
-            if s.coverage.is_finite() {
-                format!("QD score {}  coverage {}", significant(s.qd_score), percent(s.coverage))
-            } else {
-                format!("{} members", thousands(s.filled as u64))
-            },
-            significant(s.max_fitness),
-        );
-        self.put(s.done, text);
     }
 
     /// Shows `text` if it is time to; `done` is the share that is done, 0 to 1.

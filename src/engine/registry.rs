@@ -59,6 +59,14 @@ pub fn task_here(config: &Config, cpu: bool) -> Result<(Box<dyn Task>, bool)> {
     Ok((task(&here)?, true))
 }
 
+/// The columns of a strategy's history that say how far a run is, and what they are called ([`StrategyEntry::shown`]); empty for one that is in no registry.
+pub(crate) fn shown(strategy: &str) -> &'static [(&'static str, &'static str)] {
+    let entry = illume_strategies::registry()
+        .iter()
+        .find(|entry| entry.name == strategy);
+    entry.map_or(&[], |entry| entry.shown)
+}
+
 /// A task that any strategy accepts.
 fn placeholder() -> TaskSpec {
     TaskSpec {

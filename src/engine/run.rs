@@ -15,6 +15,7 @@ use illume_core::{
 
 use crate::engine::gather::{gather_moments, gather_rows, why_failed};
 use crate::engine::history::History;
+use crate::engine::measures::Measures;
 use crate::{Budget, Config, Evaluator, Output, registry};
 
 /// A run in progress. Every rank holds one and calls its methods in lock-step.
@@ -28,6 +29,7 @@ pub struct Run<'t> {
     evaluator: Evaluator<'t>,
     history: History,
     counters: Counters,
+    measures: Measures,
     /// Wall-clock seconds of the parts of the run before this process.
     earlier_seconds: f64,
     start: Instant,
@@ -154,7 +156,8 @@ impl<'t> Run<'t> {
         settings: Settings,
         comm: &'t dyn Comm,
     ) -> Result<Run<'t>> {
-        let history = History::new(&strategy.spec().history, settings.output.history_rows);
+        let measured = &task.spec().measures;
+        let history = History::new(measured, &strategy.spec().history, settings.output.history_rows);
         Ok(Run {
             config_text: settings.text()?,
             settings,
@@ -165,6 +168,7 @@ impl<'t> Run<'t> {
             evaluator: Evaluator::new(task)?,
             history,
             counters: Counters::default(),
+            measures: Measures::new(measured),
             earlier_seconds: 0.0,
             start: Instant::now(),
             created: crate::engine::log::now(),
@@ -230,6 +234,7 @@ impl<'t> Run<'t> {
             outside: count("outside")?,
         };
         self.history.load(&checkpoint.history, count("history_every")?)?;
+        self.measures.load(&checkpoint.history);
         let seconds = engine.get::<f64>("wall_seconds")?;
         self.earlier_seconds = seconds.first().copied().ok_or_else(|| empty("wall_seconds"))?;
         self.start = Instant::now();
@@ -329,6 +334,7 @@ impl<'t> Run<'t> {
         }
         let tests = &self.candidates.tests;
         self.counters.evaluations += (self.candidates.total - tests.len()) as u64;
+        self.measures.add(&self.rows, tests)?;
         let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
         self.counters.env_steps += steps
             .filter(|(row, _)| !tests.contains(row))
@@ -352,6 +358,7 @@ impl<'t> Run<'t> {
 
     fn generation_over(&mut self) {
         self.counters.generation += 1;
+        self.measures.generation_over();
         let busy = self.evaluator.take_busy();
         let waited = std::mem::take(&mut self.waited);
         let available = rayon::current_num_threads() as f64 * (busy.wall + waited).as_secs_f64();
@@ -389,6 +396,7 @@ impl<'t> Run<'t> {
             c.outside as f64,
             self.idle_share,
         ];
+        row.extend(self.measures.values().map(|(_, value)| value));
         self.strategy.history(&mut row);
         self.history.push(row);
     }
@@ -454,6 +462,11 @@ impl<'t> Run<'t> {
 
     pub fn metrics(&self) -> Metrics {
         measure_archive(self.archive.spec(), self.archive().elites().fitness())
+    }
+
+    /// What the task measures beside fitness.
+    pub(crate) fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// What the log says of task and strategy at the start: (name, value).

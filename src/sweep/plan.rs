@@ -420,7 +420,7 @@ impl<'a> Maker<'a> {
         self.check_rungs(config.budget.evaluations, strategy.spec().first_generation as u64)
             .map_err(place)?;
         self.cells &= archive.spec().has_cells();
-        let columns = History::new(&strategy.spec().history, 2);
+        let columns = History::new(&task.measures, &strategy.spec().history, 2);
         let metric = &self.spec.metric;
         let mut known: Vec<&str> = columns.names().collect();
         if metric.evaluate > 0 {

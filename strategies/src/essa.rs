@@ -34,6 +34,7 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cases: true,
+    shown: &[("population_mean", "mean reward"), ("validation", "validation")],
     small: "population = 4",
     suggested: "[strategy]\npopulation = 48",
     ..StrategyEntry::new(

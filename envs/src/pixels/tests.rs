@@ -378,6 +378,7 @@ pub fn play(
         descriptor: &mut descriptor,
         steps: &mut steps,
         moments: &mut [],
+        measures: &mut [],
         trajectories: &mut [],
     };
     worker.evaluate(&request, 0..n, &mut scores);

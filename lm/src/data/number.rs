@@ -9,7 +9,7 @@ use illume_core::Result;
 
 use super::{Case, Reward};
 use plain::THIN;
-pub(super) use plain::{BOX, plain};
+pub(super) use plain::{BOX, plain, unified};
 use scan::{CURRENCIES, Number, numbers};
 
 /// What counts as the final answer.
@@ -43,6 +43,15 @@ enum Reading {
     Number(String),
     /// It has to be worked out still: `24 \times 2`, `3\sqrt{13}`.
     Expression,
+}
+
+/// The number that characters as [`unified`] leaves them are, in its shortest form; none if anything else is among them.
+pub(super) fn exact_number(text: &[char]) -> Option<String> {
+    let from = text.iter().take_while(|c| **c == ' ').count();
+    let behind = text.iter().rev().take_while(|c| **c == ' ').count();
+    let text = grouped_by_spaces(text.get(from..text.len() - behind)?);
+    let number = numbers(&text).next()?;
+    (number.start == 0 && number.end == text.len()).then_some(number.text)
 }
 
 /// The first number of a place that holds an answer, or of what is behind the last equals sign if a calculation comes first; None without one. What else

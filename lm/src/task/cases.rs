@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use illume_core::Result;
+use illume_core::{Error, Result};
 
 use super::params::{ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams};
 use super::setup::wrong;
 use crate::data::{
     Arithmetic, Case, CommandReward, Countdown, CountdownReward, Dataset, ExactReward, Extraction, Fields,
-    NumberReward, PatternReward, Reward, Sizes, Style, divide, drawn, read_cases, read_gsm8k,
+    InstructionReward, MathReward, NumberReward, PatternReward, Reward, Sizes, Style, divide, drawn, final_answer,
+    read_cases, read_gsm8k, read_instructed,
 };
 
 pub(super) fn gsm8k(p: &Gsm8kParams) -> Result<Dataset> {
@@ -93,7 +94,12 @@ pub(super) fn jsonl(p: &JsonlParams) -> Result<Dataset> {
     };
     let read = |key: &str, path: &str| {
         file(key, path, "it is to hold JSON lines")?;
-        read_cases(Path::new(path), &fields)
+        let path = Path::new(path);
+        match p.reward.as_str() {
+            "instructions" => read_instructed(path, &fields.prompt, &fields.solution),
+            "math" => read_cases(path, &fields).and_then(with_results),
+            _ => read_cases(path, &fields),
+        }
     };
     let mut cases = read("data", &p.data)?;
     let validation = if p.validation_data.is_empty() {
@@ -103,9 +109,14 @@ pub(super) fn jsonl(p: &JsonlParams) -> Result<Dataset> {
     } else {
         read("validation_data", &p.validation_data)?
     };
-    let (sft, train) = divide(cases, p.sft_share, p.data_seed ^ 1 << 63);
+    // Instructions are no answer to learn from.
+    let none = p.reward == "instructions" && p.solution.is_empty();
+    let share = if none { 0.0 } else { p.sft_share };
+    let (sft, train) = divide(cases, share, p.data_seed ^ 1 << 63);
     let reward: Box<dyn Reward> = match p.reward.as_str() {
         "regex" => Box::new(PatternReward::new(&p.pattern)?),
+        "math" => Box::new(MathReward),
+        "instructions" => Box::new(InstructionReward { all: p.follow == "all" }),
         "command" => {
             let none = Case::default();
             let probe = train.first().unwrap_or(&none);
@@ -123,6 +134,17 @@ pub(super) fn jsonl(p: &JsonlParams) -> Result<Dataset> {
         sft,
         reward,
     })
+}
+
+/// Cases, each of whose references has a result.
+fn with_results(cases: Vec<Case>) -> Result<Vec<Case>> {
+    match cases.iter().find(|case| final_answer(&case.answer).is_empty()) {
+        None => Ok(cases),
+        Some(case) => Err(Error::input(format!(
+            "{}: the reference has no result: expected one such as 42 or \\frac{{1}}{{2}}, alone or in the \\boxed{{}} of a solution",
+            case.source
+        ))),
+    }
 }
 
 fn extraction(name: &str) -> Extraction {

@@ -170,10 +170,13 @@ params! {
         answer: String = "answer".into(), any();
         /// The field that is a whole answer to learn from; empty: the reference.
         solution: String = String::new(), any();
-        /// How answers are scored: by the reference ("exact"), by a regular expression ("regex"), or by a program ("command").
-        reward: String = "exact".into(), one_of(&["exact", "regex", "command"]);
+        /// How answers are scored: by the reference ("exact"), by a regular expression ("regex"), by whether their mathematical result is the reference's ("math"), by the
+        /// instructions of each line that they follow ("instructions"), or by a program ("command").
+        reward: String = "exact".into(), one_of(&["exact", "regex", "math", "instructions", "command"]);
         /// With reward "regex": searched in answers; if it has a group, what the last match's first group holds is compared with the reference.
         pattern: String = String::new(), any();
+        /// With reward "instructions": an answer is worth the share that it follows ("share"), or 1 if it follows all ("all").
+        follow: String = "share".into(), one_of(&["share", "all"]);
         /// With reward "command": a program and its arguments, which for each line {"prompt": …, "answer": …, "reference": …} that it reads writes a line
         /// {"reward": number}.
         command: Vec<String> = Vec::new(), any();

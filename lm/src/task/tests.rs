@@ -31,6 +31,7 @@ struct Found {
     fitness: Vec<f64>,
     descriptor: Vec<f64>,
     steps: Vec<u32>,
+    measures: Vec<f64>,
     answers: Vec<Trajectory>,
 }
 
@@ -65,6 +66,7 @@ fn capped(
         fitness: vec![0.0; rows],
         descriptor: vec![0.0; rows * k],
         steps: vec![0; rows],
+        measures: vec![0.0; rows * MEASURES],
         answers: vec![Trajectory::default(); rows],
     };
     let mut scores = Scores {
@@ -73,6 +75,7 @@ fn capped(
         descriptor: &mut found.descriptor,
         steps: &mut found.steps,
         moments: &mut [],
+        measures: &mut found.measures,
         trajectories: &mut found.answers,
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
@@ -147,6 +150,62 @@ fn test_rows_cover_the_validation_split_in_parts_and_greedily() {
         (whole.steps[0] as usize, whole.descriptor[0]),
         (tokens, tokens as f64 / 10.0)
     );
+}
+
+/// Some answers of this model end by themselves within so many tokens, and some do not.
+#[test]
+fn tokens_are_counted_with_prompts_and_answers_that_did_not_end_are_cut_off() {
+    let dir = model();
+    let task = task(
+        &dir,
+        "temperature = 1.0\nstop = [\"1\", \"2\", \"3\", \" \", \"a\", \"e\"]",
+    );
+    let genomes: Vec<Vec<f32>> = (0..8).map(|i| genome(&task, i)).collect();
+    let seeds: Vec<u64> = (0..8).map(|i| case_seed(1, i)).collect();
+    let found = evaluate(&task, &genomes, &seeds, 0..0);
+    let stop = task.setup().stop_tokens();
+    let mut shares = HashSet::new();
+    for (row, measures) in found.measures.chunks_exact(MEASURES).enumerate() {
+        let answers = &found.answers[row].answers;
+        let tokens = answers
+            .iter()
+            .map(|a| task.train[a.case as usize].len() + a.tokens.len());
+        let ended = |a: &Answer| stop.contains(a.tokens.last().unwrap()) || task.setup().stop.ended(&a.tokens);
+        let cut = answers.iter().filter(|a| !ended(a));
+        let cut = cut.count() as f64;
+        assert_eq!(measures, [tokens.sum::<usize>() as f64, cut / 3.0]);
+        shares.insert((3.0 * measures[1]) as u32);
+    }
+    assert!(shares.len() > 1, "{shares:?}");
+}
+
+/// The answers of the validation split are those that a test row is scored on; samples differ, and depend on their own number alone.
+#[test]
+fn the_validation_split_is_answered_greedily_or_several_times() {
+    let dir = model();
+    let task = task(&dir, "");
+    let genes = genome(&task, 1);
+    let found = evaluate(&task, &[genes.clone()], &[test_part_seed(0, 1)], 0..1);
+    let greedy = task.validate(&genes, 1, 0.0, 5).unwrap();
+    let texts = |answers: &[Answer]| answers.iter().map(|a| task.setup().text(&a.tokens)).collect::<Vec<_>>();
+    let text = |v: &Validated| v.text.clone();
+    assert_eq!(
+        greedy.iter().map(text).collect::<Vec<_>>(),
+        texts(&found.answers[0].answers)
+    );
+    let mean = greedy.iter().map(|v| v.reward).sum::<f64>() / greedy.len() as f64;
+    assert_eq!(mean, found.fitness[0]);
+    let cut = greedy.iter().filter(|v| v.cut_off).count() as f64 / greedy.len() as f64;
+    assert_eq!(cut, found.measures[1]);
+
+    let three = task.validate(&genes, 3, 1.0, 5).unwrap();
+    let cases: Vec<usize> = three.iter().map(|v| v.case).collect();
+    assert_eq!(cases, (0..30).map(|i| i / 3).collect::<Vec<_>>());
+    assert!(three.chunks(3).any(|c| c[0].text != c[1].text));
+    let two = task.validate(&genes, 2, 1.0, 5).unwrap();
+    let firsts = |all: &[Validated], k: usize| all.chunks(k).map(|c| c[..2].to_vec()).collect::<Vec<_>>();
+    assert_eq!(firsts(&three, 3), firsts(&two, 2));
+    assert_ne!(task.validate(&genes, 2, 1.0, 6).unwrap(), two);
 }
 
 #[test]
@@ -270,6 +329,30 @@ fn rewards_go_to_the_rows_whose_answers_they_are() {
         let rewards: Vec<f64> = trajectory.answers.iter().map(|a| a.reward).collect();
         assert_eq!(rewards, lengths, "row {row}");
         assert_eq!(found.fitness[row], lengths.iter().sum::<f64>() / 4.0);
+    }
+}
+
+#[test]
+fn own_cases_are_scored_by_their_mathematical_result_or_by_the_instructions_that_are_followed() {
+    let dir = model();
+    let data = dir.path().join("cases.jsonl");
+    let setup = |lines: &str, own: &str| {
+        std::fs::write(&data, lines.repeat(20)).unwrap();
+        let own = format!("data = '{}'\n{own}", data.display());
+        LmSetup::read(&table(&dir, "lm/jsonl", &format!("batch = 2\n{own}"))).unwrap()
+    };
+    let score = |setup: &LmSetup, answer: &str| setup.dataset.reward.score(&setup.dataset.train[0], answer).unwrap();
+    let math = setup(
+        "{\"prompt\": \"?\", \"answer\": \"So $\\\\boxed{\\\\frac12}$.\"}\n",
+        "reward = \"math\"",
+    );
+    assert_eq!([score(&math, "0.5"), score(&math, "\\boxed{2}")], [1.0, 0.0]);
+    assert_eq!(math.dataset.sft.len(), 4);
+    let lines = "{\"prompt\": \"?\", \"so\": \"yes\", \"instructions\": [{\"id\": \"punctuation:no_comma\"}, {\"id\": \"startend:quotation\"}]}\n";
+    for (own, worth, sft) in [("", 0.5, 0), ("follow = \"all\"\nsolution = \"so\"", 0.0, 4)] {
+        let setup = setup(lines, &format!("reward = \"instructions\"\n{own}"));
+        assert_eq!([score(&setup, "yes"), score(&setup, "\"yes\"")], [worth, 1.0]);
+        assert_eq!((setup.dataset.sft.len(), setup.dataset.train.len()), (sft, 18 - sft));
     }
 }
 

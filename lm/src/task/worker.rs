@@ -8,7 +8,7 @@ use illume_core::{
 };
 
 use super::space::Space;
-use super::{Engine, LmTask};
+use super::{Engine, LmTask, MEASURES};
 use crate::data::Case;
 use crate::{Generated, Population, Query, Sampling, WeightSpace};
 
@@ -187,10 +187,12 @@ impl<'a> LmWorker<'a> {
         let mut answers = answers.into_iter();
         for row in &rows {
             let n = row.cases.len();
-            let (mut sum, mut tokens) = (0.0, 0);
+            let (mut sum, mut tokens, mut prompt_tokens, mut cut_off) = (0.0, 0, 0, 0);
             for &case in &row.cases {
                 let answer = answers.next().expect("an answer for each query");
                 tokens += answer.tokens.len();
+                prompt_tokens += prompts[case as usize].len();
+                cut_off += usize::from(!answer.stopped);
                 let reward = rewards.next().expect("a reward for each answer").unwrap_or_else(|e| {
                     scores.status[row.at] = Status::Failed as u8;
                     task.engine().note(&task.spec.name, &e);
@@ -210,6 +212,8 @@ impl<'a> LmWorker<'a> {
             let n = n.max(1) as f64;
             scores.fitness[row.at] = sum / n;
             scores.steps[row.at] = u32::try_from(tokens).unwrap_or(u32::MAX);
+            let measures = [(prompt_tokens + tokens) as f64, cut_off as f64 / n];
+            scores.measures[row.at * MEASURES..][..MEASURES].copy_from_slice(&measures);
             let k = task.spec.descriptor_dim();
             if k > 0 {
                 scores.descriptor[row.at * k] = tokens as f64 / n;

@@ -4,14 +4,15 @@ use std::iter;
 use std::path::Path;
 
 use illume_archives::file;
-use illume_core::{Dense, Error, Genomes, Request, Result, Scores, Status, Task, Trajectory, test_part_seed};
-use illume_lm::LmTask;
+use illume_core::{Error, Result, Task};
+use illume_lm::{LmTask, Validated, cut_off_caution};
 use serde_json::json;
 
 use super::AnswerArgs;
 use super::adapter::{Found, check_task, config_of, found, is_config};
 use crate::Config;
-use crate::engine::output::{json_text, named, significant, thousands};
+use crate::analysis::statistics::{mean_with_error, pass_at};
+use crate::engine::output::{json_text, named, percent, significant, thousands};
 
 /// A prompt with its answer, and what it was worth if that can be said.
 struct Shown {
@@ -44,22 +45,101 @@ pub(super) fn answer(options: &AnswerArgs) -> Result<String> {
         });
         return Ok(report(options, &task, &found, &shown.collect::<Vec<_>>(), None));
     }
-    let (mean, answered) = validate(&task, &found.genome)?;
+    let samples = options.samples as usize;
+    let temperature = temperature(options, task.setup().params.temperature)?;
+    let answers = task.validate(&found.genome, samples, temperature, config.seed)?;
     let cases = &task.setup().dataset.validation;
-    let n = answered.answers.len();
+    let n = cases.len();
     let most = (options.show as usize).min(n);
+    // Of several answers to a case the first.
     let shown: Vec<Shown> = (0..most)
-        .map(|i| &answered.answers[i * n / most])
-        .map(|answer| {
-            let case = &cases[answer.case as usize];
-            Shown {
-                prompt: case.prompt.clone(),
-                answer: task.setup().text(&answer.tokens),
-                worth: Some((case.answer.clone(), answer.reward)),
-            }
+        .map(|i| &answers[i * n / most * samples])
+        .map(|answer| Shown {
+            prompt: cases[answer.case].prompt.clone(),
+            answer: answer.text.clone(),
+            worth: Some((cases[answer.case].answer.clone(), answer.reward)),
         })
         .collect();
-    Ok(report(options, &task, &found, &shown, Some((mean, n))))
+    let summary = Summary::of(&answers, samples, temperature, options.passes_from);
+    Ok(report(options, &task, &found, &shown, Some(&summary)))
+}
+
+/// At what temperature the validation split is answered.
+///
+/// # Errors
+/// It is none, or would give the same answer several times.
+fn temperature(options: &AnswerArgs, of_task: f64) -> Result<f64> {
+    let chosen = match (options.temperature, options.samples) {
+        (Some(t), _) => t,
+        (None, 1) => 0.0,
+        (None, _) if of_task > 0.0 => of_task,
+        (None, _) => 1.0,
+    };
+    if !(chosen == 0.0 || (1e-6..=100.0).contains(&chosen)) {
+        return Err(Error::input(format!(
+            "--temperature {chosen}: expected 0 (greedy), or from 0.000001 to 100"
+        )));
+    }
+    if chosen == 0.0 && options.samples > 1 {
+        return Err(Error::input(format!(
+            "--samples {} --temperature 0: a greedy answer is the same each time; expected a temperature above 0",
+            options.samples
+        )));
+    }
+    Ok(chosen)
+}
+
+/// A mean over prompts with its standard error.
+type Estimate = [f64; 2];
+
+/// What the answers to the validation split are worth.
+struct Summary {
+    cases: usize,
+    samples: usize,
+    temperature: f64,
+    mean_reward: Estimate,
+    /// For k = 1, 2, 4, … and all samples; empty for one.
+    pass_at: Vec<(usize, Estimate)>,
+    /// Share of the answers that were cut off.
+    cut_off: f64,
+}
+
+impl Summary {
+    /// Of the answers to all cases, `samples` behind one another for each; an answer passes if its reward is at least `passes_from`.
+    fn of(answers: &[Validated], samples: usize, temperature: f64, passes_from: f64) -> Summary {
+        let of_cases = |value: &dyn Fn(&[Validated]) -> f64| -> Estimate {
+            mean_with_error(&answers.chunks_exact(samples).map(value).collect::<Vec<f64>>())
+        };
+        let mean = |case: &[Validated]| case.iter().map(|a| a.reward).sum::<f64>() / samples as f64;
+        let passed = |case: &[Validated]| case.iter().filter(|a| a.reward >= passes_from).count();
+        let mut ks: Vec<usize> = (0..usize::BITS)
+            .map(|power| 1 << power)
+            .take_while(|k| *k < samples)
+            .collect();
+        if samples > 1 {
+            ks.push(samples);
+        }
+        Summary {
+            cases: answers.len() / samples,
+            samples,
+            temperature,
+            mean_reward: of_cases(&mean),
+            pass_at: ks
+                .into_iter()
+                .map(|k| (k, of_cases(&|case| pass_at(k, samples, passed(case)))))
+                .collect(),
+            cut_off: answers.iter().filter(|a| a.cut_off).count() as f64 / answers.len() as f64,
+        }
+    }
+
+    /// How the answers were had: `greedy`.
+    fn how(&self) -> String {
+        match (self.samples, self.temperature) {
+            (1, 0.0) => "greedy".into(),
+            (1, t) => format!("drawn at temperature {t}"),
+            (n, t) => format!("{} answers to each drawn at temperature {t}", thousands(n as u64)),
+        }
+    }
 }
 
 /// The configuration, and the genome unless it is the start's.
@@ -95,43 +175,7 @@ fn subject(options: &AnswerArgs) -> Result<(Config, Option<Found>)> {
     Ok((config, found))
 }
 
-/// The mean reward on the validation split, and the answers.
-fn validate(task: &LmTask, genome: &[f32]) -> Result<(f64, Trajectory)> {
-    let genomes = Genomes::Dense(Dense {
-        dim: genome.len(),
-        data: genome.to_vec(),
-    });
-    let request = Request {
-        genomes: &genomes,
-        seeds: &[test_part_seed(0, 1)],
-        max_steps: u32::MAX,
-        uncapped: 0..0,
-        tests: 0..1,
-        normalization: None,
-        observed: &[],
-        network: None,
-    };
-    let (mut status, mut fitness, mut steps) = ([0], [0.0], [0]);
-    let mut descriptor = vec![0.0; task.spec().descriptor_dim()];
-    let mut trajectories = [Trajectory::default()];
-    let mut scores = Scores {
-        status: &mut status,
-        fitness: &mut fitness,
-        descriptor: &mut descriptor,
-        steps: &mut steps,
-        moments: &mut [],
-        trajectories: &mut trajectories,
-    };
-    task.worker()?.evaluate(&request, 0..1, &mut scores);
-    if status[0] != Status::Ok as u8 {
-        let why = task.failure().unwrap_or_default();
-        return Err(Error::failed(format!("the answers could not be had or scored: {why}")));
-    }
-    let [answered] = trajectories;
-    Ok((fitness[0], answered))
-}
-
-fn report(options: &AnswerArgs, task: &LmTask, found: &Found, shown: &[Shown], mean: Option<(f64, usize)>) -> String {
+fn report(options: &AnswerArgs, task: &LmTask, found: &Found, shown: &[Shown], summary: Option<&Summary>) -> String {
     let setup = task.setup();
     if options.json {
         let answers: Vec<_> = shown
@@ -150,8 +194,14 @@ fn report(options: &AnswerArgs, task: &LmTask, found: &Found, shown: &[Shown], m
             "model": setup.params.model,
             "adapter": found.name.split(' ').next(),
             "answers": answers,
-            "cases": mean.map(|m| m.1),
-            "mean_reward": mean.map(|m| m.0),
+            "cases": summary.map(|s| s.cases),
+            "samples": summary.map(|s| s.samples),
+            "temperature": summary.map(|s| s.temperature),
+            "mean_reward": summary.map(|s| s.mean_reward[0]),
+            "mean_reward_se": summary.and_then(|s| finite(s.mean_reward[1])),
+            "passes_from": summary.filter(|s| s.samples > 1).map(|_| options.passes_from),
+            "pass_at": summary.map(|s| s.pass_at.iter().map(|(k, [p, se])| json!({"k": k, "pass": p, "se": finite(*se)})).collect::<Vec<_>>()),
+            "cut_off": summary.map(|s| s.cut_off),
         });
         return json_text(&fields);
     }
@@ -171,14 +221,45 @@ fn report(options: &AnswerArgs, task: &LmTask, found: &Found, shown: &[Shown], m
     line("task", &setup.name);
     line("model", &setup.params.model);
     line("adapter", &adapter(options, &setup.params.adapter, found));
-    if let Some((mean, n)) = mean {
-        let n = thousands(n as u64);
+    if let Some(s) = summary {
+        let (cases, how) = (thousands(s.cases as u64), s.how());
         line(
             "mean reward",
-            &format!("{mean:.4} on {n} cases of the validation split, greedy"),
+            &format!(
+                "{} on {cases} cases of the validation split, {how}",
+                estimate(s.mean_reward)
+            ),
         );
+        for (k, pass) in &s.pass_at {
+            let from = significant(options.passes_from);
+            line(
+                &format!("pass@{k}"),
+                &format!("{}, an answer passing from a reward of {from} on", estimate(*pass)),
+            );
+        }
+        let most = setup.max_new_tokens;
+        line(
+            "cut off",
+            &format!("{} of the answers, at max_new_tokens = {most}", percent(s.cut_off)),
+        );
+        if let Some(caution) = cut_off_caution(s.cut_off, most) {
+            line("note", &caution);
+        }
     }
     text
+}
+
+/// A mean with its standard error, if that is known.
+fn estimate([mean, se]: Estimate) -> String {
+    match se.is_finite() {
+        true => format!("{mean:.4} ± {se:.4}"),
+        false => format!("{mean:.4}"),
+    }
+}
+
+/// A number, or none where there is none.
+fn finite(x: f64) -> Option<f64> {
+    x.is_finite().then_some(x)
 }
 
 /// Which adapter answers.
@@ -188,5 +269,39 @@ fn adapter(options: &AnswerArgs, start: &str, found: &Found) -> String {
         "none" => "none: the model as it is".into(),
         "start" => start.into(),
         name => format!("{name} of {run}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_summed_up_by_case() {
+        let answer = |case: usize, reward: f64| Validated {
+            case,
+            text: String::new(),
+            reward,
+            cut_off: reward == 0.0,
+        };
+        // Three of four pass, none, one.
+        let rewards = [[1.0, 1.0, 0.0, 2.0], [0.0, 0.5, 0.0, 0.0], [0.5, 0.0, 1.0, 0.5]];
+        let answers: Vec<Validated> = rewards
+            .iter()
+            .enumerate()
+            .flat_map(|(case, all)| all.map(|reward| answer(case, reward)))
+            .collect();
+        let s = Summary::of(&answers, 4, 0.7, 1.0);
+        assert_eq!((s.cases, s.samples, s.cut_off), (3, 4, 5.0 / 12.0));
+        assert_eq!(s.mean_reward, mean_with_error(&[1.0, 0.125, 0.5]));
+        let ks: Vec<usize> = s.pass_at.iter().map(|(k, _)| *k).collect();
+        assert_eq!(ks, [1, 2, 4]);
+        let expected = [[0.75, 0.0, 0.25], [1.0, 0.0, 0.5], [1.0, 0.0, 1.0]].map(|p| mean_with_error(&p));
+        for ((_, found), expected) in s.pass_at.iter().zip(expected) {
+            assert!((found[0] - expected[0]).abs() < 1e-15 && (found[1] - expected[1]).abs() < 1e-15);
+        }
+        let lenient = Summary::of(&answers, 4, 0.7, 0.5);
+        assert!((lenient.pass_at[0].1[0] - (0.75 + 0.25 + 0.75) / 3.0).abs() < 1e-15);
+        assert!(Summary::of(&answers, 1, 0.0, 1.0).pass_at.is_empty());
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct Watch {
 impl Watch {
     pub fn new(settings: &TrainSettings) -> Watch {
         Watch {
-            progress: Progress::new(true, LINE_SECONDS, 0),
+            progress: Progress::new(true, LINE_SECONDS),
             steps: settings.steps,
             last: None,
         }

@@ -7,9 +7,9 @@ use illume_cluster::{agree, signals};
 use illume_core::Result;
 use serde_json::{Value, json};
 
-use super::report::{conclude, progress_fields, shown, start_fields};
+use super::report::{Pace, conclude, progress_fields, start_fields};
 use super::watch::Watch;
-use crate::commands::launch::{Ended, Place};
+use crate::commands::launch::{Ended, Place, complain};
 use crate::commands::tell_failure;
 use crate::engine::checkpoint;
 use crate::engine::directory::Directory;
@@ -49,9 +49,11 @@ pub(super) fn drive(
             let _ = writeln!(std::io::stderr(), "{name}: {value}");
         }
     }
-    let mut progress = Progress::new(root, config.output.log_seconds, run.counters().evaluations);
+    let mut progress = Progress::new(root, config.output.log_seconds);
+    let pace = Pace::new(run);
     let mut clock = Clock::new(config);
     let mut failure_told = !root;
+    let mut caution_told = !root;
     let watch = root.then(Watch::start);
     let ended = loop {
         let more = run.generation();
@@ -64,6 +66,10 @@ pub(super) fn drive(
         }
         if !more? {
             break Ended::Finished;
+        }
+        if let (Some(caution), false) = (run.measures().caution(), caution_told) {
+            complain(&format_args!("generation {}: {caution}", run.counters().generation));
+            caution_told = true;
         }
         let c = run.counters();
         let mut word = signals::stop_word();
@@ -79,7 +85,8 @@ pub(super) fn drive(
         }
         let word = comm.any(word)?;
         if root && progress.due() {
-            progress.show(&shown(run));
+            let done = run.done().max(run.time_used()).min(1.0);
+            progress.update(done, &pace.line(run));
         }
         if root && clock.log_due() {
             note(&mut log, "progress", progress_fields(run))?;

@@ -1,25 +1,103 @@
 //! What a run says: in its log, on the terminal, and at its end.
 
 use std::io::Write as _;
+use std::time::Instant;
 
+use illume_core::Measure;
 use serde_json::{Map, Value, json};
 
+use crate::analysis::compare::spoken;
 use crate::commands::launch::Place;
 use crate::engine::directory::Directory;
-use crate::engine::output::{Shown, percent, significant, thousands};
+use crate::engine::output::{percent, significant, thousands};
 use crate::engine::versions;
-use crate::{Config, Run};
+use crate::{Config, Run, registry};
 
-pub(super) fn shown(run: &Run<'_>) -> Shown {
-    let (c, m) = (run.counters(), run.metrics());
-    Shown {
-        generation: c.generation,
-        evaluations: c.evaluations,
-        qd_score: m.qd_score,
-        coverage: m.coverage,
-        filled: m.filled,
-        max_fitness: best(run, m.max_fitness),
-        done: run.done().max(run.time_used()).min(1.0),
+/// Where a process found a run, by which it says how fast the run goes.
+pub(super) struct Pace {
+    start: Instant,
+    generation: u64,
+    evaluations: u64,
+}
+
+impl Pace {
+    pub fn new(run: &Run<'_>) -> Pace {
+        let c = run.counters();
+        Pace {
+            start: Instant::now(),
+            generation: c.generation,
+            evaluations: c.evaluations,
+        }
+    }
+
+    /// How far the run is: in the strategy's own terms if it has some ([`illume_core::StrategyEntry::shown`]), else what is in the archive; then what the task
+    /// measures, sums as rates.
+    pub fn line(&self, run: &Run<'_>) -> String {
+        let c = run.counters();
+        let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
+        let mut parts = vec![format!("generation {}", c.generation)];
+        let own = own_terms(run);
+        if own.is_empty() {
+            let m = run.metrics();
+            let rate = (c.evaluations - self.evaluations) as f64 / seconds;
+            parts.push(format!("{} evaluations ({}/s)", thousands(c.evaluations), speed(rate)));
+            parts.push(if m.coverage.is_finite() {
+                format!("QD score {}  coverage {}", significant(m.qd_score), percent(m.coverage))
+            } else {
+                format!("{} members", thousands(m.filled as u64))
+            });
+            parts.push(format!("best {}", significant(best(run, m.max_fitness))));
+        } else {
+            let generations = (c.generation - self.generation).max(1) as f64;
+            parts.push(format!("{} s each", short(seconds / generations)));
+            parts.extend(own);
+        }
+        let measures = run.measures();
+        let rates = measures.worked();
+        parts.extend(rates.map(|(m, sum)| format!("{} {}/s", speed(sum / seconds), m.unit)));
+        parts.extend(shares(run));
+        parts.join("  ")
+    }
+}
+
+/// The columns by which a strategy wants to be followed, with their values: `validation 0.75`.
+fn own_terms(run: &Run<'_>) -> Vec<String> {
+    let values = run.strategy_values();
+    let value = |column: &str| values.iter().find(|(name, _)| name == column).map(|(_, value)| *value);
+    let shown = registry::shown(&run.strategy().spec().name).iter();
+    shown
+        .filter_map(|(column, called)| Some(format!("{called} {}", rounded(value(column)?))))
+        .collect()
+}
+
+/// The shares of the last generation that the task measures: `cut off 3.12 %`.
+fn shares(run: &Run<'_>) -> Vec<String> {
+    let shares = run.measures().values().filter(|(m, _)| m.kind == Measure::Share);
+    shares
+        .map(|(m, share)| format!("{} {}", spoken(m.name), percent(share)))
+        .collect()
+}
+
+/// A number with at most four decimals.
+fn rounded(x: f64) -> String {
+    significant((x * 1e4).round() / 1e4)
+}
+
+/// A number with about three digits.
+fn short(x: f64) -> String {
+    match x {
+        ..9.995 => format!("{x:.2}"),
+        ..99.95 => format!("{x:.1}"),
+        _ => thousands(x.round() as u64),
+    }
+}
+
+/// So many in a second: a whole number, unless that would be a digit or none.
+fn speed(x: f64) -> String {
+    if x < 10.0 {
+        format!("{x:.1}")
+    } else {
+        thousands(x as u64)
     }
 }
 
@@ -71,6 +149,8 @@ pub(super) fn progress_fields(run: &Run<'_>) -> Value {
                 .into_iter()
                 .map(|(name, value)| (name, finite(value))),
         );
+        let measured = run.measures().values();
+        map.extend(measured.map(|(m, value)| (m.name.into(), finite(value))));
     }
     fields
 }
@@ -78,26 +158,40 @@ pub(super) fn progress_fields(run: &Run<'_>) -> Value {
 /// Says where things are. `write!`, not `println!`: under a stopping `mpirun` the output may be closed.
 pub(super) fn conclude(run: &Run<'_>, directory: &Directory, ended: &str) {
     let (c, m, dir) = (run.counters(), run.metrics(), directory.path.display());
-    let filled = thousands(m.filled as u64);
-    let archive = if run.archive().spec().has_cells() {
-        format!(
-            "QD score {}, coverage {} ({filled} of {} cells)",
-            significant(m.qd_score),
-            percent(m.coverage),
-            thousands(run.archive().spec().capacity as u64),
-        )
+    let own = own_terms(run);
+    let result = if !own.is_empty() {
+        own.join(", ")
     } else {
-        format!("{filled} members")
+        let filled = thousands(m.filled as u64);
+        let archive = if run.archive().spec().has_cells() {
+            format!(
+                "QD score {}, coverage {} ({filled} of {} cells)",
+                significant(m.qd_score),
+                percent(m.coverage),
+                thousands(run.archive().spec().capacity as u64),
+            )
+        } else {
+            format!("{filled} members")
+        };
+        format!("{archive}, best fitness {}", significant(best(run, m.max_fitness)))
     };
+    let sums = run.measures().values().filter(|(m, _)| m.kind == Measure::Sum);
+    let measured: String = sums
+        .map(|(m, sum)| format!("{} {}", count(sum), m.unit))
+        .chain(shares(run))
+        .map(|part| format!(", {part}"))
+        .collect();
     let mut out = std::io::stdout();
     let _ = writeln!(
         out,
-        "{ended} after {} generations, {} evaluations, {:.1} s: {archive}, best fitness {}",
+        "{ended} after {} generations, {} evaluations, {:.1} s: {result}{measured}",
         thousands(c.generation),
         thousands(c.evaluations),
         run.seconds(),
-        significant(best(run, m.max_fitness)),
     );
+    if let Some(caution) = run.measures().caution() {
+        let _ = writeln!(out, "Note: {caution}");
+    }
     if let Some(why) = run.strategy().ended() {
         let _ = writeln!(out, "Ended by the strategy: {why}");
     }
@@ -129,6 +223,11 @@ fn best(run: &Run<'_>, of_archive: f64) -> f64 {
         .iter()
         .find(|(name, _)| name == "best_fitness")
         .map_or(of_archive, |(_, best)| *best)
+}
+
+/// A count, a dash where it is not known.
+fn count(x: f64) -> String {
+    if x.is_finite() { thousands(x as u64) } else { "-".into() }
 }
 
 /// A number, or null where there is none.

@@ -36,6 +36,11 @@ pub fn comparison(c: &Comparison) -> String {
 
 /// What lines and bands are.
 pub(super) fn bands(c: &Comparison) -> &'static str {
+    if let [Group { runs, .. }] = &c.groups[..]
+        && runs.len() == 1
+    {
+        return "one run";
+    }
     let of_size = |sizes: RangeInclusive<usize>| c.groups.iter().any(|g| sizes.contains(&g.runs.len()));
     match (of_size(2..=QUARTILES - 1), of_size(QUARTILES..=usize::MAX)) {
         (false, false) => "one run of each",

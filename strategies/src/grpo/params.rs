@@ -38,6 +38,7 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cases: true,
+    shown: &[("mean_reward", "mean reward"), ("validation", "validation")],
     small: "group = 2",
     suggested: "[task]\nsearch = \"adapters\"\ntemperature = 1.0",
     ..StrategyEntry::new(

@@ -26,6 +26,20 @@ pub(in crate::data) fn plain(text: &str) -> Vec<char> {
     out
 }
 
+/// Every sort of minus, space, quotient and product by one sign, characters of full width as those of ASCII, fractions of one character as LaTeX has them.
+pub(in crate::data) fn unified(text: &str) -> Vec<char> {
+    let mut out = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        single(c, &mut out);
+    }
+    let latex = |c| match c {
+        FRACTION => "\\frac".chars().collect(),
+        THIN => vec![' '],
+        c => vec![c],
+    };
+    out.into_iter().flat_map(latex).collect()
+}
+
 /// What a backslash begins; returns how many characters it was. `rest` is what follows it.
 fn escaped(rest: &[char], out: &mut Vec<char>) -> usize {
     let letters = rest.iter().take_while(|c| c.is_ascii_alphabetic()).count();
