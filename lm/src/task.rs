@@ -136,7 +136,7 @@ impl LmTask {
             p.temperature,
             device,
         )
-        .of_answers(setup.precision(), setup.max_new_tokens);
+        .of_model(Arc::clone(&model), setup.max_new_tokens);
         // Answers cut to the most probable tokens are drawn by another distribution than the one that the gradient is of.
         let gradient = (p.top_p == 1.0).then(|| Arc::new(gradient) as Arc<dyn PolicyGradient>);
         let spec = TaskSpec {
