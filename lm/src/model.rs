@@ -159,6 +159,14 @@ impl Model {
         self.precision
     }
 
+    /// The model of our own kernels, on the processor.
+    pub(crate) fn native(&self) -> Option<&Native> {
+        match &self.body {
+            Body::Native(native) => Some(native),
+            Body::Torch(_) => None,
+        }
+    }
+
     pub fn device(&self) -> Device {
         self.device
     }

@@ -13,6 +13,7 @@ use tch::Tensor;
 use crate::checkpoint::floats;
 use crate::config::Module;
 use crate::lora::Lora;
+pub(crate) use space::Factors;
 pub use space::{SearchKind, SearchSpace, Steps};
 
 /// The factors of an adapter, decomposed.

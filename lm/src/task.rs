@@ -28,7 +28,7 @@ pub use params::{ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, Lm
 pub use setup::LmSetup;
 pub use validate::Validated;
 
-use crate::{Generator, Lora, Model, Population, Query, Sampling, SearchSpace, Surrogates, WeightSpace};
+use crate::{Generator, Lora, Model, Query, Sampling, SearchSpace, Surrogates, WeightSpace};
 use space::Space;
 use worker::LmWorker;
 
@@ -172,7 +172,7 @@ impl LmTask {
                 p.temperature,
                 device,
             );
-            Arc::new(surrogates.of_answers(setup.precision(), setup.max_new_tokens)) as Arc<dyn PolicyGradient>
+            Arc::new(surrogates.of_model(Arc::clone(&model), setup.max_new_tokens)) as Arc<dyn PolicyGradient>
         };
         let spec = TaskSpec {
             // Answers cut to the most probable tokens are drawn by another distribution than the one that the gradient is of.
@@ -253,13 +253,7 @@ impl LmTask {
             })
             .collect();
         let mut engine = self.engine();
-        let population = match &self.space {
-            Space::Adapters(space) => space.population(&[genome], engine.generator.model().device()),
-            Space::Weights(space) => {
-                engine.set_weights(space, genome)?;
-                Population::None
-            }
-        };
+        let population = engine.only(&self.space, genome)?;
         let answers = engine.generator.generate(&queries, &population, &self.sampling)?;
         Ok(answers.iter().map(|a| self.setup.text(&a.tokens)).collect())
     }

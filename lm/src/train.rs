@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use illume_core::{Error, Result};
 use rayon::ThreadPool;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::checkpoint::{Checkpoint, floats};
 use crate::config::ModelConfig;
@@ -75,6 +75,8 @@ pub struct TrainSettings {
     /// Threads; 0: those of the pool that the caller runs in.
     pub threads: usize,
     pub device: Device,
+    /// Of the weights that an adapter is trained on (QLoRA: Dettmers et al. 2023, <https://arxiv.org/abs/2305.14314>); those that are trained are in f32.
+    pub precision: Precision,
 }
 
 impl Default for TrainSettings {
@@ -91,6 +93,7 @@ impl Default for TrainSettings {
             seed: 1,
             threads: 0,
             device: Device::Cpu,
+            precision: Precision::F32,
         }
     }
 }
@@ -216,7 +219,7 @@ pub fn sft(
             })?
         }
         device => {
-            let weights = Weights::load(checkpoint, Kind::Float, device)?;
+            let weights = Weights::rounded(checkpoint, settings.precision, device)?;
             train(&start, settings, next, report, |pool, leaves, examples| {
                 let share = |rows| Pass {
                     rows,

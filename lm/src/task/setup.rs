@@ -238,7 +238,8 @@ impl LmSetup {
         }
     }
 
-    pub(super) fn precision(&self) -> Precision {
+    /// That of the model's weights.
+    pub fn precision(&self) -> Precision {
         match self.params.precision.as_str() {
             "bf16" => Precision::Bf16,
             "int8" => Precision::Int8,

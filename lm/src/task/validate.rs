@@ -38,7 +38,7 @@ impl LmTask {
         };
         let answers = {
             let mut engine = self.engine();
-            let population = self.space.population(&[genome], engine.generator.model().device());
+            let population = engine.only(&self.space, genome)?;
             engine.generator.generate(&queries, &population, &sampling)?
         };
         let texts: Vec<String> = answers.iter().map(|a| self.setup.text(&a.tokens)).collect();

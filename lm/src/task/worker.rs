@@ -288,6 +288,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes ready that queries of one genome are answered; with its population, of which it is member 0.
+    pub fn only(&mut self, space: &Space, genome: &[f32]) -> Result<Population> {
+        match space {
+            Space::Adapters(space) => Ok(space.population(&[genome], self.generator.model().device())),
+            Space::Weights(space) => {
+                self.set_weights(space, genome)?;
+                Ok(Population::None)
+            }
+        }
+    }
+
     /// Keeps what failed first: a status alone does not say it.
     fn note(&mut self, task: &str, error: &Error) {
         let sentence = || format!("{task}: {error}");

@@ -1,8 +1,8 @@
 //! The gradient of the clipped surrogate of sampled answers with respect to the genes of a search over adapters (GRPO: Shao et al. 2024,
 //! <https://arxiv.org/abs/2402.03300>, section 4; the divergence's estimate is Schulman's k3).
 //!
-//! The model that is differentiated has the weights that answered, rounded to their precision: on the processor it is the same function, on a device all
-//! but the rounding of what is between the weights. Old log-probabilities are its own, taken in the first pass, as TRL and verl take them: the first ratios
+//! The model that is differentiated has the weights that answered: on the processor it is the same model in the same memory, on a device its weights rounded to
+//! their precision, and all is the same but the rounding of what is between them. Old log-probabilities are its own, taken in the first pass, as TRL and verl take them: the first ratios
 //! are 1 whatever answered, and the distance to what answered is reported.
 
 use std::fmt;
@@ -16,15 +16,15 @@ use super::adapters::{Adapters, Delta};
 use super::parallel::{self, Pass};
 use super::rows::{self, Rows};
 use super::weights::{Weights, failed};
-use super::{Example, Tried, forward};
+use super::{Example, Tried, forward, native};
 use crate::checkpoint::{Checkpoint, floats};
-use crate::model::Precision;
+use crate::model::{Model, Native, Precision};
 use crate::svd::{SearchSpace, tensor};
 
 /// The tokens of a case's prompt; None for a case that is not there.
 pub type Prompts = Arc<dyn Fn(u32) -> Option<Vec<u32>> + Send + Sync>;
 
-/// Surrogates of the answers of one model. The weights are read, in f32, when the first gradient is asked for.
+/// Surrogates of the answers of one model. Weights that are not there yet are read when the first gradient is asked for.
 pub struct Surrogates {
     checkpoint: Arc<Checkpoint>,
     space: Arc<SearchSpace>,
@@ -33,6 +33,9 @@ pub struct Surrogates {
     device: Device,
     precision: Precision,
     longest: usize,
+    /// On the processor.
+    model: OnceLock<Arc<Model>>,
+    /// On a device, in f32.
     weights: OnceLock<Mutex<Weights>>,
     /// What the adapters' forward pass shares, on the device.
     fixed: OnceLock<Mutex<Vec<Vec<Tensor>>>>,
@@ -47,16 +50,69 @@ impl fmt::Debug for Surrogates {
     }
 }
 
-/// What is known of one answer.
-struct Sampled<'a> {
-    /// Of its tokens, under the distribution that they were sampled by.
-    log_probs: &'a [f32],
-    /// That ratios compare with; empty for those of this pass.
-    old: &'a [f32],
-    /// Under the reference; empty where the divergence has no weight.
-    reference: Vec<f32>,
+/// What is known of one token of an answer: its term of the surrogate, as a function of its log-probability.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    /// Its log-probability when it was sampled.
+    sampled: f32,
+    /// What the ratio compares with; None: with itself.
+    old: Option<f32>,
+    /// Under the reference; None where the divergence has no weight.
+    reference: Option<f32>,
     advantage: f32,
     weight: f32,
+    /// 1 by the answer's tokens.
+    share: f64,
+    rule: Surrogate,
+}
+
+impl Term {
+    fn of_answer(sampled: &[f32], credit: &Credit, reference: &[f32], rule: &Surrogate) -> Vec<Term> {
+        let of = |(t, x): (usize, &f32)| Term {
+            sampled: *x,
+            old: credit.old.get(t).copied(),
+            reference: reference.get(t).copied(),
+            advantage: credit.advantage,
+            weight: credit.weight,
+            share: 1.0 / sampled.len() as f64,
+            rule: *rule,
+        };
+        sampled.iter().enumerate().map(of).collect()
+    }
+
+    /// The ratio, and whether clipping it makes the term smaller.
+    fn ratio(&self, new: f32) -> (f64, bool) {
+        let (advantage, clip) = (f64::from(self.advantage), self.rule.clip);
+        let ratio = f64::from(new - self.old.unwrap_or(new)).exp();
+        (
+            ratio,
+            ratio.clamp(1.0 - clip, 1.0 + clip) * advantage < ratio * advantage,
+        )
+    }
+
+    /// The derivative by the log-probability, at `new`.
+    fn slope(&self, new: f32) -> f32 {
+        let (ratio, clipped) = self.ratio(new);
+        let climbed = if clipped {
+            0.0
+        } else {
+            ratio * f64::from(self.advantage)
+        };
+        let apart = self.reference.map_or(0.0, |r| 1.0 - f64::from(r - new).exp());
+        (f64::from(self.weight) * (climbed - self.rule.kl * apart)) as f32
+    }
+
+    fn add_to(&self, report: &mut SurrogateReport, new: f32) {
+        report.clipped += u64::from(self.ratio(new).1);
+        report.tokens += 1;
+        if self.old.is_none() {
+            report.gap += f64::from(new - self.sampled).abs();
+        }
+        if let Some(reference) = self.reference {
+            let log_ratio = f64::from(reference - new);
+            report.kl += self.share * (log_ratio.exp() - log_ratio - 1.0);
+        }
+    }
 }
 
 impl Surrogates {
@@ -76,6 +132,7 @@ impl Surrogates {
             device,
             precision: Precision::F32,
             longest: usize::MAX,
+            model: OnceLock::new(),
             weights: OnceLock::new(),
             fixed: OnceLock::new(),
         }
@@ -90,20 +147,118 @@ impl Surrogates {
         }
     }
 
+    /// Answers are given by this model. On the processor its weights are those that are differentiated, and need no second copy.
+    pub fn of_model(self, model: Arc<Model>, longest: usize) -> Surrogates {
+        let surrogates = self.of_answers(model.precision(), longest);
+        if model.native().is_some() {
+            return Surrogates {
+                model: OnceLock::from(model),
+                ..surrogates
+            };
+        }
+        surrogates
+    }
+
     /// Log-probabilities of the tokens of each answer under the genome, at the temperature.
     ///
     /// # Errors
     /// As [`PolicyGradient::add_gradient`].
     pub fn log_probs(&self, genes: &[f32], answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
         self.check(genes, answers)?;
-        let passes = rows::passes(&self.examples(answers)?, &self.checkpoint.config, self.device)?;
+        let (told, _) = self.pass_all(genes, answers, &[])?;
+        Ok(told)
+    }
+
+    /// Log-probabilities of the tokens of each answer and, if there are terms of a surrogate for them, its gradient with respect to the leaves, one after
+    /// another.
+    fn pass_all(&self, genes: &[f32], answers: &[Answer], terms: &[Vec<Term>]) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
+        let examples = self.examples(answers)?;
+        let values = self.values(genes);
+        if self.device == Device::Cpu {
+            return self.by_kernels(&examples, values, terms);
+        }
+        let passes = rows::passes(&examples, &self.checkpoint.config, self.device)?;
         let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
-        let leaves = self.leaves(genes)?;
+        let leaves = self.leaves(&values)?;
         let weights = self.weights()?;
         let share = |rows| self.pass(&weights, &leaves, rows);
         let temperature = self.temperature;
-        let told = parallel::values(None, passes, share, |pass| numbers(&log_probs(pass, temperature)?))?;
-        Ok(by_answer(&origins, &told.concat(), answers.len()))
+        let (gradient, told) = if terms.is_empty() {
+            let told = parallel::values(None, passes, share, |pass| numbers(&log_probs(pass, temperature)?))?;
+            (Vec::new(), told)
+        } else {
+            let (flat, told) = parallel::gradients(None, passes, share, |pass| {
+                let of = log_probs(pass, temperature)?;
+                let new = numbers(&of)?;
+                let of_pass = pass.rows.origin.iter().flat_map(|(answer, _)| &terms[*answer]);
+                let slopes: Vec<f32> = of_pass.zip(&new).map(|(term, x)| term.slope(*x)).collect();
+                let slopes = Tensor::f_from_slice(&slopes)?.f_to_device(of.device())?;
+                Ok((of.f_mul(&slopes)?.f_sum(Kind::Float)?, new))
+            })?;
+            (flat.map_or(Ok(Vec::new()), |flat| floats(&flat))?, told)
+        };
+        Ok((by_answer(&origins, &told.concat(), answers.len()), gradient))
+    }
+
+    fn by_kernels(
+        &self,
+        examples: &[Example],
+        values: Vec<[Vec<f32>; 2]>,
+        terms: &[Vec<Term>],
+    ) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
+        let passes = rows::texts(examples, &self.checkpoint.config)?;
+        let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
+        let model = self.native()?;
+        let targets: Vec<native::Target> = self.targets(values);
+        let mut adapters = native::Adapters::new(&model.config, model.level, &targets, self.space.scaling());
+        let in_order: Vec<&Term> = match terms.is_empty() {
+            true => Vec::new(),
+            false => origins.iter().flat_map(|(answer, _)| &terms[*answer]).collect(),
+        };
+        let slope = |i: usize, log_prob: f32| in_order[i].slope(log_prob);
+        let mut question = native::Question::new(self.temperature);
+        if !terms.is_empty() {
+            question.slope = Some(&slope);
+        }
+        let told = native::run(model, &mut adapters, &passes, &question, &mut native::Room::default());
+        let gradient = if terms.is_empty() {
+            Vec::new()
+        } else {
+            adapters.gradient()
+        };
+        Ok((by_answer(&origins, &told, examples.len()), gradient))
+    }
+
+    fn native(&self) -> Result<&Native> {
+        if self.model.get().is_none() {
+            let read = Model::load(&self.checkpoint, self.precision, Device::Cpu)?;
+            // Another thread may have been faster; its copy stays then.
+            let _ = self.model.set(Arc::new(read));
+        }
+        let model = self.model.get().and_then(|m| m.native());
+        Ok(model.expect("models on the processor run by our kernels"))
+    }
+
+    /// The adapters for our kernels.
+    fn targets(&self, values: Vec<[Vec<f32>; 2]>) -> Vec<native::Target<'_>> {
+        let singular = self.space.singular();
+        let all = self.space.factors().iter().zip(values).enumerate();
+        let of = |(i, (f, [a, b])): (usize, (&crate::svd::Factors, [Vec<f32>; 2]))| native::Target {
+            layer: f.layer,
+            module: f.module,
+            rank: self.space.rank(),
+            numbers: match singular {
+                None => native::Numbers::Factors { a, b },
+                Some((svd, _)) => native::Numbers::Singular {
+                    v_a: &svd.targets[i].v_a,
+                    inner: &svd.targets[i].inner,
+                    u_b: &svd.targets[i].u_b,
+                    s_a: a,
+                    s_b: b,
+                },
+            },
+        };
+        all.map(of).collect()
     }
 
     fn weights(&self) -> Result<Weights> {
@@ -142,29 +297,41 @@ impl Surrogates {
     }
 
     /// What is differentiated: of each target the singular values of A and B, or A and B.
-    fn leaves(&self, genes: &[f32]) -> Result<Vec<Tensor>> {
+    fn values(&self, genes: &[f32]) -> Vec<[Vec<f32>; 2]> {
         let singular = self.space.singular();
         let offsets = self.space.offsets(genes);
-        let mut leaves = Vec::new();
-        for (i, (f, places)) in self.space.factors().iter().zip(self.space.places()).enumerate() {
-            let rank = self.space.rank();
+        let all = self.space.factors().iter().zip(self.space.places()).enumerate();
+        all.map(|(i, (f, places))| {
             let bases = match singular {
-                Some((svd, _)) => [(&svd.targets[i].s_a, vec![rank]), (&svd.targets[i].s_b, vec![rank])],
-                None => [
-                    (&f.a, vec![rank, f.a.len() / rank]),
-                    (&f.b, vec![f.b.len() / rank, rank]),
-                ],
+                Some((svd, _)) => [&svd.targets[i].s_a, &svd.targets[i].s_b],
+                None => [&f.a, &f.b],
             };
-            for ((base, shape), place) in bases.into_iter().zip(places) {
+            let moved = |base: &Vec<f32>, place: &Range<usize>| {
                 let mut values = base.clone();
-                values.iter_mut().zip(&offsets[place]).for_each(|(x, o)| *x += o);
-                let leaf = tensor(&values, &shape)
-                    .f_to_device(self.device)
-                    .and_then(|t| t.f_set_requires_grad(true));
-                leaves.push(leaf.map_err(failed)?);
-            }
-        }
-        Ok(leaves)
+                values
+                    .iter_mut()
+                    .zip(&offsets[place.clone()])
+                    .for_each(|(x, o)| *x += o);
+                values
+            };
+            [moved(bases[0], &places[0]), moved(bases[1], &places[1])]
+        })
+        .collect()
+    }
+
+    /// The same as tensors on the device, to be differentiated.
+    fn leaves(&self, values: &[[Vec<f32>; 2]]) -> Result<Vec<Tensor>> {
+        let rank = self.space.rank();
+        let singular = self.space.singular().is_some();
+        let leaf = |values: &Vec<f32>, shape: &[usize]| {
+            let shape = if singular { &[rank] } else { shape };
+            let leaf = tensor(values, shape).f_to_device(self.device);
+            leaf.and_then(|t| t.f_set_requires_grad(true)).map_err(failed)
+        };
+        let pairs = values
+            .iter()
+            .flat_map(|[a, b]| [leaf(a, &[rank, a.len() / rank]), leaf(b, &[b.len() / rank, rank])]);
+        pairs.collect()
     }
 
     fn pass(&self, weights: &Weights, leaves: &[Tensor], rows: Rows) -> Pass {
@@ -291,39 +458,18 @@ impl PolicyGradient for Surrogates {
             true => self.log_probs(&vec![0.0; genes.len()], &list)?,
             false => vec![Vec::new(); list.len()],
         };
-        let passes = rows::passes(&self.examples(&list)?, &self.checkpoint.config, self.device)?;
-        let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
-        let leaves = self.leaves(genes)?;
-        let weights = self.weights()?;
-        let share = |rows| self.pass(&weights, &leaves, rows);
-        let temperature = self.temperature;
-        let sampled: Vec<Sampled> = kept
+        let terms: Vec<Vec<Term>> = kept
             .iter()
-            .zip(reference)
-            .map(|(i, reference)| Sampled {
-                log_probs: &answers[*i].log_probs,
-                old: &credits[*i].old,
-                reference,
-                advantage: credits[*i].advantage,
-                weight: credits[*i].weight,
-            })
+            .zip(&reference)
+            .map(|(i, reference)| Term::of_answer(&answers[*i].log_probs, &credits[*i], reference, surrogate))
             .collect();
-        let (flat, told) = parallel::gradients(None, passes, share, |pass| {
-            objective(&log_probs(pass, temperature)?, &pass.rows, &sampled, surrogate)
-        })?;
-        if let Some(flat) = flat {
-            self.add_to_genes(&floats(&flat)?, gradient);
-        }
+        let (new, flat) = self.pass_all(genes, &list, &terms)?;
+        self.add_to_genes(&flat, gradient);
         let mut report = SurrogateReport::default();
-        let mut new = Vec::new();
-        for (r, log_probs) in told {
-            report.kl += r.kl;
-            report.clipped += r.clipped;
-            report.tokens += r.tokens;
-            report.gap += r.gap;
-            new.extend(log_probs);
+        for (term, new) in terms.iter().flatten().zip(new.iter().flatten()) {
+            term.add_to(&mut report, *new);
         }
-        for (i, new) in kept.into_iter().zip(by_answer(&origins, &new, list.len())) {
+        for (i, new) in kept.into_iter().zip(new) {
             if credits[i].old.is_empty() {
                 credits[i].old = new;
             }
@@ -359,110 +505,47 @@ fn log_probs(pass: &Pass, temperature: f64) -> Tried<Tensor> {
     all.f_gather(1, &targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)
 }
 
-/// The surrogate of a pass, to be climbed, from the log-probabilities `[wanted]` of its tokens, which are returned as numbers.
-fn objective(
-    log_probs: &Tensor,
-    rows: &Rows,
-    sampled: &[Sampled],
-    surrogate: &Surrogate,
-) -> Tried<(Tensor, (SurrogateReport, Vec<f32>))> {
-    let new = numbers(log_probs)?;
-    let (mut old, mut reference) = (Vec::new(), Vec::new());
-    let (mut advantages, mut weights, mut means) = (Vec::new(), Vec::new(), Vec::new());
-    let mut gap = 0.0;
-    for (number, count) in &rows.origin {
-        let s = &sampled[*number];
-        let own = &new[old.len()..old.len() + count];
-        if s.old.is_empty() {
-            gap += own
-                .iter()
-                .zip(s.log_probs)
-                .map(|(x, y)| f64::from((x - y).abs()))
-                .sum::<f64>();
-            old.extend_from_slice(own);
-        } else {
-            old.extend_from_slice(s.old);
-        }
-        reference.extend_from_slice(&s.reference);
-        advantages.resize(old.len(), s.advantage);
-        weights.resize(old.len(), s.weight);
-        means.resize(old.len(), 1.0 / *count as f32);
-    }
-    let on = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(log_probs.device());
-    let (advantages, weights) = (on(&advantages)?, on(&weights)?);
-    let ratio = log_probs.f_sub(&on(&old)?)?.f_exp()?;
-    let inside = ratio.f_clamp(1.0 - surrogate.clip, 1.0 + surrogate.clip)?;
-    let (free, bounded) = (ratio.f_mul(&advantages)?, inside.f_mul(&advantages)?);
-    let clipped = bounded.f_lt_tensor(&free)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
-    let mut value = free.f_minimum(&bounded)?;
-    let mut report = SurrogateReport {
-        kl: 0.0,
-        clipped: clipped as u64,
-        tokens: old.len() as u64,
-        gap,
-    };
-    if surrogate.kl > 0.0 {
-        let log_ratio = on(&reference)?.f_sub(log_probs)?;
-        let kl = log_ratio.f_exp()?.f_sub(&log_ratio)?.f_sub_scalar(1.0)?;
-        report.kl = kl.f_mul(&on(&means)?)?.f_sum(Kind::Double)?.f_double_value(&[])?;
-        value = value.f_sub(&kl.f_mul_scalar(surrogate.kl)?)?;
-    }
-    Ok((value.f_mul(&weights)?.f_sum(Kind::Float)?, (report, new)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ln(p: f32) -> f32 {
-        p.ln()
-    }
-
-    /// Two answers in one pass: of two tokens, and of one.
-    fn two_and_one() -> Rows {
-        Rows {
-            origin: vec![(1, 2), (0, 1)],
-            ..Rows::default()
-        }
+    fn ln(p: f64) -> f32 {
+        p.ln() as f32
     }
 
     #[test]
-    fn a_surrogate_worked_by_hand_has_its_value_and_gradient() {
+    fn a_surrogate_worked_by_hand_has_its_gradient_and_report() {
+        // Two answers, of one token and of two: ratios 1; 2 (cut at 1.2) and 0.8.
         let old = [vec![ln(0.5)], vec![ln(0.25), ln(0.5)]];
+        let new = [vec![ln(0.5)], vec![ln(0.5), ln(0.4)]];
+        let reference = [vec![ln(0.4)], vec![ln(0.5), ln(0.1)]];
+        let rule = Surrogate { clip: 0.2, kl: 0.1 };
         // The answers' mean, that of tokens, and tokens over the longest answer's 4: by 2 answers and 3 tokens.
         for weights in [[0.5, 0.25], [1.0 / 3.0; 2], [1.0 / 8.0; 2]] {
-            let sampled = [
-                Sampled {
-                    log_probs: &old[0],
-                    old: &old[0],
-                    reference: vec![ln(0.4)],
-                    advantage: -1.0,
-                    weight: weights[0],
-                },
-                Sampled {
-                    log_probs: &old[1],
-                    old: &old[1],
-                    reference: vec![ln(0.5), ln(0.1)],
-                    advantage: 2.0,
-                    weight: weights[1],
-                },
-            ];
-            // Ratios 2 (cut at 1.2), 0.8; and 1.
-            let log_probs = Tensor::from_slice(&[ln(0.5), ln(0.4), ln(0.5)]).set_requires_grad(true);
-            let surrogate = Surrogate { clip: 0.2, kl: 0.1 };
-            let (value, (report, new)) = objective(&log_probs, &two_and_one(), &sampled, &surrogate).unwrap();
-            // Divergences with r = 1, 1/4, 4/5.
-            let kl = [0.0, 0.25 - 0.25_f64.ln() - 1.0, 0.8 - 0.8_f64.ln() - 1.0];
-            let [one, two] = weights.map(f64::from);
-            let expected = two * (2.4 + 1.6 - 0.1 * (kl[0] + kl[1])) + one * (-1.0 - 0.1 * kl[2]);
-            assert!((value.double_value(&[]) - expected).abs() < 1e-6);
-            assert!((report.kl - (0.5 * (kl[0] + kl[1]) + kl[2])).abs() < 1e-6);
+            let mut report = SurrogateReport::default();
+            let mut slopes = Vec::new();
+            for i in 0..2 {
+                let credit = Credit {
+                    advantage: [-1.0, 2.0][i],
+                    weight: weights[i],
+                    old: old[i].clone(),
+                };
+                for (term, new) in Term::of_answer(&old[i], &credit, &reference[i], &rule)
+                    .iter()
+                    .zip(&new[i])
+                {
+                    slopes.push(term.slope(*new));
+                    term.add_to(&mut report, *new);
+                }
+            }
+            // Divergences with r = 4/5, 1, 1/4.
+            let kl = [0.8, 1.0, 0.25].map(|r: f64| r - r.ln() - 1.0);
+            assert!((report.kl - (kl[0] + 0.5 * (kl[1] + kl[2]))).abs() < 1e-6);
             assert_eq!((report.clipped, report.tokens, report.gap), (1, 3, 0.0));
-            assert_eq!(new, [ln(0.5), ln(0.4), ln(0.5)]);
-            let gradient = &Tensor::run_backward(&[value], &[&log_probs], false, false)[0];
             // d ratio = ratio, d divergence = 1 - r; nothing where the ratio is cut.
-            let by_hand = [0.0, two * (1.6 - 0.1 * 0.75), one * (-1.0 - 0.1 * 0.2)];
-            for (found, expected) in floats(gradient).unwrap().iter().zip(by_hand) {
+            let [one, two] = weights.map(f64::from);
+            let by_hand = [one * (-1.0 - 0.1 * 0.2), 0.0, two * (1.6 - 0.1 * 0.75)];
+            for (found, expected) in slopes.iter().zip(by_hand) {
                 assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} for {expected}");
             }
         }
@@ -470,21 +553,18 @@ mod tests {
 
     #[test]
     fn without_old_log_probabilities_ratios_are_1_whatever_answered() {
-        let by_another = [vec![ln(0.9)], vec![ln(0.05), ln(0.4)]];
-        let sampled = [(0, -1.0), (1, 2.0)].map(|(i, advantage)| Sampled {
-            log_probs: &by_another[i],
-            old: &[],
-            reference: Vec::new(),
-            advantage,
+        let credit = Credit {
+            advantage: 2.0,
             weight: 1.0,
-        });
-        let log_probs = Tensor::from_slice(&[ln(0.5), ln(0.4), ln(0.5)]).set_requires_grad(true);
-        let surrogate = Surrogate { clip: 0.2, kl: 0.0 };
-        let (value, (report, _)) = objective(&log_probs, &two_and_one(), &sampled, &surrogate).unwrap();
-        assert_eq!((value.double_value(&[]), report.clipped), (2.0 + 2.0 - 1.0, 0));
-        let gap: f64 = [0.5_f64 / 0.05, 1.0, 0.9 / 0.5].map(f64::ln).iter().sum();
-        assert!((report.gap - gap).abs() < 1e-6, "{} is not {gap}", report.gap);
-        let gradient = &Tensor::run_backward(&[value], &[&log_probs], false, false)[0];
-        assert_eq!(floats(gradient).unwrap(), [2.0, 2.0, -1.0]);
+            old: Vec::new(),
+        };
+        let rule = Surrogate { clip: 0.2, kl: 0.0 };
+        let [term] = Term::of_answer(&[ln(0.05)], &credit, &[], &rule)[..] else {
+            panic!("one token has one term");
+        };
+        let mut report = SurrogateReport::default();
+        term.add_to(&mut report, ln(0.5));
+        assert_eq!((term.slope(ln(0.5)), report.clipped, report.kl), (2.0, 0, 0.0));
+        assert!((report.gap - 10.0_f64.ln()).abs() < 1e-6);
     }
 }

@@ -21,6 +21,7 @@ pub(super) fn sft(options: &SftArgs) -> Result<String> {
     let out = folder(options, &setup)?;
     let settings = TrainSettings {
         device: setup.device().map_err(|e| config.locate(e))?,
+        precision: setup.precision(),
         ..settings(&options.train, options.steps, options.learning_rate, 0.0)
     };
     settings.check()?;

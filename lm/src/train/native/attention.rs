@@ -8,6 +8,7 @@ use illume_numerics::transformer::ops::{exp_sum, largest, rotate};
 use illume_numerics::transformer::{Matrix, Strided, gradients};
 use illume_numerics::{LANES, Level};
 
+use super::layer::apart;
 use crate::model::Cache;
 
 /// Queries that are taken at once.
@@ -61,7 +62,7 @@ impl Heads<'_> {
     }
 
     fn length(&self) -> usize {
-        self.rows.len().next_multiple_of(LANES)
+        apart(self.rows.len())
     }
 
     fn scale(&self) -> f32 {

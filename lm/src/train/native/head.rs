@@ -3,7 +3,7 @@
 use illume_numerics::transformer::ops::{exp_sum, largest, rms_norm};
 use illume_numerics::transformer::{Matrix, Start, Team, gradients};
 
-use super::layer::{Runner, back, product};
+use super::layer::{Runner, back, matrix, product};
 
 /// Wanted tokens whose logits are in memory at a time.
 const PIECE: usize = 128;
@@ -20,23 +20,24 @@ impl Runner<'_> {
         let c = &model.config;
         let (rows, level, eps) = (texts.tokens.len(), model.level, c.rms_eps as f32);
         let head = model.head.as_ref().unwrap_or(&model.embedding);
-        let h = Matrix::new(h, rows, c.hidden);
+        let h = matrix(h, rows, c.hidden);
         let buffers = &mut *self.buffers;
         if slope.is_some() {
             buffers.g.clear();
         }
-        let g = Matrix::new(&mut buffers.g, rows, c.hidden);
+        let g = matrix(&mut buffers.g, rows, c.hidden);
         let mut log_probs = vec![0.0; texts.wanted.len()];
         for from in (0..texts.wanted.len()).step_by(PIECE) {
             let wanted = &texts.wanted[from..(from + PIECE).min(texts.wanted.len())];
             let n = wanted.len();
-            let x = Matrix::new(&mut buffers.x, n, c.hidden);
-            let dx = Matrix::new(&mut buffers.dx, n, c.hidden);
-            let logits = Matrix::new(&mut buffers.logits, n, head.outputs());
+            let x = matrix(&mut buffers.x, n, c.hidden);
+            let dx = matrix(&mut buffers.dx, n, c.hidden);
+            let logits = matrix(&mut buffers.logits, n, head.outputs());
             Team::Pool.each_part(n, |part| {
                 for i in part {
                     // SAFETY: wanted tokens differ, and each is in one part.
-                    unsafe { rms_norm(h.row(wanted[i]), &model.norm, eps, x.row(i)) };
+                    let (h, x) = unsafe { (h.piece(wanted[i], 0..c.hidden), x.piece(i, 0..c.hidden)) };
+                    rms_norm(h, &model.norm, eps, x);
                 }
             });
             product(level, head, x, Start::Zero, None, logits);
@@ -63,7 +64,9 @@ impl Runner<'_> {
                 let mut room = vec![0.0; c.hidden];
                 for i in part {
                     // SAFETY: wanted tokens differ, and each is in one part.
-                    let (h, dx, g) = unsafe { (h.row(wanted[i]), dx.row(i), g.row(wanted[i])) };
+                    let (h, g) = unsafe { (h.piece(wanted[i], 0..c.hidden), g.piece(wanted[i], 0..c.hidden)) };
+                    // SAFETY: as above.
+                    let dx = unsafe { dx.piece(i, 0..c.hidden) };
                     gradients::add_rms_norm(h, &model.norm, eps, dx, &mut room, g);
                 }
             });

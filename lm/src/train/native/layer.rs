@@ -51,8 +51,19 @@ pub(super) struct Runner<'a> {
 }
 
 /// Rows of whole vectors, the last of which may be filled with zeros.
-fn matrix(of: &mut Vec<f32>, rows: usize, columns: usize) -> Matrix<'_> {
-    Matrix::new(of, rows, columns.next_multiple_of(LANES))
+pub(super) fn matrix(of: &mut Vec<f32>, rows: usize, columns: usize) -> Matrix<'_> {
+    Matrix::new(of, rows, apart(columns))
+}
+
+/// How far apart lines of so many numbers lie: at least as many, in whole vectors, and no multiple of 512 bytes, so that lines do not meet in the few places of
+/// a cache.
+pub(super) fn apart(columns: usize) -> usize {
+    let whole = columns.next_multiple_of(LANES);
+    if whole.is_multiple_of(8 * LANES) {
+        whole + LANES
+    } else {
+        whole
+    }
 }
 
 /// Cuts `rows` into blocks, and calls `task` for every panel of each.
@@ -129,7 +140,7 @@ impl Runner<'_> {
         Team::Pool.each_part(self.rows(), |rows| {
             for row in rows {
                 // SAFETY: a row is in one part.
-                let to = unsafe { to.row(row) };
+                let to = unsafe { to.piece(row, 0..self.model.config.hidden) };
                 self.model.embedding.row(self.texts.tokens[row] as usize, to);
             }
         });
@@ -137,11 +148,12 @@ impl Runner<'_> {
 
     /// Normalizes rows of `h` to `x`, and takes them down to the adapters' rank.
     fn normed(&self, h: Matrix, weight: &[f32], group: Option<&Group>, x: Matrix, z: Matrix) {
-        let eps = self.model.config.rms_eps as f32;
+        let c = &self.model.config;
         Team::Pool.each_part(self.rows(), |rows| {
             for row in rows.clone() {
                 // SAFETY: a row is in one part, in both matrices.
-                unsafe { rms_norm(h.row(row), weight, eps, x.row(row)) };
+                let (h, x) = unsafe { (h.piece(row, 0..c.hidden), x.piece(row, 0..c.hidden)) };
+                rms_norm(h, weight, c.rms_eps as f32, x);
             }
             // SAFETY: as above.
             unsafe { self.adapters.down(group, rows, x, z) };
@@ -341,7 +353,9 @@ impl Runner<'_> {
             let mut room = vec![0.0; c.hidden];
             for row in rows {
                 // SAFETY: a row is in one part, in all matrices.
-                let (h, dx, g) = unsafe { (h.row(row), dx.piece(row, 0..c.hidden), g.row(row)) };
+                let (h, g) = unsafe { (h.piece(row, 0..c.hidden), g.piece(row, 0..c.hidden)) };
+                // SAFETY: as above.
+                let dx = unsafe { dx.piece(row, 0..c.hidden) };
                 gradients::add_rms_norm(h, weight, c.rms_eps as f32, dx, &mut room, g);
             }
         });
