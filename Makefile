@@ -64,7 +64,7 @@ demo-atari: setup-atari  ## evolve players of Frostbite from pixels on RANKS=2 p
 demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by examples and by ESSA on RANKS=2 processes, in runs/
 	@tools/setup smollm2
 	@set -e; dir=runs/demo_essa; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_essa-$$n; done; mkdir -p $$dir; \
-	model=$$(sed -n "s/^ILLUME_SMOLLM2 = '\(.*\)'/\1/p" .cargo/config.toml); \
+	model=$$(sed -n "s/^ILLUME_SMOLLM2_DIR = '\(.*\)'/\1/p" .cargo/config.toml)/SmolLM2-135M-Instruct.Q4_1.gguf; \
 	at="--set task.model=$$model --set task.adapter=$$dir/sft"; config=experiments/demo_essa.toml; \
 	accuracy() { printf '%-12s' "$$1"; shift; target/release/illume lm answer "$$@" --show 0 | sed -n 's/^mean reward/accuracy on 256 unseen sums/p'; }; \
 	echo "1. the model as it is"; \

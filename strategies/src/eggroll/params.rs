@@ -35,6 +35,7 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cases: true,
+    shown: &[("population_mean", "mean reward"), ("validation", "validation")],
     small: "population = 6\nsigma = 0.1\nlearning_rate = 0.1",
     suggested: "[task]\nsearch = \"weights\"\nbatch = 16",
     ..StrategyEntry::new(
