@@ -189,11 +189,11 @@ fn essa_grpo_and_eggroll_raise_the_validation_score_of_a_model_of_random_weights
         ("singular_values", "name = \"grpo\"\nlearning_rate = 0.1"),
         (
             "weights",
-            "name = \"eggroll\"\npopulation = 64\nsigma = 0.05\nlearning_rate = 0.2",
+            "name = \"eggroll\"\npopulation = 64\nsigma = 0.2\nlearning_rate = 1.0",
         ),
         (
             "weights",
-            "name = \"eggroll\"\npopulation = 64\nrank = 0\nsigma = 0.05\nlearning_rate = 0.2",
+            "name = \"eggroll\"\npopulation = 64\nrank = 0\nsigma = 0.2\nlearning_rate = 1.0",
         ),
     ] {
         let folder = folder();

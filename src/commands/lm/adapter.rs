@@ -148,7 +148,7 @@ pub(in crate::commands) fn model(
         ("task", name.clone()),
         ("strategy", file.attributes.strategy.clone()),
         ("elite", worth(&found)),
-        ("model", format!("{} parameters in f32", thousands(parameters as u64))),
+        ("model", format!("{} parameters in f32", thousands(parameters))),
         ("base model", setup.params.model.clone()),
         ("written", folder),
     ]))
