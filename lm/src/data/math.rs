@@ -83,6 +83,6 @@ fn formula(text: &str) -> Option<&str> {
         .map(|(at, _)| at)
         .filter(|at| !text[..*at].ends_with('\\'))
         .collect();
-    let pairs = dollars.chunks_exact(2).map(|pair| text[pair[0] + 1..pair[1]].trim());
-    pairs.filter(|formula| !formula.is_empty()).last()
+    let mut pairs = dollars.chunks_exact(2).map(|pair| text[pair[0] + 1..pair[1]].trim());
+    pairs.rfind(|formula| !formula.is_empty())
 }

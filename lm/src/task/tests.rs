@@ -185,7 +185,7 @@ fn the_validation_split_is_answered_greedily_or_several_times() {
     let dir = model();
     let task = task(&dir, "");
     let genes = genome(&task, 1);
-    let found = evaluate(&task, &[genes.clone()], &[test_part_seed(0, 1)], 0..1);
+    let found = evaluate(&task, std::slice::from_ref(&genes), &[test_part_seed(0, 1)], 0..1);
     let greedy = task.validate(&genes, 1, 0.0, 5).unwrap();
     let texts = |answers: &[Answer]| answers.iter().map(|a| task.setup().text(&a.tokens)).collect::<Vec<_>>();
     let text = |v: &Validated| v.text.clone();
