@@ -113,11 +113,11 @@ mod tests {
         let (x, u, g) = (wave(0.7), wave(1.3), wave(2.1));
 
         let mut back = vec![1.0; n];
-        add_rms_norm(&x, &u, 1e-5, &g, &mut vec![0.0; n], &mut back);
+        add_rms_norm(&x, &u, 1e-5, &g, &mut [0.0; 24], &mut back);
         let norm = |x: &[f32]| {
             let mut y = vec![0.0; n];
             ops::rms_norm(x, &u, 1e-5, &mut y);
-            1.0 * weighted(&y, &g)
+            weighted(&y, &g)
         };
         back.iter_mut().for_each(|b| *b -= 1.0);
         near(&back, &slopes(&x, norm));

@@ -86,8 +86,9 @@ pub(super) fn product(
     adapters: Option<(&Group, Matrix)>,
     y: Matrix,
 ) {
-    // SAFETY: nobody writes them while the product runs.
+    // SAFETY: nobody writes it while the product runs.
     let numbers = unsafe { x.all() };
+    // SAFETY: as above.
     let z = adapters.as_ref().map(|(group, z)| (group, unsafe { z.all() }, z.ld));
     blocks(x.rows(), weights.panels(), |rows, panel, decoded, _| {
         let extras = z.map_or(Vec::new(), |(group, z, ld)| group.extras(z, ld, rows.start));
@@ -106,8 +107,9 @@ pub(super) fn product(
 
 /// `y = g W`, and what the adapters pass back.
 pub(super) fn back(level: Level, weights: &Packed, g: Matrix, adapters: Option<(&Packed, Matrix)>, y: Matrix) {
-    // SAFETY: nobody writes them while the product runs.
+    // SAFETY: nobody writes it while the product runs.
     let numbers = unsafe { g.all() };
+    // SAFETY: as above.
     let dz = adapters.as_ref().map(|(down, dz)| (*down, unsafe { dz.all() }, dz.ld));
     blocks(g.rows(), weights.inputs.div_ceil(LANES), |rows, panel, _, turned| {
         let job = Back {
