@@ -1,5 +1,9 @@
 //! Populations through one model: `cargo bench -p illume-lm --bench lm [-- small|large] [-- full]`.
 //!
+//! With the word `generation` instead, a generation of ESSA through SmolLM2-135M's shape, greedily: `members=16`, `prompts=32` for each, of `prompt=40` tokens,
+//! `new=16` tokens of answers, `precision=f32,bf16,int8`, and `repeats=5`, of which the median and the range are printed, precisions in turn. `base` leaves
+//! the adapters away.
+//!
 //! With the word `cuda` on a GPU instead (`libtorch`: the same by libtorch on the processor), where `precision=f32,bf16,int8,int4`,
 //! `rows=96,256`, `prompt=32` and `new=33` say what is measured: of each number of rows tokens per second of the population and of the base,
 //! milliseconds of a pass that adds a token to every answer, and the device's memory in use.
@@ -43,6 +47,24 @@ fn large() -> ModelConfig {
         eos: Vec::new(),
         bos: None,
         initializer_range: 0.02,
+    }
+}
+
+/// SmolLM2-135M.
+fn medium() -> ModelConfig {
+    ModelConfig {
+        family: Family::Llama,
+        vocab: 49_152,
+        hidden: 576,
+        layers: 30,
+        heads: 9,
+        kv_heads: 3,
+        intermediate: 1536,
+        rms_eps: 1e-5,
+        rope_theta: 1e5,
+        max_positions: 2048,
+        attention_bias: false,
+        ..large()
     }
 }
 
@@ -94,6 +116,8 @@ fn population(config: &ModelConfig, members: usize) -> Population {
 
 /// How long the texts are, and how often a measurement is made.
 struct Plan {
+    /// Prompts of each member, and their tokens.
+    prompts: u32,
     prompt: usize,
     new: usize,
     repeats: usize,
@@ -103,8 +127,8 @@ struct Plan {
 
 impl Plan {
     /// Tokens that go through the model: of the answers all but the last.
-    fn tokens(&self, rows: u32) -> f64 {
-        f64::from(rows) * (self.prompt + self.new - 1) as f64
+    fn tokens(&self, members: u32) -> f64 {
+        f64::from(members * self.prompts) * (self.prompt + self.new - 1) as f64
     }
 }
 
@@ -122,15 +146,16 @@ fn seconds_at(
 ) -> f64 {
     let vocab = generator.model().config().vocab as u64;
     let prompt =
-        |m: u32| (0..plan.prompt as u64).map(move |i| (illume_core::mix64(u64::from(m) << 32 | i) % vocab) as u32);
-    let prompts: Vec<Vec<u32>> = members.clone().map(|m| prompt(m).collect()).collect();
-    let stream = |m: u32| Stream::new(3, Purpose::Token, 0, u64::from(m));
-    let query = |(m, prompt)| Query {
+        |row: u32| (0..plan.prompt as u64).map(move |i| (illume_core::mix64(u64::from(row) << 32 | i) % vocab) as u32);
+    let rows = members.start * plan.prompts..members.end * plan.prompts;
+    let prompts: Vec<Vec<u32>> = rows.clone().map(|row| prompt(row).collect()).collect();
+    let stream = |row: u32| Stream::new(3, Purpose::Token, 0, u64::from(row));
+    let query = |(row, prompt)| Query {
         prompt,
-        member: m,
-        stream: stream(m),
+        member: row / plan.prompts,
+        stream: stream(row),
     };
-    let queries: Vec<Query> = members.zip(prompts.iter().map(Vec::as_slice)).map(query).collect();
+    let queries: Vec<Query> = rows.zip(prompts.iter().map(Vec::as_slice)).map(query).collect();
     let sampling = Sampling {
         temperature,
         top_p: 1.0,
@@ -222,21 +247,90 @@ fn ours(config: &ModelConfig, plan: &Plan, precision: Precision) -> [String; 2] 
     })
 }
 
-/// A table of the model on a device.
-fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String]) {
-    let named = |name: &str, default: &str| -> Vec<String> {
-        let found = words.iter().find_map(|w| w.strip_prefix(name)?.strip_prefix('='));
-        found.unwrap_or(default).split(',').map(String::from).collect()
-    };
+/// The values of the word `name=value,value`.
+fn named(words: &[String], name: &str, default: &str) -> Vec<String> {
+    let found = words.iter().find_map(|w| w.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or(default).split(',').map(String::from).collect()
+}
+
+fn numbers(words: &[String], name: &str, default: &str) -> Vec<u32> {
     let number = |text: &String| {
         text.parse::<u32>()
             .unwrap_or_else(|_| panic!("\"{text}\" is no number"))
     };
-    let rows: Vec<u32> = named("rows", "96,256").iter().map(number).collect();
+    named(words, name, default).iter().map(number).collect()
+}
+
+fn precision(label: &str) -> Precision {
+    match label {
+        "f32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        "int8" => Precision::Int8,
+        "int4" => INT4,
+        other => panic!("\"{other}\" is no precision"),
+    }
+}
+
+/// Answers that run at once: the most that a task takes on the processor.
+const SLOTS: usize = 256;
+
+/// A generation in each precision, as `words` say.
+fn generation(words: &[String]) {
+    let number = |name, default| numbers(words, name, default)[0];
+    let members = number("members", "16");
     let plan = Plan {
-        prompt: number(&named("prompt", "32")[0]) as usize,
-        new: number(&named("new", "33")[0]) as usize,
-        repeats: number(&named("repeats", "2")[0]) as usize,
+        prompts: number("prompts", "32"),
+        prompt: number("prompt", "40") as usize,
+        new: number("new", "16") as usize,
+        repeats: number("repeats", "5") as usize,
+        libtorch: false,
+    };
+    let config = medium();
+    println!(
+        "SmolLM2-135M's shape: {members} members x {} prompts of {}, answers of {}, {} threads",
+        plan.prompts,
+        plan.prompt,
+        plan.new,
+        rayon::current_num_threads()
+    );
+    let population = match words.iter().any(|w| w == "base") {
+        true => Population::None,
+        false => population(&config, members as usize),
+    };
+    let labels = named(words, "precision", "f32,bf16,int8");
+    let mut models: Vec<(Generator, Vec<f64>)> = labels
+        .iter()
+        .map(|label| {
+            let model = Model::random(&config, precision(label), Device::Cpu, 1).expect("a valid shape");
+            (Generator::new(model.into(), SLOTS), Vec::new())
+        })
+        .collect();
+    for _ in 0..plan.repeats {
+        for (generator, rates) in &mut models {
+            rates.push(plan.tokens(members) / seconds(generator, &population, &plan, 0..members));
+        }
+    }
+    for (label, (_, mut rates)) in labels.iter().zip(models) {
+        rates.sort_by(f64::total_cmp);
+        println!(
+            "{label:>5} {:>8.1} tokens/s ({:.1} to {:.1}, {})",
+            rates[rates.len() / 2],
+            rates[0],
+            rates[rates.len() - 1],
+            rates.len()
+        );
+    }
+}
+
+/// A table of the model on a device.
+fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String]) {
+    let rows = numbers(words, "rows", "96,256");
+    let number = |name, default| numbers(words, name, default)[0] as usize;
+    let plan = Plan {
+        prompts: 1,
+        prompt: number("prompt", "32"),
+        new: number("new", "33"),
+        repeats: number("repeats", "2"),
         libtorch: true,
     };
     println!(
@@ -253,14 +347,8 @@ fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String])
         "{:>9} {:>9} {:>6} {:>12} {:>10} {:>7} {:>12} {:>10} {:>10} {:>9} {:>8}",
         "", "", "", "tokens/s", "tokens/s", "", "ms a pass", "ms a pass", "drawn, ms", "in use MB", "s"
     );
-    for label in named("precision", "bf16") {
-        let precision = match label.as_str() {
-            "f32" => Precision::F32,
-            "bf16" => Precision::Bf16,
-            "int8" => Precision::Int8,
-            "int4" => INT4,
-            other => panic!("\"{other}\" is no precision"),
-        };
+    for label in named(words, "precision", "bf16") {
+        let precision = precision(&label);
         let start = Instant::now();
         let model = Arc::new(Model::random_by_libtorch(config, precision, device, 1).expect("a valid shape"));
         let loading = start.elapsed().as_secs_f64();
@@ -319,7 +407,11 @@ fn main() {
     tch::set_num_threads(rayon::current_num_threads() as i32);
     let both = !said("small") && !said("large");
     let full = said("full");
+    if said("generation") {
+        return generation(&words);
+    }
     let plan = |prompt, new, repeats, libtorch| Plan {
+        prompts: 1,
         prompt,
         new,
         repeats,

@@ -1,8 +1,9 @@
 //! The gradient of the clipped surrogate of sampled answers with respect to the genes of a search over adapters (GRPO: Shao et al. 2024,
 //! <https://arxiv.org/abs/2402.03300>, section 4; the divergence's estimate is Schulman's k3).
 //!
-//! The model that is differentiated has the weights that answered, rounded to their precision: on the processor it is the same function, on a device all
-//! but the rounding of what is between the weights. Old log-probabilities are its own, taken in the first pass, as TRL and verl take them: the first ratios
+//! The model that is differentiated has the weights that answered, rounded to their precision: on the processor it is the same function (where rows are
+//! rounded to eight bits too, but for those that are as near to one code as to the next, and gradients pass the rounding), on a device all but the rounding
+//! of what is between the weights. Old log-probabilities are its own, taken in the first pass, as TRL and verl take them: the first ratios
 //! are 1 whatever answered, and the distance to what answered is reported.
 
 use std::fmt;
