@@ -4,6 +4,10 @@
 //! without members, on SmolLM2-135M's shape (or the `small` model's), for `rows=96,256` rows, of which `each=1` share a member; medians of `repeats=3` runs
 //! in turn, of prompts of `prompt=16` and answers of `new=9` tokens.
 //!
+//! With the word `generation` instead, a generation of ESSA through SmolLM2-135M's shape, greedily: `members=16`, `prompts=32` for each, of `prompt=40` tokens,
+//! `new=16` tokens of answers, `precision=f32,bf16,int8`, and `repeats=5`, of which the median and the range are printed, precisions in turn. `base` leaves
+//! the adapters away.
+//!
 //! With the word `cuda` on a GPU instead (`libtorch`: the same by libtorch on the processor), where `precision=f32,bf16,int8,int4`,
 //! `rows=96,256`, `prompt=32` and `new=33` say what is measured: of each number of rows tokens per second of the population and of the base,
 //! milliseconds of a pass that adds a token to every answer, and the device's memory in use; with `low-rank` members are those of EGGROLL, and `smollm2` is
@@ -48,6 +52,24 @@ fn large() -> ModelConfig {
         eos: Vec::new(),
         bos: None,
         initializer_range: 0.02,
+    }
+}
+
+/// SmolLM2-135M.
+fn medium() -> ModelConfig {
+    ModelConfig {
+        family: Family::Llama,
+        vocab: 49_152,
+        hidden: 576,
+        layers: 30,
+        heads: 9,
+        kv_heads: 3,
+        intermediate: 1536,
+        rms_eps: 1e-5,
+        rope_theta: 1e5,
+        max_positions: 2048,
+        attention_bias: false,
+        ..large()
     }
 }
 
@@ -97,22 +119,6 @@ fn population(config: &ModelConfig, members: usize) -> Population {
     }
 }
 
-/// SmolLM2-135M.
-fn smollm2() -> ModelConfig {
-    ModelConfig {
-        family: Family::Llama,
-        vocab: 49_152,
-        hidden: 576,
-        layers: 30,
-        heads: 9,
-        kv_heads: 3,
-        intermediate: 1536,
-        attention_bias: false,
-        max_positions: 8192,
-        ..large()
-    }
-}
-
 /// Members of rank 1 on all linear maps.
 fn low_rank(config: &ModelConfig, members: usize) -> Population {
     Population::LowRank(Perturbation {
@@ -130,6 +136,8 @@ fn low_rank(config: &ModelConfig, members: usize) -> Population {
 
 /// How long the texts are, and how often a measurement is made.
 struct Plan {
+    /// Prompts of each member, and their tokens.
+    prompts: u32,
     prompt: usize,
     new: usize,
     repeats: usize,
@@ -139,14 +147,15 @@ struct Plan {
 
 impl Plan {
     /// Tokens that go through the model: of the answers all but the last.
-    fn tokens(&self, rows: u32) -> f64 {
-        f64::from(rows) * (self.prompt + self.new - 1) as f64
+    fn tokens(&self, members: u32) -> f64 {
+        f64::from(members * self.prompts) * (self.prompt + self.new - 1) as f64
     }
 }
 
 /// Members of low rank and members that differ in singular values, against the model alone.
 fn by_low_rank(name: &str, config: &ModelConfig, words: &[String]) {
     let plan = Plan {
+        prompts: 1,
         prompt: number(words, "prompt", 16) as usize,
         new: number(words, "new", 9) as usize,
         repeats: number(words, "repeats", 3) as usize,
@@ -237,13 +246,14 @@ fn seconds_of(
 ) -> f64 {
     let vocab = generator.model().config().vocab as u64;
     let prompt =
-        |m: u32| (0..plan.prompt as u64).map(move |i| (illume_core::mix64(u64::from(m) << 32 | i) % vocab) as u32);
-    let prompts: Vec<Vec<u32>> = rows.clone().map(|m| prompt(m).collect()).collect();
-    let stream = |m: u32| Stream::new(3, Purpose::Token, 0, u64::from(m));
-    let query = |(m, prompt)| Query {
+        |row: u32| (0..plan.prompt as u64).map(move |i| (illume_core::mix64(u64::from(row) << 32 | i) % vocab) as u32);
+    let rows = rows.start * plan.prompts..rows.end * plan.prompts;
+    let prompts: Vec<Vec<u32>> = rows.clone().map(|row| prompt(row).collect()).collect();
+    let stream = |row: u32| Stream::new(3, Purpose::Token, 0, u64::from(row));
+    let query = |(row, prompt)| Query {
         prompt,
-        member: member(m),
-        stream: stream(m),
+        member: member(row / plan.prompts),
+        stream: stream(row),
     };
     let queries: Vec<Query> = rows.zip(prompts.iter().map(Vec::as_slice)).map(query).collect();
     let sampling = Sampling {
@@ -337,17 +347,84 @@ fn ours(config: &ModelConfig, plan: &Plan, precision: Precision) -> [String; 2] 
     })
 }
 
-/// A table of the model on a device.
-fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String]) {
-    let count = |text: &String| {
+fn numbers(words: &[String], name: &str, default: &str) -> Vec<u32> {
+    let number = |text: &String| {
         text.parse::<u32>()
             .unwrap_or_else(|_| panic!("\"{text}\" is no number"))
     };
-    let rows: Vec<u32> = named(words, "rows", "96,256").iter().map(count).collect();
+    named(words, name, default).iter().map(number).collect()
+}
+
+fn precision(label: &str) -> Precision {
+    match label {
+        "f32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        "int8" => Precision::Int8,
+        "int4" => INT4,
+        other => panic!("\"{other}\" is no precision"),
+    }
+}
+
+/// Answers that run at once: the most that a task takes on the processor.
+const SLOTS: usize = 256;
+
+/// A generation in each precision, as `words` say.
+fn generation(words: &[String]) {
+    let number = |name, default| numbers(words, name, default)[0];
+    let members = number("members", "16");
     let plan = Plan {
-        prompt: number(words, "prompt", 32) as usize,
-        new: number(words, "new", 33) as usize,
-        repeats: number(words, "repeats", 2) as usize,
+        prompts: number("prompts", "32"),
+        prompt: number("prompt", "40") as usize,
+        new: number("new", "16") as usize,
+        repeats: number("repeats", "5") as usize,
+        libtorch: false,
+    };
+    let config = medium();
+    println!(
+        "SmolLM2-135M's shape: {members} members x {} prompts of {}, answers of {}, {} threads",
+        plan.prompts,
+        plan.prompt,
+        plan.new,
+        rayon::current_num_threads()
+    );
+    let population = match words.iter().any(|w| w == "base") {
+        true => Population::None,
+        false => population(&config, members as usize),
+    };
+    let labels = named(words, "precision", "f32,bf16,int8");
+    let mut models: Vec<(Generator, Vec<f64>)> = labels
+        .iter()
+        .map(|label| {
+            let model = Model::random(&config, precision(label), Device::Cpu, 1).expect("a valid shape");
+            (Generator::new(model.into(), SLOTS), Vec::new())
+        })
+        .collect();
+    for _ in 0..plan.repeats {
+        for (generator, rates) in &mut models {
+            rates.push(plan.tokens(members) / seconds(generator, &population, &plan, 0..members));
+        }
+    }
+    for (label, (_, mut rates)) in labels.iter().zip(models) {
+        rates.sort_by(f64::total_cmp);
+        println!(
+            "{label:>5} {:>8.1} tokens/s ({:.1} to {:.1}, {})",
+            rates[rates.len() / 2],
+            rates[0],
+            rates[rates.len() - 1],
+            rates.len()
+        );
+    }
+}
+
+/// A table of the model on a device.
+fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String]) {
+    let rows = numbers(words, "rows", "96,256");
+    let number = |name, default| numbers(words, name, default)[0] as usize;
+    let plan = Plan {
+        prompts: 1,
+        prompt: number("prompt", "32"),
+        new: number("new", "33"),
+        repeats: number("repeats", "2"),
         libtorch: true,
     };
     // Members of rank 1 on all linear maps in place of those that differ in singular values.
@@ -367,13 +444,7 @@ fn on_device(name: &str, config: &ModelConfig, device: Device, words: &[String])
         "", "", "", "tokens/s", "tokens/s", "", "ms a pass", "ms a pass", "drawn, ms", "in use MB", "s"
     );
     for label in named(words, "precision", "bf16") {
-        let precision = match label.as_str() {
-            "f32" => Precision::F32,
-            "bf16" => Precision::Bf16,
-            "int8" => Precision::Int8,
-            "int4" => INT4,
-            other => panic!("\"{other}\" is no precision"),
-        };
+        let precision = precision(&label);
         let start = Instant::now();
         let model = Arc::new(Model::random_by_libtorch(config, precision, device, 1).expect("a valid shape"));
         let loading = start.elapsed().as_secs_f64();
@@ -429,7 +500,7 @@ fn main() {
         tch::set_num_threads(rayon::current_num_threads() as i32);
         return match said("small") {
             true => on_device("small model", &small(), device, &words),
-            false if said("smollm2") => on_device("SmolLM2-135M's shape", &smollm2(), device, &words),
+            false if said("smollm2") => on_device("SmolLM2-135M's shape", &medium(), device, &words),
             false => on_device("Qwen2.5-0.5B's shape", &large(), device, &words),
         };
     }
@@ -437,12 +508,16 @@ fn main() {
     if said("low-rank") {
         return match said("small") {
             true => by_low_rank("small model", &small(), &words),
-            false => by_low_rank("SmolLM2-135M's shape", &smollm2(), &words),
+            false => by_low_rank("SmolLM2-135M's shape", &medium(), &words),
         };
     }
     let both = !said("small") && !said("large");
     let full = said("full");
+    if said("generation") {
+        return generation(&words);
+    }
     let plan = |prompt, new, repeats, libtorch| Plan {
+        prompts: 1,
         prompt,
         new,
         repeats,

@@ -366,18 +366,21 @@ fn quantized_weights_give_the_logits_of_their_own_values_in_f32() {
     for config in [qwen2(), llama()] {
         let full = model(&config, Precision::F32);
         let exact = full.logits(&tokens).unwrap();
-        for (precision, error) in [
-            (Precision::Bf16, 0.02),
-            (Precision::Int8, 0.03),
-            (Precision::Int4 { group: 8 }, 0.3),
+        // Rows that meet weights of eight bits (with four, the head's) are rounded to eight bits too.
+        for (precision, of_rows, error) in [
+            (Precision::Bf16, 1e-5, 0.02),
+            (Precision::Int8, 0.04, 0.05),
+            (Precision::Int4 { group: 8 }, 0.03, 0.3),
         ] {
             let quantized = model(&config, precision);
             let dir = tempfile::tempdir().unwrap();
             save_checkpoint(dir.path(), &config, &quantized.dequantized().unwrap()).unwrap();
             let twin = Model::load(&Checkpoint::open(dir.path()).unwrap(), Precision::F32, Device::Cpu).unwrap();
             let got = quantized.logits(&tokens).unwrap();
-            assert!(apart(&got, &twin.logits(&tokens).unwrap()) < 1e-5, "{precision:?}");
+            let of_twin = apart(&got, &twin.logits(&tokens).unwrap());
             let off = apart(&got, &exact);
+            println!("{precision:?}: {of_twin:.1e} from its weights in f32, {off:.1e} from those of the files");
+            assert!(of_twin < of_rows, "{precision:?}: {of_twin}");
             assert!(off > 1e-4 && off < error, "{precision:?} is off by {off}");
             assert!(quantized.weight_bytes() < full.weight_bytes());
         }

@@ -170,11 +170,13 @@ fn the_first_ratios_are_1_in_every_precision_and_the_model_differentiated_is_the
     let config = of_all_precisions();
     let (_dir, checkpoint) = opened(&config);
     let advantages = [1.5, -1.0, 0.3, -0.4, 0.8, -1.2];
-    for precision in [
-        Precision::F32,
-        Precision::Bf16,
-        Precision::Int8,
-        Precision::Int4 { group: 32 },
+    // How far ratios are off, and log-probabilities on average. Rows that meet weights of eight bits (with four, the head's) are rounded too, and numbers that
+    // differ in their last bits may come to codes that are one apart.
+    for (precision, of_ratios, on_average) in [
+        (Precision::F32, 1e-4, 1e-5),
+        (Precision::Bf16, 1e-4, 1e-5),
+        (Precision::Int8, 0.05, 0.01),
+        (Precision::Int4 { group: 32 }, 0.05, 0.01),
     ] {
         for kind in KINDS {
             let space = Arc::new(SearchSpace::new(&adapter(&config, &Module::ALL), kind, 0.6).unwrap());
@@ -196,12 +198,14 @@ fn the_first_ratios_are_1_in_every_precision_and_the_model_differentiated_is_the
                 for (x, y) in credit.old.iter().zip(&answer.log_probs) {
                     let ratio = f64::from(x - y).exp();
                     assert!(
-                        (ratio - 1.0).abs() < 1e-4,
+                        (ratio - 1.0).abs() < of_ratios,
                         "{precision:?}: the first ratio to what answered is {ratio}"
                     );
                 }
             }
-            assert!(report.gap / (report.tokens as f64) < 1e-5, "{precision:?}: {report:?}");
+            let gap = report.gap / report.tokens as f64;
+            println!("{precision:?}, {kind:?}: log-probabilities {gap:.1e} apart");
+            assert!(gap < on_average, "{precision:?}: {report:?}");
             assert_eq!(report.clipped, 0);
             // A second pass at the same genes compares with the first's, and is the same.
             assert_eq!(pass(&mut of_itself), (gradient, SurrogateReport { gap: 0.0, ..report }));
@@ -237,7 +241,15 @@ fn weights_rounded_for_training_are_those_that_the_model_computes_with() {
         let of_model = surrogates(&Arc::new(Checkpoint::open(&there).unwrap()), &space);
         let of_rounding = surrogates(&checkpoint, &space).of_answers(precision, 7);
         let [one, other] = [of_model, of_rounding].map(|s| s.log_probs(&genes, &answers).unwrap());
-        assert_eq!(one, other, "{precision:?}: bit for bit");
+        if precision == Precision::Bf16 {
+            assert_eq!(one, other, "bit for bit");
+            continue;
+        }
+        // Rows that meet weights of eight bits are rounded too, which weights in f32 do not ask for.
+        let (one, other) = (one.concat(), other.concat());
+        let most = one.iter().zip(&other).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+        println!("{precision:?}: {most:.1e} by the rounding of rows");
+        assert!(most > 0.0 && most < 0.2, "{precision:?}: {most}");
     }
 }
 

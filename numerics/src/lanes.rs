@@ -73,7 +73,22 @@ pub unsafe fn tile<V: Lanes, const R: usize, const C: usize, const U: usize>(
     acc: &mut [[V; C]; R],
     n: usize,
     a: (*const f32, usize, usize),
-    b: (*const f32, usize),
+    (b, b_next): (*const f32, usize),
+) {
+    // SAFETY: the caller's promise.
+    unsafe { tile_of_columns::<V, R, C, U>(acc, n, a, (b, b_next, LANES)) }
+}
+
+/// As [`tile`], with columns apart: `acc[r][c] += a[r * a_row + k * a_next] * b[k * b_next + c * b_column..]`.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+pub unsafe fn tile_of_columns<V: Lanes, const R: usize, const C: usize, const U: usize>(
+    acc: &mut [[V; C]; R],
+    n: usize,
+    a: (*const f32, usize, usize),
+    b: (*const f32, usize, usize),
 ) {
     // U terms at a time, so that the addresses of rows are computed once for U products: integer additions would take turns
     // from the multiply-adds.
@@ -82,7 +97,7 @@ pub unsafe fn tile<V: Lanes, const R: usize, const C: usize, const U: usize>(
     unsafe {
         for k in (0..whole).step_by(U) {
             let a = (a.0.add(k * a.2), a.1, a.2);
-            let b = (b.0.add(k * b.1), b.1);
+            let b = (b.0.add(k * b.1), b.1, b.2);
             for k in 0..U {
                 products(acc, k, a, b);
             }
@@ -102,13 +117,13 @@ unsafe fn products<V: Lanes, const R: usize, const C: usize>(
     acc: &mut [[V; C]; R],
     k: usize,
     (a, a_row, a_next): (*const f32, usize, usize),
-    (b, b_next): (*const f32, usize),
+    (b, b_next, b_column): (*const f32, usize, usize),
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut line = [V::splat(0.0); C];
         for (c, v) in line.iter_mut().enumerate() {
-            *v = V::load(b.add(k * b_next + c * LANES));
+            *v = V::load(b.add(k * b_next + c * b_column));
         }
         for (r, sums) in acc.iter_mut().enumerate() {
             let x = V::splat(*a.add(r * a_row + k * a_next));
@@ -220,7 +235,7 @@ unsafe fn sum8(x: __m256) -> f32 {
 /// Two registers of AVX2.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub struct Pair(__m256, __m256);
+pub struct Pair(pub(crate) __m256, pub(crate) __m256);
 
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Pair {

@@ -259,12 +259,9 @@ impl GroupAdapters<'_> {
                     extras: &[],
                     y: mine,
                 };
-                let mut room = Vec::new();
-                for panel in 0..group.v_a.panels() {
-                    // SAFETY: these rows are this task's.
-                    unsafe { product.panel(level, panel, &mut room) };
-                }
-                room.resize(*rank, 0.0);
+                // SAFETY: these rows are this task's.
+                unsafe { product.panels(level, 0..group.v_a.panels(), None, &mut Vec::new()) };
+                let mut room = vec![0.0; *rank];
                 for row in rows {
                     let member = members[row] as usize * rank;
                     // SAFETY: as above.

@@ -7,7 +7,9 @@ use illume_core::{Error, Result};
 use illume_numerics::LANES;
 use illume_numerics::Level;
 use illume_numerics::transformer::ops::{gate, rms_norm, rotate};
-use illume_numerics::transformer::{Attention, Extra, Matrix, Packed, Product, Start, Team, attend};
+use illume_numerics::transformer::{
+    Attention, CodeBuffers, Codes, Extra, Matrix, Packed, Product, Start, Team, attend,
+};
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -69,6 +71,7 @@ pub(crate) struct Scratch {
     act: Vec<f32>,
     z: Vec<f32>,
     logits: Vec<f32>,
+    codes: CodeBuffers,
     members: Vec<u32>,
     starts: Vec<usize>,
 }
@@ -96,6 +99,15 @@ fn packed(
         )));
     }
     Ok(Packed::new(&maps, inputs, precision))
+}
+
+/// Numbers of a row with room behind them if rows would else lie a multiple of 1 KiB apart, and throw one another out of the first-level cache.
+fn apart(columns: usize) -> usize {
+    if columns.is_multiple_of(256) {
+        columns + LANES
+    } else {
+        columns
+    }
 }
 
 impl Native {
@@ -279,9 +291,10 @@ impl Native {
         let qkv = Matrix::new(&mut s.qkv, rows, self.layers[0].qkv.outputs());
         let queries = c.heads * c.head_dim;
         let attention = Matrix::new(&mut s.attention, rows, queries);
-        let gate_up = Matrix::new(&mut s.gate_up, rows, self.layers[0].gate_up.outputs());
+        let gate_up = Matrix::new(&mut s.gate_up, rows, apart(self.layers[0].gate_up.outputs()));
         let act = Matrix::new(&mut s.act, rows, c.intermediate);
         let z = Matrix::new(&mut s.z, rows, adapters.width());
+        let codes = &mut s.codes;
 
         // A stage ends before what its tasks wrote is read; so what is to be shown below is that tasks of one stage keep apart.
         team.each_part(rows, |rows| {
@@ -311,7 +324,7 @@ impl Native {
             };
             // SAFETY: nothing writes z before the extras' last use.
             let extras = prepared.extras(unsafe { z.all() }, z.ld, members, starts);
-            self.product(team, &layer.qkv, x, start, &extras, qkv);
+            self.product(team, &layer.qkv, x, start, &extras, qkv, codes);
 
             let prepared = adapters.group(number, 1);
             team.each_part(segments.len(), |part| {
@@ -329,7 +342,7 @@ impl Native {
             });
             // SAFETY: nothing writes z before the extras' last use.
             let extras = prepared.extras(unsafe { z.all() }, z.ld, members, starts);
-            self.product(team, &layer.o, attention, Start::Output, &extras, hidden);
+            self.product(team, &layer.o, attention, Start::Output, &extras, hidden, codes);
 
             let prepared = adapters.group(number, 2);
             norm(&layer.mlp_norm, &prepared);
@@ -344,16 +357,16 @@ impl Native {
                 extras: &extras,
                 y: gate_up,
             };
+            let rounded = self.codes(team, &layer.gate_up, x, codes);
             let up = layer.gate_up.starts[1];
             let panels = up / LANES;
             team.each_part(panels, |mine| {
                 let mut room = Vec::new();
-                for panel in mine.clone() {
-                    // SAFETY: a panel is in one part, and so is the one of the other map with the same number.
-                    unsafe {
-                        product.panel(self.level, panel, &mut room);
-                        product.panel(self.level, panels + panel, &mut room);
-                    }
+                // SAFETY: a panel is in one part, and so is the one of the other map with the same number.
+                unsafe {
+                    product.panels(self.level, mine.clone(), rounded.as_ref(), &mut room);
+                    let others = panels + mine.start..panels + mine.end;
+                    product.panels(self.level, others, rounded.as_ref(), &mut room);
                 }
                 // SAFETY: as above.
                 unsafe {
@@ -378,7 +391,7 @@ impl Native {
             }
             // SAFETY: nothing writes z before the extras' last use.
             let extras = prepared.extras(unsafe { z.all() }, z.ld, members, starts);
-            self.product(team, &layer.down, act, Start::Output, &extras, hidden);
+            self.product(team, &layer.down, act, Start::Output, &extras, hidden, codes);
         }
 
         let wanted: Vec<usize> = (0..segments.len()).filter(|i| segments[*i].last).collect();
@@ -392,8 +405,8 @@ impl Native {
             }
         });
         let head = self.head.as_ref().unwrap_or(&self.embedding);
-        let logits = Matrix::new(&mut s.logits, rows, head.outputs());
-        self.product(team, head, x, Start::Zero, &[], logits);
+        let logits = Matrix::new(&mut s.logits, rows, apart(head.outputs()));
+        self.product(team, head, x.part(0..rows), Start::Zero, &[], logits, codes);
         team.each_part(rows, |rows| {
             for row in rows {
                 // SAFETY: a row is in one part.
@@ -402,7 +415,20 @@ impl Native {
         });
     }
 
-    fn product(&self, team: Team, weights: &Packed, x: Matrix, start: Start, extras: &[Extra], y: Matrix) {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a product reads, writes and has as memory"
+    )]
+    fn product(
+        &self,
+        team: Team,
+        weights: &Packed,
+        x: Matrix,
+        start: Start,
+        extras: &[Extra],
+        y: Matrix,
+        codes: &mut CodeBuffers,
+    ) {
         let product = Product {
             weights,
             // SAFETY: tasks write to `y` alone while the product runs.
@@ -412,7 +438,16 @@ impl Native {
             extras,
             y,
         };
-        product.run(self.level, team);
+        product.run(self.level, team, self.codes(team, weights, x, codes).as_ref());
+    }
+
+    /// The inputs of a product in eight bits, if its weights are.
+    fn codes<'a>(&self, team: Team, weights: &Packed, x: Matrix, buffers: &'a mut CodeBuffers) -> Option<Codes<'a>> {
+        // SAFETY: nobody writes to them in the meantime.
+        let rows = (unsafe { x.all() }, x.ld);
+        weights
+            .is_int8()
+            .then(|| Codes::new(buffers, rows, weights, self.level, team))
     }
 
     /// Stores keys and values of a segment's tokens, and attends from each to all up to itself.

@@ -58,7 +58,7 @@ params! {
         temperature: f64 = 0.0, temperature();
         /// Tokens are drawn from the most probable that hold this much probability together.
         top_p: f64 = 1.0, share();
-        /// How weights are stored; int8 and int4 are rounded from what the model's files hold.
+        /// How weights are stored; int8 and int4 are rounded from what the model's files hold, and on the processor int8 weights meet rows of eight bits.
         precision: String = "f32".into(), one_of(&["f32", "bf16", "int8", "int4"]);
         /// Inputs that share a scale in int4.
         group: usize = 64, range(16, 256);

@@ -1,5 +1,6 @@
 //! The forward pass that is differentiated: the same function as the model's inference, on padded rows.
 
+use illume_numerics::transformer::INT8_GROUP;
 use tch::{Device, Kind, Tensor};
 
 use super::Tried;
@@ -28,7 +29,23 @@ pub(super) fn logits(weights: &Weights, adapters: &Adapters, rows: &Rows) -> Tri
     let last = x.f_reshape([count * length, -1])?.f_index_select(0, &wanted)?;
     let last = rms_norm(&last, &weights.norm, eps)?;
     let head = weights.head.as_ref().unwrap_or(&weights.embedding);
+    let last = rounded(&last, weights.rounds_head)?;
     last.f_linear(head, None::<&Tensor>)?.f_to_kind(Kind::Float)
+}
+
+/// Rows as products with weights of eight bits round them (`numerics/src/transformer/int8.rs`), if they do; what is passed back is passed on as if they did not.
+fn rounded(x: &Tensor, rounds: bool) -> Tried<Tensor> {
+    if !rounds {
+        return Ok(x.shallow_clone());
+    }
+    let round = |part: Tensor| {
+        let largest = part.f_abs()?.f_amax([-1].as_slice(), true)?.f_clamp_min(1e-30)?;
+        let codes = part.f_mul(&largest.f_reciprocal()?.f_mul_scalar(127.0)?)?.f_round()?;
+        codes.f_mul(&largest.f_div_scalar(127.0)?)
+    };
+    let plain = x.detach();
+    let parts: Tried<Vec<Tensor>> = plain.f_split(INT8_GROUP as i64, -1)?.into_iter().map(round).collect();
+    x.f_add(&Tensor::f_cat(&parts?, -1)?.f_sub(&plain)?)
 }
 
 /// Cosines and signed sines of the positions of a pass, `[length, 1, head_dim]`.
@@ -83,7 +100,7 @@ fn attention(
     let c = &weights.config;
     let (rows, length) = (x.size()[0], x.size()[1]);
     let (heads, kv, width) = (c.heads as i64, c.kv_heads as i64, c.head_dim as i64);
-    let y = x.f_linear(&layer.qkv, layer.qkv_bias.as_ref())?;
+    let y = rounded(x, weights.rounds_rows)?.f_linear(&layer.qkv, layer.qkv_bias.as_ref())?;
     let modules = [Module::Q, Module::K, Module::V];
     let y = adapters.add(number, &modules, x, y, &[heads * width, kv * width, kv * width])?;
     let y = y.f_view([rows, length, heads + 2 * kv, width])?;
@@ -104,7 +121,7 @@ fn attention(
     let mixed =
         Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, true, scale, heads != k.size()[1])?;
     let mixed = mixed.f_transpose(1, 2)?.f_reshape([rows, length, heads * width])?;
-    let out = mixed.f_linear(&layer.output, None::<&Tensor>)?;
+    let out = rounded(&mixed, weights.rounds_rows)?.f_linear(&layer.output, None::<&Tensor>)?;
     adapters.add(number, &[Module::O], &mixed, out, &[c.hidden as i64])
 }
 
@@ -115,12 +132,12 @@ fn repeated(x: &Tensor, times: i64) -> Tried<Tensor> {
 
 fn swiglu(weights: &Weights, layer: &Layer, number: usize, adapters: &Adapters, x: &Tensor) -> Tried<Tensor> {
     let width = weights.config.intermediate as i64;
-    let y = x.f_linear(&layer.gate_up, None::<&Tensor>)?;
+    let y = rounded(x, weights.rounds_rows)?.f_linear(&layer.gate_up, None::<&Tensor>)?;
     let y = adapters.add(number, &[Module::Gate, Module::Up], x, y, &[width, width])?;
     let inner = y
         .f_narrow(-1, 0, width)?
         .f_silu()?
         .f_mul(&y.f_narrow(-1, width, width)?)?;
-    let out = inner.f_linear(&layer.down, None::<&Tensor>)?;
+    let out = rounded(&inner, weights.rounds_rows)?.f_linear(&layer.down, None::<&Tensor>)?;
     adapters.add(number, &[Module::Down], &inner, out, &[weights.config.hidden as i64])
 }

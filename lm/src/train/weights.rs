@@ -25,6 +25,9 @@ pub(super) struct Weights {
     pub norm: Tensor,
     /// None where the embedding is the head.
     pub head: Option<Tensor>,
+    /// Whether rows are rounded to eight bits before they meet the layers' weights, and the head.
+    pub rounds_rows: bool,
+    pub rounds_head: bool,
 }
 
 /// Matrices are `[outputs, inputs]`.
@@ -78,7 +81,12 @@ impl Weights {
             let parts: Result<Vec<Tensor>> = names.iter().map(part).collect();
             list.push(Tensor::f_cat(&parts?, 0).map_err(failed)?);
         }
-        Ok(Weights::of(&config, list))
+        let on_processor = device == Device::Cpu;
+        Ok(Weights {
+            rounds_rows: on_processor && precision == Precision::Int8,
+            rounds_head: on_processor && matches!(precision, Precision::Int8 | Precision::Int4 { .. }),
+            ..Weights::of(&config, list)
+        })
     }
 
     /// Weights as `transformers` initializes them: matrices normal with the configuration's deviation, norms 1, biases 0.
@@ -119,6 +127,8 @@ impl Weights {
             norm: next(),
             head: (!config.tied).then(&mut next),
             config: config.clone(),
+            rounds_rows: false,
+            rounds_head: false,
         }
     }
 
@@ -137,7 +147,11 @@ impl Weights {
 
     /// The same model with other tensors, in the order of [`Weights::list`].
     pub fn replaced(&self, list: Vec<Tensor>) -> Weights {
-        Weights::of(&self.config, list)
+        Weights {
+            rounds_rows: self.rounds_rows,
+            rounds_head: self.rounds_head,
+            ..Weights::of(&self.config, list)
+        }
     }
 
     /// The same memory once more, for another thread.

@@ -9,7 +9,7 @@
 use super::{Conv, Dense, Moments};
 use crate::lanes::{LANES, Lanes, tile};
 use crate::level::{Level, versions};
-use crate::panel::{Columns, First, Panel};
+use crate::panel::{Columns, First, Lines, Panel};
 
 /// Rows of weights that are added to the sums in one pass over these.
 const GROUP: usize = 8;
@@ -335,9 +335,10 @@ unsafe fn multiply_batch_body<V: Lanes, const R: usize, const C: usize>(job: Bat
             let mut panel = Panel {
                 terms: depth,
                 x: (&job.input[k..], inputs),
-                w: (&lines, width),
+                w: Lines::new(&lines, width),
+                more: 0,
                 z: (&[], 0),
-                u: &[],
+                u: Lines::NONE,
                 first: First::Output,
                 y: Columns::new(&mut job.out[o..], frames, outputs, width),
             };

@@ -3,7 +3,7 @@
 use super::ops::{exp_sum, largest};
 use crate::lanes::{LANES, Lanes};
 use crate::level::{Level, versions};
-use crate::panel::{Columns, First, Panel};
+use crate::panel::{Columns, First, Lines, Panel};
 
 /// The heads of queries that share a head of keys and values, at one token.
 pub struct Attention<'a> {
@@ -33,36 +33,33 @@ pub fn attend(level: Level, job: Attention, room: &mut Vec<f32>) {
     room.resize(heads * (ld + width + 1), 0.0);
     let (scores, rest) = room.split_at_mut(heads * ld);
     let (out, norms) = rest.split_at_mut(heads * width);
-    for block in 0..blocks {
-        let keys = &job.keys[block * job.head_dim * LANES..(block + 1) * job.head_dim * LANES];
-        let product = Panel {
-            terms: job.head_dim,
-            x: (job.queries, job.head_dim),
-            w: (keys, LANES),
-            z: (&[], 0),
-            u: &[],
-            first: First::Zero,
-            y: Columns::new(&mut scores[block * LANES..], heads, ld, LANES),
-        };
-        narrow(level, product);
-    }
+    let product = Panel {
+        terms: job.head_dim,
+        x: (job.queries, job.head_dim),
+        w: Lines::panels(job.keys, job.head_dim),
+        more: 0,
+        z: (&[], 0),
+        u: Lines::NONE,
+        first: First::Zero,
+        y: Columns::new(scores, heads, ld, ld),
+    };
+    few_rows(level, product);
     let scale = 1.0 / (job.head_dim as f32).sqrt();
     for (row, norm) in scores.chunks_exact_mut(ld).zip(norms) {
         let row = &mut row[..job.length];
         *norm = 1.0 / exp_sum(row, largest(row), scale);
     }
-    for column in (0..width).step_by(LANES) {
-        let product = Panel {
-            terms: job.length,
-            x: (scores, ld),
-            w: (&job.values[column..], width),
-            z: (&[], 0),
-            u: &[],
-            first: First::Zero,
-            y: Columns::new(&mut out[column..], heads, width, LANES),
-        };
-        narrow(level, product);
-    }
+    let product = Panel {
+        terms: job.length,
+        x: (scores, ld),
+        w: Lines::new(job.values, width),
+        more: 0,
+        z: (&[], 0),
+        u: Lines::NONE,
+        first: First::Zero,
+        y: Columns::new(out, heads, width, width),
+    };
+    few_rows(level, product);
     let norms = &room[heads * (ld + width)..];
     for (head, norm) in norms.iter().enumerate() {
         let from = &room[heads * ld + head * width..][..job.head_dim];
@@ -79,8 +76,8 @@ unsafe fn body<V: Lanes, const R: usize, const C: usize>(mut job: Panel) {
 }
 
 versions! {
-    /// All heads of 16 columns: seven is how many share a head of keys and values in Qwen2.
-    fn narrow(Panel) = body, [7, 1], [7, 1], |job| {
+    /// All heads: three or seven share a head of keys and values in small models. Sums of four vectors at a time do not wait for one another.
+    fn few_rows(Panel) = body, [4, 4], [3, 2], |job| {
         job.check();
     }
 }

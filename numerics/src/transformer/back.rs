@@ -6,7 +6,7 @@ use super::Packed;
 use super::matrix::Matrix;
 use crate::lanes::{LANES, Lanes};
 use crate::level::{Level, versions};
-use crate::panel::{Columns, First, Panel};
+use crate::panel::{Columns, First, Lines, Panel};
 
 /// Panels of outputs that are taken at once: turned, a strip of them stays in the first-level cache.
 const STRIP: usize = 16;
@@ -44,9 +44,10 @@ impl Back<'_> {
                 let job = Panel {
                     terms: (to - from) * LANES,
                     x: (&g[from * LANES..], ld),
-                    w: (&room.turned, LANES),
+                    w: Lines::new(&room.turned, LANES),
+                    more: 0,
                     z: (&[], 0),
-                    u: &[],
+                    u: Lines::NONE,
                     first: if add { First::Output } else { First::Zero },
                     // SAFETY: inside of the matrix, and the panel's columns are this task's (the caller's promise).
                     y: unsafe {

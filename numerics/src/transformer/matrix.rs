@@ -43,23 +43,23 @@ impl Team {
 
 /// Rows of `ld` numbers.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a> {
-    at: *mut f32,
+pub struct Matrix<'a, T = f32> {
+    at: *mut T,
     rows: usize,
     pub ld: usize,
-    life: PhantomData<&'a mut [f32]>,
+    life: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it is a `&mut [f32]` whose users promise (see the unsafe methods) to touch different parts.
-unsafe impl Send for Matrix<'_> {}
+// SAFETY: it is a `&mut [T]` whose users promise (see the unsafe methods) to touch different parts.
+unsafe impl<T: Send> Send for Matrix<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Matrix<'_> {}
+unsafe impl<T: Sync> Sync for Matrix<'_, T> {}
 
-impl<'a> Matrix<'a> {
+impl<'a, T: Copy + Default> Matrix<'a, T> {
     /// The first `rows * ld` numbers of the buffer, which grows to hold them.
-    pub fn new(buffer: &'a mut Vec<f32>, rows: usize, ld: usize) -> Matrix<'a> {
+    pub fn new(buffer: &'a mut Vec<T>, rows: usize, ld: usize) -> Matrix<'a, T> {
         if buffer.len() < rows * ld {
-            buffer.resize(rows * ld, 0.0);
+            buffer.resize(rows * ld, T::default());
         }
         Matrix {
             at: buffer.as_mut_ptr(),
@@ -75,7 +75,7 @@ impl<'a> Matrix<'a> {
     /// No other task touches it in the meantime.
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "tasks share the matrix and take different rows")]
-    pub unsafe fn row(&self, row: usize) -> &mut [f32] {
+    pub unsafe fn row(&self, row: usize) -> &mut [T] {
         assert!(row < self.rows);
         // SAFETY: the row lies inside of the buffer, and is the caller's.
         unsafe { std::slice::from_raw_parts_mut(self.at.add(row * self.ld), self.ld) }
@@ -87,14 +87,14 @@ impl<'a> Matrix<'a> {
     /// No other task touches them in the meantime.
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "tasks share the matrix and take different columns")]
-    pub unsafe fn piece(&self, row: usize, columns: Range<usize>) -> &mut [f32] {
+    pub unsafe fn piece(&self, row: usize, columns: Range<usize>) -> &mut [T] {
         assert!(row < self.rows && columns.start <= columns.end && columns.end <= self.ld);
         // SAFETY: they lie inside of the buffer, and are the caller's.
         unsafe { std::slice::from_raw_parts_mut(self.at.add(row * self.ld + columns.start), columns.len()) }
     }
 
     /// Some rows.
-    pub fn part(&self, rows: Range<usize>) -> Matrix<'a> {
+    pub fn part(&self, rows: Range<usize>) -> Matrix<'a, T> {
         assert!(rows.start <= rows.end && rows.end <= self.rows);
         Matrix {
             at: self.at.wrapping_add(rows.start * self.ld),
@@ -108,14 +108,14 @@ impl<'a> Matrix<'a> {
     /// # Safety
     /// No task writes in the meantime.
     #[inline]
-    pub unsafe fn all(&self) -> &[f32] {
+    pub unsafe fn all(&self) -> &'a [T] {
         // SAFETY: inside of the buffer, and nobody writes.
         unsafe { std::slice::from_raw_parts(self.at, self.rows * self.ld) }
     }
 
     /// The address of a column of row 0, of which `width` columns will be used.
     #[inline]
-    pub fn column(&self, column: usize, width: usize) -> *mut f32 {
+    pub fn column(&self, column: usize, width: usize) -> *mut T {
         assert!(column + width <= self.ld);
         self.at.wrapping_add(column)
     }

@@ -4,6 +4,7 @@
 mod attention;
 mod back;
 pub mod gradients;
+mod int8;
 mod matrix;
 pub mod ops;
 mod packed;
@@ -12,6 +13,7 @@ mod strided;
 
 pub use attention::{Attention, attend};
 pub use back::{Back, Room};
+pub use int8::{CodeBuffers, Codes, INT8_GROUP};
 pub use matrix::{Matrix, Team};
 pub use packed::{Packed, Precision, int4_code, int4_scale, int8_code, int8_scale};
 pub use product::{Extra, Product, Start};

@@ -3,8 +3,8 @@
 use crate::lanes::LANES;
 use crate::simd_dispatch;
 
-/// Adding and subtracting it rounds a number below 2^22 to the nearest integer, ties to even.
-const ROUND: f32 = 12_582_912.0;
+/// Adding and subtracting it rounds a number below 2^22 to the nearest integer, ties to even; before it is subtracted, the integer is in the low bits.
+pub(super) const ROUND: f32 = 12_582_912.0;
 
 /// The exponential function, within 2e-7 of the result; 0 below -87, and no more than at 88.
 #[inline(always)]

@@ -1,16 +1,21 @@
 //! Weights of a linear map as the processor wants them: panels of 16 outputs, one number of each output for every input in turn.
 
+use std::ops::Range;
+
 use half::bf16;
 
+use super::int8::QUAD;
+use super::ops::ROUND;
 use crate::lanes::LANES;
+use crate::panel::Lines;
 use crate::simd_dispatch;
 
-/// How weights are stored. Sums on the processor are in f32, whatever the weights.
+/// How weights are stored. Sums on the processor are in f32, or of integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     F32,
     Bf16,
-    /// One scale for each output.
+    /// One scale for each output. Rows may be rounded to eight bits too, for sums of integers ([`Codes`](super::Codes)).
     Int8,
     /// Scale and zero for each `group` inputs of an output.
     Int4 {
@@ -32,7 +37,8 @@ enum Store {
     F32(Vec<f32>),
     Bf16(Vec<u16>),
     Int8 {
-        codes: Vec<i8>,
+        /// `[panels, inputs / 4, 16, 4]`, 128 more than the codes.
+        codes: Vec<u8>,
         /// `[outputs]`.
         scales: Vec<f32>,
     },
@@ -95,22 +101,59 @@ impl Packed {
         bytes as u64
     }
 
-    /// Inputs `from..from + n` of a panel, `[n, 16]`: as they lie, or decoded into `room`.
+    /// The codes of a panel, `[inputs / 4, 16, 4]`, 128 more than they stand for, and its scales, `[16]`; None unless weights have eight bits.
+    pub(super) fn int8(&self, panel: usize) -> Option<(&[u8], &[f32])> {
+        let Store::Int8 { codes, scales } = &self.store else {
+            return None;
+        };
+        let len = self.inputs.next_multiple_of(QUAD) * LANES;
+        Some((
+            &codes[panel * len..(panel + 1) * len],
+            &scales[panel * LANES..(panel + 1) * LANES],
+        ))
+    }
+
+    /// Whether products may be of [`Codes`](super::Codes).
+    pub fn is_int8(&self) -> bool {
+        matches!(self.store, Store::Int8 { .. })
+    }
+
+    /// Inputs `from..from + n` of a panel, `[n, 16]`: as they lie, or decoded into `room`; `from` is a multiple of 4.
     pub fn weights<'a>(&'a self, panel: usize, from: usize, n: usize, room: &'a mut Vec<f32>) -> &'a [f32] {
-        let at = (panel * self.inputs + from) * LANES;
-        let len = n * LANES;
+        self.lines(panel..panel + 1, from..from + n, room).at
+    }
+
+    /// Some inputs of some panels: as they lie, or decoded into `room`; the first is a multiple of 4.
+    pub(super) fn lines<'a>(&'a self, panels: Range<usize>, inputs: Range<usize>, room: &'a mut Vec<f32>) -> Lines<'a> {
+        let len = inputs.len() * LANES;
         if let Store::F32(w) = &self.store {
-            return &w[at..at + len];
+            let at = (panels.start * self.inputs + inputs.start) * LANES;
+            let end = ((panels.end - 1) * self.inputs + inputs.end) * LANES;
+            return Lines::panels(&w[at..end], self.inputs);
         }
-        if room.len() < len {
-            room.resize(len, 0.0);
+        room.resize((panels.len() * len).max(room.len()), 0.0);
+        for (panel, out) in panels.clone().zip(room.chunks_exact_mut(len)) {
+            self.decode(panel, inputs.clone(), out);
         }
-        let out = &mut room[..len];
+        Lines::panels(&room[..panels.len() * len], inputs.len())
+    }
+
+    /// Inputs of a panel, `[inputs, 16]`.
+    fn decode(&self, panel: usize, inputs: Range<usize>, out: &mut [f32]) {
         match &self.store {
-            Store::F32(_) => unreachable!("returned above"),
-            Store::Bf16(w) => widen(&w[at..at + len], out),
+            Store::F32(_) => unreachable!("these are used as they lie"),
             Store::Int8 { codes, scales } => {
-                decode8(&codes[at..at + len], &scales[panel * LANES..(panel + 1) * LANES], out);
+                assert!(inputs.start.is_multiple_of(QUAD));
+                let line = panel * self.inputs.div_ceil(QUAD) + inputs.start / QUAD;
+                decode8(
+                    &codes[line * QUAD * LANES..],
+                    &scales[panel * LANES..(panel + 1) * LANES],
+                    out,
+                );
+            }
+            Store::Bf16(w) => {
+                let at = (panel * self.inputs + inputs.start) * LANES;
+                widen(&w[at..at + out.len()], out);
             }
             Store::Int4 {
                 group,
@@ -119,10 +162,10 @@ impl Packed {
                 zeros,
             } => {
                 let groups = self.inputs / group;
-                let mut k = from;
-                let mut rest = &mut *out;
-                while k < from + n {
-                    let end = (k - k % group + group).min(from + n);
+                let mut k = inputs.start;
+                let mut rest = out;
+                while k < inputs.end {
+                    let end = (k - k % group + group).min(inputs.end);
                     let (part, behind) = rest.split_at_mut((end - k) * LANES);
                     let s = (panel * groups + k / group) * LANES;
                     let c = (panel * self.inputs + k) * (LANES / 2);
@@ -137,7 +180,6 @@ impl Packed {
                 }
             }
         }
-        &room[..len]
     }
 
     /// The weights of one output: `out` has as many numbers as there are inputs.
@@ -148,7 +190,11 @@ impl Packed {
             *out = match &self.store {
                 Store::F32(w) => w[at],
                 Store::Bf16(w) => bf16::from_bits(w[at]).to_f32(),
-                Store::Int8 { codes, scales } => f32::from(codes[at]) * scales[output],
+                Store::Int8 { codes, scales } => {
+                    let line = panel * self.inputs.div_ceil(QUAD) + k / QUAD;
+                    let code = codes[(line * LANES + lane) * QUAD + k % QUAD];
+                    (f32::from(code) - 128.0) * scales[output]
+                }
                 Store::Int4 {
                     group,
                     codes,
@@ -201,7 +247,12 @@ impl Store {
             Store::Int8 { codes, scales } => {
                 let column = |o: usize| panel.iter().skip(o).step_by(LANES);
                 let scale: [f32; LANES] = std::array::from_fn(|o| int8_scale(column(o)));
-                codes.extend(panel.iter().zip(scale.iter().cycle()).map(|(w, s)| int8_code(*w, *s)));
+                for quad in panel.chunks(QUAD * LANES) {
+                    for (o, scale) in scale.iter().enumerate() {
+                        let weight = |i: usize| quad.get(i * LANES + o).copied().unwrap_or(0.0);
+                        codes.extend((0..QUAD).map(|i| int8_code(weight(i), *scale).cast_unsigned() ^ 0x80));
+                    }
+                }
                 scales.extend(scale);
             }
             Store::Int4 {
@@ -234,7 +285,8 @@ pub fn int8_code(weight: f32, scale: f32) -> i8 {
     if scale == 0.0 {
         0
     } else {
-        (weight / scale).round_ties_even().clamp(-127.0, 127.0) as i8
+        // At most a little above 127, where adding and subtracting rounds to the nearest integer, ties to even.
+        ((weight / scale + ROUND) - ROUND).clamp(-127.0, 127.0) as i8
     }
 }
 
@@ -257,11 +309,13 @@ fn widen_body(codes: &[u16], out: &mut [f32]) {
 }
 
 #[inline(always)]
-fn decode8_body(codes: &[i8], scales: &[f32], out: &mut [f32]) {
+fn decode8_body(codes: &[u8], scales: &[f32], out: &mut [f32]) {
     let scales: &[f32; LANES] = scales.try_into().expect("one scale for each output of a panel");
-    for (out, code) in out.chunks_exact_mut(LANES).zip(codes.chunks_exact(LANES)) {
-        for o in 0..LANES {
-            out[o] = f32::from(code[o]) * scales[o];
+    for (out, codes) in out.chunks_mut(QUAD * LANES).zip(codes.chunks_exact(QUAD * LANES)) {
+        for (i, out) in out.chunks_exact_mut(LANES).enumerate() {
+            for o in 0..LANES {
+                out[o] = (f32::from(codes[QUAD * o + i]) - 128.0) * scales[o];
+            }
         }
     }
 }
@@ -284,8 +338,8 @@ fn widen(codes: &[u16], out: &mut [f32]) {
     simd_dispatch!(fn [](codes: &[u16], out: &mut [f32]) { widen_body(codes, out) })
 }
 
-fn decode8(codes: &[i8], scales: &[f32], out: &mut [f32]) {
-    simd_dispatch!(fn [](codes: &[i8], scales: &[f32], out: &mut [f32]) { decode8_body(codes, scales, out) })
+fn decode8(codes: &[u8], scales: &[f32], out: &mut [f32]) {
+    simd_dispatch!(fn [](codes: &[u8], scales: &[f32], out: &mut [f32]) { decode8_body(codes, scales, out) })
 }
 
 fn decode4(codes: &[u8], scales: &[f32], zeros: &[f32], out: &mut [f32]) {

@@ -4,16 +4,19 @@
 
 use std::ops::Range;
 
-use super::Packed;
 use super::matrix::{Matrix, Team};
 use super::ops::add_products;
+use super::{Codes, Packed};
 use crate::elements::add_scaled;
 use crate::lanes::{LANES, Lanes};
 use crate::level::{Level, versions};
-use crate::panel::{Columns, First, Panel};
+use crate::panel::{Columns, First, Lines, Panel};
 
-/// Inputs that are taken at once: a panel of them stays in the first-level cache.
-const TERMS: usize = 256;
+/// Inputs that are taken at once: few enough for the caches near the processor, and so many that sums seldom leave its registers.
+const TERMS: usize = 768;
+
+/// Panels that are computed at once.
+const TOGETHER: usize = 2;
 
 /// What a product adds to.
 #[derive(Clone, Copy)]
@@ -56,6 +59,13 @@ pub enum Extra<'a> {
     },
 }
 
+/// Buffers of a task.
+struct Room<'a> {
+    weights: &'a mut Vec<f32>,
+    extra: Vec<f32>,
+    words: Vec<i16>,
+}
+
 /// Some rows through some panels.
 pub struct Product<'a> {
     pub weights: &'a Packed,
@@ -69,17 +79,15 @@ pub struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Computes all panels. `then` is called for every panel by the task that has computed it.
-    pub fn run(&self, level: Level, team: Team) {
+    /// Computes all panels; with `codes`, the inputs rounded to eight bits, sums are of integers.
+    pub fn run(&self, level: Level, team: Team, codes: Option<&Codes>) {
         let panels = self.weights.panels();
         team.each_part(panels, |panels| {
-            let mut room = Vec::new();
-            for panel in panels.clone() {
-                // SAFETY: a panel is in one part.
-                unsafe { self.panel(level, panel, &mut room) };
+            // SAFETY: a panel is in one part.
+            unsafe {
+                self.panels(level, panels.clone(), codes, &mut Vec::new());
+                self.add_pooled(panels);
             }
-            // SAFETY: as above.
-            unsafe { self.add_pooled(panels) };
         });
     }
 
@@ -121,42 +129,112 @@ impl Product<'_> {
     /// # Safety
     /// No other task touches the panel's columns of the output in the meantime.
     pub unsafe fn panel(&self, level: Level, panel: usize, room: &mut Vec<f32>) {
-        let column = panel * LANES;
-        let inputs = self.weights.inputs;
-        let mut extra_room = Vec::new();
-        let extra = match self.extras {
-            [] => Extra::None,
-            extras => extras[self.weights.starts.partition_point(|s| *s <= column) - 1],
+        // SAFETY: the caller's promise.
+        unsafe { self.panels(level, panel..panel + 1, None, room) }
+    }
+
+    /// Computes some panels of all rows, as [`Product::run`] says; `room` is a buffer.
+    ///
+    /// # Safety
+    /// No other task touches the panels' columns of the output in the meantime.
+    pub unsafe fn panels(&self, level: Level, panels: Range<usize>, codes: Option<&Codes>, room: &mut Vec<f32>) {
+        let mut room = Room {
+            weights: room,
+            extra: Vec::new(),
+            words: Vec::new(),
         };
-        let map_start = self.weights.starts[self.weights.starts.partition_point(|s| *s <= column) - 1];
-        for from in (0..inputs).step_by(TERMS) {
-            let n = TERMS.min(inputs - from);
-            let last = from + n == inputs;
-            let first = match self.start {
-                _ if from > 0 => First::Output,
-                Start::Zero => First::Zero,
-                Start::Bias(bias) => First::Bias(&bias[column..column + LANES]),
-                Start::Output => First::Output,
-            };
-            let (z, z_ld, u) = match extra {
-                Extra::Shared { z, ld, u } if last => (
-                    z,
-                    ld,
-                    u.weights((column - map_start) / LANES, 0, u.inputs, &mut extra_room),
-                ),
-                _ => (&[][..], 0, &[][..]),
-            };
-            let job = Panel {
-                terms: n,
-                x: (&self.x[from..], self.x_ld),
-                w: (self.weights.weights(panel, from, n, room), LANES),
-                z: (z, z_ld),
-                u,
-                first,
-                // SAFETY: inside of the matrix, and the panel's columns are this task's (the caller's promise).
-                y: unsafe { Columns::of(self.y.column(column, LANES), self.y.rows(), self.y.ld, LANES) },
-            };
-            rows_by_panel(level, job);
+        let mut panel = panels.start;
+        while panel < panels.end {
+            // The map that they belong to, of which there may be an adapter.
+            let map = self.weights.starts.partition_point(|s| *s <= panel * LANES) - 1;
+            let end = panels.end.min(self.weights.starts[map + 1] / LANES);
+            let extra = self.extras.get(map).copied().unwrap_or(Extra::None);
+            while panel < end {
+                let next = end.min(panel + TOGETHER);
+                // SAFETY: the caller's promise.
+                unsafe { self.some(level, panel..next, (self.weights.starts[map], extra), codes, &mut room) };
+                panel = next;
+            }
+        }
+    }
+
+    /// Panels of one map, of which the first column is `start`.
+    ///
+    /// # Safety
+    /// As for [`Product::panels`].
+    unsafe fn some(
+        &self,
+        level: Level,
+        panels: Range<usize>,
+        (start, extra): (usize, Extra),
+        codes: Option<&Codes>,
+        room: &mut Room,
+    ) {
+        let column = panels.start * LANES;
+        let width = panels.len() * LANES;
+        let first = match self.start {
+            Start::Zero => First::Zero,
+            Start::Bias(bias) => First::Bias(&bias[column..column + width]),
+            Start::Output => First::Output,
+        };
+        // SAFETY: inside of the matrix, and the panels' columns are this task's (the caller's promise).
+        let columns = |column: usize, width: usize| unsafe {
+            Columns::of(self.y.column(column, width), self.y.rows(), self.y.ld, width)
+        };
+        let (more, z, u) = match extra {
+            Extra::Shared { z, ld, u } => {
+                let from = (column - start) / LANES;
+                let lines = u.lines(from..from + panels.len(), 0..u.inputs, &mut room.extra);
+                (u.inputs, (z, ld), lines)
+            }
+            _ => (0, (&[][..], 0), Lines::NONE),
+        };
+        match codes {
+            None => {
+                let inputs = self.weights.inputs;
+                for from in (0..inputs).step_by(TERMS) {
+                    let end = inputs.min(from + TERMS);
+                    let job = Panel {
+                        terms: end - from,
+                        x: (&self.x[from..], self.x_ld),
+                        w: self.weights.lines(panels.clone(), from..end, room.weights),
+                        more: if end == inputs { more } else { 0 },
+                        z,
+                        u,
+                        first: if from > 0 { First::Output } else { first },
+                        y: columns(column, width),
+                    };
+                    rows_by_panels(level, job);
+                }
+            }
+            Some(codes) => {
+                for panel in panels {
+                    let first = match self.start {
+                        Start::Bias(bias) => First::Bias(&bias[panel * LANES..(panel + 1) * LANES]),
+                        _ => first,
+                    };
+                    codes.multiply(
+                        self.weights,
+                        panel,
+                        first,
+                        columns(panel * LANES, LANES),
+                        &mut room.words,
+                    );
+                }
+                if more > 0 {
+                    let job = Panel {
+                        terms: 0,
+                        x: (&[], 0),
+                        w: Lines::NONE,
+                        more,
+                        z,
+                        u,
+                        first: First::Output,
+                        y: columns(column, width),
+                    };
+                    rows_by_panels(level, job);
+                }
+            }
         }
         if let Extra::Own {
             z,
@@ -167,11 +245,11 @@ impl Product<'_> {
             members,
         } = extra
         {
-            let first = column - map_start;
+            let first = column - start;
             for (row, member) in members.iter().enumerate() {
                 let z = &z[row * ld..row * ld + rank];
-                // SAFETY: the panel's columns are this task's (the caller's promise).
-                let y = unsafe { self.y.piece(row, column..column + LANES.min(outputs - first)) };
+                // SAFETY: the panels' columns are this task's (the caller's promise).
+                let y = unsafe { self.y.piece(row, column..column + width.min(outputs - first)) };
                 add_products(&b[(*member as usize * outputs + first) * rank..], z, y);
             }
         }
@@ -185,15 +263,15 @@ unsafe fn body<V: Lanes, const R: usize, const C: usize>(mut job: Panel) {
 }
 
 versions! {
-    /// All rows of one panel of 16 outputs.
-    fn rows_by_panel(Panel) = body, [14, 1], [6, 1], |job| {
+    /// All rows of some panels of 16 outputs, with AVX-512 two panels at a time: a number of a row is loaded once for both.
+    fn rows_by_panels(Panel) = body, [12, 2], [6, 1], |job| {
         job.check();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Precision;
+    use super::super::{CodeBuffers, Precision};
     use super::*;
     use crate::noise::{Purpose, Stream};
 
@@ -206,7 +284,7 @@ mod tests {
     #[test]
     fn a_row_of_a_product_has_the_same_bits_at_every_level_and_beside_any_rows() {
         // More inputs than are taken at once; a panel that is not full; more rows than any block.
-        let (inputs, outputs, rank, rows) = (320, 37, 5, 31);
+        let (inputs, outputs, rank, rows) = (832, 37, 5, 31);
         let (w, x, u, z) = (
             drawn(0, inputs * outputs),
             drawn(1, inputs * rows),
@@ -215,11 +293,12 @@ mod tests {
         );
         let bias = drawn(4, outputs.next_multiple_of(LANES));
         let up = Packed::new(&[&u], rank, Precision::F32);
-        for precision in [
-            Precision::F32,
-            Precision::Bf16,
-            Precision::Int8,
-            Precision::Int4 { group: 64 },
+        for (precision, rounded) in [
+            (Precision::F32, false),
+            (Precision::Bf16, false),
+            (Precision::Int8, false),
+            (Precision::Int8, true),
+            (Precision::Int4 { group: 64 }, false),
         ] {
             let weights = Packed::new(&[&w], inputs, precision);
             let run = |level: Level, team: Team, from: usize, n: usize| {
@@ -231,7 +310,9 @@ mod tests {
                 }];
                 let ld = weights.outputs();
                 let y_matrix = Matrix::new(&mut y, n, ld);
-                let (x, start) = (&x[from * inputs..], Start::Bias(&bias));
+                let (x, start) = (&x[from * inputs..][..n * inputs], Start::Bias(&bias));
+                let mut buffers = CodeBuffers::default();
+                let codes = rounded.then(|| Codes::new(&mut buffers, (x, inputs), &weights, level, team));
                 Product {
                     weights: &weights,
                     x,
@@ -240,7 +321,7 @@ mod tests {
                     extras: &extras,
                     y: y_matrix,
                 }
-                .run(level, team);
+                .run(level, team, codes.as_ref());
                 y
             };
             let want = run(Level::best(), Team::Alone, 0, rows);
@@ -249,11 +330,19 @@ mod tests {
                 for o in 0..outputs {
                     weights.row(o, &mut weight);
                     let term = |(a, b): (&f32, &f32)| f64::from(*a) * f64::from(*b);
-                    let plain: f64 = x[row * inputs..].iter().zip(&weight).map(term).sum();
+                    let mut x = x[row * inputs..][..inputs].to_vec();
+                    if rounded {
+                        for group in x.chunks_mut(64) {
+                            let largest = group.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+                            let code = |x: f32| (x * (127.0 / largest)).round_ties_even();
+                            group.iter_mut().for_each(|x| *x = code(*x) * (largest / 127.0));
+                        }
+                    }
+                    let plain: f64 = x.iter().zip(&weight).map(term).sum();
                     let extra: f64 = z[row * rank..].iter().zip(&u[o * rank..(o + 1) * rank]).map(term).sum();
                     let exact = f64::from(bias[o]) + plain + extra;
                     assert!(
-                        (f64::from(want[o]) - exact).abs() < 1e-4,
+                        (f64::from(want[o]) - exact).abs() < 3e-4,
                         "{precision:?}: {} and {exact}",
                         want[o]
                     );

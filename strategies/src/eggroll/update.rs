@@ -89,7 +89,7 @@ impl Buffers {
                 extras: &[],
                 y: Matrix::new(&mut self.product, rows, ld),
             };
-            product.run(Level::best(), Team::Pool);
+            product.run(Level::best(), Team::Pool, None);
         }
         self.sum.clear();
         let lines = self.product.chunks_exact(ld);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use illume_numerics::transformer::ops::{gate, rms_norm};
-use illume_numerics::transformer::{Back, Matrix, Packed, Product, Room, Start, Team, gradients};
+use illume_numerics::transformer::{Back, CodeBuffers, Codes, Matrix, Packed, Product, Room, Start, Team, gradients};
 use illume_numerics::{LANES, Level};
 
 use super::Texts;
@@ -90,6 +90,21 @@ pub(super) fn product(
     let numbers = unsafe { x.all() };
     // SAFETY: as above.
     let z = adapters.as_ref().map(|(group, z)| (group, unsafe { z.all() }, z.ld));
+    if weights.is_int8() {
+        // The inputs are rounded as they are when the model answers; what is passed back is passed on as if they were not.
+        let mut buffers = CodeBuffers::default();
+        let codes = Codes::new(&mut buffers, (numbers, x.ld), weights, level, Team::Pool);
+        let extras = z.map_or(Vec::new(), |(group, z, ld)| group.extras(z, ld, 0));
+        let product = Product {
+            weights,
+            x: numbers,
+            x_ld: x.ld,
+            start,
+            extras: &extras,
+            y,
+        };
+        return product.run(level, Team::Pool, Some(&codes));
+    }
     blocks(x.rows(), weights.panels(), |rows, panel, decoded, _| {
         let extras = z.map_or(Vec::new(), |(group, z, ld)| group.extras(z, ld, rows.start));
         let product = Product {
