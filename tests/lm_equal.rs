@@ -198,7 +198,7 @@ fn essa_grpo_and_eggroll_raise_the_validation_score_of_a_model_of_random_weights
     ] {
         let folder = folder();
         let task = format!("batch = 8\nmax_new_tokens = 2\nsearch = \"{search}\"");
-        let config = config(folder.path(), &task, strategy, "generations = 20");
+        let config = config(folder.path(), &task, strategy, "generations = 40");
         let dir = folder.path().join("run");
         run(1, &["run", arg(&config), "--out", arg(&dir), "--threads", "1"]).succeeded();
         let validation = column(&open(&dir.join("archive.h5")).history, "validation");
