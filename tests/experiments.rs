@@ -93,7 +93,7 @@ fn sizes(config: &Config) -> Vec<String> {
         .iter()
         .find(|e| e.name == config.name("strategy"))
         .unwrap();
-    let kind = config.archive.get("kind").and_then(|k| k.as_str());
+    let kind = config.archive.get("kind").and_then(|k| k.as_str()).or(Some("grid"));
     let archive = archives::registry()
         .iter()
         .find(|e: &&ArchiveEntry| Some(e.kind) == kind)
