@@ -167,9 +167,10 @@ impl Case {
             let numbers = floats(&of.detach().reshape([-1])).unwrap();
             let mut slopes = Vec::new();
             for (text, count) in &rows.origin {
-                for i in place[text]..place[text] + count {
-                    log_probs[i] = numbers[slopes.len()];
-                    slopes.push(slope(i, log_probs[i]));
+                let first = place[text];
+                for (i, log_prob) in log_probs.iter_mut().enumerate().skip(first).take(*count) {
+                    *log_prob = numbers[slopes.len()];
+                    slopes.push(slope(i, *log_prob));
                 }
             }
             let value = (of * Tensor::from_slice(&slopes)).sum(Kind::Float);
@@ -190,7 +191,7 @@ fn each_apart(texts: &Texts) -> Vec<Texts> {
         from += origin.1;
         Texts {
             tokens: texts.tokens[segment.clone()].to_vec(),
-            segments: vec![0..segment.len()],
+            segments: std::iter::once(0..segment.len()).collect(),
             wanted: texts.wanted[wanted.clone()].iter().map(|w| w - segment.start).collect(),
             targets: texts.targets[wanted].to_vec(),
             origin: vec![*origin],
