@@ -113,9 +113,9 @@ mod tests {
             }
             for i in 0..8 {
                 assert!((sums[i] / PAIRS as f64).abs() < 0.03, "rank {rank}, mean of {i}");
-                for j in 0..8 {
+                for (j, sum) in products[i].iter().enumerate() {
                     let want = f64::from(u8::from(i == j));
-                    let got = products[i][j] / PAIRS as f64;
+                    let got = sum / PAIRS as f64;
                     assert!(
                         (got - want).abs() < 0.08,
                         "rank {rank}, covariance of {i} and {j}: {got}"
