@@ -66,12 +66,12 @@ demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by exampl
 	@set -e; dir=runs/demo_essa; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_essa-$$n; done; mkdir -p $$dir; \
 	model=$$(sed -n "s/^ILLUME_SMOLLM2_DIR = '\(.*\)'/\1/p" .cargo/config.toml)/SmolLM2-135M-Instruct.Q4_1.gguf; \
 	at="--set task.model=$$model --set task.adapter=$$dir/sft"; config=experiments/demo_essa.toml; \
-	accuracy() { printf '%-12s' "$$1"; shift; target/release/illume lm answer "$$@" --show 0 | sed -n 's/^mean reward/accuracy on 256 unseen sums/p'; }; \
+	accuracy() { printf '%-12s' "$$1"; shift; target/release/illume lm answer "$$@" --show 0 | sed -n 's/^mean reward *\([0-9.]* ± [0-9.]*\).*/accuracy on 256 unseen sums  \1/p'; }; \
 	echo "1. the model as it is"; \
 	target/release/illume lm answer $$config $$at --base --show 2 --cases 2; \
-	echo; echo "2. a short warm start: an adapter begins to learn from examples how the task wants its answers (2 to 4 minutes)"; \
-	target/release/illume lm sft $$config $$at --steps 20 --batch 32 --warmup 5 --learning-rate 2e-3; \
-	echo; echo "3. ESSA: 480 singular values of that adapter (6 to 9 minutes)"; \
+	echo; echo "2. a short warm start: an adapter begins to learn from examples how the task wants its answers (half a minute)"; \
+	target/release/illume lm sft $$config $$at --steps 6 --batch 32 --warmup 3 --learning-rate 2e-3; \
+	echo; echo "3. ESSA: 480 singular values of that adapter (4 to 5 minutes)"; \
 	$(MPIRUN) -n $(RANKS) target/release/illume run $$config $$at --out $$dir/run; \
 	target/release/illume export $$dir/run --adapter $$dir/adapter; \
 	target/release/illume plot $$dir/run -o $$dir/run.png; \
@@ -79,8 +79,8 @@ demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by exampl
 	echo; echo "The same sums, answered by the warm start and by ESSA's result:"; \
 	target/release/illume lm answer $$config $$at --show 3 --cases 3; target/release/illume lm answer $$dir/run --elite solution --show 3 --cases 3; \
 	echo; \
-	echo "adapter   $$dir/adapter    (PEFT's format)"; \
-	echo "plot      $$dir/run.png    (validation against tokens)"; \
+	echo "adapter   $$dir/adapter    (PEFT loads it on the folder that 'illume lm import $$model --out DIR' writes)"; \
+	echo "plot      $$dir/run.png    (mean reward and validation against tokens)"; \
 	echo "next      experiments/essa_gsm8k.toml says how to do the same with Qwen2.5 and GSM8K."
 
 test: setup-atari  ## every test of every crate, and the smallest build
