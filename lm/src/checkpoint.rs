@@ -18,6 +18,7 @@ pub(crate) use encoding::Encoding;
 use crate::config::{Float, ModelConfig};
 use crate::gguf;
 use crate::model::Source;
+pub(crate) use safetensors::open_as;
 
 /// Bytes of each tensor that a fingerprint reads.
 const SAMPLE: usize = 256;

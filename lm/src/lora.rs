@@ -11,7 +11,7 @@ use illume_core::{Error, Purpose, Result, Stream};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::floats;
+use crate::checkpoint::{floats, open_as};
 use crate::config::{ModelConfig, Module};
 
 const TENSORS: &str = "adapter_model.safetensors";
@@ -214,7 +214,8 @@ impl Lora {
         let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         let path = dir.join(TENSORS);
         safetensors::serialize_to_file(views, Some(format), &path)
-            .map_err(|e| Error::failed(format!("{} cannot be written: {e}", path.display())))
+            .map_err(|e| Error::failed(format!("{} cannot be written: {e}", path.display())))?;
+        open_as(&path, &dir.join(config::FILE))
     }
 }
 

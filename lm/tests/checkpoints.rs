@@ -64,6 +64,8 @@ fn fingerprints_tell_models_apart() {
     other[5].1 *= 1.5;
     let again = tempfile::tempdir().unwrap();
     save_checkpoint(again.path(), &config, &other).unwrap();
+    let mode = |file: &str| std::fs::metadata(again.path().join(file)).unwrap().permissions();
+    assert_eq!(mode("model.safetensors"), mode("config.json"), "others may read it");
     assert_ne!(Checkpoint::open(again.path()).unwrap().fingerprint(), print);
 }
 

@@ -200,9 +200,20 @@ pub(super) fn write(dir: &Path, config: &ModelConfig, float: Float, source: &dyn
         return Err(fault);
     }
     written.map_err(|e| failed(&e))?;
+    open_as(&path, &dir.join("config.json"))?;
     // The index of shards that the folder held before would be read in place of the file.
     match std::fs::remove_file(dir.join(INDEX)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(&e)),
         _ => Ok(()),
     }
+}
+
+/// Lets everyone read a file who may read another one: the crate safetensors writes files that their owner alone may read.
+///
+/// # Errors
+/// The other file is not there, or permissions cannot be changed.
+pub(crate) fn open_as(path: &Path, other: &Path) -> Result<()> {
+    std::fs::metadata(other)
+        .and_then(|m| std::fs::set_permissions(path, m.permissions()))
+        .map_err(|e| Error::failed(format!("{} cannot be made readable: {e}", path.display())))
 }

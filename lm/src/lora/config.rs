@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Lora;
 use crate::config::Module;
 
-const FILE: &str = "adapter_config.json";
+pub(super) const FILE: &str = "adapter_config.json";
 
 /// Keys that say nothing about what the adapter computes, or are read.
 const HARMLESS: [&str; 22] = [
