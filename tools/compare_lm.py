@@ -132,7 +132,7 @@ class Comparison:
     def warm(self, seed, steps):
         name = f"warm-{seed}-{steps}"
         if not (self.out / name / "adapter_config.json").exists():
-            sets = self.task("", "test", **{"task.data": str(self.out / "warm.jsonl"), "task.sft_share": 0.99, "task.batch": 1})
+            sets = self.task("", "test", **{"task.data": str(self.out / "warm.jsonl"), "task.sft_share": 0.99})
             more = ["--out", str(self.out / name), "--steps", str(steps), "--batch", "32", "--learning-rate", str(self.words.warm_rate), "--warmup", "5", "--seed", str(seed), "--force"]
             if not self.call(name, ["lm", "sft", str(self.config("essa")), *sets, *more]):
                 return None

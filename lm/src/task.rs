@@ -144,6 +144,13 @@ impl LmTask {
     /// As [`LmTask::new`].
     pub fn of_rank(task: &toml::Table, ranks: usize) -> Result<LmTask> {
         let setup = LmSetup::read(task)?;
+        let (batch, cases) = (setup.params.batch, setup.dataset.train.len());
+        if batch > cases {
+            let message = format!(
+                "{batch} prompts a candidate are more than the {cases} cases of the train split; at most that many"
+            );
+            return Err(Error::config("task", "batch", message));
+        }
         let train = setup.prompts(&setup.dataset.train)?;
         let validation = setup.prompts(&setup.dataset.validation)?;
         let space = Space::new(&setup)?;

@@ -118,16 +118,6 @@ impl LmSetup {
                 );
             }
         }
-        if params.batch > dataset.train.len() {
-            return wrong(
-                "batch",
-                format!(
-                    "{} prompts a candidate are more than the {} cases of the train split; at most that many",
-                    params.batch,
-                    dataset.train.len()
-                ),
-            );
-        }
         Ok(LmSetup {
             name: name.into(),
             params,

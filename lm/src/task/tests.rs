@@ -379,3 +379,12 @@ fn prompts_are_answered_as_users_type_them_and_genomes_of_another_length_are_ref
     let message = task.adapter(&zeros[1..]).unwrap_err().to_string();
     assert!(message.contains("whose genomes have"), "{message}");
 }
+
+#[test]
+fn a_warm_start_asks_for_no_minibatch() {
+    let dir = model();
+    let task = table(&dir, "lm/arithmetic", &SMALL.replace("batch = 3", "batch = 21"));
+    assert_eq!(LmSetup::read(&task).unwrap().dataset.sft.len(), 5);
+    let error = LmTask::new(&task).err().unwrap().to_string();
+    assert!(error.contains("more than the 20 cases"), "{error}");
+}
