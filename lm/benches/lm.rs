@@ -19,6 +19,8 @@
 //! base model by libtorch's kernels on the same threads.
 //! With RAYON_NUM_THREADS=1 seconds are those that the thread ran, which others on the machine lengthen little.
 
+mod shapes;
+
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -26,6 +28,7 @@ use illume_core::{LowRank, Perturbation, Purpose, Stream};
 use illume_lm::{
     Basis, BasisTarget, Family, Generator, Model, ModelConfig, Module, Population, Precision, Query, Sampling,
 };
+use shapes::medium;
 use tch::{Device, Tensor};
 
 const RANK: usize = 8;
@@ -52,24 +55,6 @@ fn large() -> ModelConfig {
         eos: Vec::new(),
         bos: None,
         initializer_range: 0.02,
-    }
-}
-
-/// SmolLM2-135M.
-fn medium() -> ModelConfig {
-    ModelConfig {
-        family: Family::Llama,
-        vocab: 49_152,
-        hidden: 576,
-        layers: 30,
-        heads: 9,
-        kv_heads: 3,
-        intermediate: 1536,
-        rms_eps: 1e-5,
-        rope_theta: 1e5,
-        max_positions: 2048,
-        attention_bias: false,
-        ..large()
     }
 }
 

@@ -4,6 +4,8 @@
 //! Tokens per second, on 1 and on all threads: a small model from scratch, its adapters by examples, and the gradient of sampled answers (with the
 //! reference's pass). Then seconds to decompose the adapters of a 7B model (Qwen2.5's shape).
 
+mod shapes;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +15,7 @@ use illume_lm::{
     Checkpoint, Example, Family, Lora, ModelConfig, Module, SearchKind, SearchSpace, Surrogates, SvdAdapter, TrainRow,
     TrainSettings, pretrain, random_weights, save_checkpoint, sft,
 };
+use shapes::medium;
 use tch::{Device, Kind, Tensor};
 
 const STEPS: u64 = 9;
@@ -52,25 +55,6 @@ fn texts(step: u64) -> Vec<Example> {
             answer_from: 0,
         })
         .collect()
-}
-
-/// SmolLM2-135M.
-fn medium() -> ModelConfig {
-    ModelConfig {
-        family: Family::Llama,
-        vocab: 49_152,
-        hidden: 576,
-        layers: 30,
-        heads: 9,
-        kv_heads: 3,
-        head_dim: 64,
-        intermediate: 1536,
-        rms_eps: 1e-5,
-        rope_theta: 1e5,
-        max_positions: 2048,
-        attention_bias: false,
-        ..small()
-    }
 }
 
 /// Texts of 100 to 229 tokens, of which the second half is learned: about as word problems and their solutions are.

@@ -108,10 +108,47 @@ fn exported(path: &Path, elite: Option<Which>) -> Result<(ArchiveFile, Found, Lm
     Ok((file, found, task))
 }
 
-/// What an export says of the genome's worth.
-fn worth(found: &Found) -> String {
+/// What an export has written.
+struct Written {
+    /// `adapter` or `model`.
+    what: &'static str,
+    about: String,
+    base: String,
+    /// Fields of its own.
+    fields: serde_json::Value,
+}
+
+/// The text or the JSON that an export prints.
+fn report(
+    (file, found, task): &(ArchiveFile, Found, LmTask),
+    folder: &Path,
+    written: Written,
+    as_json: bool,
+) -> Result<String> {
+    let (folder, name) = (folder.display().to_string(), &task.spec().name);
+    if as_json {
+        let mut fields = written.fields;
+        fields[written.what] = json!(folder);
+        fields["archive"] = json!(file.path().display().to_string());
+        fields["task"] = json!(name);
+        fields["strategy"] = json!(file.attributes.strategy);
+        fields["elite"] = json!(found.name.split(' ').next());
+        fields["fitness"] = json!(found.fitness.is_finite().then_some(found.fitness));
+        fields["base"] = json!(written.base);
+        return Ok(json_text(&fields));
+    }
     let fitness = significant(found.fitness);
-    format!("{}, fitness {fitness} ({})", found.name, found.meaning)
+    Ok(named([
+        ("task", name.clone()),
+        ("strategy", file.attributes.strategy.clone()),
+        (
+            "elite",
+            format!("{}, fitness {fitness} ({})", found.name, found.meaning),
+        ),
+        (written.what, written.about),
+        ("base model", written.base),
+        ("written", folder),
+    ]))
 }
 
 /// The text that `illume export PATH --model DIR` prints; a folder that transformers loads is written.
@@ -125,33 +162,19 @@ pub(in crate::commands) fn model(
     force: bool,
     as_json: bool,
 ) -> Result<String> {
-    let (file, found, task) = exported(path, elite)?;
+    let all = exported(path, elite)?;
+    let (_, found, task) = &all;
     prepare(folder, "model", force)?;
     task.save_model(&found.genome, folder)?;
-    let (folder, name) = (folder.display().to_string(), &task.spec().name);
     let setup = task.setup();
     let parameters = setup.checkpoint.config.parameters();
-    if as_json {
-        let fields = json!({
-            "model": folder,
-            "archive": file.path().display().to_string(),
-            "task": name,
-            "strategy": file.attributes.strategy,
-            "elite": found.name.split(' ').next(),
-            "fitness": found.fitness.is_finite().then_some(found.fitness),
-            "parameters": parameters,
-            "base": setup.params.model,
-        });
-        return Ok(json_text(&fields));
-    }
-    Ok(named([
-        ("task", name.clone()),
-        ("strategy", file.attributes.strategy.clone()),
-        ("elite", worth(&found)),
-        ("model", format!("{} parameters in f32", thousands(parameters))),
-        ("base model", setup.params.model.clone()),
-        ("written", folder),
-    ]))
+    let written = Written {
+        what: "model",
+        about: format!("{} parameters in f32", thousands(parameters)),
+        base: setup.params.model.clone(),
+        fields: json!({ "parameters": parameters }),
+    };
+    report(&all, folder, written, as_json)
 }
 
 /// The text that `illume export PATH --adapter DIR` prints; a folder that PEFT loads is written.
@@ -165,40 +188,20 @@ pub(in crate::commands) fn adapter(
     force: bool,
     as_json: bool,
 ) -> Result<String> {
-    let (file, found, task) = exported(path, elite)?;
+    let all = exported(path, elite)?;
+    let (_, found, task) = &all;
     let lora = task.adapter(&found.genome)?;
     prepare(folder, "adapter", force)?;
     lora.write(folder)?;
-    let (folder, name) = (folder.display().to_string(), &task.spec().name);
-    if as_json {
-        let fields = json!({
-            "adapter": folder,
-            "archive": file.path().display().to_string(),
-            "task": name,
-            "strategy": file.attributes.strategy,
-            "elite": found.name.split(' ').next(),
-            "fitness": found.fitness.is_finite().then_some(found.fitness),
-            "rank": lora.rank,
-            "parameters": lora.parameters(),
-            "base": lora.base,
-        });
-        return Ok(json_text(&fields));
-    }
-    let parameters = thousands(lora.parameters() as u64);
-    let rows = [
-        ("task", name.clone()),
-        ("strategy", file.attributes.strategy.clone()),
-        ("elite", worth(&found)),
-        (
-            "adapter",
-            format!(
-                "rank {}, {} matrices, {parameters} parameters",
-                lora.rank,
-                lora.targets.len()
-            ),
+    let (rank, matrices, parameters) = (lora.rank, lora.targets.len(), lora.parameters());
+    let written = Written {
+        what: "adapter",
+        about: format!(
+            "rank {rank}, {matrices} matrices, {} parameters",
+            thousands(parameters as u64)
         ),
-        ("base model", lora.base.clone()),
-        ("written", folder),
-    ];
-    Ok(named(rows))
+        base: lora.base,
+        fields: json!({ "rank": rank, "parameters": parameters }),
+    };
+    report(&all, folder, written, as_json)
 }
