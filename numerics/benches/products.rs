@@ -95,9 +95,7 @@ fn main() {
                 let (mut y, mut buffers) = (Vec::new(), CodeBuffers::default());
                 let seconds = median(|| {
                     let (level, team) = (Level::best(), Team::Alone);
-                    let codes = weights
-                        .is_int8()
-                        .then(|| Codes::new(&mut buffers, (&x, inputs), &weights, level, team));
+                    let codes = Codes::new(&mut buffers, (&x, inputs), &weights, level, team);
                     let product = Product {
                         weights: &weights,
                         x: &x,

@@ -8,7 +8,7 @@ use illume_numerics::LANES;
 use illume_numerics::Level;
 use illume_numerics::transformer::ops::{gate, rms_norm, rotate};
 use illume_numerics::transformer::{
-    Attention, CodeBuffers, Codes, Extra, Matrix, Packed, Product, Start, Team, attend,
+    Attention, CodeBuffers, Codes, Extra, Matrix, Packed, Product, Start, Team, apart, attend,
 };
 use rayon::prelude::*;
 use tch::Tensor;
@@ -99,15 +99,6 @@ fn packed(
         )));
     }
     Ok(Packed::new(&maps, inputs, precision))
-}
-
-/// Numbers of a row with room behind them if rows would else lie a multiple of 1 KiB apart, and throw one another out of the first-level cache.
-fn apart(columns: usize) -> usize {
-    if columns.is_multiple_of(256) {
-        columns + LANES
-    } else {
-        columns
-    }
 }
 
 impl Native {
@@ -368,11 +359,6 @@ impl Native {
                     let others = panels + mine.start..panels + mine.end;
                     product.panels(self.level, others, rounded.as_ref(), &mut room);
                 }
-                // SAFETY: as above.
-                unsafe {
-                    product.add_pooled(mine.clone());
-                    product.add_pooled(panels + mine.start..panels + mine.end);
-                }
                 let columns = mine.start * LANES..(mine.end * LANES).min(c.intermediate);
                 let upper = up + columns.start..up + columns.end;
                 for row in 0..rows {
@@ -444,10 +430,7 @@ impl Native {
     /// The inputs of a product in eight bits, if its weights are.
     fn codes<'a>(&self, team: Team, weights: &Packed, x: Matrix, buffers: &'a mut CodeBuffers) -> Option<Codes<'a>> {
         // SAFETY: nobody writes to them in the meantime.
-        let rows = (unsafe { x.all() }, x.ld);
-        weights
-            .is_int8()
-            .then(|| Codes::new(buffers, rows, weights, self.level, team))
+        Codes::new(buffers, (unsafe { x.all() }, x.ld), weights, self.level, team)
     }
 
     /// Stores keys and values of a segment's tokens, and attends from each to all up to itself.

@@ -11,14 +11,13 @@ use crate::panel::{Columns, First, Lines, Panel};
 /// Panels of outputs that are taken at once: turned, a strip of them stays in the first-level cache.
 const STRIP: usize = 16;
 
-/// `y = g W + z D`, or this added to `y`.
+/// `y = g W + z D`.
 pub struct Back<'a> {
     pub weights: &'a Packed,
     /// `[rows, ld]` with all outputs of the weights, those included that fill panels; and `ld`.
     pub g: (&'a [f32], usize),
     /// More weights with the same inputs, and what belongs to their outputs: an adapter's.
     pub extra: Option<(&'a Packed, &'a [f32], usize)>,
-    pub add: bool,
     /// Its columns from `at` on, as many as the inputs, filled up to whole vectors.
     pub y: Matrix<'a>,
     pub at: usize,
@@ -35,7 +34,7 @@ impl Back<'_> {
     /// # Safety
     /// No other task touches the panel's columns of the output in the meantime.
     pub unsafe fn panel(&self, level: Level, panel: usize, room: &mut Room) {
-        let mut add = self.add;
+        let mut add = false;
         for part in [Some((self.weights, self.g.0, self.g.1)), self.extra] {
             let Some((weights, g, ld)) = part else { continue };
             for from in (0..weights.panels()).step_by(STRIP) {
@@ -157,7 +156,6 @@ mod tests {
                     weights: &weights,
                     g: (&g, weights.outputs()),
                     extra: Some((&down, &z, LANES)),
-                    add: false,
                     y: Matrix::new(&mut y, rows, inputs.next_multiple_of(LANES)),
                     at: 0,
                 };

@@ -3,6 +3,8 @@
 //! A row is cut into groups of [`INT8_GROUP`] inputs, each with a scale of its own: the largest magnitude is 127. A sum of a group is below 2^24, which f32 holds;
 //! those of the groups are added in f32, in order, times the group's scale, and the whole is taken times the weights' scale.
 
+use std::ops::Range;
+
 use super::matrix::{Matrix, Team};
 use super::ops::ROUND;
 use super::packed::Packed;
@@ -76,14 +78,17 @@ impl Way {
 }
 
 impl<'a> Codes<'a> {
-    /// The inputs of the weights from the rows `x` (`[rows, ld]`, and `ld`).
+    /// The inputs of the weights from the rows `x` (`[rows, ld]`, and `ld`); none if they are not of eight bits.
     pub fn new(
         buffers: &'a mut CodeBuffers,
         (x, x_ld): (&[f32], usize),
         weights: &Packed,
         level: Level,
         team: Team,
-    ) -> Codes<'a> {
+    ) -> Option<Codes<'a>> {
+        if !weights.is_int8() {
+            return None;
+        }
         let inputs = weights.inputs;
         let (rows, groups, ld) = (x.len() / x_ld, inputs.div_ceil(GROUP), inputs.next_multiple_of(QUAD));
         let way = Way::of(level);
@@ -106,7 +111,7 @@ impl<'a> Codes<'a> {
             }
         });
         // SAFETY: all is written.
-        unsafe {
+        Some(unsafe {
             Codes {
                 way,
                 bytes: bytes.all(),
@@ -116,6 +121,24 @@ impl<'a> Codes<'a> {
                 starts: starts.all(),
                 groups,
             }
+        })
+    }
+
+    /// Some rows.
+    pub fn part(&self, rows: Range<usize>) -> Codes<'a> {
+        fn cut<'b, T>(of: &'b [T], rows: &Range<usize>, ld: usize) -> &'b [T] {
+            if of.is_empty() {
+                of
+            } else {
+                &of[rows.start * ld..rows.end * ld]
+            }
+        }
+        Codes {
+            bytes: cut(self.bytes, &rows, self.ld),
+            words: cut(self.words, &rows, self.ld),
+            scales: cut(self.scales, &rows, self.groups),
+            starts: cut(self.starts, &rows, self.groups),
+            ..*self
         }
     }
 

@@ -5,6 +5,19 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::lanes::LANES;
+
+/// How far apart lines of so many numbers lie: at least as many, in whole vectors, and no multiple of 512 bytes, so that lines do not meet in the few places of
+/// a cache.
+pub fn apart(columns: usize) -> usize {
+    let whole = columns.next_multiple_of(LANES);
+    if whole.is_multiple_of(8 * LANES) {
+        whole + LANES
+    } else {
+        whole
+    }
+}
+
 /// Who runs the tasks of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Team {

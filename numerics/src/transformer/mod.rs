@@ -14,7 +14,7 @@ mod strided;
 pub use attention::{Attention, attend};
 pub use back::{Back, Room};
 pub use int8::{CodeBuffers, Codes, INT8_GROUP};
-pub use matrix::{Matrix, Team};
+pub use matrix::{Matrix, Team, apart};
 pub use packed::{Packed, Precision, int4_code, int4_scale, int8_code, int8_scale};
 pub use product::{Extra, Product, Start};
 pub use strided::Strided;

@@ -84,10 +84,7 @@ impl Product<'_> {
         let panels = self.weights.panels();
         team.each_part(panels, |panels| {
             // SAFETY: a panel is in one part.
-            unsafe {
-                self.panels(level, panels.clone(), codes, &mut Vec::new());
-                self.add_pooled(panels);
-            }
+            unsafe { self.panels(level, panels, codes, &mut Vec::new()) };
         });
     }
 
@@ -95,7 +92,7 @@ impl Product<'_> {
     ///
     /// # Safety
     /// No other task touches the panels' columns of the output in the meantime.
-    pub unsafe fn add_pooled(&self, panels: Range<usize>) {
+    unsafe fn add_pooled(&self, panels: Range<usize>) {
         for (extra, start) in self.extras.iter().zip(&self.weights.starts) {
             let Extra::Pooled {
                 z,
@@ -124,15 +121,6 @@ impl Product<'_> {
         }
     }
 
-    /// Computes one panel of all rows, but for what [`Product::add_pooled`] adds.
-    ///
-    /// # Safety
-    /// No other task touches the panel's columns of the output in the meantime.
-    pub unsafe fn panel(&self, level: Level, panel: usize, room: &mut Vec<f32>) {
-        // SAFETY: the caller's promise.
-        unsafe { self.panels(level, panel..panel + 1, None, room) }
-    }
-
     /// Computes some panels of all rows, as [`Product::run`] says; `room` is a buffer.
     ///
     /// # Safety
@@ -156,6 +144,8 @@ impl Product<'_> {
                 panel = next;
             }
         }
+        // SAFETY: as above.
+        unsafe { self.add_pooled(panels) };
     }
 
     /// Panels of one map, of which the first column is `start`.
@@ -312,7 +302,10 @@ mod tests {
                 let y_matrix = Matrix::new(&mut y, n, ld);
                 let (x, start) = (&x[from * inputs..][..n * inputs], Start::Bias(&bias));
                 let mut buffers = CodeBuffers::default();
-                let codes = rounded.then(|| Codes::new(&mut buffers, (x, inputs), &weights, level, team));
+                let codes = match rounded {
+                    true => Codes::new(&mut buffers, (x, inputs), &weights, level, team),
+                    false => None,
+                };
                 Product {
                     weights: &weights,
                     x,

@@ -2,6 +2,7 @@
 
 use crate::lanes::{LANES, Lanes, tile};
 use crate::level::{Level, versions};
+use crate::panel::reach;
 
 /// `y = a b` or `y += a b`. A sum has one accumulator and takes its terms in order, fused, as those of [`Product`](super::Product) do: so it does not matter
 /// how a product is cut along any of its sides.
@@ -28,11 +29,6 @@ impl Strided<'_> {
             all(level, self);
         }
     }
-}
-
-/// Numbers from the first of the first of `n` lines to the last of `width` of the last.
-fn reach(n: usize, ld: usize, width: usize) -> usize {
-    if n == 0 { 0 } else { (n - 1) * ld + width }
 }
 
 #[inline(always)]

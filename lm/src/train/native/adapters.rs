@@ -240,10 +240,8 @@ impl Group {
             extras: &[],
             y,
         };
-        for panel in 0..self.down.panels() {
-            // SAFETY: these rows are this task's.
-            unsafe { product.panel(level, panel, &mut Vec::new()) };
-        }
+        // SAFETY: these rows are this task's.
+        unsafe { product.panels(level, 0..self.down.panels(), None, &mut Vec::new()) };
     }
 
     /// Up from the rank, for each map of the product, from row `row` on.
@@ -279,7 +277,6 @@ impl Group {
                     // SAFETY: as above.
                     g: (unsafe { &g.all()[*start..] }, g.ld),
                     extra: None,
-                    add: false,
                     y: dz.part(rows.clone()),
                     at: part.at,
                 };
@@ -330,18 +327,12 @@ impl Singular {
     /// No other task touches these columns.
     unsafe fn back(&self, at: usize, z: Matrix, dz: Matrix, of_a: &mut [f32], of_b: &mut [f32]) {
         let rank = self.s_a.len();
-        let mut middle = vec![0.0; rank];
+        let (mut middle, mut room, ones) = (vec![0.0; rank], vec![0.0; rank], vec![1.0; rank]);
         for row in 0..z.rows() {
             // SAFETY: the caller's promise.
             let (z, dz) = unsafe { (z.piece(row, at..at + rank), dz.piece(row, at..at + rank)) };
             middle.copy_from_slice(z);
-            turn(
-                &mut middle,
-                &self.s_a,
-                &self.inner,
-                &vec![1.0; rank],
-                &mut vec![0.0; rank],
-            );
+            turn(&mut middle, &self.s_a, &self.inner, &ones, &mut room);
             for i in 0..rank {
                 of_b[i] += dz[i] * middle[i];
                 middle[i] = dz[i] * self.s_b[i];

@@ -5,10 +5,9 @@
 use std::ops::Range;
 
 use illume_numerics::transformer::ops::{exp_sum, largest, rotate};
-use illume_numerics::transformer::{Matrix, Strided, gradients};
+use illume_numerics::transformer::{Matrix, Strided, apart, gradients};
 use illume_numerics::{LANES, Level};
 
-use super::layer::apart;
 use crate::model::Cache;
 
 /// Queries that are taken at once.

@@ -40,7 +40,7 @@ impl Runner<'_> {
                     rms_norm(h, &model.norm, eps, x);
                 }
             });
-            product(level, head, x, Start::Zero, None, logits);
+            product(level, &mut buffers.codes, head, x, Start::Zero, None, logits);
             let results = Matrix::new(&mut log_probs, texts.wanted.len(), 1);
             Team::Pool.each(n, |i| {
                 // SAFETY: a wanted token is one task's.

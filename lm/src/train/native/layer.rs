@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use illume_numerics::transformer::ops::{gate, rms_norm};
-use illume_numerics::transformer::{Back, CodeBuffers, Codes, Matrix, Packed, Product, Room, Start, Team, gradients};
+use illume_numerics::transformer::{
+    Back, CodeBuffers, Codes, Matrix, Packed, Product, Room, Start, Team, apart, gradients,
+};
 use illume_numerics::{LANES, Level};
 
 use super::Texts;
@@ -39,6 +41,7 @@ pub(super) struct Buffers {
     dact: Vec<f32>,
     dqkv: Vec<f32>,
     pub logits: Vec<f32>,
+    pub codes: CodeBuffers,
 }
 
 /// One pass through the model.
@@ -55,31 +58,27 @@ pub(super) fn matrix(of: &mut Vec<f32>, rows: usize, columns: usize) -> Matrix<'
     Matrix::new(of, rows, apart(columns))
 }
 
-/// How far apart lines of so many numbers lie: at least as many, in whole vectors, and no multiple of 512 bytes, so that lines do not meet in the few places of
-/// a cache.
-pub(super) fn apart(columns: usize) -> usize {
-    let whole = columns.next_multiple_of(LANES);
-    if whole.is_multiple_of(8 * LANES) {
-        whole + LANES
-    } else {
-        whole
-    }
-}
-
-/// Cuts `rows` into blocks, and calls `task` for every panel of each.
-fn blocks(rows: usize, panels: usize, task: impl Fn(Range<usize>, usize, &mut Vec<f32>, &mut Room) + Sync) {
+/// Cuts `rows` into blocks, and calls `task` for the panels of each, some at a time.
+fn blocks(rows: usize, panels: usize, task: impl Fn(Range<usize>, Range<usize>, &mut Vec<f32>, &mut Room) + Sync) {
     Team::Pool.each_part(rows.div_ceil(ROWS) * panels, |part| {
         let (mut decoded, mut turned) = (Vec::new(), Room::default());
-        for i in part {
-            let from = i / panels * ROWS;
-            task(from..(from + ROWS).min(rows), i % panels, &mut decoded, &mut turned);
+        let mut i = part.start;
+        while i < part.end {
+            let first = i / panels * panels;
+            let end = part.end.min(first + panels);
+            let from = first / panels * ROWS;
+            let rows = from..(from + ROWS).min(rows);
+            task(rows, i - first..end - first, &mut decoded, &mut turned);
+            i = end;
         }
     });
 }
 
-/// `y = start + x W'` and what the adapters add.
+/// `y = start + x W'` and what the adapters add. The inputs of weights of eight bits are rounded as they are when the model answers; what is passed back is
+/// passed on as if they were not.
 pub(super) fn product(
     level: Level,
+    buffers: &mut CodeBuffers,
     weights: &Packed,
     x: Matrix,
     start: Start,
@@ -88,24 +87,11 @@ pub(super) fn product(
 ) {
     // SAFETY: nobody writes it while the product runs.
     let numbers = unsafe { x.all() };
+    let codes = Codes::new(buffers, (numbers, x.ld), weights, level, Team::Pool);
     // SAFETY: as above.
     let z = adapters.as_ref().map(|(group, z)| (group, unsafe { z.all() }, z.ld));
-    if weights.is_int8() {
-        // The inputs are rounded as they are when the model answers; what is passed back is passed on as if they were not.
-        let mut buffers = CodeBuffers::default();
-        let codes = Codes::new(&mut buffers, (numbers, x.ld), weights, level, Team::Pool);
-        let extras = z.map_or(Vec::new(), |(group, z, ld)| group.extras(z, ld, 0));
-        let product = Product {
-            weights,
-            x: numbers,
-            x_ld: x.ld,
-            start,
-            extras: &extras,
-            y,
-        };
-        return product.run(level, Team::Pool, Some(&codes));
-    }
-    blocks(x.rows(), weights.panels(), |rows, panel, decoded, _| {
+    blocks(x.rows(), weights.panels(), |rows, panels, decoded, _| {
+        let codes = codes.map(|codes| codes.part(rows.clone()));
         let extras = z.map_or(Vec::new(), |(group, z, ld)| group.extras(z, ld, rows.start));
         let product = Product {
             weights,
@@ -115,8 +101,8 @@ pub(super) fn product(
             extras: &extras,
             y: y.part(rows),
         };
-        // SAFETY: a panel of a block is one task's.
-        unsafe { product.panel(level, panel, decoded) };
+        // SAFETY: the panels of a block are one task's.
+        unsafe { product.panels(level, panels, codes.as_ref(), decoded) };
     });
 }
 
@@ -126,17 +112,16 @@ pub(super) fn back(level: Level, weights: &Packed, g: Matrix, adapters: Option<(
     let numbers = unsafe { g.all() };
     // SAFETY: as above.
     let dz = adapters.as_ref().map(|(down, dz)| (*down, unsafe { dz.all() }, dz.ld));
-    blocks(g.rows(), weights.inputs.div_ceil(LANES), |rows, panel, _, turned| {
+    blocks(g.rows(), weights.inputs.div_ceil(LANES), |rows, panels, _, turned| {
         let job = Back {
             weights,
             g: (&numbers[rows.start * g.ld..], g.ld),
             extra: dz.map(|(down, dz, ld)| (down, &dz[rows.start * ld..], ld)),
-            add: false,
             y: y.part(rows),
             at: 0,
         };
-        // SAFETY: a panel of a block is one task's.
-        unsafe { job.panel(level, panel, turned) };
+        // SAFETY: the panels of a block are one task's.
+        panels.for_each(|panel| unsafe { job.panel(level, panel, turned) });
     });
 }
 
@@ -218,6 +203,7 @@ impl Runner<'_> {
         let attention = matrix(&mut kept.attention, rows, c.heads * c.head_dim);
         let middle = matrix(&mut kept.middle, rows, c.hidden);
         let gate_up = matrix(&mut kept.gate_up, rows, layer.gate_up.outputs());
+        let codes = &mut taken.codes;
         let groups: [Option<&Group>; 4] = std::array::from_fn(|i| self.adapters.group(number, i));
 
         self.normed(h, &layer.attention_norm, groups[0], x, z);
@@ -225,7 +211,7 @@ impl Runner<'_> {
             true => Start::Zero,
             false => Start::Bias(&layer.bias),
         };
-        product(level, &layer.qkv, x, start, groups[0].map(|g| (g, z)), qkv);
+        product(level, codes, &layer.qkv, x, start, groups[0].map(|g| (g, z)), qkv);
         self.each_heads(layer, |heads, room| {
             // SAFETY: each text and head has rows and columns of its own.
             unsafe { heads.forward(qkv, attention, room) };
@@ -240,6 +226,7 @@ impl Runner<'_> {
         });
         product(
             level,
+            codes,
             &layer.o,
             attention,
             Start::Output,
@@ -249,6 +236,7 @@ impl Runner<'_> {
         self.normed(middle, &layer.mlp_norm, groups[2], x, z);
         product(
             level,
+            codes,
             &layer.gate_up,
             x,
             Start::Zero,
@@ -266,7 +254,15 @@ impl Runner<'_> {
                 // SAFETY: as above.
                 unsafe { self.adapters.down(groups[3], rows, act, z) };
             });
-            product(level, &layer.down, act, Start::Output, groups[3].map(|g| (g, z)), to);
+            product(
+                level,
+                codes,
+                &layer.down,
+                act,
+                Start::Output,
+                groups[3].map(|g| (g, z)),
+                to,
+            );
         }
         *self.buffers = taken;
     }
