@@ -200,10 +200,9 @@ pub fn sft(
         .collect();
     let leaves = match settings.device {
         Device::Cpu => {
-            let precision = if checkpoint.is_bf16() {
-                Precision::Bf16
-            } else {
-                Precision::F32
+            let precision = match settings.precision {
+                Precision::F32 if checkpoint.is_bf16() => Precision::Bf16,
+                named => named,
             };
             let model = Native::load(&checkpoint.config, checkpoint, precision)?;
             let mut room = native::Room::default();

@@ -450,6 +450,32 @@ fn examples_raise_the_likelihood_of_answers_and_leave_the_model_as_it_was() {
 }
 
 #[test]
+fn adapters_are_trained_on_weights_of_the_precision_that_is_named() {
+    let config = qwen2();
+    let (_dir, checkpoint) = opened(&config);
+    let first = |precision| {
+        let settings = TrainSettings {
+            steps: 1,
+            precision,
+            ..TrainSettings::default()
+        };
+        let mut loss = 0.0;
+        let mut report = |row: TrainRow| {
+            loss = row.loss;
+            ControlFlow::Continue(())
+        };
+        let fresh = Lora::fresh(&config, 2, 2.0, &[Module::V], 1).unwrap();
+        sft(&checkpoint, fresh, &mut sums, &settings, &mut report).unwrap();
+        loss
+    };
+    let plain = first(Precision::F32);
+    for precision in [Precision::Bf16, Precision::Int8, Precision::Int4 { group: 16 }] {
+        let off = (first(precision) - plain).abs();
+        assert!(0.0 < off && off < 0.2, "{precision:?}: {off}");
+    }
+}
+
+#[test]
 fn training_ends_when_told_and_says_which_text_does_not_fit() {
     let config = qwen2();
     let (_dir, checkpoint) = opened(&config);
