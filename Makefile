@@ -70,7 +70,7 @@ demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by exampl
 	echo "1. the model as it is"; \
 	target/release/illume lm answer $$config $$at --base --show 2 --cases 2; \
 	echo; echo "2. a short warm start: an adapter begins to learn from examples how the task wants its answers (half a minute)"; \
-	target/release/illume lm sft $$config $$at --steps 6 --batch 32 --warmup 3 --learning-rate 2e-3; \
+	target/release/illume lm sft $$config $$at --set task.precision=f32 --steps 6 --batch 32 --warmup 3 --learning-rate 2e-3; \
 	echo; echo "3. ESSA: 480 singular values of that adapter (4 to 5 minutes)"; \
 	$(MPIRUN) -n $(RANKS) target/release/illume run $$config $$at --out $$dir/run; \
 	target/release/illume export $$dir/run --adapter $$dir/adapter; \
@@ -93,7 +93,7 @@ test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is sta
 	@tools/test_slurm
 
 bundle: setup  ## pack illume and its libraries for machines with PyTorch 2.11 and no compiler, in target/bundle (FEATURES=torch,mujoco)
-	@tools/bundle --features $(or $(FEATURES),"torch,mujoco")
+	@tools/bundle $(if $(FEATURES),--features "$(FEATURES)")
 
 bench: setup-atari build  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
 	cargo bench -p illume-archives --bench archive
