@@ -50,7 +50,7 @@ pub static ENTRIES: [TaskEntry; 4] = [
         ..entry("lm/arithmetic")
     },
     TaskEntry {
-        summary: "language model on your own JSON lines: fitness the mean reward (exact, regex, command), descriptor the answers' length if wanted",
+        summary: "language model on your own JSON lines: fitness the mean reward (exact, regex, math, instructions, command), descriptor the answers' length if wanted",
         params: <(JsonlParams, LmParams)>::describe,
         ..entry("lm/jsonl")
     },

@@ -10,4 +10,5 @@ pub use chat::{ChatTemplate, Message};
 pub use prompt::Prompter;
 pub use small::{SMALL_SPECIAL, small_tokenizer};
 pub use stop::StopTexts;
+pub(crate) use tokenizer::copy;
 pub use tokenizer::{TextTokenizer, TokenizerSettings};

@@ -6,26 +6,15 @@ use std::sync::Arc;
 
 use illume_core::{Error, LowRank, Result};
 use illume_numerics::elements::add_scaled;
+use rayon::prelude::*;
 
 use crate::Float;
 use crate::checkpoint::{floats, write};
 use crate::config::Module;
 use crate::lora::Lora;
 use crate::model::Source;
-use crate::text::TextTokenizer;
+use crate::text;
 use crate::{Checkpoint, LoraTarget};
-
-/// The files beside config and weights that make a folder a model that can be talked to.
-const TEXT_FILES: [&str; 8] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-    "chat_template.jinja",
-];
 
 /// A model, an adapter that is added to its weights, and the places of its linear maps in a genome.
 #[derive(Debug)]
@@ -73,19 +62,16 @@ impl WeightSpace {
     /// A file cannot be read or written.
     pub fn save(&self, genes: &[f32], dir: &Path) -> Result<()> {
         let from = self.checkpoint.path();
+        if let (Ok(one), Ok(other)) = (from.canonicalize(), dir.canonicalize())
+            && one == other
+        {
+            return Err(Error::input(format!(
+                "{} is the model that the search began with: choose another folder",
+                dir.display()
+            )));
+        }
         write(dir, &self.checkpoint.config, Float::F32, &self.source(genes))?;
-        if from.is_file() {
-            return TextTokenizer::open(from)?.save(dir);
-        }
-        for file in TEXT_FILES {
-            let from = from.join(file);
-            if from.is_file() {
-                let cannot =
-                    |e| Error::failed(format!("{} cannot be copied to {}: {e}", from.display(), dir.display()));
-                std::fs::copy(&from, dir.join(file)).map_err(cannot)?;
-            }
-        }
-        Ok(())
+        text::copy(from, dir)
     }
 }
 
@@ -110,12 +96,13 @@ impl Source for Moved<'_> {
             let here = |t: &&LoraTarget| t.layer * Module::ALL.len() + t.module as usize == map;
             if let Some(target) = lora.targets.iter().find(here) {
                 let (a, b) = (floats(&target.a)?, floats(&target.b)?);
-                let rows = values.chunks_exact_mut(place.columns).zip(b.chunks_exact(lora.rank));
-                for (row, b) in rows {
+                let scaling = lora.scaling() as f32;
+                let rows = values.par_chunks_exact_mut(place.columns);
+                rows.zip(b.par_chunks_exact(lora.rank)).for_each(|(row, b)| {
                     for (b, a) in b.iter().zip(a.chunks_exact(place.columns)) {
-                        add_scaled(a, b * lora.scaling() as f32, row);
+                        add_scaled(a, b * scaling, row);
                     }
-                }
+                });
             }
         }
         if !self.genes.is_empty() {

@@ -181,8 +181,10 @@ fn a_folder_that_held_shards_holds_what_was_written_over_them() {
         r#"{"weight_map": {"a": "b"}}"#,
     )
     .unwrap();
+    std::fs::write(folder.path().join("chat_template.jinja"), "another model's").unwrap();
     let config: ModelConfig = import(&file("llama"), folder.path(), Float::F32).config;
     assert_eq!(config.layers, 3);
+    assert!(!folder.path().join("chat_template.jinja").exists(), "it would be read");
 }
 
 #[test]

@@ -381,6 +381,23 @@ fn prompts_are_answered_as_users_type_them_and_genomes_of_another_length_are_ref
 }
 
 #[test]
+fn a_model_is_not_written_over_the_one_that_it_began_as() {
+    let dir = model();
+    let task = task(&dir, "");
+    let zeros = vec![0.0; task.spec().genome_dim];
+    let files = ["model.safetensors", "tokenizer.json"].map(|file| dir.path().join(file));
+    let before = files.each_ref().map(|file| std::fs::read(file).unwrap());
+    let message = task.save_model(&zeros, dir.path()).unwrap_err().to_string();
+    assert!(message.contains("is the model that the search began with"), "{message}");
+    assert_eq!(files.each_ref().map(|file| std::fs::read(file).unwrap()), before);
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("chat_template.jinja"), "another model's").unwrap();
+    task.save_model(&zeros, other.path()).unwrap();
+    assert_eq!(std::fs::read(other.path().join("tokenizer.json")).unwrap(), before[1]);
+    assert!(!other.path().join("chat_template.jinja").exists(), "it would be read");
+}
+
+#[test]
 fn a_warm_start_asks_for_no_minibatch() {
     let dir = model();
     let task = table(&dir, "lm/arithmetic", &SMALL.replace("batch = 3", "batch = 21"));

@@ -158,6 +158,7 @@ impl TextTokenizer {
     /// The folder cannot be written to.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let failed = |path: &Path, e: &dyn std::fmt::Display| Error::failed(format!("{}: {e}", path.display()));
+        clear(dir)?;
         let path = dir.join("tokenizer.json");
         self.inner.save(&path, true).map_err(|e| failed(&path, &e))?;
         let mut config = serde_json::json!({
@@ -181,6 +182,54 @@ impl TextTokenizer {
         let text = format!("{config:#}\n");
         std::fs::write(&path, text).map_err(|e| failed(&path, &e))
     }
+}
+
+/// The files of a model's folder that say how text becomes tokens.
+const TEXT_FILES: [&str; 8] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+];
+
+/// Removes what says how text becomes tokens: a file that is left from another model would be read beside those that are written.
+///
+/// # Errors
+/// A file cannot be removed.
+fn clear(dir: &Path) -> Result<()> {
+    for file in TEXT_FILES {
+        let path = dir.join(file);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::failed(format!("{} cannot be removed: {e}", path.display())));
+            }
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+/// Gives the folder `dir` the tokenizer of a model, another folder or a GGUF file.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub(crate) fn copy(model: &Path, dir: &Path) -> Result<()> {
+    if model.is_file() {
+        return TextTokenizer::open(model)?.save(dir);
+    }
+    clear(dir)?;
+    for file in TEXT_FILES {
+        let from = model.join(file);
+        if from.is_file() {
+            let cannot = |e| Error::failed(format!("{} cannot be copied to {}: {e}", from.display(), dir.display()));
+            std::fs::copy(&from, dir.join(file)).map_err(cannot)?;
+        }
+    }
+    Ok(())
 }
 
 /// `tokenizer_config.json` and `chat_template.jinja`, both of which may be missing.

@@ -41,7 +41,7 @@ pub(super) fn prepare(folder: &Path, what: &str, force: bool) -> Result<()> {
     let full = fs::read_dir(folder).map_err(cannot)?.next().is_some();
     if full && !force {
         return Err(Error::input(format!(
-            "{shown} exists and is not empty: choose another folder with --out, or write over what is there with --force"
+            "{shown} exists and is not empty: choose another folder, or write over what is there with --force"
         )));
     }
     let probe = folder.join(format!(".probe.tmp-{}", std::process::id()));
