@@ -87,6 +87,7 @@ impl<'t> Evaluator<'t> {
             rows.set(column);
         }
         rows.get_mut::<u64>("seed")?.copy_from_slice(&candidates.seeds);
+        rows.get_mut::<f64>("measures")?.fill(0.0);
         Ok(())
     }
 
@@ -177,7 +178,6 @@ impl<'t> Evaluator<'t> {
         let (mut status, mut fitness) = (status.values_mut::<u8>()?, fitness.values_mut::<f64>()?);
         let (mut descriptor, mut steps) = (descriptor.values_mut::<f64>()?, steps.values_mut::<u32>()?);
         let (mut measures, mut cells) = (measures.values_mut::<f64>()?, cells.values_mut::<i64>()?);
-        measures.fill(0.0);
         status.fill(0);
         fitness.fill(0.0);
         descriptor.fill(0.0);
