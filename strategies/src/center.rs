@@ -3,9 +3,10 @@
 //! Every rank holds the whole center, and the optimizer's moments of its own slice of the parameters. It regenerates any slice of any
 //! member's noise, updates its slice over all members in member order, and then all slices are gathered as exact bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use illume_core::{Batch, Context, Error, Purpose, Result, Stream, block, params};
+use illume_core::{Batch, Context, Error, Genomes, Perturbation, Purpose, Result, Stream, block, params};
 use rayon::prelude::*;
 
 use crate::gather::gather;
@@ -91,6 +92,21 @@ impl Center {
             second: vec![0.0; mine.len()],
             ..Center::default()
         }
+    }
+
+    /// Rows `rows` of its mirrored members of this generation; rows behind these are the center.
+    pub fn around(&self, context: &Context<'_>, sigma: f64, members: usize, rows: Range<usize>) -> Genomes {
+        Genomes::Perturbation(Perturbation {
+            center: self.genes.clone(),
+            sigma: sigma as f32,
+            seed: context.seed,
+            generation: context.generation,
+            first: rows.start,
+            rows: rows.len(),
+            members,
+            bounds: context.task.bounds,
+            low_rank: None,
+        })
     }
 
     /// Moves the center along this generation's perturbations, `ranks` being the worth of each member in mirrored pairs: this rank's slice

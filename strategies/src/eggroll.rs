@@ -19,9 +19,8 @@ use illume_core::{
 };
 
 use crate::candidates::prepare;
-use crate::optimizers::search::best_and_mean;
-use crate::validation::{Phase, Validation, minibatch};
-use crate::{Adam, GradientOptimizer, centred_ranks};
+use crate::validation::{Validation, minibatch};
+use crate::{Adam, GradientOptimizer, centred_ranks, deviation, mean_and_max};
 pub(crate) use params::ENTRY;
 pub use params::EggrollParams;
 
@@ -39,7 +38,6 @@ pub struct Eggroll {
     low_rank: Option<Arc<LowRank>>,
     adam: Option<Adam>,
     validation: Validation,
-    phase: Phase,
     /// `[dim]`, as its moments the same on all ranks; empty before the first generation.
     center: Arc<Vec<f32>>,
     /// Adam's moments; empty without.
@@ -104,7 +102,6 @@ impl Eggroll {
             spec,
             low_rank,
             adam,
-            phase: Phase::Start,
             center: Arc::default(),
             first: Vec::new(),
             second: Vec::new(),
@@ -141,8 +138,8 @@ impl Eggroll {
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
         let center = (status[n] == Status::Ok as u8).then(|| fitness[n]);
         let (status, fitness) = (&status[..n], &fitness[..n]);
-        let [max, mean] = best_and_mean(status, fitness);
-        let sd = deviation(status, fitness);
+        let (mean, max) = mean_and_max(status, fitness);
+        let sd = deviation(status, fitness, mean);
         let weights = pair_weights(&self.params.shaping, sd, status, fitness);
         self.row[..STEP].copy_from_slice(&[max, mean, sd, center.unwrap_or(f64::NAN)]);
         // A mean over members, of which each pair has two.
@@ -187,14 +184,6 @@ impl Eggroll {
     }
 }
 
-/// Standard deviation of the rewards of the rows that are ok.
-fn deviation(status: &[u8], fitness: &[f64]) -> f64 {
-    let ok = status.iter().zip(fitness).filter(|(s, _)| **s == Status::Ok as u8);
-    let ok: Vec<f64> = ok.map(|(_, f)| *f).collect();
-    let mean = ok.iter().sum::<f64>() / ok.len() as f64;
-    (ok.iter().map(|f| (f - mean).powi(2)).sum::<f64>() / ok.len() as f64).sqrt()
-}
-
 /// `f_plus - f_minus` of the shaped fitness of each pair; a pair one of whose members failed counts nothing. What is subtracted from all members alike
 /// falls out, so that "z" only divides by the standard deviation `sd`.
 fn pair_weights(shaping: &str, sd: f64, status: &[u8], fitness: &[f64]) -> Vec<f64> {
@@ -220,7 +209,7 @@ impl Strategy for Eggroll {
         if self.center.is_empty() {
             self.start(context);
         }
-        if self.phase.is_validation(context) {
+        if self.validation.is_now(context) {
             return self.validation.ask_shared(context, &self.center, candidates);
         }
         let n = self.params.population;
@@ -235,13 +224,13 @@ impl Strategy for Eggroll {
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
-        if self.phase == Phase::Learning {
+        if self.validation.is_learning() {
             self.learn(context, told)?;
-            let due = self.validation.is_due(context.generation, told.last);
-            return Ok(self.phase.learned(due));
+            return Ok(self.validation.learned(context, told));
         }
-        self.row[VALIDATION] = self.validation.scores(told)?[0];
-        Ok(self.phase.validated())
+        let (scores, next) = self.validation.scored(told)?;
+        self.row[VALIDATION] = scores[0];
+        Ok(next)
     }
 
     fn history(&self, row: &mut Vec<f64>) {
@@ -276,7 +265,10 @@ impl Strategy for Eggroll {
         let (first, second) = (moments.get::<f32>("first")?, moments.get::<f32>("second")?);
         let kept = if self.adam.is_some() { dim } else { 0 };
         let row = scalars.get::<f64>("row")?;
-        if center.len() != dim || first.len() != kept || second.len() != kept || row.len() != COLUMNS {
+        if row.len() != COLUMNS {
+            return Err(Error::failed("the checkpoint's row of history has another length"));
+        }
+        if center.len() != dim || first.len() != kept || second.len() != kept {
             return Err(Error::failed(format!(
                 "the checkpoint's center has {} genes and its moments {} and {}; the task's genomes have {dim}, and the optimizer keeps {kept}",
                 center.len(),

@@ -8,11 +8,11 @@ use illume_core::{
     StrategyEntry, StrategySpec, TaskSpec, Told, case_seed, params,
 };
 
-use crate::best_first;
 use crate::candidates::prepare;
-use crate::optimizers::search::{DISTRIBUTION_COLUMNS, best_and_mean};
+use crate::optimizers::search::DISTRIBUTION_COLUMNS;
 use crate::optimizers::{self, Optimizer, Optimizers, Ranking, Settings, fitness_or_nan};
-use crate::validation::{Phase, Validation, minibatch};
+use crate::validation::{Validation, minibatch};
+use crate::{best_first, mean_and_max};
 
 params! {
     /// Parameters of `essa`.
@@ -114,7 +114,6 @@ pub struct Essa {
     spec: StrategySpec,
     optimizer: Box<dyn Optimizer>,
     validation: Validation,
-    phase: Phase,
     /// The candidate with the highest reward on its minibatch since the last validation.
     challenger: Scored,
     /// The challenger with the highest score on the test cases.
@@ -170,7 +169,6 @@ impl Essa {
             },
             optimizer,
             validation: Validation::new(params.validation_interval, task),
-            phase: Phase::Start,
             challenger: Scored::default(),
             best: Scored::default(),
             row: [f64::NAN; COLUMNS],
@@ -186,7 +184,7 @@ impl Essa {
             self.optimizer.member(context, first, &mut self.challenger.genes);
             self.challenger.score = fitness[first];
         }
-        let [max, mean] = best_and_mean(status, fitness);
+        let (mean, max) = mean_and_max(status, fitness);
         let ranking = Ranking {
             fitness: Some(&fitness_or_nan(status, fitness)),
             ..Ranking::of(&order)
@@ -212,7 +210,7 @@ impl Strategy for Essa {
     fn ask(&mut self, context: &Context<'_>, _archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
         self.optimizer.begin(context);
         let dim = context.task.genome_dim;
-        if self.phase.is_validation(context) {
+        if self.validation.is_now(context) {
             let mean = self.mean(dim);
             let mut genomes: Vec<&[f32]> = vec![&mean];
             if !self.challenger.genes.is_empty() {
@@ -231,12 +229,11 @@ impl Strategy for Essa {
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
-        if self.phase == Phase::Learning {
+        if self.validation.is_learning() {
             self.learn(context, told)?;
-            let due = self.validation.is_due(context.generation, told.last);
-            return Ok(self.phase.learned(due));
+            return Ok(self.validation.learned(context, told));
         }
-        let scores = self.validation.scores(told)?;
+        let (scores, next) = self.validation.scored(told)?;
         self.row[MEAN_VALIDATION] = scores[0];
         if let Some(&score) = scores.get(1) {
             self.row[BEST_VALIDATION] = score;
@@ -245,7 +242,7 @@ impl Strategy for Essa {
                 self.best = Scored { score, ..challenger };
             }
         }
-        Ok(self.phase.validated())
+        Ok(next)
     }
 
     fn history(&self, row: &mut Vec<f64>) {

@@ -13,10 +13,10 @@ use illume_core::{
     StrategyConfig, StrategyEntry, StrategySpec, Stream, TaskSpec, Told, params,
 };
 
-use crate::best_first;
 use crate::candidates::prepare;
 use crate::fronts::by_fronts;
 use crate::lineages::{Individual, LineageParams, Nursery, individuals, push_lineage, tables};
+use crate::{best_first, mean_and_max};
 
 params! {
     /// Parameters of `ga_ns`; those of novelty itself are the archive's.
@@ -217,18 +217,6 @@ fn competition(told: &Told<'_>) -> Result<Vec<f64>> {
     let found = found.filter(|found| found.len() == told.rows.rows());
     let found = found.ok_or_else(|| Error::failed("the archive does not say how the candidates compete"))?;
     Ok(found.iter().map(|count| f64::from(*count)).collect())
-}
-
-/// Mean and maximum of the values of rows that are ok; NaN if none is.
-pub(crate) fn mean_and_max(status: &[u8], values: &[f64]) -> (f64, f64) {
-    let ok = || {
-        status
-            .iter()
-            .zip(values)
-            .filter(|(s, _)| **s == Status::Ok as u8)
-            .map(|(_, x)| *x)
-    };
-    (ok().sum::<f64>() / ok().count() as f64, ok().fold(f64::NAN, f64::max))
 }
 
 impl Strategy for GaNs {

@@ -19,7 +19,7 @@ use illume_core::{
 };
 
 use crate::candidates::prepare;
-use crate::validation::{Phase, Validation, minibatch};
+use crate::validation::{Validation, minibatch};
 use crate::{Adam, GradientOptimizer};
 use exchange::{Gradient, Heard, gather, gather_answers};
 pub(crate) use params::ENTRY;
@@ -45,7 +45,6 @@ pub struct Grpo {
     source: Arc<dyn PolicyGradient>,
     adam: Adam,
     validation: Validation,
-    phase: Phase,
     /// `[dim]`, as its moments the same on all ranks; empty before the first generation.
     center: Vec<f32>,
     first: Vec<f32>,
@@ -134,7 +133,6 @@ impl Grpo {
             source,
             adam,
             validation,
-            phase: Phase::Start,
             center: Vec::new(),
             first: Vec::new(),
             second: Vec::new(),
@@ -307,7 +305,7 @@ impl Strategy for Grpo {
         if self.center.is_empty() {
             self.start(context);
         }
-        if self.phase.is_validation(context) {
+        if self.validation.is_now(context) {
             return self.validation.ask(context, &[&self.center], candidates);
         }
         prepare(context, self.params.group, 0, candidates);
@@ -329,13 +327,13 @@ impl Strategy for Grpo {
     }
 
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
-        if self.phase == Phase::Learning {
+        if self.validation.is_learning() {
             self.learn(context, told)?;
-            let due = self.validation.is_due(context.generation, told.last);
-            return Ok(self.phase.learned(due));
+            return Ok(self.validation.learned(context, told));
         }
-        self.row[VALIDATION] = self.validation.scores(told)?[0];
-        Ok(self.phase.validated())
+        let (scores, next) = self.validation.scored(told)?;
+        self.row[VALIDATION] = scores[0];
+        Ok(next)
     }
 
     fn history(&self, row: &mut Vec<f64>) {

@@ -62,6 +62,7 @@ pub use optimizers::snes::SnesParams;
 pub use optimizers::xnes::XnesParams;
 pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
+pub(crate) use ranks::{deviation, mean_and_max};
 
 use illume_core::StrategyEntry;
 

@@ -4,15 +4,14 @@
 //! A generation evaluates mirrored members around a center, which are not offered to the archive, moves the center along them, and offers where it arrives.
 
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Genomes, Inbox, Next, Params, Perturbation, Purpose, Result, State,
-    Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
+    Archive, Batch, Candidates, Context, Error, Inbox, Next, Params, Purpose, Result, State, Strategy, StrategyConfig,
+    StrategyEntry, StrategySpec, Stream, Told, params,
 };
 
 use crate::candidates::{draw_initial, prepare};
 use crate::center::{Center, UpdateRule};
 use crate::emitters::missing;
-use crate::ga_ns::mean_and_max;
-use crate::{Adam, best_first, centred_ranks};
+use crate::{Adam, best_first, centred_ranks, mean_and_max};
 
 params! {
     /// Parameters of `me_es`.
@@ -203,17 +202,9 @@ impl MeEs {
         prepare(context, self.params.population, 1, candidates);
         candidates.offered = 0..0;
         let rows = candidates.block.clone();
-        candidates.genomes = Genomes::Perturbation(Perturbation {
-            center: self.center.genes.clone(),
-            sigma: self.params.sigma as f32,
-            seed: context.seed,
-            generation: context.generation,
-            first: rows.start,
-            rows: rows.len(),
-            members: self.params.population,
-            bounds: context.task.bounds,
-            low_rank: None,
-        });
+        candidates.genomes = self
+            .center
+            .around(context, self.params.sigma, self.params.population, rows.clone());
     }
 
     /// Moves the center along its members.

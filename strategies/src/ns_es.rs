@@ -9,14 +9,14 @@ mod params;
 use std::sync::Arc;
 
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Genomes, Next, Perturbation, Purpose, Result, State, Status, Strategy,
-    StrategySpec, Stream, Told,
+    Archive, Batch, Candidates, Context, Error, Next, Purpose, Result, State, Status, Strategy, StrategySpec, Stream,
+    Told,
 };
 
 use crate::candidates::prepare;
 use crate::center::Center;
-use crate::centred_ranks;
-use crate::ga_ns::{mean_and_max, novelty};
+use crate::ga_ns::novelty;
+use crate::{centred_ranks, mean_and_max};
 use params::Plan;
 pub(crate) use params::{NS_ES, NSR_ES, NSRA_ES};
 pub use params::{NsEsParams, NsraEsParams};
@@ -111,17 +111,7 @@ impl NsEs {
         prepare(context, self.plan.population, 1, candidates);
         candidates.offered = 0..0;
         let rows = candidates.block.clone();
-        candidates.genomes = Genomes::Perturbation(Perturbation {
-            center: self.centers[center].genes.clone(),
-            sigma: self.plan.sigma as f32,
-            seed: context.seed,
-            generation: context.generation,
-            first: rows.start,
-            rows: rows.len(),
-            members: self.plan.population,
-            bounds: context.task.bounds,
-            low_rank: None,
-        });
+        candidates.genomes = self.centers[center].around(context, self.plan.sigma, self.plan.population, rows.clone());
     }
 
     /// Draws the center that moves, by its novelty.

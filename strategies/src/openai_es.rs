@@ -6,14 +6,16 @@
 
 use std::sync::Arc;
 
+use std::ops::Range;
+
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Genomes, Next, Normalization, Params, Perturbation, Purpose, Result,
-    State, Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
+    Archive, Batch, Candidates, Context, Error, Next, Normalization, Params, Purpose, Result, State, Strategy,
+    StrategyConfig, StrategyEntry, StrategySpec, Stream, Told, params,
 };
 
 use crate::candidates::prepare;
 use crate::center::{Center, CenterParams, UpdateRule};
-use crate::centred_ranks;
+use crate::{centred_ranks, mean_and_max};
 
 params! {
     /// Parameters of `openai_es` beside [`CenterParams`].
@@ -202,17 +204,7 @@ impl Strategy for OpenAiEs {
                 *seed = stream.word64(i as u64 / 2);
             }
         }
-        candidates.genomes = Genomes::Perturbation(Perturbation {
-            center: self.center.genes.clone(),
-            sigma: self.params.sigma as f32,
-            seed: context.seed,
-            generation: context.generation,
-            first: rows.start,
-            rows: rows.len(),
-            members,
-            bounds: context.task.bounds,
-            low_rank: None,
-        });
+        candidates.genomes = self.center.around(context, self.params.sigma, members, rows.clone());
         candidates.tags.get_mut::<i32>("operator")?.fill(0);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         candidates.max_steps = self.cap;
@@ -231,26 +223,13 @@ impl Strategy for OpenAiEs {
         let members = self.params.population;
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
         let steps = told.rows.get::<u32>("steps")?;
-        let mean_ok = |rows: std::ops::Range<usize>| {
-            let ok: Vec<f64> = rows
-                .filter(|&i| status[i] == Status::Ok as u8)
-                .map(|i| fitness[i])
-                .collect();
-            if ok.is_empty() {
-                f64::NAN
-            } else {
-                ok.iter().sum::<f64>() / ok.len() as f64
-            }
-        };
-        let best = (0..members)
-            .filter(|&i| status[i] == Status::Ok as u8)
-            .map(|i| fitness[i])
-            .fold(f64::NAN, f64::max);
+        let shown = |rows: Range<usize>| mean_and_max(&status[rows.clone()], &fitness[rows]);
+        let (members_mean, best) = shown(0..members);
         let mean_steps = steps[..members].iter().map(|s| f64::from(*s)).sum::<f64>() / members as f64;
         let cap = f64::from(self.cap.unwrap_or(0));
         self.row = [
-            mean_ok(members..told.candidates.total),
-            mean_ok(0..members),
+            shown(members..told.candidates.total).0,
+            members_mean,
             best,
             mean_steps,
             cap,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{NoArchive, Silent, task};
-use illume_core::TaskSpec;
+use illume_core::{Status, TaskSpec};
 
 const POPULATION: usize = 6;
 

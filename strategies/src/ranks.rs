@@ -16,6 +16,24 @@ pub fn best_first(status: &[u8], fitness: &[f64]) -> Vec<usize> {
     rows
 }
 
+/// Mean and maximum of the values of rows that are ok; NaN if none is.
+pub(crate) fn mean_and_max(status: &[u8], values: &[f64]) -> (f64, f64) {
+    let ok = || {
+        status
+            .iter()
+            .zip(values)
+            .filter(|(s, _)| **s == Status::Ok as u8)
+            .map(|(_, x)| *x)
+    };
+    (ok().sum::<f64>() / ok().count() as f64, ok().fold(f64::NAN, f64::max))
+}
+
+/// Standard deviation (of all of them, not of a sample) of the values of rows that are ok, of which `mean` is the mean.
+pub(crate) fn deviation(status: &[u8], values: &[f64], mean: f64) -> f64 {
+    let squares = values.iter().map(|x| (x - mean).powi(2));
+    mean_and_max(status, &squares.collect::<Vec<f64>>()).0.sqrt()
+}
+
 /// Centred ranks in [-1/2, 1/2] (Salimans et al. 2017): worst -1/2, best 1/2; equal fitness gets the mean of its ranks, and rows
 /// that are not ok share the lowest.
 pub fn centred_ranks(status: &[u8], fitness: &[f64]) -> Vec<f32> {

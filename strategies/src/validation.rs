@@ -20,7 +20,7 @@ pub(crate) fn minibatch(context: &Context<'_>) -> u32 {
 
 /// What a strategy that validates asks for next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+enum Phase {
     /// The start's validation, in generation 0.
     Start,
     /// What it learns from.
@@ -28,36 +28,10 @@ pub(crate) enum Phase {
     Validation,
 }
 
-impl Phase {
-    /// Whether genomes are scored now; if not, what the strategy learns from is due. A run that goes on has scored its start.
-    pub fn is_validation(&mut self, context: &Context<'_>) -> bool {
-        if *self == Phase::Start && context.generation > 0 {
-            *self = Phase::Learning;
-        }
-        *self != Phase::Learning
-    }
-
-    /// What follows learning, if a validation is due or not.
-    pub fn learned(&mut self, due: bool) -> Next {
-        if !due {
-            return Next::Generation;
-        }
-        *self = Phase::Validation;
-        Next::SameGeneration
-    }
-
-    /// What follows the scores: the first generation is still to be had behind the start's.
-    pub fn validated(&mut self) -> Next {
-        match std::mem::replace(self, Phase::Learning) {
-            Phase::Start => Next::SameGeneration,
-            _ => Next::Generation,
-        }
-    }
-}
-
-/// When and in how many parts genomes are validated.
+/// When and in how many parts genomes are validated, and whether they are now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Validation {
+    phase: Phase,
     /// Generations from one validation to the next; 0 for the first and the last alone.
     interval: u64,
     cases: usize,
@@ -68,14 +42,50 @@ impl Validation {
     /// Of a task with at least one test case.
     pub fn new(interval: usize, task: &TaskSpec) -> Validation {
         Validation {
+            phase: Phase::Start,
             interval: interval as u64,
             cases: task.test_cases,
             parts: task.test_cases.clamp(1, PARTS),
         }
     }
 
+    /// Whether genomes are scored now; if not, what the strategy learns from is due. A run that goes on has scored its start.
+    pub fn is_now(&mut self, context: &Context<'_>) -> bool {
+        if self.phase == Phase::Start && context.generation > 0 {
+            self.phase = Phase::Learning;
+        }
+        self.phase != Phase::Learning
+    }
+
+    /// Whether what is told is what the strategy learns from.
+    pub fn is_learning(&self) -> bool {
+        self.phase == Phase::Learning
+    }
+
+    /// What follows learning.
+    pub fn learned(&mut self, context: &Context<'_>, told: &Told<'_>) -> Next {
+        if !self.is_due(context.generation, told.last) {
+            return Next::Generation;
+        }
+        self.phase = Phase::Validation;
+        Next::SameGeneration
+    }
+
+    /// The scores that are told ([`Validation::scores`]), and what follows them: the first generation is still to be had behind the start's.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn scored(&mut self, told: &Told<'_>) -> Result<(Vec<f64>, Next)> {
+        let scores = self.scores(told)?;
+        let next = match std::mem::replace(&mut self.phase, Phase::Learning) {
+            Phase::Start => Next::SameGeneration,
+            _ => Next::Generation,
+        };
+        Ok((scores, next))
+    }
+
     /// Whether the present generation, counted from 0, ends with a validation.
-    pub fn is_due(&self, generation: u64, last: bool) -> bool {
+    fn is_due(&self, generation: u64, last: bool) -> bool {
         last || self.interval > 0 && (generation + 1).is_multiple_of(self.interval)
     }
 
@@ -131,7 +141,7 @@ impl Validation {
     ///
     /// # Errors
     /// A column is missing.
-    pub fn scores(&self, told: &Told<'_>) -> Result<Vec<f64>> {
+    fn scores(&self, told: &Told<'_>) -> Result<Vec<f64>> {
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
         let score = |(status, fitness): (&[u8], &[f64])| {
             let mut sum = 0.0;

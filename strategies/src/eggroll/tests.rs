@@ -44,7 +44,6 @@ fn the_update_is_the_sum_of_the_members_own_matrices() {
         ));
         let mut candidates = Candidates::default();
         strategy.start(&context(&task, 0));
-        strategy.phase = Phase::Learning;
         strategy
             .ask(&context(&task, 5), &crate::testing::NoArchive, &mut candidates)
             .unwrap();
@@ -100,7 +99,7 @@ fn equal_rewards_leave_the_center_exactly_where_it_is() {
 fn a_pair_counts_nothing_if_one_of_it_failed_and_z_divides_by_the_deviation() {
     let (ok, failed) = (Status::Ok as u8, Status::Failed as u8);
     let (status, fitness) = ([ok, ok, ok, failed, ok, ok], [1.0, 4.0, 9.0, 0.0, 2.0, 1.0]);
-    let sd = deviation(&status, &fitness);
+    let sd = deviation(&status, &fitness, mean_and_max(&status, &fitness).0);
     assert!((sd - (45.2f64 / 5.0).sqrt()).abs() < 1e-12, "{sd}");
     assert_eq!(pair_weights("none", sd, &status, &fitness), [-3.0, 0.0, 1.0]);
     assert_eq!(pair_weights("z", 2.0, &status, &fitness), [-1.5, 0.0, 0.5]);
@@ -201,7 +200,12 @@ fn updates_are_those_of_the_authors_program_number_by_number() {
             "fitness" => {
                 let fitness = numbers(line);
                 let status = vec![Status::Ok as u8; population];
-                weights = pair_weights("z", deviation(&status, &fitness), &status, &fitness);
+                weights = pair_weights(
+                    "z",
+                    deviation(&status, &fitness, mean_and_max(&status, &fitness).0),
+                    &status,
+                    &fitness,
+                );
             }
             "after" => {
                 let after = numbers(line);

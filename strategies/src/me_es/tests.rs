@@ -3,7 +3,7 @@
 use super::*;
 use crate::testing::{Silent, task};
 use illume_core::{
-    ArchiveSpec, Comm, Dense, Elites, Fetched, GenomeRef, InsertReport, Scratch, Status, Taken, TaskSpec,
+    ArchiveSpec, Comm, Dense, Elites, Fetched, GenomeRef, Genomes, InsertReport, Scratch, Status, Taken, TaskSpec,
 };
 
 /// An archive of cells whose descriptor is one number, each filled by what is put into it.

@@ -10,8 +10,8 @@ use illume_core::{
 use super::restarts::{RestartParams, Restarts};
 use super::stops::{Progress, Stop};
 use super::{Optimizer, Optimizers, Ranking, fitness_or_nan};
-use crate::best_first;
 use crate::candidates::prepare;
+use crate::{best_first, mean_and_max};
 
 /// What is shown of a distribution besides fitness: names, units, meanings.
 pub(crate) const DISTRIBUTION_COLUMNS: [(&str, &str, &str); 3] = [
@@ -27,17 +27,6 @@ pub(crate) const DISTRIBUTION_COLUMNS: [(&str, &str, &str); 3] = [
         "what decomposing the covariance took in this generation",
     ),
 ];
-
-/// The best and the mean fitness of rows that are ok, NaN without one.
-pub(crate) fn best_and_mean(status: &[u8], fitness: &[f64]) -> [f64; 2] {
-    let ok = || {
-        (0..fitness.len())
-            .filter(|&i| status[i] == Status::Ok as u8)
-            .map(|i| fitness[i])
-    };
-    let (best, sum) = (ok().fold(f64::NAN, f64::max), ok().sum::<f64>());
-    [best, sum / ok().count() as f64]
-}
 
 /// What is shown of restarts.
 const RESTART_COLUMNS: [(&str, &str, &str); 3] = [
@@ -177,7 +166,7 @@ impl Strategy for Search {
             self.optimizer.member(context, first, &mut self.best);
             self.best_fitness = fitness[first];
         }
-        let [max, mean] = best_and_mean(status, fitness);
+        let (mean, max) = mean_and_max(status, fitness);
         let ranking = Ranking {
             fitness: Some(&fitness_or_nan(status, fitness)),
             ..Ranking::of(&order)
