@@ -33,7 +33,7 @@ setup-atari:  ## the same, with the Arcade Learning Environment and its games (G
 	@tools/setup system mujoco torch python atari
 
 build: setup  ## build target/release/illume with MPI, MuJoCo and libtorch
-	cargo build --release $(FULL)
+	ILLUME_COMMIT=$$(git describe --always --dirty 2>/dev/null) cargo build --release $(FULL)
 
 demo: build  ## fill an archive on RANKS=2 processes and plot it, under a new folder in runs/
 	@set -e; dir=runs/demo; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo-$$n; done; \
@@ -47,7 +47,7 @@ demo: build  ## fill an archive on RANKS=2 processes and plot it, under a new fo
 	echo "          target/release/illume list says what there is to choose from."
 
 demo-atari: setup-atari  ## evolve players of Frostbite from pixels on RANKS=2 processes and film the best, in runs/
-	cargo build --release $(GAMES)
+	ILLUME_COMMIT=$$(git describe --always --dirty 2>/dev/null) cargo build --release $(GAMES)
 	@set -e; dir=runs/demo_atari; n=1; while [ -e $$dir ]; do n=$$((n + 1)); dir=runs/demo_atari-$$n; done; \
 	$(MPIRUN) -n $(RANKS) target/release/illume run experiments/demo_atari.toml --out $$dir; \
 	awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$$i] = i } END { printf "%.0f frames in %.0f s: %.0f frames/s\n", \
@@ -83,7 +83,8 @@ demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by exampl
 	echo "plot      $$dir/run.png    (mean reward and validation against tokens)"; \
 	echo "next      experiments/essa_gsm8k.toml says how to do the same with Qwen2.5 and GSM8K."
 
-test: setup-atari  ## every test of every crate, and the smallest build
+test:  ## every test of every crate, and the smallest build
+	@tools/setup system mujoco torch python atari browser
 	cargo check --profile ci --no-default-features
 	cargo check --profile ci $(FULL)
 	cargo test --profile ci --workspace $(GAMES) --doc

@@ -11,6 +11,7 @@ mod lm;
 mod new;
 mod plot;
 mod replay;
+mod report;
 mod resume;
 mod run;
 mod submit;
@@ -41,6 +42,7 @@ enum Command {
     Submit(Box<submit::SubmitArgs>),
     Info(info::InfoArgs),
     Plot(plot::PlotArgs),
+    Report(report::ReportArgs),
     Eval(eval::EvalArgs),
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
@@ -60,6 +62,7 @@ impl Command {
             Command::Submit(args) => args.run(),
             Command::Info(args) => args.run(),
             Command::Plot(args) => args.run(),
+            Command::Report(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Export(args) => args.run(),

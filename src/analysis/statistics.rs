@@ -6,11 +6,13 @@
 //! `tools/check_statistics.py` has scipy, statsmodels and rliable compute the same numbers.
 
 mod bootstrap;
+mod explained;
 mod pass_at;
 mod rank_sum;
 #[cfg(test)]
 mod tests;
 
+pub use explained::explained;
 pub use pass_at::{mean_with_error, pass_at};
 use serde::Serialize;
 

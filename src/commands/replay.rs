@@ -276,6 +276,36 @@ fn shoot(
     Ok(if args.json { replayed.json() } else { replayed.text() })
 }
 
+/// Frames of a small film.
+const SMALL: u32 = 40;
+
+/// An episode of a single candidate as a small animation: the kind of image, and the image; none of a task that cannot be shown.
+///
+/// # Errors
+/// An episode that fails.
+pub(super) fn small_film(
+    task: &dyn Task,
+    candidates: Candidates,
+    seed: u64,
+) -> Result<Option<(&'static str, Vec<u8>)>> {
+    if task.filming(&mut Animation::new(1, 1.0))?.is_none() {
+        return Ok(None);
+    }
+    let actor = Actor {
+        candidates,
+        seed,
+        name: "an elite".into(),
+        cell: None,
+        stored: None,
+        meaning: None,
+        notes: Vec::new(),
+    };
+    let every = task.spec().max_steps.div_ceil(SMALL).max(1);
+    let mut animation = Animation::new(every, 1.0);
+    act(task, &actor, None, &mut animation)?;
+    Ok(Some(("gif", animation::gif(&animation, 1)?)))
+}
+
 /// One episode in front of the camera.
 fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Animation) -> Result<Episode> {
     let spec = task.spec();

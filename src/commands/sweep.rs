@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use illume_core::{Error, Result};
 
-pub(super) use standing::Standing;
+pub(super) use standing::{Findings, Standing};
 
 use crate::sweep::Spec;
 

@@ -20,6 +20,18 @@ pub fn libraries() -> &'static [(&'static str, String)] {
     })
 }
 
+/// The commit that the program was built from, where `make build` did it.
+pub fn commit() -> Option<&'static str> {
+    option_env!("ILLUME_COMMIT").filter(|commit| !commit.is_empty())
+}
+
+/// The processor's name, as Linux has it.
+pub fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
+
 /// What `illume --version` prints after the name.
 pub fn long() -> String {
     let features: Vec<&str> = [
@@ -32,6 +44,9 @@ pub fn long() -> String {
     .filter_map(|(name, on)| on.then_some(name))
     .collect();
     let mut text = env!("CARGO_PKG_VERSION").to_string();
+    if let Some(commit) = commit() {
+        text += &format!(" ({commit})");
+    }
     text += &format!(
         "\nfeatures: {}",
         if features.is_empty() {

@@ -89,7 +89,7 @@ fn ticks(low: f64, high: f64, about: u32) -> Vec<f64> {
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

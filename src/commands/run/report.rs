@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::analysis::compare::spoken;
 use crate::commands::launch::Place;
 use crate::engine::directory::Directory;
-use crate::engine::output::{percent, significant, thousands};
+use crate::engine::lock::Holder;
+use crate::engine::output::{percent, quoted, significant, thousands};
 use crate::engine::versions;
 use crate::{Config, Run, registry};
 
@@ -104,6 +105,10 @@ fn speed(x: f64) -> String {
 pub(super) fn start_fields(run: &Run<'_>, config: &Config, place: &Place<'_>) -> Value {
     json!({
         "software_version": env!("CARGO_PKG_VERSION"),
+        "commit": versions::commit(),
+        "command": std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" "),
+        "host": Holder::this().host,
+        "processor": versions::processor(),
         "libraries": versions::libraries().iter().map(|(name, version)| (name.to_string(), Value::String(version.clone())))
             .collect::<Map<String, Value>>(),
         "task": config.name("task"),

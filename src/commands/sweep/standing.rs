@@ -15,19 +15,19 @@ use crate::sweep::{Job, Plan, Results, Row, State, Status, Sweep};
 const SHOWN: usize = 20;
 
 /// What is known of the configurations, the best median first, and of each beside the first of the plan (of successive halving the base).
-struct Findings {
+pub(in crate::commands) struct Findings {
     /// Number of each configuration with the values of its runs that are done, in the order of the plan.
-    samples: Vec<(usize, Sample)>,
-    summaries: Vec<Summary>,
+    pub samples: Vec<(usize, Sample)>,
+    pub summaries: Vec<Summary>,
     /// In the same order, without the baseline.
-    tests: Vec<Test>,
+    pub tests: Vec<Test>,
     /// Position of what the others are compared with.
-    baseline: usize,
+    pub baseline: usize,
     goal: Goal,
 }
 
 impl Findings {
-    fn new(table: &Table<'_>) -> Findings {
+    pub fn new(table: &Table<'_>) -> Findings {
         let plan = table.plan;
         let sample = |(configuration, values): (usize, Vec<f64>)| {
             let name = plan.configurations[configuration].label.clone();
@@ -54,7 +54,7 @@ impl Findings {
     }
 
     /// Positions, the best median first.
-    fn ranked(&self) -> Vec<usize> {
+    pub fn ranked(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.samples.len()).collect();
         let median = |i: usize| self.summaries[i].spread.median;
         order.sort_by(|&a, &b| match self.goal {
@@ -65,7 +65,7 @@ impl Findings {
     }
 
     /// The test of a configuration, by position; none of the baseline. Names need not tell configurations apart once a sweep was extended.
-    fn test(&self, i: usize) -> Option<&Test> {
+    pub fn test(&self, i: usize) -> Option<&Test> {
         let before = i.checked_sub(usize::from(i > self.baseline))?;
         self.tests.get(before).filter(|_| i != self.baseline)
     }
@@ -184,7 +184,7 @@ pub(super) fn summary(sweep: &Sweep, results: &Results) -> String {
 pub(in crate::commands) struct Standing {
     /// Runs by what has become of them.
     pub counts: BTreeMap<&'static str, usize>,
-    core_seconds: f64,
+    pub core_seconds: f64,
     /// Whether nothing is left to do.
     pub complete: bool,
 }

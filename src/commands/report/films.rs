@@ -1,0 +1,119 @@
+//! Episodes of some elites, to be shown beside their numbers.
+
+use std::path::Path;
+
+use illume_archives::file::ArchiveFile;
+use serde_json::{Map, Value};
+
+use crate::analysis::subject::{self, Subject};
+use crate::commands::replay;
+use crate::render::report::image;
+
+/// Bytes of images that a report takes.
+const BYTES: usize = 2_500_000;
+
+/// Images by the number of their cell.
+#[derive(Default)]
+pub(super) struct Films {
+    pub images: Map<String, Value>,
+    /// Whether the task can be shown at all.
+    pub possible: bool,
+    pub note: Option<String>,
+}
+
+/// Films of so many elites of an archive, as far as they fit; none of a task that cannot be shown, or built here.
+pub(super) fn films(archive: &Path, most: usize) -> Films {
+    let mut films = Films::default();
+    let Ok(subject) = Subject::open_on_cpu(archive) else {
+        return films;
+    };
+    let Ok(normalization) = subject::normalization(&subject.file) else {
+        return films;
+    };
+    let (Ok(cells), Ok(seeds)) = (
+        subject.file.elites.get::<i64>("cell"),
+        subject.file.elites.get::<u64>("seed"),
+    ) else {
+        return films;
+    };
+    let mut bytes = 0;
+    for row in spread(&subject.file, most.max(1)) {
+        let candidates = subject::elites(&subject, row..row + 1, normalization.clone());
+        let film = candidates.and_then(|candidates| replay::small_film(subject.task.as_ref(), candidates, seeds[row]));
+        match film {
+            Ok(None) => return films,
+            Err(e) => {
+                films.note = Some(format!("Without episodes: {e}"));
+                return films;
+            }
+            Ok(Some(_)) if most == 0 => {
+                films.possible = true;
+                return films;
+            }
+            Ok(Some((kind, film))) => {
+                films.possible = true;
+                bytes += film.len();
+                if bytes > BYTES {
+                    break;
+                }
+                films.images.insert(cells[row].to_string(), image(kind, &film).into());
+            }
+        }
+    }
+    films
+}
+
+/// Rows of the fittest elite and of those that lie farthest from all before them, each axis measured by its range.
+fn spread(file: &ArchiveFile, most: usize) -> Vec<usize> {
+    let (Ok(fitness), Ok(descriptor)) = (file.elites.get::<f64>("fitness"), file.elites.get::<f64>("descriptor"))
+    else {
+        return Vec::new();
+    };
+    farthest(
+        fitness,
+        descriptor,
+        &file.spec.axes.iter().map(|a| a.upper - a.lower).collect::<Vec<_>>(),
+        most,
+    )
+}
+
+fn farthest(fitness: &[f64], descriptor: &[f64], range: &[f64], most: usize) -> Vec<usize> {
+    let (n, k) = (fitness.len(), range.len());
+    let distance = |i: usize, j: usize| -> f64 {
+        (0..k)
+            .map(|a| ((descriptor[i * k + a] - descriptor[j * k + a]) / range[a]).powi(2))
+            .sum()
+    };
+    // Of equals the first.
+    let highest =
+        |values: &dyn Fn(usize) -> f64| (0..n).reduce(|best, i| if values(i) > values(best) { i } else { best });
+    let mut chosen: Vec<usize> = highest(&|i| fitness[i]).into_iter().collect();
+    let mut nearest = vec![f64::INFINITY; n];
+    while chosen.len() < most.min(n) {
+        let last = chosen[chosen.len() - 1];
+        (0..n).for_each(|i| nearest[i] = nearest[i].min(distance(i, last)));
+        match highest(&|i| nearest[i]).filter(|&i| nearest[i] > 0.0) {
+            Some(next) => chosen.push(next),
+            None => break,
+        }
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elites_are_the_best_and_those_farthest_apart() {
+        let (fitness, places) = ([1.0, 5.0, 2.0, 3.0], [0.0, 1.0, 10.0, 6.0]);
+        assert_eq!(farthest(&fitness, &places, &[10.0], 3), [1, 2, 3]);
+        assert_eq!(farthest(&fitness, &places, &[10.0], 9), [1, 2, 3, 0]);
+        assert_eq!(
+            farthest(&[1.0, 1.0], &[3.0, 3.0], &[1.0], 2),
+            [0],
+            "both lie at one place"
+        );
+        assert!(farthest(&[], &[], &[1.0], 2).is_empty());
+    }
+}
