@@ -16,6 +16,7 @@ mod resume;
 mod run;
 mod submit;
 mod sweep;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ enum Command {
     Info(info::InfoArgs),
     Plot(plot::PlotArgs),
     Report(report::ReportArgs),
+    Watch(watch::WatchArgs),
     Eval(eval::EvalArgs),
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
@@ -63,6 +65,7 @@ impl Command {
             Command::Info(args) => args.run(),
             Command::Plot(args) => args.run(),
             Command::Report(args) => args.run(),
+            Command::Watch(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Export(args) => args.run(),

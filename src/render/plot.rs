@@ -7,6 +7,7 @@ mod legend;
 mod sweep;
 
 pub use comparison::comparison;
+pub(crate) use heat_map::viridis;
 pub use heat_map::{HeatMap, Tiles, captions, heat_map};
 pub use sweep::overview;
 

@@ -197,7 +197,7 @@ impl HeatMap<'_> {
             }
         }
         for (i, path) in paths.iter().enumerate().filter(|(_, p)| !p.is_empty()) {
-            let colour = viridis(i as f64 / (LEVELS - 1) as f64);
+            let colour = viridis_text(i as f64 / (LEVELS - 1) as f64);
             // A hairline of the same colour closes the seams between neighbours.
             let _ = writeln!(
                 svg,
@@ -259,7 +259,7 @@ fn draw_colour_bar(svg: &mut String, low: f64, high: f64, name: &str) {
     let h = MAP / f64::from(steps);
     for i in 0..steps {
         let y = TOP + MAP - f64::from(i + 1) * h;
-        let colour = viridis(f64::from(i) / f64::from(steps - 1));
+        let colour = viridis_text(f64::from(i) / f64::from(steps - 1));
         let _ = writeln!(
             svg,
             "<rect x=\"{x}\" y=\"{y:.2}\" width=\"{width}\" height=\"{:.2}\" fill=\"{colour}\"/>",
@@ -337,7 +337,13 @@ fn clip(cell: &mut Vec<[f64; 2]>, p: [f64; 2], q: [f64; 2]) {
 }
 
 /// The colour map viridis (van der Walt and Smith, CC0) at eleven of its points, interpolated.
-fn viridis(share: f64) -> String {
+fn viridis_text(share: f64) -> String {
+    let [r, g, b] = viridis(share);
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+/// The same as bytes.
+pub(crate) fn viridis(share: f64) -> [u8; 3] {
     const POINTS: [[u8; 3]; 11] = [
         [68, 1, 84],
         [72, 36, 117],
@@ -357,7 +363,7 @@ fn viridis(share: f64) -> String {
         let (a, b) = (f64::from(POINTS[i][c]), f64::from(POINTS[i + 1][c]));
         (a + (b - a) * (at - i as f64)).round() as u8
     };
-    format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+    [mix(0), mix(1), mix(2)]
 }
 
 /// Title and subtitle of an archive's heat map.
