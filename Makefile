@@ -21,7 +21,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup setup-atari build demo demo-atari demo-essa test test-slurm bundle bench lint clean
+.PHONY: help setup setup-atari build demo demo-atari demo-essa docs test test-slurm bundle bench lint clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -82,6 +82,10 @@ demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by exampl
 	echo "adapter   $$dir/adapter    (PEFT loads it on the folder that 'illume lm import $$model --out DIR' writes)"; \
 	echo "plot      $$dir/run.png    (mean reward and validation against tokens)"; \
 	echo "next      experiments/essa_gsm8k.toml says how to do the same with Qwen2.5 and GSM8K."
+
+docs: $(if $(ILLUME),,build)  ## the documentation as a book with search, in target/book; its page of the command line is written anew (ILLUME=program)
+	@tools/setup python
+	@$$(sed -n "s/^ILLUME_PYTHON = '\(.*\)'/\1/p" .cargo/config.toml) tools/book build --illume $(or $(ILLUME),target/release/illume)
 
 test:  ## every test of every crate, and the smallest build
 	@tools/setup system mujoco torch python atari browser

@@ -10,6 +10,8 @@ use illume_core::{
     Result, Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
 };
 
+use illume_strategies::emitters::Emitters;
+
 use crate::Config;
 
 /// The kind of archive that measures novelty.
@@ -153,6 +155,22 @@ pub fn strategy_and_archive(
 /// An unknown name, wrong parameters, and what does not fit the task or into memory.
 pub fn strategy_of(name: &str, params: &impl Serialize, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
     let entry = strategy_entry(name)?;
+    (entry.build)(&StrategyConfig {
+        strategy: &table_of(params)?,
+        task,
+        memory: &Memory::alone(memory::available(1)),
+    })
+}
+
+/// Emitters of a kind, for [`illume_strategies::strategy_of_emitters`], with those of its parameters that are given, as [`strategy_of`]: one, or as many as `count` says.
+///
+/// # Errors
+/// An unknown kind, wrong parameters, and what does not fit the task or into memory.
+pub fn emitters_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Result<Emitters> {
+    let entries = illume_strategies::emitters();
+    let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
+    let found = entries.iter().find(|e| e.kind == kind);
+    let entry = found.ok_or_else(|| unknown("emitter", "kind", kind, &names))?;
     (entry.build)(&StrategyConfig {
         strategy: &table_of(params)?,
         task,

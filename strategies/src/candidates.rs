@@ -10,7 +10,7 @@ pub(crate) const RANDOM: i32 = 0;
 
 /// Makes candidates fresh for a phase: `total` rows that are all offered, evaluation seeds, the tags `operator` and `parents` to be filled in, and
 /// nothing of what the phase before had asked for. The genomes' and tags' memory stays.
-pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidates: &mut Candidates) {
+pub fn prepare(context: &Context<'_>, total: usize, phase: u64, candidates: &mut Candidates) {
     candidates.total = total;
     candidates.block = context.block(total);
     candidates.offered = 0..total;
@@ -46,7 +46,10 @@ pub(crate) fn prepare(context: &Context<'_>, total: usize, phase: u64, candidate
 }
 
 /// Random genomes of the task's own distribution, in a block that is prepared; operator 0.
-pub(crate) fn draw_initial(context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
+///
+/// # Errors
+/// Candidates that are not prepared.
+pub fn draw_initial(context: &Context<'_>, candidates: &mut Candidates) -> Result<()> {
     let (start, dim) = (candidates.block.start, context.task.genome_dim);
     let genes = candidates.genomes.dense_rows(candidates.block.len(), dim);
     genes.par_chunks_mut(dim).enumerate().for_each(|(i, genes)| {

@@ -19,12 +19,13 @@ pub(crate) use gradient_arborescence::{Arborescence, GradientArborescence, coeff
 pub(crate) use gradient_operator::GradientOperator;
 pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
 pub(crate) use kinds::{build_all, live_on_novelty, parameters};
-pub(crate) use proposal::{Piece, Proposal, Rows, Run, layout, within};
+pub use proposal::{Piece, Proposal, Rows, Run};
+pub(crate) use proposal::{layout, within};
 pub(crate) use variation::{Operator, Variation, select};
 
 /// Candidates that an emitter makes in one way.
 #[derive(Debug, Clone)]
-pub(crate) struct Part {
+pub struct Part {
     /// What the column `operator` calls them.
     pub operator: &'static str,
     /// How many there are of them in a generation.
@@ -55,7 +56,7 @@ impl Part {
 
 /// A column that an emitter adds to the history.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Column {
+pub struct Column {
     pub name: &'static str,
     pub unit: &'static str,
     pub meaning: &'static str,
@@ -65,7 +66,7 @@ pub(crate) struct Column {
 
 /// How values of several emitters become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Merge {
+pub enum Merge {
     Sum,
     /// The upper median.
     Median,
@@ -73,7 +74,7 @@ pub(crate) enum Merge {
 
 /// What an emitter asks of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LivesOn {
+pub enum LivesOn {
     /// Elites, of cells or not.
     Any,
     Cells,
@@ -82,7 +83,7 @@ pub(crate) enum LivesOn {
 }
 
 /// Makes a share of the candidates. All ranks hold it whole and call it alike.
-pub(crate) trait Emitter: Send {
+pub trait Emitter: Send {
     /// What it makes in a generation; always the same.
     fn parts(&self) -> Vec<Part>;
 
@@ -177,7 +178,7 @@ pub(crate) trait Emitter: Send {
 }
 
 /// Emitters in the order in which they have a generation's rows.
-pub(crate) type Emitters = Vec<Box<dyn Emitter>>;
+pub type Emitters = Vec<Box<dyn Emitter>>;
 /// Checks that there is a kind of archive in which all can live.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 
 use illume_core::{Error, Params, Result, Strategy, StrategyConfig, StrategyEntry, params};
 
-use crate::emitters::{build_all, check_archive, live_on_novelty, parameters};
+use crate::emitters::{Emitters, build_all, check_archive, live_on_novelty, parameters};
 use crate::scheduler::{Bandit, Composition, Reselect, Scheduler};
 
 params! {
@@ -66,5 +66,30 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         apart: true,
         by_operator: true,
         bandit,
+    })))
+}
+
+/// A strategy of these emitters, which may be of one's own, in this order: each draws by a seed of its own, and the history shows what became of each operator's candidates.
+/// `initial` random candidates (0 for as many as a generation has) are evaluated first, if one of the emitters needs elites.
+///
+/// # Errors
+/// Emitters that make nothing, or that no archive suits together.
+pub fn strategy_of_emitters(name: &'static str, initial: usize, emitters: Emitters) -> Result<Box<dyn Strategy>> {
+    check_archive(&emitters, "emitters")?;
+    if emitters.iter().flat_map(|e| e.parts()).all(|part| part.rows == 0) {
+        return Err(Error::config(
+            "strategy",
+            "emitters",
+            "expected emitters that make at least one candidate",
+        ));
+    }
+    Ok(Box::new(Scheduler::new(Composition {
+        name,
+        initial,
+        sized_by: &[],
+        emitters,
+        apart: true,
+        by_operator: true,
+        bandit: None,
     })))
 }

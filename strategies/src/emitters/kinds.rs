@@ -20,7 +20,7 @@ pub struct EmitterEntry {
     pub summary: &'static str,
     pub params: fn() -> Vec<ParamInfo>,
     /// Makes it, or several of it, by its table, which stands in the place of the strategy's.
-    pub(crate) build: fn(&StrategyConfig<'_>) -> Result<Emitters>,
+    pub build: fn(&StrategyConfig<'_>) -> Result<Emitters>,
 }
 
 params! {

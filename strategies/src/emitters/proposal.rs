@@ -6,7 +6,7 @@ use super::Part;
 
 /// Rows of an emitter's part that follow one another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Run {
+pub struct Run {
     /// Which of its emitter's parts.
     pub part: usize,
     /// Global rows of the phase.
@@ -15,7 +15,7 @@ pub(crate) struct Run {
 
 /// An emitter's rows of a phase, over all ranks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rows<'a> {
+pub struct Rows<'a> {
     pub phase: usize,
     /// Whether the phase is the last of its generation.
     pub last: bool,
@@ -56,7 +56,7 @@ pub(crate) fn within(runs: &[Run], block: Range<usize>) -> impl Iterator<Item = 
 
 /// Rows of this rank that an emitter fills in.
 #[derive(Debug)]
-pub(crate) struct Piece<'a> {
+pub struct Piece<'a> {
     /// Which of its emitter's parts.
     pub part: usize,
     /// Global number of its first row.
@@ -88,7 +88,7 @@ impl<'a> Piece<'a> {
 
 /// What an emitter is asked for in a phase.
 #[derive(Debug)]
-pub(crate) struct Proposal<'a> {
+pub struct Proposal<'a> {
     pub rows: Rows<'a>,
     /// Candidates of the phase over all ranks and emitters.
     pub total: usize,

@@ -1,0 +1,35 @@
+"""Executes the notebook of docs/notebooks on a sweep, and prints the numbers that it arrives at as JSON.
+
+run_notebook.py NOTEBOOK SWEEP EXECUTED: EXECUTED becomes the notebook with its outputs.
+"""
+
+import json
+import os
+import sys
+
+import jupyter_client
+import nbclient
+import nbformat
+
+notebook, sweep, executed = sys.argv[1:]
+os.environ["ILLUME_SWEEP"] = sweep
+os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+document = nbformat.read(notebook, as_version=4)
+assert not any(cell.get("outputs") for cell in document.cells), "the committed notebook has outputs"
+numbers = """
+import json
+print(json.dumps({
+    "baseline": baseline,
+    "summaries": {name: [int(s["n"]), s["median"], s["lower quartile"], s["upper quartile"], s["IQM"]] for name, s in summary.iterrows()},
+    "tests": {name: [t["P(better)"], t["p"], t["adjusted p"]] for name, t in tests.iterrows()},
+}))
+"""
+document.cells.append(nbformat.v4.new_code_cell(numbers))
+# Kernel and client speak by sockets in a folder, not by ports that others of the machine could reach.
+manager = jupyter_client.AsyncKernelManager(kernel_name="python3", transport="ipc")
+nbclient.NotebookClient(document, timeout=300, km=manager).execute()
+last = document.cells.pop()
+nbformat.write(document, executed)
+figures = [output for cell in document.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+assert len(figures) == 1, f"{len(figures)} figures"
+print(last.outputs[0]["text"])
