@@ -26,7 +26,7 @@ pub use batch::{Batch, Column, Data, Element};
 pub use decode::Decoder;
 pub use elites::{Elites, Taken};
 pub use error::{Error, Problem, Result, both};
-pub use film::Camera;
+pub use film::{Camera, View};
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
 pub use illume_numerics::mlp::{Activation, Network};
 pub use illume_numerics::noise::{self, Purpose, Stream, mix64};

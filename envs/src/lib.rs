@@ -16,7 +16,7 @@ mod rollout;
 mod testing;
 
 pub use atari::ATARI_TASKS;
-pub use film::{FILMED, Filmed, Screen};
+pub use film::{Filmed, Screen, filmed};
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
 pub use policy::PolicyParams;

@@ -37,7 +37,8 @@ impl FromStr for Which {
 pub(super) struct Solution {
     /// One row; lineages come without a decoder.
     pub genomes: Genomes,
-    pub fitness: f64,
+    /// None of an actor that was never scored.
+    pub fitness: Option<f64>,
     /// What that fitness is.
     pub meaning: String,
     /// Its evaluation seed, if it has one.
@@ -64,14 +65,15 @@ impl Solution {
         let Some(genomes) = genome(table, file) else {
             return Ok(None);
         };
-        let fitness = table.find("fitness");
-        let damaged = || Error::input(format!("{}: /solution has no fitness in f64", file.path().display()));
-        let column = fitness.ok_or_else(damaged)?;
-        let value = table.get::<f64>("fitness").ok().and_then(|f| f.first().copied());
+        let column = table.find("fitness");
+        let fitness = column.map(|_| {
+            let value = table.get::<f64>("fitness").ok().and_then(|f| f.first().copied());
+            value.ok_or_else(|| Error::input(format!("{}: /solution has no fitness in f64", file.path().display())))
+        });
         Ok(Some(Solution {
             genomes,
-            fitness: value.ok_or_else(damaged)?,
-            meaning: column.description.clone(),
+            fitness: fitness.transpose()?,
+            meaning: column.map_or(String::new(), |column| column.description.clone()),
             seed: table.get::<u64>("seed").ok().and_then(|s| s.first().copied()),
         }))
     }

@@ -1,23 +1,23 @@
-//! `illume replay`: one episode of one elite again, as an animation or a strip of frames.
+//! `illume replay`: one episode of one elite again, as an animation or pictures, or the best elites of all parts of an archive side by side.
 
+mod actor;
+mod gallery;
 mod report;
+mod target;
 
 use std::path::{Path, PathBuf};
 
-use illume_core::{Candidates, Error, Request, Result, Scores, Status, Task};
+use illume_core::{Error, Request, Result, Scores, Status, Task, View};
 
+use self::actor::Actor;
 use self::report::Replayed;
-use super::elite::{self, Solution, Which};
+use self::target::{Kind, Target};
+use super::elite::Which;
 use super::eval::policy;
 use super::launch::alone;
-use crate::analysis::reevaluate::{candidates, fresh_seed};
-use crate::analysis::subject::{self, Subject};
-use crate::engine::output::write_atomically;
+use crate::analysis::subject::Subject;
 use crate::formats::policy::PolicyFile;
 use crate::render::animation::{self, Animation};
-
-/// Written into the run directory, or beside the archive.
-const FILE: &str = "replay.gif";
 
 /// Frames of a strip.
 const FRAMES: usize = 12;
@@ -25,18 +25,19 @@ const FRAMES: usize = 12;
 /// Small screens are enlarged to about so many pixels.
 const WIDTH: usize = 320;
 
-/// Show one episode of an elite: an animation (GIF) or a strip of frames (PNG)
+/// Show one episode of an elite, or of many side by side: an animation (GIF, WebP, MP4) or pictures (PNG)
 #[derive(clap::Args)]
 pub struct ReplayArgs {
     /// Run directory, .h5 file, or folder of a policy
     path: PathBuf,
     /// best, solution (the strategy's own result), or the number of a cell [default: the solution if there is one, else the best]
-    #[arg(long, value_name = "ELITE")]
+    #[arg(long, visible_alias = "cell", value_name = "ELITE")]
     elite: Option<Which>,
     /// Evaluation seed [default: the elite's own, which gives its stored fitness again]
     #[arg(long)]
     seed: Option<u64>,
-    /// File to write: .gif for an animation, .png for a strip of frames [default: replay.gif, beside the archive]
+    /// File to write: .gif, .webp or .mp4 (by ffmpeg) for an animation, .png for a strip of frames, a name that ends in / for a folder of all
+    /// frames [default: replay.gif, beside the archive]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Steps from one frame to the next [default: as many as make 15 to 30 frames a second]
@@ -45,6 +46,15 @@ pub struct ReplayArgs {
     /// Frames of a strip, spread evenly over the episode [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     frames: Option<u32>,
+    /// Width and height of the frames of a robot, in pixels [default: 320x240; of a gallery's tiles 160x120]
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<[usize; 2]>,
+    /// From where a robot is seen: follow (from beside) or above (with its way) [default: above where the descriptor is a place]
+    #[arg(long, value_name = "VIEW", value_parser = view)]
+    view: Option<View>,
+    /// The best elite of each of so many parts of the descriptor space, along its first axis and its second, side by side [default file: gallery.gif]
+    #[arg(long, value_name = "CxR", value_parser = parts, conflicts_with_all = ["elite", "descriptor", "frames"])]
+    gallery: Option<[usize; 2]>,
     /// Pixels for each of the task's own [default: 1, or more for small screens]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
     scale: Option<u32>,
@@ -54,8 +64,8 @@ pub struct ReplayArgs {
     /// End the episode after this many steps at the latest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     episode_steps: Option<u32>,
-    /// Of a policy: the behaviour to ask it for, a number for each axis of the descriptor
-    #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
+    /// Of an archive: the elite with the nearest descriptor; of a policy: the behaviour to ask it for. A number for each axis
+    #[arg(long, value_name = "X,Y", allow_hyphen_values = true, conflicts_with = "elite")]
     descriptor: Option<String>,
     /// Print JSON with documented fields (docs/format.md)
     #[arg(long)]
@@ -67,6 +77,29 @@ fn speed(text: &str) -> std::result::Result<f64, &'static str> {
     number.ok_or("expected a number from 0.01 to 100")
 }
 
+/// Two numbers from 1 to `most` with an x between them.
+fn pair(text: &str, most: usize) -> Option<[usize; 2]> {
+    let (first, second) = text.split_once('x')?;
+    let number = |text: &str| text.parse().ok().filter(|n| (1..=most).contains(n));
+    Some([number(first)?, number(second)?])
+}
+
+fn size(text: &str) -> std::result::Result<[usize; 2], &'static str> {
+    pair(text, 16_384).ok_or("expected width and height, as 320x240, up to 16384 each")
+}
+
+fn parts(text: &str) -> std::result::Result<[usize; 2], &'static str> {
+    pair(text, 50).ok_or("expected columns and rows, as 5x5, up to 50 each")
+}
+
+fn view(text: &str) -> std::result::Result<View, &'static str> {
+    match text {
+        "follow" => Ok(View::Follow),
+        "above" => Ok(View::Above),
+        _ => Err("expected follow or above"),
+    }
+}
+
 impl ReplayArgs {
     pub fn run(&self) -> u8 {
         alone(|| replay(self))
@@ -76,27 +109,24 @@ impl ReplayArgs {
     fn frames(&self) -> usize {
         self.frames.map_or(FRAMES, |n| n as usize)
     }
-}
 
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Gif,
-    Strip,
-}
+    /// An animation that takes the frames that are asked for.
+    fn animation(&self) -> Animation {
+        Animation::new(self.every.unwrap_or(0), self.speed.unwrap_or(1.0))
+            .drawn(self.size, self.view.unwrap_or_default())
+    }
 
-/// Who acts, under which seed, and what is known of it.
-struct Actor {
-    candidates: Candidates,
-    seed: u64,
-    /// `cell 12`, `solution`, `policy`.
-    name: String,
-    cell: Option<i64>,
-    /// Fitness as stored, and what that is where it is not that of one episode.
-    stored: Option<f64>,
-    meaning: Option<String>,
-    /// Why it may act otherwise than when it was found.
-    notes: Vec<String>,
+    /// # Errors
+    /// The task does not let itself be drawn as the arguments say.
+    fn check_drawn(&self, animation: &Animation, task: &str) -> Result<()> {
+        if animation.asked.get() || (self.size.is_none() && self.view.is_none()) {
+            return Ok(());
+        }
+        let [width, height] = animation.size;
+        Err(Error::input(format!(
+            "--size and --view are for robots, and the frames of task \"{task}\" are its own, of {width} x {height} pixels: --scale enlarges them"
+        )))
+    }
 }
 
 /// What became of the episode.
@@ -113,163 +143,66 @@ struct Episode {
 /// be written.
 fn replay(args: &ReplayArgs) -> Result<String> {
     let path = args.path.as_path();
-    let is_policy = PolicyFile::is_at(path);
-    let (kind, target) = target(path, args)?;
-    if is_policy {
+    let target = Target::of(path, args)?;
+    if PolicyFile::is_at(path) {
+        if args.gallery.is_some() {
+            return Err(Error::input(format!(
+                "--gallery is for an archive, and {} is a policy: --descriptor says what it is asked for",
+                path.display()
+            )));
+        }
         let (policy, task) = policy::open(path)?;
-        let actor = of_policy(&policy, path, args)?;
+        let actor = actor::of_policy(&policy, path, args)?;
         let about = [policy.task.clone(), "policy".into()];
-        return shoot(task.as_ref(), actor, kind, &target, about, path, args);
-    }
-    if args.descriptor.is_some() {
-        return Err(Error::input(format!(
-            "--descriptor is for a policy, and {} is none: --elite says which elite of an archive acts",
-            path.display()
-        )));
+        return shoot(task.as_ref(), actor, &target, about, path, args);
     }
     let path = super::archive_path(path)?;
+    if let Some(shape) = args.gallery {
+        return gallery::gallery(&path, shape, &target, args);
+    }
     let subject = Subject::open_on_cpu(&path)?;
-    let actor = of_archive(&subject, args)?;
+    let actor = actor::of_archive(&subject, args)?;
     let about = [
         subject.file.attributes.task.clone(),
         subject.file.attributes.strategy.clone(),
     ];
-    shoot(subject.task.as_ref(), actor, kind, &target, about, &path, args)
-}
-
-/// What is to be written, and where.
-fn target(path: &Path, args: &ReplayArgs) -> Result<(Kind, PathBuf)> {
-    let target = match &args.output {
-        Some(to) => to.clone(),
-        None if path.is_dir() => path.join(FILE),
-        None => path.with_file_name(FILE),
-    };
-    let ending = target.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let kind = match ending.as_deref() {
-        Some("gif") => Kind::Gif,
-        Some("png") => Kind::Strip,
-        _ => {
-            return Err(Error::input(format!(
-                "-o {}: expected a name that ends in .gif (an animation) or .png (a strip of frames)",
-                target.display()
-            )));
-        }
-    };
-    let misplaced = match kind {
-        Kind::Gif if args.frames.is_some() => Some("--frames is for a strip of frames (-o FILE.png)"),
-        Kind::Strip if args.speed.is_some() => Some("--speed is for an animation (-o FILE.gif)"),
-        _ => None,
-    };
-    match misplaced {
-        Some(what) => Err(Error::input(format!("{what}, and {} is none", target.display()))),
-        None => Ok((kind, target)),
-    }
-}
-
-fn of_archive(subject: &Subject, args: &ReplayArgs) -> Result<Actor> {
-    let file = &subject.file;
-    let normalization = subject::normalization(file)?;
-    let mut notes: Vec<String> = subject.moved.then(|| subject::MOVED.into()).into_iter().collect();
-    if normalization.is_some() {
-        notes.push("observations are normalized by the run's last statistics, not by those of the day".into());
-    }
-    let solution = match args.elite {
-        Some(Which::Solution) => Some(Solution::of(file)?.ok_or_else(|| elite::no_solution(file))?),
-        None => Solution::of(file)?,
-        _ => None,
-    };
-    if let Some(solution) = solution {
-        let genomes = subject::with_decoder(solution.genomes, || {
-            crate::decoder(&subject.config, subject.task.spec())
-        })?;
-        return Ok(Actor {
-            candidates: candidates(genomes, 1, normalization),
-            seed: args.seed.or(solution.seed).unwrap_or(file.attributes.seed),
-            name: "solution".into(),
-            cell: None,
-            stored: Some(solution.fitness),
-            meaning: Some(solution.meaning),
-            notes,
-        });
-    }
-    let row = elite::row(file, args.elite.unwrap_or(Which::Best))?;
-    let (cells, fitness, seeds): (&[i64], &[f64], &[u64]) = (
-        file.elites.get("cell")?,
-        file.elites.get("fitness")?,
-        file.elites.get("seed")?,
-    );
-    Ok(Actor {
-        candidates: subject::elites(subject, row..row + 1, normalization)?,
-        seed: args.seed.unwrap_or(seeds[row]),
-        name: format!("cell {}", cells[row]),
-        cell: Some(cells[row]),
-        stored: Some(fitness[row]),
-        meaning: None,
-        notes,
-    })
-}
-
-fn of_policy(policy: &PolicyFile, path: &Path, args: &ReplayArgs) -> Result<Actor> {
-    if args.elite.is_some() {
-        return Err(Error::input(format!(
-            "--elite is for an archive, and {} is a policy: --descriptor says what it is asked for",
-            path.display()
-        )));
-    }
-    let candidates = policy::asked(policy, args.descriptor.as_deref(), path)?;
-    Ok(Actor {
-        candidates,
-        seed: args.seed.unwrap_or(fresh_seed(0, 0)),
-        name: "policy".into(),
-        cell: None,
-        stored: None,
-        meaning: None,
-        notes: Vec::new(),
-    })
+    shoot(subject.task.as_ref(), actor, &target, about, &path, args)
 }
 
 /// Draws the episode, writes the frames and says what there is to say.
 fn shoot(
     task: &dyn Task,
     actor: Actor,
-    kind: Kind,
-    target: &Path,
+    target: &Target,
     [task_name, strategy]: [String; 2],
     path: &Path,
     args: &ReplayArgs,
 ) -> Result<String> {
-    let mut animation = Animation::new(args.every.unwrap_or(0), args.speed.unwrap_or(1.0));
+    let mut animation = args.animation();
     let episode = act(task, &actor, args.episode_steps, &mut animation)?;
+    args.check_drawn(&animation, &task_name)?;
     let [width, _] = animation.size;
-    let scale = args.scale.map_or(WIDTH.div_ceil(width.max(1)), |n| n as usize);
-    let bytes = match kind {
-        Kind::Gif => {
-            let pace = animation.frames_per_second();
-            if pace > animation::MOST_PACE {
-                return Err(Error::input(format!(
-                    "{pace:.0} frames a second are more than the {:.0} that players of GIFs show: a larger --every or a smaller --speed",
-                    animation::MOST_PACE
-                )));
-            }
-            animation::gif(&animation, scale)?
-        }
-        Kind::Strip => animation::strip(&animation, args.frames(), scale)?,
+    let usual = if animation.asked.get() {
+        1
+    } else {
+        WIDTH.div_ceil(width.max(1))
     };
-    write_atomically(target, &bytes)?;
+    let scale = args.scale.map_or(usual, |n| n as usize);
+    let bytes = target.write(&animation, scale, || animation::strip(&animation, args.frames(), scale))?;
     let replayed = Replayed {
         archive: path,
         task: &task_name,
         strategy: &strategy,
         limit: args.episode_steps,
         own_seed: args.seed.is_none(),
-        frames: match kind {
-            Kind::Gif => animation.frames.len(),
-            Kind::Strip => args.frames().min(animation.frames.len()),
+        frames: match target.kind {
+            Kind::Png => args.frames().min(animation.frames.len()),
+            _ => animation.frames.len(),
         },
-        animation: (kind == Kind::Gif).then_some(&animation),
+        animation: (target.kind != Kind::Png).then_some(&animation),
         size: animation.size.map(|n| n * scale),
-        bytes: bytes.len(),
-        target,
+        bytes,
+        target: &target.path,
         actor: &actor,
         episode: &episode,
     };
@@ -313,7 +246,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Anima
         Error::input(format!(
             "task \"{}\" has no frames to show; tasks that have: {}",
             spec.name,
-            illume_envs::FILMED.join(", ")
+            illume_envs::filmed().join(", ")
         ))
     })?;
     let request = Request {

@@ -1,17 +1,35 @@
-//! Animations of episodes: the frames that a task shows, as an animated GIF or a strip of a few of them.
+//! Animations of episodes: the frames that a task shows, as an animated GIF or WebP, as MP4, a strip of a few of them, a folder of all, or many side by
+//! side.
 
+mod frames;
+mod gallery;
 mod gif;
+mod mp4;
 mod palette;
 mod strip;
+mod webp;
 
+use std::borrow::Cow;
+use std::cell::Cell;
+
+pub use frames::{frames, png};
+pub use gallery::{Gallery, Tile};
 pub use gif::gif;
+pub use mp4::{available as mp4_available, mp4};
 pub use strip::strip;
+pub use webp::webp;
 
-use illume_core::Camera;
+use illume_core::{Camera, View};
 
 /// Frames that are kept at most, and their bytes: an Atari screen a step for 100 s of play.
 const MOST_FRAMES: usize = 1500;
-const MOST_BYTES: usize = 256 << 20;
+pub const MOST_BYTES: usize = 256 << 20;
+
+/// Seconds that the last frame stands before an animation begins anew.
+const LAST_SECONDS: u32 = 2;
+
+/// Width and height of a robot's frames: in a gallery's tile they are smaller.
+const TILE: [usize; 2] = [160, 120];
 
 /// Frames in a second, unless another distance is asked for, and at most: players of GIFs are no faster.
 const USUAL_PACE: f64 = 30.0;
@@ -41,8 +59,15 @@ pub struct Animation {
     pub every: u32,
     /// Whether it is more.
     pub thinned: bool,
+    /// Whether the last frame shows all of the episode.
+    pub last_tells_all: bool,
+    /// Whether the task asked for the size of its frames.
+    pub asked: Cell<bool>,
+    wanted: Option<[usize; 2]>,
+    view: View,
     speed: f64,
     most: usize,
+    most_bytes: usize,
 }
 
 impl Animation {
@@ -53,14 +78,63 @@ impl Animation {
             every,
             speed,
             most: MOST_FRAMES,
+            most_bytes: MOST_BYTES,
             ..Animation::default()
         }
+    }
+
+    /// The same of a task that is drawn so large (or as large as it likes), seen from there.
+    pub fn drawn(self, size: Option<[usize; 2]>, view: View) -> Animation {
+        Animation {
+            wanted: size,
+            view,
+            ..self
+        }
+    }
+
+    /// The same, small unless a size was asked for.
+    pub fn tile(self) -> Animation {
+        Animation {
+            wanted: self.wanted.or(Some(TILE)),
+            ..self
+        }
+    }
+
+    /// The same with no more bytes of frames than this.
+    pub fn within(self, most_bytes: usize) -> Animation {
+        Animation { most_bytes, ..self }
     }
 
     /// Frames shown in a second.
     pub fn frames_per_second(&self) -> f64 {
         self.steps_per_second / f64::from(self.every)
     }
+
+    /// How long a frame stands, in ms: in sum, the animation keeps its pace.
+    fn milliseconds(&self, frame: usize) -> usize {
+        let time = |step: u32| (1000.0 * f64::from(step) / self.steps_per_second).round() as usize;
+        match self.frames.get(frame + 1) {
+            Some(next) => time(next.step) - time(self.frames[frame].step),
+            None => 1000 * LAST_SECONDS as usize,
+        }
+    }
+}
+
+/// A frame that is so wide, with a square of pixels for each of its own.
+fn enlarged(frame: &Frame, width: usize, scale: usize) -> Cow<'_, [u8]> {
+    if scale == 1 {
+        return Cow::Borrowed(&frame.rgb);
+    }
+    let mut pixels = Vec::with_capacity(frame.rgb.len() * scale * scale);
+    for row in frame.rgb.chunks_exact(3 * width) {
+        let from = pixels.len();
+        for pixel in row.as_chunks::<3>().0 {
+            (0..scale).for_each(|_| pixels.extend(pixel));
+        }
+        let line = from..pixels.len();
+        (1..scale).for_each(|_| pixels.extend_from_within(line.clone()));
+    }
+    Cow::Owned(pixels)
 }
 
 impl Camera for Animation {
@@ -71,6 +145,19 @@ impl Camera for Animation {
         }
     }
 
+    fn size(&self) -> Option<[usize; 2]> {
+        self.asked.set(true);
+        self.wanted
+    }
+
+    fn view(&self) -> View {
+        self.view
+    }
+
+    fn last_tells_all(&mut self) {
+        self.last_tells_all = true;
+    }
+
     fn wants(&self, step: u32) -> bool {
         step.is_multiple_of(self.every)
     }
@@ -79,7 +166,7 @@ impl Camera for Animation {
         if step == 0 {
             self.size = size;
             self.frames.clear();
-            self.most = MOST_FRAMES.min(MOST_BYTES / rgb.len().max(1)).max(2);
+            self.most = MOST_FRAMES.min(self.most_bytes / rgb.len().max(1)).max(2);
         }
         assert_eq!(
             (size, rgb.len()),

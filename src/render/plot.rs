@@ -16,7 +16,7 @@ use illume_core::{Error, Result};
 pub(crate) const FONTS: &str = "Ubuntu, 'DejaVu Sans', Helvetica, Arial, sans-serif";
 
 /// The head of a drawing of this width and height: white, with title and subtitle.
-fn open([width, height]: [f64; 2], left: f64, title: &str, subtitle: &str) -> String {
+pub(super) fn open([width, height]: [f64; 2], left: f64, title: &str, subtitle: &str) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" font-family=\"{FONTS}\" font-size=\"13\" fill=\"#222\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
@@ -27,7 +27,7 @@ fn open([width, height]: [f64; 2], left: f64, title: &str, subtitle: &str) -> St
 }
 
 /// A name with its unit, if it has one.
-fn named(name: &str, unit: &str) -> String {
+pub(super) fn named(name: &str, unit: &str) -> String {
     if unit.is_empty() {
         name.into()
     } else {

@@ -6,6 +6,8 @@
 //! reset simulation data, warm starts included.
 
 mod ant;
+mod film;
+mod gl;
 mod humanoid;
 mod native;
 mod planar;
@@ -16,13 +18,14 @@ mod simulator;
 mod trap;
 
 use illume_core::params::{self, Params};
-use illume_core::{Network, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, toml};
+use illume_core::{Camera, Network, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, toml};
 
 pub use recipe::Recipe;
 pub use robot::{Episode, Robot};
 pub use settings::Plan;
 pub use simulator::{Model, Simulator};
 
+use crate::film::Filmed;
 use crate::policy::PolicyParams;
 use crate::rollout::RolloutWorker;
 
@@ -130,5 +133,15 @@ impl Task for RobotTask {
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
         let worker = RolloutWorker::new(self.robot.episode()?, &self.policy, &self.spec);
         Ok(Box::new(worker.with_time(self.time_in_observation)))
+    }
+
+    fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
+        let drawn = film::Drawn::new(&self.robot, camera.size(), camera.view())?;
+        if drawn.shows_its_way() {
+            camera.last_tells_all();
+        }
+        let env = Filmed::new(drawn, camera, 1.0 / self.robot.seconds());
+        let worker = RolloutWorker::new(env, &self.policy, &self.spec);
+        Ok(Some(Box::new(worker.with_time(self.time_in_observation))))
     }
 }

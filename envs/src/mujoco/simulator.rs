@@ -102,6 +102,11 @@ impl Model {
             .sum()
     }
 
+    /// A copy for who draws it.
+    pub(super) fn copy(&self) -> MjModel {
+        self.model.clone()
+    }
+
     /// One thread's simulation.
     ///
     /// # Errors

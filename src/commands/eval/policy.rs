@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use illume_core::{Batch, Candidates, Dense, Error, Genomes, Result, Status, Task};
+use illume_core::{Axis, Batch, Candidates, Dense, Error, Genomes, Result, Status, Task};
 use serde_json::{Value, json};
 
 use super::EvalArgs;
@@ -23,7 +23,7 @@ pub(super) fn eval(dir: &Path, args: &EvalArgs) -> Result<String> {
     let (policy, task) = open(dir)?;
     match &args.descriptor {
         Some(text) => {
-            let descriptor = parse(text, &policy)?;
+            let descriptor = parse(text, &policy.axes)?;
             one(&policy, task.as_ref(), &descriptor, args)
         }
         None => whole(dir, &policy, args),
@@ -54,7 +54,7 @@ pub(in crate::commands) fn asked(policy: &PolicyFile, descriptor: Option<&str>, 
             .join(", ")
     };
     let requested = match descriptor {
-        Some(text) => parse(text, policy)?,
+        Some(text) => parse(text, &policy.axes)?,
         None if policy.axes.is_empty() => {
             let genomes = Genomes::Dense(Dense {
                 dim: policy.params.len(),
@@ -101,8 +101,11 @@ fn task(dir: &Path, policy: &PolicyFile) -> Result<Box<dyn Task>> {
 }
 
 /// A descriptor as typed: a number for each axis, within its bounds.
-fn parse(text: &str, policy: &PolicyFile) -> Result<Vec<f64>> {
-    let names: Vec<&str> = policy.axes.iter().map(|a| a.name.as_str()).collect();
+///
+/// # Errors
+/// Other numbers.
+pub(in crate::commands) fn parse(text: &str, axes: &[Axis]) -> Result<Vec<f64>> {
+    let names: Vec<&str> = axes.iter().map(|a| a.name.as_str()).collect();
     let numbers: Option<Vec<f64>> = text.split(',').map(|p| p.trim().parse().ok()).collect();
     let Some(numbers) = numbers.filter(|n| n.len() == names.len()) else {
         return Err(Error::input(format!(
@@ -115,7 +118,7 @@ fn parse(text: &str, policy: &PolicyFile) -> Result<Vec<f64>> {
             names.join(", ")
         )));
     };
-    for (x, a) in numbers.iter().zip(&policy.axes) {
+    for (x, a) in numbers.iter().zip(axes) {
         if !(a.lower..=a.upper).contains(x) {
             return Err(Error::input(format!(
                 "--descriptor {text}: '{}' goes from {} to {}, got {x}",

@@ -65,7 +65,7 @@ pub(super) fn found(file: &ArchiveFile, which: Option<Which>) -> Result<Found> {
         return Ok(Found {
             genome: solution.genomes.genes(0, &mut scratch).to_vec(),
             name: "solution".into(),
-            fitness: solution.fitness,
+            fitness: solution.fitness.unwrap_or(f64::NAN),
             meaning: solution.meaning,
         });
     }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Actor, Episode};
+use super::Episode;
+use super::actor::Actor;
 use crate::engine::output::{bytes, json_text, named, significant, thousands};
 use crate::render::animation::Animation;
 
@@ -24,7 +25,7 @@ pub(super) struct Replayed<'a> {
     pub animation: Option<&'a Animation>,
     /// Width and height of the frames that were written.
     pub size: [usize; 2],
-    pub bytes: usize,
+    pub bytes: u64,
     pub target: &'a Path,
     pub actor: &'a Actor,
     pub episode: &'a Episode,
@@ -123,11 +124,12 @@ impl Replayed<'_> {
             ("fitness", fitness),
         ];
         rows.extend(self.notes().into_iter().map(|note| ("", format!("({note})"))));
+        if !self.episode.descriptor.is_empty() {
+            let numbers: Vec<String> = self.episode.descriptor.iter().map(|x| significant(*x)).collect();
+            rows.push(("descriptor", numbers.join(", ")));
+        }
         rows.push(("frames", frames));
-        rows.push((
-            "written",
-            format!("{} ({})", self.target.display(), bytes(self.bytes as u64)),
-        ));
+        rows.push(("written", format!("{} ({})", self.target.display(), bytes(self.bytes))));
         named(rows)
     }
 }

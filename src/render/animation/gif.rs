@@ -3,11 +3,8 @@
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use illume_core::{Error, Result};
 
-use super::Animation;
 use super::palette::Palette;
-
-/// Hundredths of a second that the last frame stands before the animation begins anew.
-const LAST: u16 = 200;
+use super::{Animation, LAST_SECONDS};
 
 /// The animation as GIF, `scale` pixels for each of its own, shown over and over. Players know hundredths of a second:
 /// frames take turns in length so that the whole keeps its pace.
@@ -19,7 +16,7 @@ pub fn gif(animation: &Animation, scale: usize) -> Result<Vec<u8>> {
     let large = || {
         let (w, h) = (width * scale, height * scale);
         Error::input(format!(
-            "frames of {w} x {h} pixels are too large for a GIF: a smaller --scale makes them fit"
+            "frames of {w} x {h} pixels are too large for a GIF: a smaller --scale or --size makes them fit"
         ))
     };
     let [Ok(w), Ok(h)] = [width * scale, height * scale].map(u16::try_from) else {
@@ -38,7 +35,7 @@ pub fn gif(animation: &Animation, scale: usize) -> Result<Vec<u8>> {
     let mut before: Vec<u8> = Vec::new();
     for (i, frame) in animation.frames.iter().enumerate() {
         let numbers = palette.numbers(&frame.rgb);
-        let [x, y, changed_width, changed_height] = changed(&before, &numbers, animation.size);
+        let [x, y, changed_width, changed_height] = changed(&before, &numbers, animation.size, 1);
         let part = |row: usize| row * width + x..row * width + x + changed_width;
         let mut buffer = Vec::with_capacity(changed_width * changed_height * scale * scale);
         for row in y..y + changed_height {
@@ -53,7 +50,9 @@ pub fn gif(animation: &Animation, scale: usize) -> Result<Vec<u8>> {
         }
         let next = animation.frames.get(i + 1);
         let encoded = Frame {
-            delay: next.map_or(LAST, |next| (time(next.step) - time(frame.step)).min(65_535.0) as u16),
+            delay: next.map_or(100 * LAST_SECONDS as u16, |next| {
+                (time(next.step) - time(frame.step)).min(65_535.0) as u16
+            }),
             dispose: DisposalMethod::Keep,
             transparent: Some(transparent),
             left: (x * scale) as u16,
@@ -70,14 +69,20 @@ pub fn gif(animation: &Animation, scale: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The smallest rectangle `[x, y, width, height]` that holds all that differs from the frame before; one pixel if nothing does.
-fn changed(before: &[u8], now: &[u8], [width, height]: [usize; 2]) -> [usize; 4] {
+/// The smallest rectangle `[x, y, width, height]` that holds all that differs from the frame before; one pixel if nothing does. A pixel is so many
+/// bytes.
+pub(super) fn changed(before: &[u8], now: &[u8], [width, height]: [usize; 2], bytes: usize) -> [usize; 4] {
     if before.is_empty() {
         return [0, 0, width, height];
     }
     let (mut low, mut high) = ([width, height], [0, 0]);
-    for (y, (old, new)) in before.chunks_exact(width).zip(now.chunks_exact(width)).enumerate() {
-        let differs = |x: &usize| old[*x] != new[*x];
+    for (y, (old, new)) in before
+        .chunks_exact(width * bytes)
+        .zip(now.chunks_exact(width * bytes))
+        .enumerate()
+    {
+        let pixel = |x: usize| x * bytes..(x + 1) * bytes;
+        let differs = |x: &usize| old[pixel(*x)] != new[pixel(*x)];
         let (Some(first), Some(last)) = ((0..width).find(differs), (0..width).rfind(differs)) else {
             continue;
         };
