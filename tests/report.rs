@@ -45,7 +45,7 @@ fn what_a_report_shows_is_what_the_archive_holds() {
     look("run", &report_of(&cvt), &[&cvt.join("archive.h5")]);
     let text = fs::read_to_string(cvt.join("report.html")).unwrap();
     assert!(
-        text.matches("data:image/gif;base64,").count() > 3,
+        text.matches("data:image/png;base64,").count() > 3,
         "episodes of the maze"
     );
 }

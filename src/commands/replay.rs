@@ -7,7 +7,7 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
-use illume_core::{Error, Request, Result, Scores, Status, Task, View};
+use illume_core::{Candidates, Error, Request, Result, Scores, Status, Task, View};
 
 use self::actor::Actor;
 use self::report::Replayed;
@@ -209,19 +209,27 @@ fn shoot(
     Ok(if args.json { replayed.json() } else { replayed.text() })
 }
 
-/// Frames of a small film.
+/// Frames of a small film, and their width and height where the task can draw at any size.
 const SMALL: u32 = 40;
+const SMALL_SIZE: [usize; 2] = [240, 180];
 
-/// An episode of a single candidate as a small animation: the kind of image, and the image; none of a task that cannot be shown.
+/// A small image of an episode.
+pub(super) struct Film {
+    /// `gif`, `png`, `webp`.
+    pub kind: &'static str,
+    pub bytes: Vec<u8>,
+    /// Whether it is one frame that shows the whole way.
+    pub still: bool,
+}
+
+/// An episode of a single candidate, small: its last frame, where that shows the whole way, else an animation. None of a task that cannot be shown.
 ///
 /// # Errors
-/// An episode that fails.
-pub(super) fn small_film(
-    task: &dyn Task,
-    candidates: Candidates,
-    seed: u64,
-) -> Result<Option<(&'static str, Vec<u8>)>> {
-    if task.filming(&mut Animation::new(1, 1.0))?.is_none() {
+/// An episode that fails, or a robot that cannot be drawn here.
+pub(super) fn small_film(task: &dyn Task, candidates: Candidates, seed: u64) -> Result<Option<Film>> {
+    let small = |every: u32| Animation::new(every, 1.0).drawn(Some(SMALL_SIZE), View::Usual);
+    let mut animation = small(task.spec().max_steps.div_ceil(SMALL).max(1));
+    if task.filming(&mut animation)?.is_none() {
         return Ok(None);
     }
     let actor = Actor {
@@ -233,10 +241,32 @@ pub(super) fn small_film(
         meaning: None,
         notes: Vec::new(),
     };
-    let every = task.spec().max_steps.div_ceil(SMALL).max(1);
-    let mut animation = Animation::new(every, 1.0);
+    if animation.last_tells_all {
+        // Start and end alone.
+        animation = small(u32::MAX);
+    }
     act(task, &actor, None, &mut animation)?;
-    Ok(Some(("gif", animation::gif(&animation, 1)?)))
+    if animation.last_tells_all
+        && let Some(last) = animation.frames.last()
+    {
+        let bytes = animation::png(last, animation.size, 1)?;
+        return Ok(Some(Film {
+            kind: "png",
+            bytes,
+            still: true,
+        }));
+    }
+    let (gif, webp) = (animation::gif(&animation, 1)?, animation::webp(&animation, 1)?);
+    let (kind, bytes) = if webp.len() < gif.len() {
+        ("webp", webp)
+    } else {
+        ("gif", gif)
+    };
+    Ok(Some(Film {
+        kind,
+        bytes,
+        still: false,
+    }))
 }
 
 /// One episode in front of the camera.

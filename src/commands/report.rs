@@ -28,9 +28,10 @@ pub struct ReportArgs {
     /// File to write [default: report.html in that folder, or beside the .h5 file]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Elites whose episodes are shown in it, where the task can be shown: the best, then those that lie farthest apart
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    films: u32,
+    /// Elites whose episodes are shown in it, where the task can be shown: the best, then those that lie farthest apart [default: 12; all where one frame shows
+    /// the whole way]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=2000))]
+    films: Option<u32>,
     /// Of a sweep: write the report of each of its runs as well, into the run's directory
     #[arg(long)]
     runs: bool,
@@ -45,6 +46,10 @@ pub struct ReportArgs {
 impl ReportArgs {
     pub fn run(&self) -> u8 {
         alone(|| report(self))
+    }
+
+    fn films(&self) -> Option<usize> {
+        self.films.map(|n| n as usize)
     }
 }
 
@@ -81,7 +86,7 @@ fn report(args: &ReportArgs) -> Result<String> {
     let mut written = if of_sweep {
         sweep::write_all(path, &target, args)?
     } else {
-        let page = run::page(path, args.films as usize)?;
+        let page = run::page(path, args.films())?;
         vec![write(&target, page)?]
     };
     let report = written.remove(0);

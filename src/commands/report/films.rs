@@ -9,6 +9,9 @@ use crate::analysis::subject::{self, Subject};
 use crate::commands::replay;
 use crate::render::report::image;
 
+/// Episodes that a report shows, and the most where each is a single frame.
+const FEW: usize = 12;
+const ALL: usize = 2000;
 /// Bytes of images that a report takes.
 const BYTES: usize = 2_500_000;
 
@@ -21,8 +24,9 @@ pub(super) struct Films {
     pub note: Option<String>,
 }
 
-/// Films of so many elites of an archive, as far as they fit; none of a task that cannot be shown, or built here.
-pub(super) fn films(archive: &Path, most: usize) -> Films {
+/// Films of some elites of an archive, as far as they fit: of so many as are asked for, else of [`FEW`], or of all where a single frame shows the whole way. None of a
+/// task that cannot be shown, or built here.
+pub(super) fn films(archive: &Path, asked: Option<usize>) -> Films {
     let mut films = Films::default();
     let Ok(subject) = Subject::open_on_cpu(archive) else {
         return films;
@@ -37,28 +41,35 @@ pub(super) fn films(archive: &Path, most: usize) -> Films {
         return films;
     };
     let mut bytes = 0;
-    for row in spread(&subject.file, most.max(1)) {
+    let mut few = asked.unwrap_or(FEW);
+    for (number, row) in spread(&subject.file, asked.unwrap_or(ALL).max(1))
+        .into_iter()
+        .enumerate()
+    {
+        if number >= few.max(1) {
+            break;
+        }
         let candidates = subject::elites(&subject, row..row + 1, normalization.clone());
         let film = candidates.and_then(|candidates| replay::small_film(subject.task.as_ref(), candidates, seeds[row]));
-        match film {
-            Ok(None) => return films,
+        let film = match film {
+            Ok(None) => break,
             Err(e) => {
                 films.note = Some(format!("Without episodes: {e}"));
-                return films;
+                break;
             }
-            Ok(Some(_)) if most == 0 => {
-                films.possible = true;
-                return films;
-            }
-            Ok(Some((kind, film))) => {
-                films.possible = true;
-                bytes += film.len();
-                if bytes > BYTES {
-                    break;
-                }
-                films.images.insert(cells[row].to_string(), image(kind, &film).into());
-            }
+            Ok(Some(film)) => film,
+        };
+        films.possible = true;
+        bytes += film.bytes.len();
+        if few == 0 || bytes > BYTES {
+            break;
         }
+        if film.still && asked.is_none() {
+            few = ALL;
+        }
+        films
+            .images
+            .insert(cells[row].to_string(), image(film.kind, &film.bytes).into());
     }
     films
 }

@@ -30,7 +30,7 @@ const AGAINST: [&str; 5] = ["evaluations", "wall_seconds", "generation", "frames
 
 /// # Errors
 /// No archive, or a damaged one.
-pub(super) fn page(path: &Path, films: usize) -> Result<Page> {
+pub(super) fn page(path: &Path, films: Option<usize>) -> Result<Page> {
     let archive = super::super::archive_path(path)?;
     let file = file::open(&archive)?;
     let evaluation = evaluation(&archive, &file);

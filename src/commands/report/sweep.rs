@@ -43,10 +43,7 @@ pub(super) fn write_all(dir: &Path, target: &Path, args: &ReportArgs) -> Result<
         {
             let own = sweep.run_dir(&job.id).join(FILE);
             check(&own, args.force)?;
-            runs.push(super::write(
-                &own,
-                run::page(&sweep.run_dir(&job.id), args.films as usize)?,
-            )?);
+            runs.push(super::write(&own, run::page(&sweep.run_dir(&job.id), args.films())?)?);
         }
     }
     let page = page(&sweep, &results, &overview, &table, target)?;
