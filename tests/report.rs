@@ -44,10 +44,7 @@ fn what_a_report_shows_is_what_the_archive_holds() {
     let (_folder, cvt) = finished(MAZE);
     look("run", &report_of(&cvt), &[&cvt.join("archive.h5")]);
     let text = fs::read_to_string(cvt.join("report.html")).unwrap();
-    assert!(
-        text.matches("data:image/png;base64,").count() > 3,
-        "episodes of the maze"
-    );
+    assert!(text.matches("data:image/").count() > 3, "episodes of the maze");
 }
 
 #[test]

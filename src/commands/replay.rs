@@ -215,7 +215,7 @@ const SMALL_SIZE: [usize; 2] = [240, 180];
 
 /// A small image of an episode.
 pub(super) struct Film {
-    /// `gif`, `png`, `webp`.
+    /// `gif` or `webp`, whichever is smaller.
     pub kind: &'static str,
     pub bytes: Vec<u8>,
     /// Whether it is one frame that shows the whole way.
@@ -246,15 +246,10 @@ pub(super) fn small_film(task: &dyn Task, candidates: Candidates, seed: u64) -> 
         animation = small(u32::MAX);
     }
     act(task, &actor, None, &mut animation)?;
-    if animation.last_tells_all
-        && let Some(last) = animation.frames.last()
-    {
-        let bytes = animation::png(last, animation.size, 1)?;
-        return Ok(Some(Film {
-            kind: "png",
-            bytes,
-            still: true,
-        }));
+    let still = animation.last_tells_all;
+    if still {
+        let last = animation.frames.len().saturating_sub(1);
+        animation.frames.drain(..last);
     }
     let (gif, webp) = (animation::gif(&animation, 1)?, animation::webp(&animation, 1)?);
     let (kind, bytes) = if webp.len() < gif.len() {
@@ -262,11 +257,7 @@ pub(super) fn small_film(task: &dyn Task, candidates: Candidates, seed: u64) -> 
     } else {
         ("gif", gif)
     };
-    Ok(Some(Film {
-        kind,
-        bytes,
-        still: false,
-    }))
+    Ok(Some(Film { kind, bytes, still }))
 }
 
 /// One episode in front of the camera.

@@ -28,8 +28,8 @@ pub struct ReportArgs {
     /// File to write [default: report.html in that folder, or beside the .h5 file]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Elites whose episodes are shown in it, where the task can be shown: the best, then those that lie farthest apart [default: 12; all where one frame shows
-    /// the whole way]
+    /// Elites whose episodes are shown in it, where the task can be shown: the best, then those that lie farthest apart [default: 12; more where one frame
+    /// shows the whole way and is soon made]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=2000))]
     films: Option<u32>,
     /// Of a sweep: write the report of each of its runs as well, into the run's directory

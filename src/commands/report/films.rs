@@ -1,6 +1,7 @@
 //! Episodes of some elites, to be shown beside their numbers.
 
 use std::path::Path;
+use std::time::Instant;
 
 use illume_archives::file::ArchiveFile;
 use serde_json::{Map, Value};
@@ -9,9 +10,10 @@ use crate::analysis::subject::{self, Subject};
 use crate::commands::replay;
 use crate::render::report::image;
 
-/// Episodes that a report shows, and the most where each is a single frame.
+/// Episodes that a report shows; where each is a single frame, as many as take about so many seconds, up to all of this many.
 const FEW: usize = 12;
 const ALL: usize = 2000;
+const SECONDS: f64 = 10.0;
 /// Bytes of images that a report takes.
 const BYTES: usize = 2_500_000;
 
@@ -24,7 +26,7 @@ pub(super) struct Films {
     pub note: Option<String>,
 }
 
-/// Films of some elites of an archive, as far as they fit: of so many as are asked for, else of [`FEW`], or of all where a single frame shows the whole way. None of a
+/// Films of some elites of an archive, as far as they fit: of so many as are asked for, else of [`FEW`], or of more where a single frame shows the whole way and is soon made. None of a
 /// task that cannot be shown, or built here.
 pub(super) fn films(archive: &Path, asked: Option<usize>) -> Films {
     let mut films = Films::default();
@@ -49,6 +51,7 @@ pub(super) fn films(archive: &Path, asked: Option<usize>) -> Films {
         if number >= few.max(1) {
             break;
         }
+        let start = Instant::now();
         let candidates = subject::elites(&subject, row..row + 1, normalization.clone());
         let film = candidates.and_then(|candidates| replay::small_film(subject.task.as_ref(), candidates, seeds[row]));
         let film = match film {
@@ -64,8 +67,9 @@ pub(super) fn films(archive: &Path, asked: Option<usize>) -> Films {
         if few == 0 || bytes > BYTES {
             break;
         }
-        if film.still && asked.is_none() {
-            few = ALL;
+        if number == 1 && film.still && asked.is_none() {
+            // The first was not alone in taking time: libraries were loaded.
+            few = ((SECONDS / start.elapsed().as_secs_f64()) as usize).clamp(FEW, ALL);
         }
         films
             .images

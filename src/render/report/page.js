@@ -596,10 +596,13 @@ function archiveSection(a) {
   }
   maps.append(...views.map((v) => v.element));
   const colour = pick("colour", archive.columns.map((c) => [c.name, c.label]), archive.column.name, (name) => { archive.column = archive.named(name); redraw(); });
+  const filmed = Object.keys(data.films ?? {}).map(Number).filter((cell) => archive.elite.has(cell));
+  const films = filmed.length && filmed.length < archive.cell.length ? [make("details", {}, make("summary", {}, `Elites whose episode is shown (${filmed.length})`),
+    make("p", {}, ...filmed.slice(0, 100).map((cell) => make("button", { type: "button", onclick: () => archive.choose(archive.elite.get(cell)) }, `cell ${cell}`))))] : [];
   const what = [archive.what, archive.corrected ? "On the corrected map each elite lies where fresh episodes put it on average, with its mean fitness in them; of a cell's the best is kept." : ""]
     .filter(Boolean).map((text) => make("p", { className: "muted" }, text));
   return section("archive", "The archive", ...what, make("div", { className: "archive" },
-    make("div", {}, make("div", { className: "controls" }, colour), scaleOf(archive), maps, eliteTable(archive)), card(archive)));
+    make("div", {}, make("div", { className: "controls" }, colour), scaleOf(archive), maps, ...films, eliteTable(archive)), card(archive)));
 }
 
 // --- A run -----------------------------------------------------------------------------------------------------------
