@@ -73,8 +73,8 @@ def write_data(folder, test):
     number = lambda: rng.randint(1, 9) if rng.random() < 0.5 else rng.randint(10, 99)
     for _ in range(1_000_000):
         a, b = number(), number()
-        mine = cases[split_of[min(a, b), max(a, b)]]
-        name = next(n for n in cases if cases[n] is mine)
+        name = split_of[min(a, b), max(a, b)]
+        mine = cases[name]
         if len(mine) < wanted[name]:
             mine[a, b] = None
         if all(len(cases[n]) == wanted[n] for n in cases):
@@ -93,6 +93,12 @@ class Comparison:
         self.environment = dict(os.environ, RAYON_NUM_THREADS=str(words.threads), OMP_NUM_THREADS="1", ILLUME_MPI="off")
         if not (self.out / "test.jsonl").exists():
             write_data(self.out, words.test)
+        # Written once: runs that go on at the same time read them.
+        for name, strategy in STRATEGIES.items():
+            task = {**strategy["task"], "rank": words.rank, "sft_share": 0.0, "solution": "solution", "reward": "regex",
+                    "pattern": r"####\s*(-?\d+)", "max_new_tokens": 24}
+            lines = ["[task]", 'name = "lm/jsonl"', *(f"{k} = {json.dumps(v)}" for k, v in task.items())]
+            self.config(name).write_text("\n".join([*lines, "[strategy]", f'name = "{name}"', f"validation_interval = {words.interval}", ""]))
 
     def left(self):
         return self.words.minutes * 60 - (time.monotonic() - self.start)
@@ -108,12 +114,7 @@ class Comparison:
         return [w for key, value in sets.items() for w in ("--set", f"{key}={json.dumps(value)}")]
 
     def config(self, strategy):
-        path = self.out / f"{strategy}.toml"
-        task = {**STRATEGIES[strategy]["task"], "rank": self.words.rank, "sft_share": 0.0, "solution": "solution", "reward": "regex",
-                "pattern": r"####\s*(-?\d+)", "max_new_tokens": 24}
-        lines = ["[task]", 'name = "lm/jsonl"', *(f"{k} = {json.dumps(v)}" for k, v in task.items())]
-        path.write_text("\n".join([*lines, "[strategy]", f'name = "{strategy}"', f"validation_interval = {self.words.interval}", ""]))
-        return path
+        return self.out / f"{strategy}.toml"
 
     def call(self, name, words):
         start = time.monotonic()
@@ -241,7 +242,6 @@ def main():
     done = c.all([lambda n=n, w=w, s=s: c.run(f"run-{n}-{w}-{s}", n, w, s, "test", chosen[n], words.tokens) for n, w, s in runs])
     report["runs"] = [d for d in done if d]
     write()
-    write()
     table(report, chosen, c)
 
 
@@ -252,8 +252,8 @@ def table(report, chosen, c):
         for name in chosen:
             ends = sorted(100 * d["curve"][-1][3] for d in report["runs"] if d["strategy"] == name and d["warm"] == w)
             cells.append(f"{statistics.median(ends):.1f} [{ends[0]:.1f}, {ends[-1]:.1f}] n={len(ends)}" if ends else "")
-        longer = report["longer"][w - 1]
-        print(f"| {w} | {100 * (accuracy or 0):.1f} | " + " | ".join(cells) + f" | {100 * (longer or 0):.1f} |")
+        percent = lambda share: "" if share is None else f"{100 * share:.1f}"
+        print(f"| {w} | {percent(accuracy)} | " + " | ".join(cells) + f" | {percent(report['longer'][w - 1])} |")
     print(f"\nseconds a generation alone: {report['alone']}")
 
 

@@ -135,11 +135,6 @@ impl Checkpoint {
         encodings.all(|encoding| matches!(encoding, Ok(Encoding::BF16)))
     }
 
-    /// Whether a tensor of this name is there.
-    pub fn has(&self, name: &str) -> bool {
-        self.index.contains_key(name)
-    }
-
     /// A number that differs for different models: of the names and shapes of all tensors and of some bytes of each.
     pub fn fingerprint(&self) -> u64 {
         let mut names: Vec<&String> = self.index.keys().collect();

@@ -58,9 +58,9 @@ impl Encoding {
         let (block, size) = self.block();
         debug_assert_eq!(bytes.len() * block, out.len() * size);
         let decode: fn(&[u8], &mut [f32]) = match self {
-            Encoding::F32 => |b, out| out[0] = f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
-            Encoding::F16 => |b, out| out[0] = half(b),
-            Encoding::BF16 => |b, out| out[0] = bf16::from_le_bytes([b[0], b[1]]).to_f32(),
+            Encoding::F32 => return each(bytes, out, f32::from_le_bytes),
+            Encoding::F16 => return each(bytes, out, |b| f16::from_le_bytes(b).to_f32()),
+            Encoding::BF16 => return each(bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
             Encoding::Q4_0 => |b, out| four_bits(&b[2..], out, |q| half(b) * (f32::from(q) - 8.0)),
             Encoding::Q4_1 => |b, out| four_bits(&b[4..], out, |q| half(b) * f32::from(q) + half(&b[2..])),
             Encoding::Q5_0 => |b, out| five_bits(&b[2..], out, |q| half(b) * (f32::from(q) - 16.0)),
@@ -87,6 +87,12 @@ impl Encoding {
             decode(bytes, out);
         }
     }
+}
+
+/// Numbers that are apart: one from every `N` bytes.
+fn each<const N: usize>(bytes: &[u8], out: &mut [f32], number: impl Fn([u8; N]) -> f32) {
+    let numbers = bytes.as_chunks::<N>().0;
+    out.iter_mut().zip(numbers).for_each(|(x, b)| *x = number(*b));
 }
 
 /// The f16 at the beginning.

@@ -103,6 +103,27 @@ fn an_answer_is_right_if_its_result_is_that_of_the_solution() {
 }
 
 #[test]
+fn hyperbolic_functions_and_rarer_letters_are_read_as_themselves() {
+    for (one, other) in [
+        ("\\tanh x", "\\frac{\\sinh x}{\\cosh x}"),
+        ("\\cosh^2 x - \\sinh^2 x", "1"),
+        ("\\coth 2", "\\frac{1}{\\tanh(2)}"),
+        ("\\ell w", "w\\ell"),
+        ("2\\varphi r", "r\\varphi+\\varphi r"),
+    ] {
+        assert!(is_equivalent(one, other), "{one} {other}");
+    }
+    for (one, other) in [
+        ("\\tanh x", "\\tan hx"),
+        ("\\ell", "l"),
+        ("\\ell w", "\\ell"),
+        ("\\varphi", "\\phi"),
+    ] {
+        assert!(!is_equivalent(one, other), "{one} {other}");
+    }
+}
+
+#[test]
 fn texts_without_sense_are_read_to_their_end() {
     let deep = "(".repeat(5000) + "1";
     let nested = "\\{".repeat(300) + "1" + &"\\}".repeat(300);
