@@ -67,7 +67,7 @@ fn what_cannot_be_replayed_is_refused_in_one_sentence() {
         ),
         (
             &[arg(&dir), "--descriptor", "1,2"],
-            &["--descriptor", "policy", arg(&dir)],
+            &["--descriptor 1,2", "'x'", "3 to 195"],
         ),
     ];
     for (arguments, parts) in cases {

@@ -54,7 +54,7 @@ fn what_cannot_be_shown_is_refused_in_one_sentence() {
         (&["--cell", "400", "-o", arg(&webp)], &["400", "0 to 399"]),
         (
             &["--gallery", "50x50", "--scale", "32", "-o", arg(&webp)],
-            &["too large", "WebP"],
+            &["too large", "fewer tiles"],
         ),
     ];
     for (arguments, parts) in cases {

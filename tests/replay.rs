@@ -287,3 +287,37 @@ fn a_game_is_shown_as_it_was_played_and_on_the_cpu_if_it_was_played_on_a_gpu() {
     run(1, &["export", arg(&archive), "-o", arg(&output)]).succeeded();
     assert_eq!(common::open(&output).genome_dim, 1_008_450);
 }
+
+/// The greedy actor beside a PGA-MAP-Elites archive was never scored: it is shown if it is asked for, and the best elite otherwise.
+#[test]
+fn an_actor_without_a_fitness_is_shown_only_if_it_is_asked_for() {
+    let folder = folder();
+    let strategy = "name = \"pga_me\"\nbatch = 20\ncritic_hidden = [8]\ncritic_steps = 2\npg_steps = 2\nminibatch = 8";
+    let dir = finished(folder.path(), strategy, SHORT);
+    let said = replay(&dir, &[]);
+    assert_eq!(
+        (&said["elite"], &said["identical"]),
+        (&"cell".into(), &true.into()),
+        "{said:#}"
+    );
+    let said = replay(&dir, &["--elite", "solution"]);
+    assert_eq!(
+        (&said["elite"], &said["stored_fitness"]),
+        (&"solution".into(), &Value::Null)
+    );
+    assert!(said["fitness"].is_f64());
+    let export = folder.path().join("solution.npz");
+    run(
+        1,
+        &[
+            "export",
+            arg(&dir),
+            "--elite",
+            "solution",
+            "--genomes",
+            "-o",
+            arg(&export),
+        ],
+    )
+    .succeeded();
+}

@@ -56,7 +56,7 @@ impl Gallery<'_> {
             .unwrap_or(0);
         let wanted = animations().map(|a| a.every).max().unwrap_or(1).max(1);
         let mut every = wanted;
-        while (last / every + 2) as usize * sheet.empty.len() > MOST_BYTES {
+        while every < last && (last / every + 2) as usize * sheet.empty.len() > MOST_BYTES {
             every *= 2;
         }
         let mut steps: Vec<u32> = (0..last).step_by(every as usize).collect();
@@ -140,7 +140,8 @@ impl Sheet {
                 tile[0], tile[1]
             ))
         };
-        if size.iter().any(|n| *n > 1 << 14) {
+        // Of an animation, two frames at least.
+        if size.iter().any(|n| *n > 1 << 14) || 6 * size[0] * size[1] > MOST_BYTES {
             return Err(large());
         }
         let mut sheet = Sheet {
