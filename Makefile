@@ -86,8 +86,8 @@ demo-essa: build  ## adapt a real language model (SmolLM2-135M, 90 MB) by exampl
 test: setup-atari  ## every test of every crate, and the smallest build
 	cargo check --profile ci --no-default-features
 	cargo check --profile ci $(FULL)
-	cargo test --profile ci --workspace $(GAMES) --doc
-	cargo test --profile ci --workspace $(GAMES) --tests
+	cargo test --profile ci --workspace $(GAMES),parquet --doc
+	cargo test --profile ci --workspace $(GAMES),parquet --tests
 
 test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is started here: preempted and requeued jobs (some minutes; ILLUME=program)
 	@tools/test_slurm
