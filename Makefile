@@ -91,8 +91,8 @@ test:  ## every test of every crate, and the smallest build
 	@tools/setup system mujoco torch python atari browser
 	cargo check --profile ci --no-default-features
 	cargo check --profile ci $(FULL)
-	cargo test --profile ci --workspace $(GAMES) --doc
-	cargo test --profile ci --workspace $(GAMES) --tests
+	cargo test --profile ci --workspace $(GAMES),parquet --doc
+	cargo test --profile ci --workspace $(GAMES),parquet --tests
 
 test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is started here: preempted and requeued jobs (some minutes; ILLUME=program)
 	@tools/test_slurm

@@ -4,6 +4,7 @@ mod distill;
 mod elite;
 mod eval;
 mod export;
+mod import;
 mod info;
 mod launch;
 mod list;
@@ -48,6 +49,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
+    Import(Box<import::ImportArgs>),
     Distill(distill::DistillArgs),
     Lm(lm::LmArgs),
     List(list::ListArgs),
@@ -69,6 +71,7 @@ impl Command {
             Command::Eval(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Export(args) => args.run(),
+            Command::Import(args) => args.run(),
             Command::Distill(args) => args.run(),
             Command::Lm(args) => args.run(),
             Command::List(args) => args.run(),

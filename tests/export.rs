@@ -161,3 +161,89 @@ fn the_solution_and_the_statistics_of_observations_are_exported_with_it() {
     };
     assert_eq!(columns(&before), columns(&after));
 }
+
+/// Cells and fitness of what was exported.
+fn chosen(path: &Path) -> Vec<(i64, f64)> {
+    let file = open(path);
+    let cells: &[i64] = file.elites.get("cell").unwrap();
+    cells
+        .iter()
+        .copied()
+        .zip(file.elites.get::<f64>("fitness").unwrap().to_vec())
+        .collect()
+}
+
+#[test]
+fn conditions_and_cells_choose_elites_in_every_form() {
+    for (task, strategy, archive) in [(MAZE, MAP_ELITES, GRID), (ARM, DEEP_GA, CVT)] {
+        let folder = folder();
+        let dir = finished(folder.path(), task, strategy, archive);
+        let here = |name: &str| folder.path().join(name);
+        let all = chosen(&dir.join("archive.h5"));
+        let mut fitness: Vec<f64> = all.iter().map(|(_, f)| *f).collect();
+        fitness.sort_by(f64::total_cmp);
+        let median = fitness[fitness.len() / 2];
+        let condition = format!("fitness >= {median:?} and not cell == {}", all.last().unwrap().0);
+        let cells = format!("{},{}-80", all[0].0, all[1].0);
+        let wanted: Vec<(i64, f64)> = all
+            .iter()
+            .filter(|(cell, f)| *f >= median && *cell != all.last().unwrap().0 && *cell <= 80)
+            .copied()
+            .collect();
+        assert!(wanted.len() > 2 && wanted.len() < all.len() / 2);
+        let options = ["--where", &condition, "--cells", &cells, "--force"];
+        let h5 = here("some.h5");
+        let said = export(&dir, &h5, &options);
+        assert_eq!((&said["rows"], &said["elite"]), (&wanted.len().into(), &"some".into()));
+        assert_eq!(chosen(&h5), wanted);
+        let whole = here("whole.h5");
+        export(&dir, &whole, &[]);
+        let rows: Vec<usize> = wanted
+            .iter()
+            .map(|w| all.iter().position(|a| a == w).unwrap())
+            .collect();
+        let (Genomes::Dense(of_all), Genomes::Dense(of_some)) = (
+            open(&whole).genomes(0..all.len()).unwrap(),
+            open(&h5).genomes(0..wanted.len()).unwrap(),
+        ) else {
+            panic!("genomes are decoded");
+        };
+        let dim = of_all.dim;
+        for (i, row) in rows.iter().enumerate() {
+            assert_eq!(
+                of_some.data[i * dim..(i + 1) * dim],
+                of_all.data[row * dim..(row + 1) * dim]
+            );
+        }
+        let (csv, npz) = (here("some.csv"), here("some.npz"));
+        export(&dir, &csv, &options);
+        export(&dir, &npz, &[&options[..], &["--genomes"]].concat());
+        check(&h5, None, &[csv, npz, h5.clone()]);
+        for command in [
+            &["info"][..],
+            &["eval"],
+            &["plot"],
+            &["export", "-o", arg(&here("again.csv"))],
+        ] {
+            run(1, &[&[command[0], arg(&h5)], &command[1..]].concat()).succeeded();
+        }
+        let repertoire = here("repertoire");
+        let said = export(&dir, &repertoire, &[&options[..], &["--form", "qdax"]].concat());
+        let script = "import sys, h5py, numpy as np\n\
+                      a = {n: np.load(f'{sys.argv[1]}/{n}.npy') for n in ('genotypes', 'fitnesses', 'descriptors', 'centroids')}\n\
+                      e, cells = (f := h5py.File(sys.argv[2]))['elites'], f['cells'].attrs['count']\n\
+                      assert all(v.dtype == np.float32 and len(v) == cells for v in a.values()) and a['fitnesses'].shape == (cells, 1)\n\
+                      at = e['cell'][:]\n\
+                      assert np.array_equal(np.flatnonzero(a['fitnesses'][:, 0] != -np.inf), at)\n\
+                      assert np.array_equal(a['genotypes'][at], e['genome'][:]) and not np.delete(a['genotypes'], at, 0).any()\n\
+                      assert np.array_equal(a['fitnesses'][at, 0], e['fitness'][:].astype('f4'))\n\
+                      assert np.array_equal(a['descriptors'][at], e['descriptor'][:].astype('f4'))\n\
+                      print(sum(v.nbytes + 128 for v in a.values()))\n";
+        let mut python = python();
+        python.args(["-c", script, arg(&repertoire), arg(&h5)]);
+        assert_eq!(
+            said["bytes"],
+            run_command(python).succeeded().trim().parse::<u64>().unwrap()
+        );
+    }
+}

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use illume_archives::CellArchive;
 use illume_archives::file::{self, ArchiveFile};
 use illume_core::{ArchiveMut, Candidates, Decoder, Error, Genomes, Normalization, Result, Task};
 
@@ -12,6 +13,9 @@ use crate::{Config, decoder, registry};
 
 /// What is said where networks run on another device than the run's.
 pub const MOVED: &str = "the run's networks ran on a GPU, here they run on the CPU, which rounds otherwise";
+
+/// What files of imported archives have in place of a strategy.
+pub const IMPORTED: &str = "imported";
 
 /// An archive with the task that it is of, and an empty archive of the same kind.
 pub struct Subject {
@@ -46,6 +50,13 @@ impl Subject {
                 path.display()
             )));
         }
+        let imported = file.attributes.strategy == IMPORTED;
+        if imported && file.attributes.config.is_empty() {
+            return Err(Error::input(format!(
+                "{}: the archive was imported without a task, so its elites cannot be evaluated; `illume import --task CONFIG.toml` gives it one",
+                path.display()
+            )));
+        }
         let config = Config::stored(
             &file.attributes.config,
             &format!("{} (its configuration)", path.display()),
@@ -61,7 +72,11 @@ impl Subject {
                 task.spec().genome_dim
             )));
         }
-        let archive = registry::archive(&config, task.spec(), file.lineage)?;
+        // No configuration gives the centroids of another program.
+        let archive: Box<dyn ArchiveMut> = match imported && file.spec.has_cells() {
+            true => Box::new(CellArchive::from_spec(&file.spec, file.genome_dim, false)?),
+            false => registry::archive(&config, task.spec(), file.lineage)?,
+        };
         if *archive.spec() != file.spec {
             return Err(Error::input(format!(
                 "{}: the cells of the archive are not those that its configuration makes here; illume or task \"{}\" may have changed since",

@@ -1,5 +1,8 @@
-//! `illume export`: an archive, or one elite of it, in a form that other programs read.
+//! `illume export`: an archive, or some elites of it, in a form that other programs read.
 
+mod select;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -7,22 +10,24 @@ use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Batch, Error, Result};
 use serde_json::json;
 
+use self::select::{Cells, Selection};
 use super::elite::{self, Solution, Which};
 use super::launch::alone;
 use super::lm;
 use crate::engine::output::{Progress, json_text, named, thousands, write_streamed};
+use crate::formats::export::names::Names;
 use crate::formats::export::{self, Genes};
 use crate::formats::policy::PolicyFile;
 
 /// Seconds between lines on how far a large export is, off a terminal.
 const SAY_EVERY: f64 = 10.0;
 
-/// Write an archive, or one elite of it, for other programs: a table (.csv), arrays of numpy (.npz), or .h5 with decoded genomes
+/// Write an archive, or some elites of it, for other programs: a table (.csv), arrays of numpy (.npz), .h5 with decoded genomes, or a repertoire of QDax
 #[derive(clap::Args)]
 pub struct ExportArgs {
     /// Run directory or .h5 file
     path: PathBuf,
-    /// File to write; .csv, .npz or .h5
+    /// File to write: .csv, .npz, .h5 or .parquet; with --form qdax a folder
     #[arg(
         short,
         long,
@@ -40,9 +45,21 @@ pub struct ExportArgs {
     /// Only one: best, solution (the strategy's own result), or the number of a cell [default: all elites]
     #[arg(long, value_name = "ELITE")]
     elite: Option<Which>,
-    /// With genomes, decoded (.npz; an .h5 always has them)
+    /// Only elites of which this is true, such as 'fitness > 100 and (x < 2 or operator == "iso_line")'; columns are named as in a .csv
+    #[arg(long = "where", value_name = "CONDITION", conflicts_with = "elite")]
+    condition: Option<String>,
+    /// Only elites of these cells, such as 1,5,10-20
+    #[arg(long, value_name = "CELLS", conflicts_with = "elite")]
+    cells: Option<Cells>,
+    /// With genomes, decoded (.npz and .parquet, and .csv with --names pyribs; an .h5 and a repertoire of QDax always have them)
     #[arg(long)]
     genomes: bool,
+    /// What columns are called, in a .csv, .npz or .parquet
+    #[arg(long, value_name = "NAMES", default_value = "illume")]
+    names: Names,
+    /// What is written [default: as the file's name ends]
+    #[arg(long, value_name = "FORM")]
+    form: Option<Form>,
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
@@ -67,11 +84,18 @@ impl ExportArgs {
 }
 
 /// The forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Form {
+    /// A table of text
     Csv,
+    /// Arrays of numpy
     Npz,
+    /// An archive file
     H5,
+    /// A table of Parquet (in builds with the feature parquet)
+    Parquet,
+    /// A folder as QDax's MapElitesRepertoire.save writes it: genotypes.npy, fitnesses.npy, descriptors.npy, centroids.npy
+    Qdax,
 }
 
 /// What is exported: rows of a table with what is known of them, and their genes.
@@ -81,8 +105,10 @@ struct Chosen<'a> {
     /// By which the run normalized observations, where that is not in the table.
     statistics: Option<Batch>,
     /// Rows of the archive; none for the solution.
-    rows: Option<std::ops::Range<usize>>,
+    rows: Option<Vec<usize>>,
     name: String,
+    /// What more is to be said.
+    notes: Vec<String>,
 }
 
 /// Writes the file; returns what is printed.
@@ -92,13 +118,8 @@ struct Chosen<'a> {
 /// lineages of a task that cannot be built here, or a file that cannot be written.
 fn export(args: &ExportArgs, target: &Path) -> Result<String> {
     let path = args.path.as_path();
-    let form = form(target)?;
-    if args.genomes && form == Form::Csv {
-        return Err(Error::input(format!(
-            "--genomes: {} would hold no genomes, as text would be too large; .npz and .h5 do",
-            target.display()
-        )));
-    }
+    let form = args.form.map_or_else(|| form(target), Ok)?;
+    check_options(args, form, target)?;
     if PolicyFile::is_at(path) {
         return Err(Error::input(format!(
             "{} is a policy, which other programs read as it is (docs/format.md); expected a run directory or an .h5 file",
@@ -107,17 +128,47 @@ fn export(args: &ExportArgs, target: &Path) -> Result<String> {
     }
     let path = super::archive_path(path)?;
     let file = file::open(&path)?;
-    check_target(target, &path, args.force)?;
-    let with_genomes = form == Form::H5 || args.genomes;
+    match form {
+        Form::Qdax => check_folder(target, &file, args.force)?,
+        _ => check_target(target, &path, args.force)?,
+    }
+    let with_genomes = args.genomes || [Form::H5, Form::Qdax].contains(&form);
     let solution = file.solution()?;
-    let chosen = choose(&file, solution.as_ref(), args.elite, with_genomes)?;
-    write(&file, solution.as_ref(), form, target, &chosen)?;
-    let bytes = target.metadata().map_or(0, |m| m.len());
+    let mut chosen = choose(args, &file, solution.as_ref(), with_genomes)?;
+    chosen
+        .notes
+        .extend(write(&file, solution.as_ref(), (form, args.names), target, &chosen)?);
+    let bytes = bytes(target);
     Ok(if args.json {
         json(&file, target, &chosen, bytes)
     } else {
         text(&file, form, target, &chosen, bytes)
     })
+}
+
+/// Whether the options go together.
+fn check_options(args: &ExportArgs, form: Form, target: &Path) -> Result<()> {
+    let shown = target.display();
+    if args.genomes && (form, args.names) == (Form::Csv, Names::Own) {
+        return Err(Error::input(format!(
+            "--genomes: {shown} would hold no genomes, as text is large; .npz and .h5 hold them, and a .csv with --names pyribs does"
+        )));
+    }
+    if args.names == Names::Pyribs && [Form::H5, Form::Qdax].contains(&form) {
+        return Err(Error::input(format!(
+            "--names pyribs: {shown} would hold the names of its own form; expected a .csv or .npz"
+        )));
+    }
+    Ok(())
+}
+
+/// The size of what was written.
+fn bytes(target: &Path) -> u64 {
+    let size = |path: &Path| path.metadata().map_or(0, |m| m.len());
+    match target.is_dir() {
+        true => export::QDAX_FILES.iter().map(|name| size(&target.join(name))).sum(),
+        false => size(target),
+    }
 }
 
 fn form(target: &Path) -> Result<Form> {
@@ -126,8 +177,9 @@ fn form(target: &Path) -> Result<Form> {
         Some("csv") => Ok(Form::Csv),
         Some("npz") => Ok(Form::Npz),
         Some("h5") => Ok(Form::H5),
+        Some("parquet") => Ok(Form::Parquet),
         _ => Err(Error::input(format!(
-            "-o {}: expected a name that ends in .csv (a table without genomes), .npz (arrays of numpy) or .h5 (an archive with decoded genomes)",
+            "-o {}: expected a name that ends in .csv (a table), .npz (arrays of numpy) or .h5 (an archive with decoded genomes), or --form qdax for a folder",
             target.display()
         ))),
     }
@@ -154,13 +206,34 @@ fn check_target(target: &Path, source: &Path, force: bool) -> Result<()> {
     }
 }
 
+/// The same of the folder for a repertoire of QDax, which is made.
+fn check_folder(target: &Path, file: &ArchiveFile, force: bool) -> Result<()> {
+    let shown = target.display();
+    if !file.spec.has_cells() {
+        return Err(Error::input(format!(
+            "--form qdax: a repertoire has a centroid for each cell, and {} is an archive without cells; .npz holds it",
+            file.path().display()
+        )));
+    }
+    if target.exists() && !target.is_dir() {
+        return Err(Error::input(format!("{shown} is a file: --form qdax writes a folder")));
+    }
+    let there = export::QDAX_FILES.iter().find(|name| target.join(name).exists());
+    if let (Some(name), false) = (there, force) {
+        return Err(Error::input(format!(
+            "{shown} holds {name} already and is left as it is; --force replaces it"
+        )));
+    }
+    fs::create_dir_all(target).map_err(|e| Error::failed(format!("cannot write {shown}: {e}")))
+}
+
 fn choose<'a>(
+    args: &ExportArgs,
     file: &'a ArchiveFile,
     solution: Option<&Batch>,
-    which: Option<Which>,
     with_genomes: bool,
 ) -> Result<Chosen<'a>> {
-    if which == Some(Which::Solution) {
+    if args.elite == Some(Which::Solution) {
         let table = solution.ok_or_else(|| elite::no_solution(file))?;
         let solution = Solution::of_table(table, file)?.ok_or_else(|| elite::no_solution(file))?;
         return Ok(Chosen {
@@ -171,6 +244,7 @@ fn choose<'a>(
                 .transpose()?,
             rows: None,
             name: "solution".into(),
+            notes: Vec::new(),
         });
     }
     if file.rows() == 0 {
@@ -179,19 +253,21 @@ fn choose<'a>(
             file.path().display()
         )));
     }
-    let (rows, name) = match which {
-        None => (0..file.rows(), "all".into()),
+    let Selection { rows, name, notes } = match args.elite {
         Some(which) => {
             let row = elite::row(file, which)?;
-            (row..row + 1, format!("cell {}", file.elites.get::<i64>("cell")?[row]))
+            let name = format!("cell {}", file.elites.get::<i64>("cell")?[row]);
+            Selection::new(vec![row], &name)
         }
+        None => select::select(file, args.condition.as_deref(), args.cells.as_ref())?,
     };
     Ok(Chosen {
-        table: file.elites.select(&rows.clone().collect::<Vec<_>>()),
+        table: file.elites.select(&rows),
         genes: with_genomes.then(|| Genes::of_elites(file, rows.clone())).transpose()?,
         statistics: solution.and_then(statistics),
         rows: Some(rows),
         name,
+        notes,
     })
 }
 
@@ -206,7 +282,14 @@ fn statistics(solution: &Batch) -> Option<Batch> {
     (!found.columns().is_empty()).then_some(found)
 }
 
-fn write(file: &ArchiveFile, solution: Option<&Batch>, form: Form, target: &Path, chosen: &Chosen<'_>) -> Result<()> {
+/// Writes it; returns what is to be said of it.
+fn write(
+    file: &ArchiveFile,
+    solution: Option<&Batch>,
+    (form, names): (Form, Names),
+    target: &Path,
+    chosen: &Chosen<'_>,
+) -> Result<Option<String>> {
     let total = chosen.table.rows();
     let progress = Mutex::new(Progress::new(true, SAY_EVERY));
     let written = |rows: usize| {
@@ -216,34 +299,58 @@ fn write(file: &ArchiveFile, solution: Option<&Batch>, form: Form, target: &Path
     };
     let axes: Vec<String> = file.spec.axes.iter().map(|a| a.name.clone()).collect();
     let operators = &file.attributes.operators;
+    let genes = chosen.genes.as_ref();
+    let no_cell = |form: &str| {
+        Error::input(format!(
+            "-o {}: {form} holds elites of cells, and the solution lies in none; .npz holds it, and the export of all elites as .h5 has it in \
+             /solution",
+            target.display()
+        ))
+    };
+    let mut note = None;
     match form {
-        Form::Csv => write_streamed(target, |to| {
-            Ok(export::csv(to, &chosen.table, &file.spec.axes, operators)?)
-        }),
-        Form::Npz => write_streamed(target, |to| {
-            let further = chosen.statistics.as_ref();
-            export::npz(
-                to,
-                [Some(&chosen.table), further],
-                [&axes, operators],
-                chosen.genes.as_ref(),
-                written,
-            )
-        }),
+        Form::Csv => {
+            let table = names.of(&chosen.table)?;
+            let words = (file.spec.axes.as_slice(), operators.as_slice());
+            write_streamed(target, |to| export::csv(to, &table, names, words, genes, written))
+        }
+        #[cfg(feature = "parquet")]
+        Form::Parquet => {
+            let table = names.of(&chosen.table)?;
+            let words = (file.spec.axes.as_slice(), operators.as_slice());
+            write_streamed(target, |to| export::parquet(to, &table, names, words, genes, written))
+        }
+        #[cfg(not(feature = "parquet"))]
+        Form::Parquet => Err(Error::input(format!(
+            "{}: this illume is built without the feature \"parquet\"; .csv, .npz and .h5 are there, and pandas makes Parquet of them",
+            target.display()
+        ))),
+        Form::Npz => {
+            let table = names.of(&chosen.table)?;
+            let genes = genes.map(|genes| (names.genome(), genes));
+            let tables = [Some(&table), chosen.statistics.as_ref()];
+            write_streamed(target, |to| export::npz(to, tables, [&axes, operators], genes, written))
+        }
         Form::H5 => {
-            let Some(rows) = chosen.rows.clone() else {
-                return Err(Error::input(format!(
-                    "-o {}: an .h5 export holds elites of cells, and the solution lies in none; .npz holds it, and the export of all \
-                     elites has it in /solution",
-                    target.display()
-                )));
-            };
+            let rows = chosen.rows.as_deref().ok_or_else(|| no_cell("an .h5 export"))?;
             let solution = solution.map(|table| dense(table, file)).transpose()?;
             export::h5(target, file, rows, solution, written)
         }
+        Form::Qdax => {
+            let none = || no_cell("a repertoire of QDax");
+            let (rows, genes) = chosen.rows.as_deref().zip(genes).ok_or_else(none)?;
+            let rounded = export::qdax(target, file, rows, genes, written)?;
+            if rounded > 0 {
+                let rounded = thousands(rounded as u64);
+                note = Some(format!(
+                    "{rounded} numbers were rounded to f32, which is what QDax holds"
+                ));
+            }
+            Ok(())
+        }
     }?;
     progress.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
-    Ok(())
+    Ok(note)
 }
 
 /// A solution with its genome dense, if it has one.
@@ -267,6 +374,7 @@ fn json(file: &ArchiveFile, target: &Path, chosen: &Chosen<'_>, bytes: u64) -> S
         "genome_dim": file.genome_dim,
         "genomes": chosen.genes.is_some(),
         "bytes": bytes,
+        "notes": chosen.notes,
     });
     json_text(&fields)
 }
@@ -278,11 +386,14 @@ fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, byte
     let genomes = match (chosen.genes.is_some(), form) {
         (true, _) if file.lineage => format!("{genes} genes each, decoded from lineages"),
         (true, _) => format!("{genes} genes each"),
-        (false, Form::Csv) => "none: .npz and .h5 hold them".into(),
+        (false, Form::Csv) => "none: .npz and .h5 hold them, and a .csv with --names pyribs --genomes".into(),
         (false, _) => format!("none: --genomes adds them ({})", crate::engine::output::bytes(room)),
     };
     let elites = match &chosen.rows {
         Some(rows) if rows.len() == file.rows() => thousands(rows.len() as u64),
+        Some(rows) if chosen.name == "some" => {
+            format!("{} of {}", thousands(rows.len() as u64), thousands(file.rows() as u64))
+        }
         Some(_) => format!("{} alone", chosen.name),
         None => "the solution alone".into(),
     };
@@ -296,5 +407,5 @@ fn text(file: &ArchiveFile, form: Form, target: &Path, chosen: &Chosen<'_>, byte
             format!("{} ({})", target.display(), crate::engine::output::bytes(bytes)),
         ),
     ];
-    named(rows)
+    named(rows) + &chosen.notes.iter().map(|note| format!("{note}\n")).collect::<String>()
 }

@@ -2,6 +2,7 @@
 
 mod drive;
 mod report;
+mod tensorboard;
 mod watch;
 
 use std::io::Write as _;

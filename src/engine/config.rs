@@ -48,6 +48,8 @@ params! {
         log_seconds: f64 = 10.0, at_least(0.0);
         /// Fresh episodes of each elite at the run's end, 0 for none: expected and corrected scores, as `illume eval` finds them.
         evaluate: usize = 0, range(0, 1_000_000);
+        /// Whether the history and the final map are written for TensorBoard as well (`tensorboard --logdir` the run directory).
+        tensorboard: bool = false, any();
     }
 }
 

@@ -11,6 +11,9 @@ use crate::engine::output::write_atomically;
 /// The file that says whose the directory is at the moment.
 const LOCK: &str = "run.lock";
 
+/// How names of event files for TensorBoard begin.
+pub(crate) const EVENTS: &str = "events.out.tfevents";
+
 /// What a file is called beside its target while it waits to be put there.
 const NEXT: &str = ".tmp-next";
 
@@ -139,7 +142,10 @@ impl Directory {
         // A configuration alone may be the user's own.
         let begun = names.iter().any(|name| of_lock(name) || name == "log.jsonl");
         let left = |name: &String| {
-            of_lock(name) || name.contains(".tmp-") || name == "log.jsonl" || begun && name == "config.toml"
+            of_lock(name)
+                || name.contains(".tmp-")
+                || name == "log.jsonl"
+                || begun && (name == "config.toml" || name.starts_with(EVENTS))
         };
         Ok(match names.iter().find(|name| !left(name)) {
             Some(name) => Found::Foreign(name.clone()),

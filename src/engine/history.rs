@@ -92,6 +92,11 @@ impl History {
         }
     }
 
+    /// Its rows, `[columns]` each.
+    pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.rows.iter().map(Vec::as_slice)
+    }
+
     pub fn last(&self) -> Option<&[f64]> {
         self.rows.last().map(Vec::as_slice)
     }

@@ -321,11 +321,8 @@ fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
     }])
 }
 
-/// The parameters of a configuration's parts, by section: what the resolved configuration is completed with.
-///
-/// # Errors
-/// Unknown names.
-pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(String, Vec<ParamInfo>)>> {
+/// Those of its task and policy alone.
+pub(crate) fn task_parameters(config: &Config) -> Vec<(String, Vec<ParamInfo>)> {
     let mut parts = Vec::new();
     if let Ok(entry) = illume_envs::find(config.name("task")) {
         parts.push(("task".into(), (entry.params)()));
@@ -333,6 +330,15 @@ pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(String, Vec<P
             parts.push(("policy".into(), policy()));
         }
     }
+    parts
+}
+
+/// The parameters of a configuration's parts, by section: what the resolved configuration is completed with.
+///
+/// # Errors
+/// Unknown names.
+pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(String, Vec<ParamInfo>)>> {
+    let mut parts = task_parameters(config);
     let strategy = strategy_entry(config.name("strategy"))?;
     parts.push(("strategy".into(), (strategy.params)()));
     if let Some(nested) = strategy.nested {

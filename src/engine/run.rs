@@ -496,6 +496,11 @@ impl<'t> Run<'t> {
         &self.history
     }
 
+    /// The history as it is, without the present generation if that has no row of its own.
+    pub fn recorded(&self) -> &History {
+        &self.history
+    }
+
     /// The strategy's own history columns: names and present values.
     pub fn strategy_values(&self) -> Vec<(String, f64)> {
         let mut values = Vec::new();

@@ -3,12 +3,21 @@
 
 mod csv;
 mod h5;
+pub mod names;
+mod npy;
 mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod qdax;
 
 pub use csv::csv;
 pub(crate) use csv::quoted;
+pub(crate) use h5::Listed;
 pub use h5::{dense_solution, h5};
 pub use npz::npz;
+#[cfg(feature = "parquet")]
+pub use parquet::parquet;
+pub use qdax::{FILES as QDAX_FILES, qdax};
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,6 +27,9 @@ use illume_core::{Batch, Column, Dense, Error, Genomes, Result, Scratch};
 use rayon::prelude::*;
 
 use crate::{Config, registry};
+
+/// Genes that are held at a time.
+const GENES_AT_ONCE: usize = 1 << 23;
 
 /// Columns that hold a genome in one form or another.
 const GENOME: [&str; 3] = ["genome", "lineage_streams", "lineage_scales"];
@@ -32,17 +44,17 @@ pub struct Genes<'a> {
 }
 
 enum From<'a> {
-    /// Rows of an archive.
-    File(&'a ArchiveFile, Range<usize>),
+    /// Rows of an archive, ascending.
+    File(&'a ArchiveFile, Vec<usize>),
     Here(Genomes),
 }
 
 impl<'a> Genes<'a> {
-    /// Those of rows of an archive. The task is built only if there are lineages.
+    /// Those of rows of an archive, ascending. The task is built only if there are lineages.
     ///
     /// # Errors
     /// Lineages of a task that cannot be built here, or that has genomes of another length.
-    pub fn of_elites(file: &'a ArchiveFile, rows: Range<usize>) -> Result<Genes<'a>> {
+    pub fn of_elites(file: &'a ArchiveFile, rows: Vec<usize>) -> Result<Genes<'a>> {
         Ok(Genes {
             decoder: file.lineage.then(|| decoder(file)).transpose()?,
             dim: file.genome_dim,
@@ -75,22 +87,30 @@ impl<'a> Genes<'a> {
     /// # Errors
     /// A damaged file.
     pub fn read(&self, rows: Range<usize>) -> Result<Vec<f32>> {
-        let mut genomes = match &self.from {
-            From::File(file, all) => file.genomes(all.start + rows.start..all.start + rows.end)?,
-            From::Here(genomes) => genomes.clone(),
+        let (file, wanted) = match &self.from {
+            From::File(file, all) => (file, &all[rows]),
+            From::Here(genomes) => return Ok(self.decode(genomes.clone())),
         };
+        let mut data = Vec::with_capacity(wanted.len() * self.dim);
+        for run in wanted.chunk_by(|a, b| a + 1 == *b) {
+            data.extend(self.decode(file.genomes(run[0]..run[0] + run.len())?));
+        }
+        Ok(data)
+    }
+
+    fn decode(&self, mut genomes: Genomes) -> Vec<f32> {
         match &mut genomes {
-            Genomes::Dense(Dense { data, .. }) => return Ok(std::mem::take(data)),
+            Genomes::Dense(Dense { data, .. }) => return std::mem::take(data),
             Genomes::Lineage(lineages) => lineages.decoder.clone_from(&self.decoder),
             Genomes::Perturbation(_) => {}
         }
-        let mut data = vec![0.0; rows.len() * self.dim];
+        let mut data = vec![0.0; genomes.rows() * self.dim];
         data.par_chunks_mut(self.dim.max(1))
             .enumerate()
             .for_each_init(Scratch::default, |scratch, (i, genes)| {
                 genes.copy_from_slice(genomes.genes(i, scratch));
             });
-        Ok(data)
+        data
     }
 }
 
@@ -107,6 +127,14 @@ fn decoder(file: &ArchiveFile) -> Result<Arc<illume_core::Decoder>> {
         )));
     }
     Ok(Arc::new(crate::decoder(&config, task.spec())?))
+}
+
+/// Rows of genomes of `dim` genes, piece by piece.
+fn pieces(rows: usize, dim: usize) -> impl Iterator<Item = Range<usize>> {
+    let step = (GENES_AT_ONCE / dim.max(1)).max(1);
+    (0..rows)
+        .step_by(step)
+        .map(move |start| start..(start + step).min(rows))
 }
 
 /// The columns of a table that are no genomes.

@@ -283,7 +283,7 @@ fn genes(file: &ArchiveFile) -> Result<(Value, Option<String>)> {
             Some(format!("{each} genes, which this page leaves out to stay small.")),
         ));
     }
-    let mut genes = packed(Genes::of_elites(file, 0..n)?.read(0..n)?);
+    let mut genes = packed(Genes::of_elites(file, (0..n).collect())?.read(0..n)?);
     genes["dim"] = json!(dim);
     Ok((genes, None))
 }

@@ -8,6 +8,7 @@ use illume_core::Result;
 use serde_json::{Value, json};
 
 use super::report::{Pace, conclude, progress_fields, start_fields};
+use super::tensorboard::Events;
 use super::watch::Watch;
 use crate::commands::launch::{Ended, Place, complain};
 use crate::commands::tell_failure;
@@ -55,6 +56,7 @@ pub(super) fn drive(
     let mut failure_told = !root;
     let mut caution_told = !root;
     let watch = root.then(Watch::start);
+    let mut events = root.then(|| Events::open(&directory.path, config, run)).flatten();
     let ended = loop {
         let more = run.generation();
         if let Some(watch) = &watch {
@@ -66,6 +68,9 @@ pub(super) fn drive(
         }
         if !more? {
             break Ended::Finished;
+        }
+        if let Some(events) = &mut events {
+            events.generation(run);
         }
         if let (Some(caution), false) = (run.measures().caution(), caution_told) {
             complain(&format_args!("generation {}: {caution}", run.counters().generation));
@@ -98,6 +103,9 @@ pub(super) fn drive(
             break Ended::Finished;
         }
         if word & signals::CHECKPOINT != 0 && run.done() < 1.0 {
+            if let Some(events) = &mut events {
+                events.before_checkpoint(run);
+            }
             checkpoint::save(run, directory, comm)?;
             clock.saved();
             note(
@@ -109,7 +117,13 @@ pub(super) fn drive(
     };
     drop(watch);
     progress.finish();
+    if let Some(events) = &mut events {
+        events.before_checkpoint(run);
+    }
     checkpoint::save(run, directory, comm)?;
+    if let Some(events) = &mut events {
+        events.archive(&directory.archive(), run);
+    }
     let event = if ended == Ended::Stopped { "stopped" } else { "finished" };
     let mut fields = progress_fields(run);
     if let Value::Object(map) = &mut fields {

@@ -3,65 +3,76 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use illume_core::{Axis, Batch, Column, Data};
+use illume_core::{Axis, Batch, Data};
 
-use super::scalars;
+use super::names::{Names, flat};
+use super::{Genes, pieces, scalars};
+use crate::engine::output::Fault;
 
 /// Writes every column but genomes: descriptors under the names of their axes, operators by name, columns of several numbers with
-/// these numbered from 1. Numbers are written so that they come back as they were.
+/// these numbered, from 1 or, under the names of pyribs, from 0. Where there are genes, they stand before all others, a column for
+/// each. Numbers are written so that they come back as they were. `written` is told how many genomes are.
 ///
 /// # Errors
-/// `to` cannot be written.
-pub fn csv(to: &mut dyn Write, table: &Batch, axes: &[Axis], operators: &[String]) -> std::io::Result<()> {
-    let mut line = String::new();
+/// `to` cannot be written, or the genes cannot be read.
+pub fn csv(
+    to: &mut dyn Write,
+    table: &Batch,
+    names: Names,
+    (axes, operators): (&[Axis], &[String]),
+    genes: Option<&Genes<'_>>,
+    mut written: impl FnMut(usize),
+) -> Result<(), Fault> {
+    let dim = genes.map_or(0, |genes| genes.dim);
+    let mut line: String = (0..dim).map(|i| format!("{}_{i},", names.genome())).collect();
     for column in scalars(table) {
-        for name in names(column, table, axes) {
+        for name in flat(names, column, table, axes) {
             line += &quoted(&name);
             line.push(',');
         }
     }
     finish(&mut line);
     to.write_all(line.as_bytes())?;
-    for row in 0..table.rows() {
-        line.clear();
-        for column in scalars(table) {
-            for at in row * column.width..(row + 1) * column.width {
-                match (&column.data, column.name.as_str()) {
-                    (Data::I32(values), "operator") => {
-                        let name = usize::try_from(values[at]).ok().and_then(|i| operators.get(i));
-                        line += &name.map_or_else(|| values[at].to_string().into(), |name| quoted(name));
-                    }
-                    (data, _) => line += &number(data, at),
-                }
-                line.push(',');
+    for piece in pieces(table.rows(), dim) {
+        let data = genes.map(|genes| genes.read(piece.clone())).transpose()?;
+        for row in piece.clone() {
+            line.clear();
+            let at = (row - piece.start) * dim;
+            for gene in data.iter().flat_map(|data| &data[at..at + dim]) {
+                line += &format!("{gene:?},");
             }
+            row_of_scalars(&mut line, table, row, operators);
+            finish(&mut line);
+            to.write_all(line.as_bytes())?;
         }
-        finish(&mut line);
-        to.write_all(line.as_bytes())?;
+        if genes.is_some() {
+            written(piece.end);
+        }
     }
     Ok(())
+}
+
+fn row_of_scalars(line: &mut String, table: &Batch, row: usize, operators: &[String]) {
+    for column in scalars(table) {
+        for at in row * column.width..(row + 1) * column.width {
+            match (&column.data, column.name.as_str()) {
+                (Data::I32(values), "operator") => *line += &quoted(&operator(values[at], operators)),
+                (data, _) => *line += &number(data, at),
+            }
+            line.push(',');
+        }
+    }
+}
+
+/// An operator by name, or by number where it has none.
+pub(super) fn operator(number: i32, operators: &[String]) -> Cow<'_, str> {
+    let name = usize::try_from(number).ok().and_then(|i| operators.get(i));
+    name.map_or_else(|| number.to_string().into(), Cow::from)
 }
 
 fn finish(line: &mut String) {
     line.pop();
     line.push('\n');
-}
-
-/// What the numbers of a column are called.
-fn names(column: &Column, table: &Batch, axes: &[Axis]) -> Vec<String> {
-    if column.name == "descriptor" && axes.len() == column.width {
-        let taken = |name: &str| scalars(table).any(|c| c.name == name);
-        let name = |axis: &Axis| match taken(&axis.name) {
-            true => format!("descriptor_{}", axis.name),
-            false => axis.name.clone(),
-        };
-        return axes.iter().map(name).collect();
-    }
-    match (column.width, column.name.as_str()) {
-        (1, name) => vec![name.into()],
-        (width, "parents") => (1..=width).map(|i| format!("parent_{i}")).collect(),
-        (width, name) => (1..=width).map(|i| format!("{name}_{i}")).collect(),
-    }
 }
 
 /// The shortest text that gives the number again; nothing for one that does not exist.
@@ -97,7 +108,8 @@ mod tests {
         table.push("genome", 1, "", "", vec![0.5f32, 0.5]);
         let axes = [Axis::new("x, \"left\"", "m", 0.0, 3.0), Axis::new("seed", "", 0.0, 3.0)];
         let mut text = Vec::new();
-        csv(&mut text, &table, &axes, &["random".into(), "iso_line".into()]).unwrap();
+        let operators = ["random".into(), "iso_line".into()];
+        csv(&mut text, &table, Names::Own, (&axes, &operators), None, |_| ()).unwrap();
         let expected = "cell,fitness,\"x, \"\"left\"\"\",descriptor_seed,operator,parent_1,parent_2,seed\n\
                         3,0.30000000000000004,1.0,2.5,iso_line,-1,-1,18446744073709551615\n";
         let text = String::from_utf8(text).unwrap();

@@ -19,11 +19,17 @@ use super::{Genes, scalars};
 pub fn h5(
     path: &Path,
     file: &ArchiveFile,
-    rows: Range<usize>,
+    rows: &[usize],
     solution: Option<Batch>,
     written: impl Fn(usize) + Send + Sync,
 ) -> Result<()> {
-    let archive = Decoded::new(file, rows, written)?;
+    let genes = Genes::of_elites(file, rows.to_vec())?;
+    let read = |rows: Range<usize>| {
+        let data = genes.read(rows.clone());
+        written(rows.end);
+        data
+    };
+    let archive = Listed::new(&file.spec, &file.elites.select(rows), genes.dim, &read)?;
     let state = State {
         tables: Vec::new(),
         solution,
@@ -53,44 +59,51 @@ pub fn dense_solution(solution: &Batch, genes: Vec<f32>) -> Batch {
     dense
 }
 
-/// Rows of a file as an archive to be written: its genomes are read and decoded when they are asked for.
-struct Decoded<'a, F> {
-    file: &'a ArchiveFile,
-    genes: Genes<'a>,
+/// Rows as an archive to be written: their genomes are read when they are asked for.
+pub(crate) struct Listed<'a> {
+    spec: &'a ArchiveSpec,
     elites: Elites,
     /// Ascending.
     cells: Vec<u32>,
-    written: F,
+    /// Genes of a genome.
+    dim: usize,
+    read: &'a (dyn Fn(Range<usize>) -> Result<Vec<f32>> + Sync),
 }
 
-impl<'a, F: Fn(usize) + Send + Sync> Decoded<'a, F> {
-    fn new(file: &'a ArchiveFile, rows: Range<usize>, written: F) -> Result<Decoded<'a, F>> {
-        let (table, k, spec) = (&file.elites, file.spec.axes.len(), &file.spec);
-        let own: &[i64] = &table.get::<i64>("cell")?[rows.clone()];
+impl<'a> Listed<'a> {
+    /// Rows with the columns of elites, `cell` among them and rising; `read` gives the genes of rows of these, `[rows, dim]`.
+    ///
+    /// # Errors
+    /// A column is missing, or has another shape than elites have.
+    pub fn new(
+        spec: &'a ArchiveSpec,
+        table: &Batch,
+        dim: usize,
+        read: &'a (dyn Fn(Range<usize>) -> Result<Vec<f32>> + Sync),
+    ) -> Result<Listed<'a>> {
         // Members of an unstructured archive are numbered from 0.
         let cells: Vec<u32> = match spec.has_cells() {
-            true => own.iter().map(|&cell| cell as u32).collect(),
-            false => (0..rows.len() as u32).collect(),
+            true => table.get::<i64>("cell")?.iter().map(|&cell| cell as u32).collect(),
+            false => (0..table.rows() as u32).collect(),
         };
-        let n = if spec.has_cells() { spec.capacity } else { rows.len() };
-        let mut elites = Elites::new(n, k);
+        let n = if spec.has_cells() { spec.capacity } else { cells.len() };
+        let mut elites = Elites::new(n, spec.axes.len());
         elites.filled.clone_from(&cells);
-        let rows_of_file: Vec<u32> = (rows.start as u32..).take(cells.len()).collect();
-        let taken = rows_of_file.iter().zip(&cells).map(|(&row, &cell)| Taken { row, cell });
+        let taken = (0..).zip(&cells).map(|(row, &cell)| Taken { row, cell });
         elites.take(table, &taken.collect::<Vec<_>>(), 0)?;
-        Ok(Decoded {
-            genes: Genes::of_elites(file, rows)?,
-            file,
+        Ok(Listed {
+            spec,
             elites,
             cells,
-            written,
+            dim,
+            read,
         })
     }
 }
 
-impl<F: Fn(usize) + Send + Sync> Archive for Decoded<'_, F> {
+impl Archive for Listed<'_> {
     fn spec(&self) -> &ArchiveSpec {
-        &self.file.spec
+        self.spec
     }
 
     fn elites(&self) -> &Elites {
@@ -107,13 +120,11 @@ impl<F: Fn(usize) + Send + Sync> Archive for Decoded<'_, F> {
     ) -> Result<Fetched<'a>> {
         let row = |cell: &u32| {
             let found = self.cells.binary_search(cell);
-            found.map_err(|_| Error::failed(format!("cell {cell} is not to be exported")))
+            found.map_err(|_| Error::failed(format!("cell {cell} is not to be written")))
         };
         let first = cells.first().map_or(Ok(0), row)?;
         let rows = first..cells.last().map_or(Ok(first), |cell| row(cell).map(|last| last + 1))?;
-        let data = self.genes.read(rows.clone())?;
-        (self.written)(rows.end);
-        let dim = self.genes.dim;
+        let (dim, data) = (self.dim, (self.read)(rows.clone())?);
         inbox.genomes = Genomes::Dense(Dense { dim, data });
         let inbox = &*inbox;
         Ok(Fetched::new(move |cell| {

@@ -2,21 +2,17 @@
 
 use std::io::{Seek, Write};
 use std::mem::ManuallyDrop;
-use std::ops::Range;
 
 use illume_core::{Batch, Column};
 use zip::result::{ZipError, ZipResult};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::{Genes, scalars};
+use super::{Genes, npy, pieces, scalars};
 use crate::engine::output::Fault;
 
-/// Genes that are held at a time.
-const GENES_AT_ONCE: usize = 1 << 23;
-
 /// Writes every column of these tables but genomes as an array (`[rows]`, or `[rows, width]` for descriptors and other columns of several
-/// numbers), the names of the descriptor's axes and of the operators, and, if there are any, the genes as `genome` `[rows, dim]` f32.
+/// numbers), the names of the descriptor's axes and of the operators, and, if there are any, the genes under this name, `[rows, dim]` f32.
 /// `written` is told how many genomes are.
 ///
 /// # Errors
@@ -25,7 +21,7 @@ pub fn npz(
     to: &mut (impl Write + Seek),
     tables: [Option<&Batch>; 2],
     [axes, operators]: [&[String]; 2],
-    genes: Option<&Genes<'_>>,
+    genes: Option<(&str, &Genes<'_>)>,
     mut written: impl FnMut(usize),
 ) -> Result<(), Fault> {
     let mut npz = Npz::new(to);
@@ -37,9 +33,9 @@ pub fn npz(
     for (name, words) in [("axes", axes), ("operators", operators)] {
         npz.words(name, words)?;
     }
-    if let Some(genes) = genes {
+    if let Some((name, genes)) = genes {
         let (rows, dim) = (genes.rows(), genes.dim);
-        npz.begin("genome", "<f4", &[rows, dim])?;
+        npz.begin(name, "<f4", &[rows, dim])?;
         let mut bytes = Vec::new();
         for piece in pieces(rows, dim) {
             bytes.clear();
@@ -50,13 +46,6 @@ pub fn npz(
         }
     }
     Ok(npz.finish()?)
-}
-
-fn pieces(rows: usize, dim: usize) -> impl Iterator<Item = Range<usize>> {
-    let step = (GENES_AT_ONCE / dim.max(1)).max(1);
-    (0..rows)
-        .step_by(step)
-        .map(move |start| start..(start + step).min(rows))
 }
 
 impl From<ZipError> for Fault {
@@ -85,7 +74,7 @@ impl<'a, W: Write + Seek> Npz<'a, W> {
         let (letter, bits) = kind.split_at(1);
         let size = bits.parse::<u32>().unwrap_or(8) / 8;
         let kind = format!("{}{letter}{size}", if size == 1 { '|' } else { '<' });
-        let plain = column.width == 1 && column.name != "descriptor";
+        let plain = column.width == 1 && !["descriptor", "measures"].contains(&column.name.as_str());
         let shape = if plain { vec![rows] } else { vec![rows, column.width] };
         let mut bytes = Vec::new();
         column.data.write_bytes(0..column.data.len(), &mut bytes);
@@ -107,14 +96,6 @@ impl<'a, W: Write + Seek> Npz<'a, W> {
 
     /// Begins the file of an array, whose data are written next.
     fn begin(&mut self, name: &str, kind: &str, shape: &[usize]) -> ZipResult<()> {
-        let lengths: String = shape.iter().map(|n| format!("{n}, ")).collect();
-        let lengths = lengths.trim_end_matches(if shape.len() > 1 { ", " } else { " " });
-        let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({lengths}), }}");
-        // Data begin at a multiple of 64 bytes from the file's start.
-        let before = 10;
-        let padding = 63 - (before + header.len()) % 64;
-        header.extend(std::iter::repeat_n(' ', padding));
-        header.push('\n');
         // As numpy itself writes it: sizes of 64 bits, whatever they are. One time for all: equal archives give equal files.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -122,9 +103,7 @@ impl<'a, W: Write + Seek> Npz<'a, W> {
             .unix_permissions(0o644)
             .large_file(true);
         self.zip.start_file(format!("{name}.npy"), options)?;
-        self.zip.write_all(b"\x93NUMPY\x01\x00")?;
-        self.zip.write_all(&(header.len() as u16).to_le_bytes())?;
-        Ok(self.zip.write_all(header.as_bytes())?)
+        Ok(self.zip.write_all(&npy::header(kind, shape))?)
     }
 
     /// The directory of all files, at the end.

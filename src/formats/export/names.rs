@@ -1,0 +1,131 @@
+//! What columns are called: as in our files, or as in the data frames of pyribs (`ribs.archives.ArchiveDataFrame`, 0.12).
+
+use illume_core::{Axis, Batch, Column, Result};
+
+use super::scalars;
+
+/// Whose names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Names {
+    /// Those of the archive's own columns
+    #[default]
+    #[value(name = "illume")]
+    Own,
+    /// Those of pyribs' data frames: solution_0, ..., objective, measures_0, ..., threshold, further columns, index
+    Pyribs,
+}
+
+impl Names {
+    /// The columns of a table under these names, without genomes.
+    ///
+    /// # Errors
+    /// A column of elites has another type than it should.
+    pub fn of(self, table: &Batch) -> Result<Batch> {
+        match self {
+            Names::Own => {
+                let mut own = Batch::new();
+                scalars(table).for_each(|column| own.push_column(column.clone()));
+                Ok(own)
+            }
+            Names::Pyribs => pyribs(table),
+        }
+    }
+
+    /// What genomes are called.
+    pub fn genome(self) -> &'static str {
+        match self {
+            Names::Own => "genome",
+            Names::Pyribs => "solution",
+        }
+    }
+}
+
+/// Objective, measures and threshold (what a candidate must exceed: the elite's own objective, if the archive has no soft thresholds),
+/// then the fields that pyribs calls extra, then the index.
+fn pyribs(table: &Batch) -> Result<Batch> {
+    let mut renamed = Batch::new();
+    for (own, theirs) in [("fitness", "objective"), ("descriptor", "measures")] {
+        if let Some(column) = table.find(own) {
+            renamed.push_column(Column {
+                name: theirs.into(),
+                ..column.clone()
+            });
+        }
+    }
+    if let (None, Some(fitness), Some(_)) = (table.find("threshold"), table.find("fitness"), table.find("cell")) {
+        let name = "threshold".into();
+        renamed.push_column(Column {
+            name,
+            ..fitness.clone()
+        });
+    }
+    for column in scalars(table).filter(|c| !["fitness", "descriptor", "cell"].contains(&c.name.as_str())) {
+        renamed.push_column(column.clone());
+    }
+    if table.find("cell").is_some() {
+        let cells = table.get::<i64>("cell")?.iter().map(|&cell| cell as i32);
+        renamed.push("index", 1, "", "number of the cell", cells.collect());
+    }
+    Ok(renamed)
+}
+
+/// What the numbers of a column are called where each is a column of its own.
+pub fn flat(names: Names, column: &Column, table: &Batch, axes: &[Axis]) -> Vec<String> {
+    let name = column.name.as_str();
+    if names == Names::Pyribs {
+        return match (column.width, name) {
+            (1, name) if name != "measures" => vec![name.into()],
+            (width, name) => (0..width).map(|i| format!("{name}_{i}")).collect(),
+        };
+    }
+    if name == "descriptor" && axes.len() == column.width {
+        let taken = |name: &str| scalars(table).any(|c| c.name == name);
+        let name = |axis: &Axis| match taken(&axis.name) {
+            true => format!("descriptor_{}", axis.name),
+            false => axis.name.clone(),
+        };
+        return axes.iter().map(name).collect();
+    }
+    match (column.width, name) {
+        (1, name) => vec![name.into()],
+        (width, "parents") => (1..=width).map(|i| format!("parent_{i}")).collect(),
+        (width, name) => (1..=width).map(|i| format!("{name}_{i}")).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_take_the_names_and_the_order_of_pyribs() {
+        let mut table = Batch::new();
+        table.push("cell", 1, "", "", vec![3i64, 9]);
+        table.push("fitness", 1, "", "", vec![0.5f64, -1.0]);
+        table.push("descriptor", 1, "", "", vec![1.0f64, 2.5]);
+        table.push("parents", 2, "", "", vec![-1i64, -1, 3, 4]);
+        table.push("genome", 1, "", "", vec![0.5f32, 0.5]);
+        let renamed = Names::Pyribs.of(&table).unwrap();
+        let named: Vec<String> = renamed
+            .columns()
+            .iter()
+            .flat_map(|c| flat(Names::Pyribs, c, &renamed, &[]))
+            .collect();
+        assert_eq!(
+            named,
+            [
+                "objective",
+                "measures_0",
+                "threshold",
+                "parents_0",
+                "parents_1",
+                "index"
+            ]
+        );
+        assert_eq!(renamed.get::<f64>("threshold").unwrap(), [0.5, -1.0]);
+        assert_eq!(renamed.get::<i32>("index").unwrap(), [3, 9]);
+        table.push("threshold", 1, "", "", vec![0.25f64, -2.0]);
+        let renamed = Names::Pyribs.of(&table).unwrap();
+        assert_eq!(renamed.get::<f64>("threshold").unwrap(), [0.25, -2.0]);
+    }
+}

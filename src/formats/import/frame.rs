@@ -1,0 +1,282 @@
+//! Named columns of a file, and what they are of an elite.
+
+use std::path::Path;
+
+use illume_core::{Batch, Result};
+
+use super::{Foreign, Rounded, refuse};
+
+/// The numbers of a column, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    Whole(Vec<i64>),
+    /// Whole numbers of which one is beyond i64.
+    Large(Vec<u64>),
+    Real(Vec<f64>),
+    /// Real numbers that are f32.
+    Short(Vec<f32>),
+    Text(Vec<String>),
+}
+
+/// A column of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    /// Numbers of a row.
+    pub width: usize,
+    pub values: Values,
+}
+
+/// What columns are called by pyribs and by us.
+const SOLUTION: [&str; 2] = ["solution", "genome"];
+const OBJECTIVE: [&str; 2] = ["objective", "fitness"];
+const MEASURES: [&str; 2] = ["measures", "descriptor"];
+const INDEX: [&str; 2] = ["index", "cell"];
+
+/// Columns of our elites that a file may have, with their widths.
+const OWN: [(&str, usize); 3] = [("generation", 1), ("parents", 2), ("seed", 1)];
+
+impl Values {
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Whole(v) => v.len(),
+            Values::Large(v) => v.len(),
+            Values::Real(v) => v.len(),
+            Values::Short(v) => v.len(),
+            Values::Text(v) => v.len(),
+        }
+    }
+
+    /// As real numbers, where they are numbers.
+    fn real(self) -> Option<Vec<f64>> {
+        Some(match self {
+            Values::Whole(v) => v.into_iter().map(|x| x as f64).collect(),
+            Values::Large(v) => v.into_iter().map(|x| x as f64).collect(),
+            Values::Real(v) => v,
+            Values::Short(v) => v.into_iter().map(f64::from).collect(),
+            Values::Text(_) => return None,
+        })
+    }
+
+    /// As whole numbers, where they are.
+    fn whole(&self) -> Option<Vec<i64>> {
+        let whole = |x: f64| (x.fract() == 0.0 && x.abs() < 9e15).then_some(x as i64);
+        match self {
+            Values::Whole(v) => Some(v.clone()),
+            Values::Real(v) => v.iter().map(|&x| whole(x)).collect(),
+            Values::Short(v) => v.iter().map(|&x| whole(x.into())).collect(),
+            Values::Large(_) | Values::Text(_) => None,
+        }
+    }
+
+    /// As genes; what is no f32 is rounded.
+    pub fn genes(self, rounded: &mut Rounded) -> Option<Vec<f32>> {
+        if let Values::Short(v) = self {
+            return Some(v);
+        }
+        let mut round = |x: f64| {
+            let kept = x as f32;
+            if f64::from(kept) != x && !x.is_nan() {
+                rounded.add(x, kept);
+            }
+            kept
+        };
+        Some(self.real()?.into_iter().map(&mut round).collect())
+    }
+}
+
+/// The elites of a file's columns.
+///
+/// # Errors
+/// There is no objective or there are no measures, columns have different lengths, or hold no numbers.
+pub fn foreign(path: &Path, form: &'static str, mut fields: Vec<Field>) -> Result<Foreign> {
+    let names: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
+    let mut take = |names: [&str; 2]| {
+        let at = fields.iter().position(|f| names.contains(&f.name.as_str()))?;
+        Some(fields.remove(at))
+    };
+    let words = |field: Option<Field>| match field.map(|f| f.values) {
+        Some(Values::Text(words)) => words,
+        _ => Vec::new(),
+    };
+    let mut foreign = Foreign {
+        form,
+        axes: words(take(["axes"; 2])),
+        operators: words(take(["operators"; 2])),
+        ..Foreign::default()
+    };
+    let missing = |what: &str| {
+        let has = names.join(", ");
+        refuse(
+            path,
+            &format!("has no {what}; a data frame of pyribs has objective and measures_0, ..., this one {has}"),
+        )
+    };
+    let objective = take(OBJECTIVE).ok_or_else(|| missing("objective"))?;
+    let measures = take(MEASURES).ok_or_else(|| missing("measures"))?;
+    let (solution, index) = (take(SOLUTION), take(INDEX));
+    let n = objective.values.len();
+    let fits = |field: &Field, width: Option<usize>| match width.is_none_or(|width| width == field.width) {
+        true if field.values.len() == n * field.width => Ok(()),
+        true => Err(refuse(
+            path,
+            &format!(
+                "{} has {} rows, objective {n}",
+                field.name,
+                field.values.len() / field.width.max(1)
+            ),
+        )),
+        false => Err(refuse(
+            path,
+            &format!("{} has {} numbers in a row, expected one", field.name, field.width),
+        )),
+    };
+    let no_numbers = |name: &str| refuse(path, &format!("{name} holds something else than numbers"));
+    fits(&objective, Some(1))?;
+    fits(&measures, None)?;
+    if measures.width == 0 {
+        return Err(missing("measures"));
+    }
+    foreign.k = measures.width;
+    foreign.fitness = objective.values.real().ok_or_else(|| no_numbers(&objective.name))?;
+    foreign.descriptor = measures.values.real().ok_or_else(|| no_numbers(&measures.name))?;
+    if let Some(field) = solution {
+        fits(&field, None)?;
+        foreign.dim = field.width;
+        let genes = field.values.genes(&mut foreign.rounded);
+        foreign.genes = genes.ok_or_else(|| no_numbers(&field.name))?;
+    }
+    if let Some(field) = index {
+        fits(&field, Some(1))?;
+        let no_cells = || {
+            refuse(
+                path,
+                &format!("{} holds something else than numbers of cells", field.name),
+            )
+        };
+        let cells = field.values.whole().ok_or_else(no_cells)?;
+        if let Some(row) = cells.iter().position(|&cell| cell < 0) {
+            let message = format!(
+                "{} of elite {row} is {}, and cells are numbered from 0",
+                field.name, cells[row]
+            );
+            return Err(refuse(path, &message));
+        }
+        foreign.index = Some(cells);
+    }
+    foreign
+        .axes
+        .truncate(if foreign.axes.len() == foreign.k { foreign.k } else { 0 });
+    foreign.further = Batch::new();
+    foreign.further.resize(n);
+    for field in fields {
+        further(&mut foreign, field);
+    }
+    Ok(foreign)
+}
+
+/// Keeps a further column, or says why not.
+fn further(foreign: &mut Foreign, field: Field) {
+    let n = foreign.rows();
+    let Field { name, width, values } = field;
+    let left_out = |why: &str| format!("column {name} is left out: {why}");
+    let own = OWN.iter().find(|(own, _)| *own == name);
+    let kept = match (&values, own) {
+        _ if values.len() != n * width || width == 0 => Err("it has no row for each elite".to_string()),
+        // That of an archive without soft thresholds says nothing, and an export writes it again.
+        (Values::Real(thresholds), None) if name == "threshold" && *thresholds == foreign.fitness => return,
+        (Values::Short(thresholds), None)
+            if name == "threshold"
+                && thresholds
+                    .iter()
+                    .map(|&x| f64::from(x))
+                    .eq(foreign.fitness.iter().copied()) =>
+        {
+            return;
+        }
+        (values, _) if name == "operator" => match (width, operators(values, &mut foreign.operators)) {
+            (1, Some(numbers)) => {
+                foreign
+                    .further
+                    .push(&name, 1, "", "variation operator that made it", numbers);
+                Ok(())
+            }
+            _ => Err("operators are names, or whole numbers from 0".into()),
+        },
+        (Values::Large(seeds), Some(("seed", 1))) if width == 1 => {
+            foreign.further.push(&name, 1, "", "evaluation seed", seeds.clone());
+            Ok(())
+        }
+        (values, Some(&(own, of))) => match values.whole().filter(|_| width == of) {
+            Some(numbers) if own == "seed" && numbers.iter().all(|&x| x >= 0) => {
+                let seeds = numbers.into_iter().map(|x| x as u64).collect();
+                foreign.further.push(&name, 1, "", "evaluation seed", seeds);
+                Ok(())
+            }
+            Some(numbers) if own != "seed" => {
+                foreign.further.push(&name, width, "", own, numbers);
+                Ok(())
+            }
+            _ => Err(format!(
+                "expected {of} whole numbers a row, as our column of that name has"
+            )),
+        },
+        (Values::Text(_), None) => Err("it holds no numbers".into()),
+        (_, None) if name.contains('/') || name.is_empty() || name == "." => Err("it has no usable name".into()),
+        (_, None) if TAKEN.contains(&name.as_str()) => Err("an archive file has something else of that name".into()),
+        (_, None) => {
+            push(&mut foreign.further, &name, width, values.clone());
+            Ok(())
+        }
+    };
+    foreign.notes.extend(kept.err().map(|why| left_out(&why)));
+}
+
+/// What stands in an archive file's group of elites beside columns.
+const TAKEN: [&str; 8] = [
+    "elite",
+    "gene",
+    "axis",
+    "parent",
+    "genome",
+    "lineage_offsets",
+    "lineage_streams",
+    "lineage_scales",
+];
+
+fn push(to: &mut Batch, name: &str, width: usize, values: Values) {
+    let meaning = "as it was imported";
+    match values {
+        Values::Whole(v) => match v
+            .iter()
+            .map(|&x| i32::try_from(x))
+            .collect::<std::result::Result<Vec<i32>, _>>()
+        {
+            Ok(short) => to.push(name, width, "", meaning, short),
+            Err(_) => to.push(name, width, "", meaning, v),
+        },
+        Values::Large(v) => to.push(name, width, "", meaning, v),
+        Values::Real(v) => to.push(name, width, "", meaning, v),
+        Values::Short(v) => to.push(name, width, "", meaning, v),
+        Values::Text(_) => {}
+    }
+}
+
+/// Numbers of operators, whose names are added in the order in which they come.
+fn operators(values: &Values, names: &mut Vec<String>) -> Option<Vec<i32>> {
+    if let Values::Text(words) = values {
+        let mut number = |word: &String| {
+            let known = names.iter().position(|name| name == word).unwrap_or(names.len());
+            if known == names.len() {
+                names.push(word.clone());
+            }
+            known as i32
+        };
+        return Some(words.iter().map(&mut number).collect());
+    }
+    let numbers = values.whole()?;
+    numbers
+        .into_iter()
+        .map(|n| i32::try_from(n).ok().filter(|n| *n >= 0))
+        .collect()
+}
