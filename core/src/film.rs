@@ -30,6 +30,9 @@ pub trait Camera: Send {
     /// Said once where the last picture of an episode shows all of it: the way that was gone.
     fn last_tells_all(&mut self) {}
 
+    /// Said once where the descriptor is a place in the pictures and its second axis goes down in them.
+    fn second_axis_goes_down(&mut self) {}
+
     /// Whether the picture after so many steps is wanted (0: the start). One that is not wanted need not be drawn; the last of an
     /// episode is taken anyway.
     fn wants(&self, step: u32) -> bool;

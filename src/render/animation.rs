@@ -61,6 +61,8 @@ pub struct Animation {
     pub thinned: bool,
     /// Whether the last frame shows all of the episode.
     pub last_tells_all: bool,
+    /// Whether the second axis of the descriptor goes down in the frames.
+    pub second_axis_goes_down: bool,
     /// Whether the task asked for the size of its frames.
     pub asked: Cell<bool>,
     wanted: Option<[usize; 2]>,
@@ -156,6 +158,10 @@ impl Camera for Animation {
 
     fn last_tells_all(&mut self) {
         self.last_tells_all = true;
+    }
+
+    fn second_axis_goes_down(&mut self) {
+        self.second_axis_goes_down = true;
     }
 
     fn wants(&self, step: u32) -> bool {

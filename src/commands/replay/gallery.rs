@@ -10,7 +10,7 @@ use super::actor::{self, Actor};
 use super::target::{Kind, Target};
 use super::{Episode, ReplayArgs, act};
 use crate::analysis::subject::Subject;
-use crate::engine::output::{bytes, json_text, named, significant, thousands};
+use crate::engine::output::{bytes, json_text, named, thousands};
 use crate::render::animation::{self, Animation, Gallery, MOST_BYTES, Tile};
 
 /// A tile's elite and what it did.
@@ -51,7 +51,7 @@ pub(super) fn gallery(path: &Path, shape: [usize; 2], target: &Target, args: &Re
         args.check_drawn(&animation, &subject.task.spec().name)?;
         tiles.push(Some(Tile {
             animation,
-            caption: short(episode.fitness),
+            fitness: episode.fitness,
         }));
         shown.push(Shown {
             place: [number % shape[0], number / shape[0]],
@@ -84,17 +84,6 @@ pub(super) fn gallery(path: &Path, shape: [usize; 2], target: &Target, args: &Re
         own_seeds: args.seed.is_none(),
     };
     Ok(if args.json { said.json() } else { said.text() })
-}
-
-/// A number of four digits, or of all before its point.
-fn short(x: f64) -> String {
-    let digits = if x == 0.0 {
-        0
-    } else {
-        3 - x.abs().log10().floor() as i32
-    };
-    let unit = 10f64.powi(digits.clamp(0, 300));
-    significant((x * unit).round() / unit)
 }
 
 /// The row of the best elite of each part, `[rows, columns]` from the lower bounds on; of equals the first.

@@ -25,8 +25,8 @@ const FADED: f32 = 0.55;
 /// An elite in a gallery.
 pub struct Tile {
     pub animation: Animation,
-    /// What stands below it.
-    pub caption: String,
+    /// It stands below.
+    pub fitness: f64,
 }
 
 /// Tiles over one or two axes.
@@ -119,6 +119,8 @@ struct Sheet {
     shrunk: usize,
     tile: [usize; 2],
     left: usize,
+    /// Whether rows are counted from above: so they are where they stand in the tiles' own frames.
+    downward: bool,
 }
 
 impl Sheet {
@@ -152,6 +154,7 @@ impl Sheet {
             shrunk,
             tile,
             left,
+            downward: first.is_some_and(|tile| tile.animation.second_axis_goes_down),
         };
         let pixels = plot::render(&sheet.drawing(gallery), 1.0)?;
         sheet.empty = pixels
@@ -165,7 +168,8 @@ impl Sheet {
     /// Left upper corner of a tile.
     fn corner(&self, number: usize) -> [usize; 2] {
         let [columns, rows] = self.shape;
-        let (column, row) = (number % columns, rows - 1 - number / columns);
+        let (column, row) = (number % columns, number / columns);
+        let row = if self.downward { row } else { rows - 1 - row };
         [
             self.left + column * (self.tile[0] + GAP),
             TOP + row * (self.tile[1] + CAPTION),
@@ -187,18 +191,18 @@ impl Sheet {
                 svg,
                 "<rect x=\"{x}\" y=\"{y}\" width=\"{tile_width}\" height=\"{tile_height}\" fill=\"#f1f2f3\"/>"
             );
-            let caption = tile.as_ref().map_or("", |tile| &tile.caption);
+            let caption = tile.as_ref().map_or(String::new(), |tile| short(tile.fitness));
             let _ = writeln!(
                 svg,
                 "<text x=\"{}\" y=\"{}\" font-size=\"12\" fill=\"#555\" text-anchor=\"middle\">{}</text>",
                 x + tile_width / 2,
                 y + tile_height + 13,
-                plot::escape(caption)
+                plot::escape(&caption)
             );
         }
         let [columns, rows] = self.shape;
         let foot = height - BOTTOM;
-        let value = |axis: &Axis, share: f64| significant(axis.lower + share * (axis.upper - axis.lower));
+        let value = |axis: &Axis, share: f64| short(axis.lower + share * (axis.upper - axis.lower));
         let mut text = |place: String, label: &str| {
             let _ = writeln!(svg, "<text {place}>{}</text>", plot::escape(label));
         };
@@ -223,8 +227,9 @@ impl Sheet {
         }
         if let Some(axis) = gallery.axes.get(1) {
             for edge in 0..=rows {
-                let y = foot as f64 - (edge * (tile_height + CAPTION)) as f64;
-                let y = if edge == 0 { y - CAPTION as f64 / 2.0 } else { y };
+                let below = if self.downward { rows - edge } else { edge };
+                let y = foot as f64 - (below * (tile_height + CAPTION)) as f64;
+                let y = if below == 0 { y - CAPTION as f64 / 2.0 } else { y };
                 text(
                     format!("x=\"{}\" y=\"{}\" text-anchor=\"end\"", self.left - 8, y + 4.0),
                     &value(axis, edge as f64 / rows as f64),
@@ -261,9 +266,27 @@ impl Sheet {
     }
 }
 
+/// A number of four digits, or of all before its point.
+fn short(x: f64) -> String {
+    let digits = if x == 0.0 {
+        0
+    } else {
+        3 - x.abs().log10().floor() as i32
+    };
+    let unit = 10f64.powi(digits.clamp(0, 300));
+    significant((x * unit).round() / unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_four_digits_or_all_before_the_point() {
+        let said = [0.0, 37.8333, -0.123456, 123456.7, 668.693, 2.0].map(short);
+        assert_eq!(said, ["0", "37.83", "-0.1235", "123457", "668.7", "2"]);
+        assert_eq!(short(f64::MAX), significant(f64::MAX));
+    }
 
     /// An animation of one colour for so many steps.
     fn plain(colour: u8, steps: u32) -> Animation {
@@ -287,7 +310,7 @@ mod tests {
         let tile = |colour, steps| {
             Some(Tile {
                 animation: plain(colour, steps),
-                caption: "1".into(),
+                fitness: 1.0,
             })
         };
         let gallery = Gallery {
@@ -312,8 +335,17 @@ mod tests {
         let faded = |x: f32| (255.0 - FADED * (255.0 - x)).round() as u8;
         assert_eq!(at(3), [10, 0xf1, 30, 0xf1, faded(51.0), 0xf1]);
         assert_eq!(at(6), [faded(11.0), 0xf1, 31, 0xf1, faded(51.0), 0xf1]);
+        let mut maze = gallery.tiles;
+        for tile in maze.iter_mut().flatten() {
+            tile.animation.second_axis_goes_down = true;
+        }
+        let gallery = Gallery { tiles: maze, ..gallery };
         let picture = gallery.picture().unwrap();
         assert_eq!(picture.frames.len(), 1);
-        assert_eq!(pixel(&picture.frames[0], 0, 1), 10, "the middle of the episode");
+        assert_eq!(
+            pixel(&picture.frames[0], 0, 0),
+            10,
+            "the middle of the episode, rows from above"
+        );
     }
 }

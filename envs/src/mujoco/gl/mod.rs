@@ -119,7 +119,8 @@ fn load(names: &[&str]) -> std::result::Result<Library, String> {
         // SAFETY: what libraries of OpenGL do when they are loaded is of no concern to us.
         match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_LOCAL) } {
             Ok(library) => return Ok(library),
-            Err(e) => why = e.to_string(),
+            Err(e) if why.is_empty() => why = e.to_string(),
+            Err(_) => {}
         }
     }
     Err(why)
