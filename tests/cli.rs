@@ -6,12 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::own::OwnTask;
+use common::own::{OwnTask, own_archive};
 use common::{ILLUME, arg, folder, run, run_command, write_config};
+use illume::Config;
 use illume::archives::file;
-use illume::cluster::Solo;
 use illume::core::{Genomes, Status};
-use illume::{Config, Run};
 use resvg::{tiny_skia, usvg};
 use serde_json::Value;
 
@@ -551,22 +550,8 @@ fn plot_compares_runs_of_several_strategies() {
     }
 }
 
-/// A finished run of a task of our own, as a file.
-fn own_archive(folder: &Path, task: &OwnTask, archive: &str) -> PathBuf {
-    let text = format!(
-        "[task]\nname = \"own\"\n[strategy]\nname = \"map_elites\"\nbatch = 500\niso_sigma = 0.3\n\
-         [archive]\n{archive}\n[budget]\ngenerations = 20\n"
-    );
-    let config = Config::parse(&text, "test", &[]).unwrap();
-    let mut run = Run::new(&config, task, &Solo).unwrap();
-    while run.generation().unwrap() {}
-    let path = folder.join("own.h5");
-    run.write(&path, false).unwrap();
-    path
-}
-
 #[test]
-fn plot_projects_an_archive_with_four_axes_and_draws_curves_of_a_run_with_one() {
+fn plot_projects_an_archive_with_four_axes_and_draws_a_strip_of_one_with_one() {
     let folder = folder();
     let four = OwnTask::new(4, 4, |genes, descriptor| {
         descriptor.iter_mut().zip(genes).for_each(|(d, g)| *d = f64::from(*g));
@@ -596,6 +581,9 @@ fn plot_projects_an_archive_with_four_axes_and_draws_curves_of_a_run_with_one() 
     let plot = ["plot", arg(&path), "-o", arg(&svg)];
     run(1, &plot).succeeded();
     let drawn = fs::read_to_string(&svg).unwrap();
+    assert!(drawn.contains(">axis 0 (m)<") && drawn.contains(">fitness<"), "{drawn}");
+    run(1, &[&plot[..], &["--kind", "curves"]].concat()).succeeded();
+    let drawn = fs::read_to_string(&svg).unwrap();
     assert!(drawn.contains("Best fitness") && drawn.contains("one run"), "{drawn}");
     run(1, &[&plot[..], &["--measures", "mean_fitness"]].concat()).succeeded();
     let drawn = fs::read_to_string(&svg).unwrap();
@@ -604,7 +592,7 @@ fn plot_projects_an_archive_with_four_axes_and_draws_curves_of_a_run_with_one() 
         "{drawn}"
     );
     for (more, part) in [
-        (&["--axes", "0,1"][..], "two axes"),
+        (&["--axes", "0,1"][..], "with two axes, this archive's has 1"),
         (&["--axes", "0,1", "--measures", "coverage"], "one or the other"),
     ] {
         let ended = run(1, &[&plot[..], more].concat());

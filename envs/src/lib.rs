@@ -17,6 +17,7 @@ mod testing;
 
 pub use atari::ATARI_TASKS;
 pub use film::{Filmed, Screen, filmed};
+pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
 pub use policy::PolicyParams;

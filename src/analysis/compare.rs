@@ -87,7 +87,7 @@ impl History {
     /// # Errors
     /// An archive without a history, or a history without one of the columns or whose axes do not rise.
     pub fn of(file: &ArchiveFile, columns: &Columns) -> Result<History> {
-        let (a, shown) = (&file.attributes, file.path().display());
+        let shown = file.path().display();
         let rows = file.history.rows();
         if rows == 0 {
             return Err(Error::input(format!(
@@ -104,17 +104,27 @@ impl History {
         }
         let (axes, measures) = chosen(&shown.to_string(), &named, columns)?;
         Ok(History {
-            path: shown.to_string(),
+            axes,
+            measures,
+            ..History::unread(file)
+        })
+    }
+
+    /// What an archive's run is, without a row of its history: to compare what archives hold.
+    pub fn unread(file: &ArchiveFile) -> History {
+        let a = &file.attributes;
+        History {
+            path: file.path().display().to_string(),
             task: a.task.clone(),
             strategy: a.strategy.clone(),
             seed: a.seed,
             cores: (a.ranks as f64 * a.threads as f64).max(1.0),
-            axes,
-            measures,
+            axes: [Vec::new(), Vec::new()],
+            measures: Vec::new(),
             parameters: parameters(&a.config, &["task", "policy", "strategy", "archive"]),
             budget: parameters(&a.config, &["budget"]),
             software_version: a.software_version.clone(),
-        })
+        }
     }
 
     /// The last value of an axis or a measure.
@@ -323,9 +333,9 @@ impl Group {
         [start, end]
     }
 
-    /// Where the runs lie at a point that all cover.
-    pub fn at(&self, axis: usize, measure: usize, x: f64) -> Spread {
-        Spread::of(self.runs.iter().map(|run| run.at(axis, measure, x)).collect())
+    /// A measure of each run at a point of an axis.
+    pub fn at(&self, axis: usize, measure: usize, x: f64) -> Vec<f64> {
+        self.runs.iter().map(|run| run.at(axis, measure, x)).collect()
     }
 
     /// Where the runs end.

@@ -5,6 +5,7 @@
 //! Holm's correction (1979), and the probability of improvement as the size of an effect (Vargha and Delaney's A12, 2000).
 //! `tools/check_statistics.py` has scipy, statsmodels and rliable compute the same numbers.
 
+mod band;
 mod bootstrap;
 mod explained;
 mod pass_at;
@@ -12,6 +13,7 @@ mod rank_sum;
 #[cfg(test)]
 mod tests;
 
+pub use band::{Around, Band, spoken as spoken_bands};
 pub use explained::explained;
 pub use pass_at::{mean_with_error, pass_at};
 use serde::Serialize;

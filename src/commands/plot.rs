@@ -1,6 +1,10 @@
-//! `illume plot`: a heat map of an archive, the learning curves of one run or several, or a sweep.
+//! `illume plot`: an archive or several as maps and other views, learning curves, or a sweep.
 
+mod archive;
 mod compare;
+mod counts;
+mod kind;
+mod overlay;
 mod report;
 mod sweep;
 
@@ -10,27 +14,51 @@ use illume_archives::file::{self, ArchiveFile};
 use illume_core::{Error, Result};
 use serde_json::json;
 
+use self::kind::Kind;
+use super::archive_path;
 use super::launch::alone;
+use crate::analysis::statistics::Band;
 use crate::engine::output::{json_text, write_atomically};
 use crate::registry;
-use crate::render::plot::{captions, heat_map, png};
+use crate::render::plot::{Drawing, Length, Paper};
 use crate::sweep::Sweep;
 
-/// Pixels for a unit of the drawing in a PNG.
-const SCALE: f32 = 2.0;
-
-/// Draw a heat map of an archive, the learning curves of a run that is followed by its history, those of several runs with tests of how they differ, or a sweep
+/// Draw an archive (map, projections, parallel axes, lineage, genes), several (side by side, fitness counts, difference), the learning curves of one run or several with tests of how they differ, or a sweep
 #[derive(clap::Args)]
 pub struct PlotArgs {
-    /// Run directories or .h5 files: one for a heat map, or for curves where the archive says nothing; several (of one task) to compare strategies; or the folder of a sweep
+    /// Run directories or .h5 files: one for a map, or for curves where the archive says nothing; several (of one task) to compare strategies; or the folder of a sweep
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Plot to write, .png or .svg [default: both, beside the archive; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
+    /// What to draw [default: a map of one archive, projections of three axes or more; curves where the archive says nothing, or of several runs]
+    #[arg(short, long, value_enum)]
+    kind: Option<Kind>,
+    /// Plot to write, .png, .svg or .pdf [default: .png and .svg, beside the archive, named by the kind if one is given; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Two axes of a heat map to show where the descriptor has more, as 0,1
+    /// Axes to show, as 0,1: two of a map, up to six of projections, any of parallel axes
     #[arg(long, value_name = "X,Y", value_parser = axes)]
-    axes: Option<[usize; 2]>,
+    axes: Option<Axes>,
+    /// Column of the elites that gives colours: fitness, generation, operator, novelty, an axis or any other that they have; after `illume eval` also corrected_fitness, fitness_sd, descriptor_distance and others [default: fitness; of lineage generation]
+    #[arg(long, value_name = "COLUMN")]
+    color: Option<String>,
+    /// Ends of the colour scale, so that several plots share it; of ccdf ends of the fitness axis
+    #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
+    range: Option<[f64; 2]>,
+    /// Of a map of hard_maze: ways of so many elites, the best and those that end far from one another
+    #[arg(long = "paths", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    paths_shown: Option<u32>,
+    /// Of ccdf: shares of the cells in place of numbers of elites; of operators: shares of a generation's elites
+    #[arg(long)]
+    share: bool,
+    /// What bands of five runs or more are: quartiles, or a 95 % bootstrap interval of the median [default: quartiles]
+    #[arg(long, value_name = "BAND", value_parser = band)]
+    band: Option<Band>,
+    /// Width on paper with its unit, such as 8cm, 85mm, 3.3in, 240pt: text has the size of a paper's, and a PNG 300 pixels an inch
+    #[arg(long, value_name = "WIDTH")]
+    width: Option<Length>,
+    /// Pixels of an inch in a PNG [default: 300 with --width, else two pixels for a unit of the drawing]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(36..=2400))]
+    dpi: Option<u32>,
     /// Columns of histories to draw [default: qd_score,coverage,max_fitness; of strategies that are followed by others those, such as validation]; of a sweep: columns beside its metric
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     measures: Vec<String>,
@@ -48,35 +76,72 @@ pub struct PlotArgs {
     json: bool,
 }
 
-fn axes(text: &str) -> std::result::Result<[usize; 2], &'static str> {
-    let parts: Vec<usize> = text.split(',').map_while(|p| p.trim().parse().ok()).collect();
-    <[usize; 2]>::try_from(parts).map_err(|_| "expected two numbers of axes, such as 0,1")
+// A name of its own, since clap takes a plain list for an option that may be repeated.
+type Axes = Vec<usize>;
+
+fn axes(text: &str) -> std::result::Result<Axes, &'static str> {
+    let parts = text
+        .split(',')
+        .map(|part| part.trim().parse().ok())
+        .collect::<Option<Axes>>();
+    parts
+        .filter(|axes| !axes.is_empty())
+        .ok_or("expected numbers of axes, such as two numbers 0,1")
+}
+
+fn range(text: &str) -> std::result::Result<[f64; 2], &'static str> {
+    let parts = text
+        .split(',')
+        .map(|part| part.trim().parse().ok())
+        .collect::<Option<Vec<f64>>>();
+    let ends = parts.and_then(|parts| <[f64; 2]>::try_from(parts).ok());
+    let rising = ends.filter(|[low, high]| low.is_finite() && high.is_finite() && low < high);
+    rising.ok_or("expected two numbers of which the second is larger, such as 0,100")
+}
+
+fn band(text: &str) -> std::result::Result<Band, &'static str> {
+    match text {
+        "quartiles" => Ok(Band::Quartiles),
+        "bootstrap" => Ok(Band::Bootstrap),
+        _ => Err("expected quartiles or bootstrap"),
+    }
 }
 
 impl PlotArgs {
     pub fn run(&self) -> u8 {
         alone(|| plot(self))
     }
+
+    fn paper(&self) -> Paper {
+        Paper {
+            width: self.width,
+            dpi: self.dpi.map(f64::from),
+        }
+    }
+
+    fn band(&self) -> Band {
+        self.band.unwrap_or(Band::Quartiles)
+    }
 }
 
-/// Draws one archive as a heat map or its run's learning curves, several runs as learning curves, the folder of a sweep as curves of its configurations and panels by
-/// parameter. Without `output` a PNG and an SVG: beside the archive, named `comparison` in the present folder, or named `sweep` in the
-/// sweep's. Returns what is to be printed: the files written, for several runs what they end with and how they differ, for a sweep how
+/// Draws one archive or several as `kind` says, the learning curves of runs, or the folder of a sweep as curves of its configurations and panels by
+/// parameter. Without `output` a PNG and an SVG: beside the archive, named by the kind in the present folder, or named `sweep` in the
+/// sweep's. Returns what is to be printed: the files written, for curves of several runs what they end with and how they differ, for a sweep how
 /// far it is and what it has found.
 ///
 /// # Errors
-/// No archive; a heat map of axes that one does not have; runs of several tasks, without a history or that have not all been where they are to
+/// No archive; what the kind needs is not there, or an option is not for it; runs of several tasks, without a history or that have not all been where they are to
 /// be compared; a sweep of which no run is done, or beside something else; another ending, or a folder that cannot be written.
 fn plot(args: &PlotArgs) -> Result<String> {
     let paths = args.paths.as_slice();
     match (paths, paths.iter().find(|path| Sweep::is_at(path))) {
-        ([path], None) => one(path, args),
         ([path], Some(_)) => sweep::sweep(path, args),
-        (_, None) => compare::several(args),
         (_, Some(dir)) => Err(Error::input(format!(
             "{0} is the folder of a sweep, which is drawn alone: give nothing beside it, or runs of it such as {0}/runs/*",
             dir.display()
         ))),
+        ([path], None) => one(path, args),
+        _ => several(args),
     }
 }
 
@@ -90,33 +155,79 @@ fn one(path: &Path, args: &PlotArgs) -> Result<String> {
             "{option} is for the comparison of several runs, and one was given"
         )));
     }
-    let path = super::archive_path(path)?;
-    let targets = targets(args, &path)?;
-    let file = file::open(&path)?;
-    let wanted = !args.measures.is_empty() || args.against.is_some();
-    if let (true, Some([x, y])) = (wanted, args.axes) {
-        return Err(Error::input(format!(
-            "--axes {x},{y} is for a heat map, --measures and --against are for learning curves: give one or the other"
-        )));
+    let path = archive_path(path)?;
+    let curves = !args.measures.is_empty() || args.against.is_some();
+    if let (true, Some(_), None) = (curves, &args.axes, args.kind) {
+        return Err(Error::input(
+            "--axes is for a heat map, --measures and --against are for learning curves: give one or the other",
+        ));
     }
-    let svg = if wanted || args.axes.is_none() && says_nothing(&file) {
-        compare::one(&file, args)?
-    } else {
-        let fitness = file.fitness_by_cell();
-        let (title, subtitle) = captions(&file.attributes, &file.metrics());
-        heat_map(title, subtitle, &file.spec, &file.elites, &fitness, args.axes)?.svg()
+    let named = |kind: Option<Kind>| match kind {
+        Some(kind) => path.with_file_name(format!("{}.png", kind.name())),
+        None => path.clone(),
     };
-    write(&targets, &svg)?;
-    Ok(if args.json {
-        json_text(&json!({"files": names(&targets)}))
-    } else {
-        lines(&targets)
-    })
+    let targets = targets(args, &named(args.kind))?;
+    let file = file::open(&path)?;
+    let kind = args.kind.unwrap_or_else(|| default(&file, args, curves));
+    kind.check(args)?;
+    let (drawing, about) = match kind {
+        Kind::Curves => (compare::one(&file, args)?, json!({})),
+        Kind::Ccdf => counts::ccdf(&[file], args)?,
+        kind => archive::draw(kind, &[file], args)?,
+    };
+    finish(kind, &drawing, about, &targets, args)
 }
 
-/// Whether a heat map of an archive would say nothing of its run: it has no two axes, or the strategy is followed by columns of its history.
-fn says_nothing(file: &ArchiveFile) -> bool {
-    file.spec.axes.len() < 2 || !registry::shown(&file.attributes.strategy).is_empty()
+/// What is drawn of one archive if nothing is said: what its options are for, else a map unless that would say nothing of the run.
+fn default(file: &ArchiveFile, args: &PlotArgs, curves: bool) -> Kind {
+    let elites = args.axes.is_some() || args.color.is_some() || args.range.is_some() || args.paths_shown.is_some();
+    let says_nothing = file.spec.axes.is_empty() || !registry::shown(&file.attributes.strategy).is_empty();
+    let chosen = args.axes.as_ref().map(Vec::len);
+    match file.spec.axes.len() {
+        _ if curves || (says_nothing && !elites) => Kind::Curves,
+        3.. if chosen != Some(2) => Kind::Projections,
+        _ => Kind::Map,
+    }
+}
+
+fn several(args: &PlotArgs) -> Result<String> {
+    let kind = match args.kind {
+        None if args.axes.is_some() => {
+            return Err(Error::input(
+                "--axes is for the heat map of one archive; several runs are drawn as curves unless --kind says otherwise",
+            ));
+        }
+        kind => kind.unwrap_or(Kind::Curves),
+    };
+    kind.check(args)?;
+    if kind == Kind::Curves {
+        return compare::several(args);
+    }
+    let targets = targets(args, Path::new(&format!("{}.png", kind.name())))?;
+    let open = |path: &PathBuf| file::open(&archive_path(path)?);
+    let files = args.paths.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let (drawing, about) = match kind {
+        Kind::Ccdf => counts::ccdf(&files, args)?,
+        kind => archive::draw(kind, &files, args)?,
+    };
+    finish(kind, &drawing, about, &targets, args)
+}
+
+/// Writes the plot; gives what is printed.
+fn finish(
+    kind: Kind,
+    drawing: &Drawing,
+    mut about: serde_json::Value,
+    targets: &[PathBuf],
+    args: &PlotArgs,
+) -> Result<String> {
+    write(targets, drawing, args)?;
+    if !args.json {
+        return Ok(lines(targets));
+    }
+    about["files"] = json!(names(targets));
+    about["kind"] = json!(kind.name());
+    Ok(json_text(&about))
 }
 
 /// The files to write: the one that was asked for, or a PNG and an SVG of this name.
@@ -126,15 +237,38 @@ fn targets(args: &PlotArgs, otherwise: &Path) -> Result<Vec<PathBuf>> {
         None => ["png", "svg"].map(|ending| otherwise.with_extension(ending)).to_vec(),
     };
     for target in &targets {
-        let ending = target.extension().map(|e| e.to_string_lossy().to_lowercase());
-        if !matches!(ending.as_deref(), Some("png" | "svg")) {
+        if ending(target).is_none() {
             return Err(Error::input(format!(
-                "-o {}: expected a name that ends in .png or .svg",
+                "-o {}: expected a name that ends in .png or .svg, or in .pdf",
+                target.display()
+            )));
+        }
+        if target.is_dir() {
+            return Err(Error::input(format!(
+                "-o {}: is a folder, and a plot is a file: expected another name",
                 target.display()
             )));
         }
     }
     Ok(targets)
+}
+
+/// The files that plots are written as.
+#[derive(Clone, Copy)]
+enum Ending {
+    Png,
+    Svg,
+    Pdf,
+}
+
+fn ending(target: &Path) -> Option<Ending> {
+    let ending = target.extension()?.to_string_lossy().to_lowercase();
+    match ending.as_str() {
+        "png" => Some(Ending::Png),
+        "svg" => Some(Ending::Svg),
+        "pdf" => Some(Ending::Pdf),
+        _ => None,
+    }
 }
 
 fn refuse_twice(measures: &[String]) -> Result<()> {
@@ -147,17 +281,24 @@ fn refuse_twice(measures: &[String]) -> Result<()> {
     }
 }
 
-fn write(targets: &[PathBuf], svg: &str) -> Result<()> {
+fn write(targets: &[PathBuf], drawing: &Drawing, args: &PlotArgs) -> Result<()> {
+    let paper = args.paper();
+    // All of them before the first is written.
+    let mut files = Vec::new();
     for target in targets {
-        let as_svg = target.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
-        let bytes = if as_svg {
-            svg.as_bytes().to_vec()
-        } else {
-            png(svg, SCALE)?
+        let bytes = match ending(target) {
+            Some(Ending::Svg) => paper.svg(drawing).into_bytes(),
+            Some(Ending::Pdf) => {
+                let name = target.file_stem().map(|name| name.to_string_lossy().into_owned());
+                paper.pdf(drawing, &name.unwrap_or_default())?
+            }
+            _ => paper.png(drawing)?,
         };
-        write_atomically(target, &bytes)?;
+        files.push((target, bytes));
     }
-    Ok(())
+    files
+        .iter()
+        .try_for_each(|(target, bytes)| write_atomically(target, bytes))
 }
 
 fn names(targets: &[PathBuf]) -> Vec<String> {

@@ -1,30 +1,43 @@
 //! Plots: drawn once as SVG, turned into PNG from the same drawing.
 
 mod axes;
+mod ccdf;
+mod colour;
 mod comparison;
-mod heat_map;
+mod difference;
+mod genes;
 mod legend;
+mod map;
+mod page;
+mod paper;
+mod parallel;
+mod pdf;
+mod projections;
+mod stack;
+mod strip;
 mod sweep;
+mod tiles;
 
+pub use ccdf::ccdf;
+pub use colour::Colours;
+pub(crate) use colour::viridis;
 pub use comparison::comparison;
-pub(crate) use heat_map::viridis;
-pub use heat_map::{HeatMap, Tiles, captions, heat_map};
+pub use difference::difference;
+pub use genes::genes;
+pub use map::{Line, Map};
+pub use page::Drawing;
+pub use paper::{Length, Paper};
+pub use parallel::parallel;
+pub use projections::projections;
+pub use stack::stack;
+pub use strip::strips;
 pub use sweep::overview;
 
 use illume_core::{Error, Result};
 
-pub(crate) const FONTS: &str = "Ubuntu, 'DejaVu Sans', Helvetica, Arial, sans-serif";
+use crate::engine::output::{significant, thousands};
 
-/// The head of a drawing of this width and height: white, with title and subtitle.
-pub(super) fn open([width, height]: [f64; 2], left: f64, title: &str, subtitle: &str) -> String {
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" font-family=\"{FONTS}\" font-size=\"13\" fill=\"#222\">\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
-         <text x=\"{left}\" y=\"34\" font-size=\"19\">{}</text>\n<text x=\"{left}\" y=\"57\" fill=\"#555\">{}</text>\n",
-        escape(title),
-        escape(subtitle)
-    )
-}
+pub(crate) const FONTS: &str = "Ubuntu, 'DejaVu Sans', Helvetica, Arial, sans-serif";
 
 /// A name with its unit, if it has one.
 pub(super) fn named(name: &str, unit: &str) -> String {
@@ -52,8 +65,12 @@ fn unrendered(what: &dyn std::fmt::Display) -> Error {
 /// # Errors
 /// The drawing cannot be rendered (a defect).
 pub(crate) fn render(svg: &str, scale: f32) -> Result<resvg::tiny_skia::Pixmap> {
-    use resvg::{tiny_skia, usvg};
-    let mut options = usvg::Options::default();
+    rendered(&parsed(svg)?, scale)
+}
+
+/// A drawing with its font.
+fn parsed(svg: &str) -> Result<resvg::usvg::Tree> {
+    let mut options = resvg::usvg::Options::default();
     let fonts = options.fontdb_mut();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
     let family = fonts
@@ -61,15 +78,14 @@ pub(crate) fn render(svg: &str, scale: f32) -> Result<resvg::tiny_skia::Pixmap> 
         .next()
         .and_then(|face| face.families.first().map(|(name, _)| name.clone()));
     options.fontdb_mut().set_sans_serif_family(family.unwrap_or_default());
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| unrendered(&e))?;
-    let size = tree.size();
-    let (width, height) = ((size.width() * scale) as u32, (size.height() * scale) as u32);
-    let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| unrendered(&"no such size"))?;
-    resvg::render(
-        &tree,
-        tiny_skia::Transform::from_scale(scale, scale),
-        &mut pixels.as_mut(),
-    );
+    resvg::usvg::Tree::from_str(svg, &options).map_err(|e| unrendered(&e))
+}
+
+fn rendered(tree: &resvg::usvg::Tree, scale: f32) -> Result<resvg::tiny_skia::Pixmap> {
+    use resvg::tiny_skia::{Pixmap, Transform};
+    let [width, height] = [tree.size().width(), tree.size().height()].map(|x| (x * scale).round() as u32);
+    let mut pixels = Pixmap::new(width, height).ok_or_else(|| unrendered(&"no such size"))?;
+    resvg::render(tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
     Ok(pixels)
 }
 
@@ -88,6 +104,28 @@ fn ticks(low: f64, high: f64, about: u32) -> Vec<f64> {
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
     (first..=last).map(|i| i as f64 * step).collect()
+}
+
+/// Title and subtitle of an archive's plot.
+pub fn captions(
+    attributes: &illume_archives::file::Attributes,
+    metrics: &illume_archives::metrics::Metrics,
+) -> (String, String) {
+    let archive = if metrics.coverage.is_finite() {
+        let score = significant(metrics.qd_score);
+        format!("QD score {score} · coverage {:.1} %", 100.0 * metrics.coverage)
+    } else {
+        format!("{} members", thousands(metrics.filled as u64))
+    };
+    (
+        format!("{}, {}", attributes.task, attributes.strategy),
+        format!(
+            "{archive} · best {} · {} evaluations · seed {}",
+            significant(metrics.max_fitness),
+            thousands(attributes.evaluations),
+            attributes.seed
+        ),
+    )
 }
 
 pub(super) fn escape(text: &str) -> String {

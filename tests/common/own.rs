@@ -1,8 +1,11 @@
 //! A task of the tests' own, given as a function.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
+use illume::cluster::Solo;
 use illume::core::{Axis, Init, Request, Result, Scores, Scratch, Status, Task, TaskSpec, Worker};
+use illume::{Config, Run};
 
 /// Writes the descriptor of a genome and gives its fitness.
 pub type Score = fn(&[f32], &mut [f64]) -> (Status, f64);
@@ -67,4 +70,18 @@ impl Worker for OwnWorker<'_> {
             scores.check_finite();
         }
     }
+}
+
+/// A finished run of a task of our own by MAP-Elites, as a file.
+pub fn own_archive(folder: &Path, task: &OwnTask, archive: &str) -> PathBuf {
+    let text = format!(
+        "[task]\nname = \"own\"\n[strategy]\nname = \"map_elites\"\nbatch = 500\niso_sigma = 0.3\n\
+         [archive]\n{archive}\n[budget]\ngenerations = 20\n"
+    );
+    let config = Config::parse(&text, "test", &[]).unwrap();
+    let mut run = Run::new(&config, task, &Solo).unwrap();
+    while run.generation().unwrap() {}
+    let path = folder.join("own.h5");
+    run.write(&path, false).unwrap();
+    path
 }

@@ -87,7 +87,7 @@ def check_run(browser, archive):
     assert browser.run(pixels) != before or numpy.unique(elites["generation"]).size == 1
 
     # The table finds the lowest fitness, and its genes can be read.
-    browser.run("document.querySelector('#archive ~ .archive details').open = true")
+    browser.run("document.querySelectorAll('#archive ~ .archive details').forEach(d => { d.open = true; })")
     browser.run("[...document.querySelectorAll('th button')].find(b => b.innerText.startsWith('fitness')).click()")
     browser.run("document.querySelector('tbody tr.pick').click()")
     worst = fitness.min()

@@ -49,6 +49,14 @@ pub const ENTRY: TaskEntry = TaskEntry {
     build,
 };
 
+/// The walls, each from `[x, y]` to `[x, y]` in map units, which are those of the descriptor.
+pub fn walls() -> impl Iterator<Item = [[f64; 2]; 2]> {
+    map::WALLS.iter().map(|wall| {
+        let [x, y, to_x, to_y] = wall.map(f64::from);
+        [[x, y], [to_x, to_y]]
+    })
+}
+
 const START: [f32; 2] = [36.0, 184.0];
 const GOAL: [f32; 2] = [31.0, 20.0];
 /// Radius of the agent: it never comes nearer to a wall.

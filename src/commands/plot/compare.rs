@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Error, Result};
+use illume_core::Result;
 
 use super::{PlotArgs, lines, refuse_twice, report, targets, write};
 use crate::analysis::compare::{Columns, Comparison, History, points};
 use crate::commands::archive_path;
 use crate::engine::output::json_text;
 use crate::registry;
-use crate::render::plot;
+use crate::render::plot::{self, Drawing};
 
 /// The column of a language model's history that says what a run has cost.
 const TOKENS: &str = "tokens";
@@ -21,11 +21,12 @@ const NAME: &str = "comparison.png";
 ///
 /// # Errors
 /// A history without one of the columns, or whose axes do not rise.
-pub(super) fn one(file: &ArchiveFile, args: &PlotArgs) -> Result<String> {
+pub(super) fn one(file: &ArchiveFile, args: &PlotArgs) -> Result<Drawing> {
     refuse_twice(&args.measures)?;
     let columns = columns(std::slice::from_ref(file), args);
     let run = History::of(file, &columns)?;
-    Ok(plot::comparison(&Comparison::new(columns, vec![run])?))
+    let comparison = Comparison::new(columns, vec![run])?;
+    Ok(plot::comparison(&comparison, args.band(), args.paper().units()))
 }
 
 /// The columns that are asked for. Else, where every run's strategy is followed by columns of its history, those that all have, against tokens where
@@ -59,11 +60,6 @@ fn columns(files: &[ArchiveFile], args: &PlotArgs) -> Columns {
 }
 
 pub(super) fn several(args: &PlotArgs) -> Result<String> {
-    if let Some([x, y]) = args.axes {
-        return Err(Error::input(format!(
-            "--axes {x},{y} is for the heat map of one archive; several runs are drawn as curves"
-        )));
-    }
     let targets = targets(args, Path::new(NAME))?;
     refuse_twice(&args.measures)?;
     let files = args
@@ -80,7 +76,11 @@ pub(super) fn several(args: &PlotArgs) -> Result<String> {
     let asked = [("--at", args.at), ("--at-core-seconds", args.at_core_seconds)];
     let (points, caution) = points(&comparison, asked.map(|(option, at)| at.map(|at| (option, at))))?;
     comparison.notes.extend(caution);
-    write(&targets, &plot::comparison(&comparison))?;
+    write(
+        &targets,
+        &plot::comparison(&comparison, args.band(), args.paper().units()),
+        args,
+    )?;
     Ok(if args.json {
         json_text(&report::fields(&comparison, &points, &targets))
     } else {

@@ -41,7 +41,7 @@ pub(super) fn fields(c: &Comparison, points: &[Point], targets: &[PathBuf]) -> V
             json!({"axis": point.axis, "at": point.at, "measures": measures.collect::<Vec<_>>()})
         })
         .collect();
-    json!({"files": names(targets), "task": c.task, "notes": c.notes, "groups": groups, "points": points})
+    json!({"files": names(targets), "kind": "curves", "task": c.task, "notes": c.notes, "groups": groups, "points": points})
 }
 
 pub(super) fn text(c: &Comparison, points: &[Point]) -> String {

@@ -19,6 +19,11 @@ const NAME: &str = "sweep.png";
 pub(super) fn sweep(dir: &Path, args: &PlotArgs) -> Result<String> {
     let others = [
         (args.axes.is_some(), "--axes", "the heat map of one archive"),
+        (args.kind.is_some(), "--kind", "archives and their runs"),
+        (args.color.is_some(), "--color", "the plot of an archive"),
+        (args.range.is_some(), "--range", "the plot of archives"),
+        (args.paths_shown.is_some(), "--paths", "the map of an archive"),
+        (args.share, "--share", "the plot of archives"),
         (args.at.is_some(), "--at", "the curves of several runs"),
         (
             args.at_core_seconds.is_some(),
@@ -38,7 +43,11 @@ pub(super) fn sweep(dir: &Path, args: &PlotArgs) -> Result<String> {
     let results = sweep.results()?;
     let overview = Overview::new(&sweep, &results, &args.measures, args.against.as_ref())?;
     let standing = Standing::new(&sweep, &results)?;
-    write(&targets, &plot::overview(&overview))?;
+    write(
+        &targets,
+        &plot::overview(&overview, args.band(), args.paper().units()),
+        args,
+    )?;
     Ok(if args.json {
         json_text(&fields(&overview, &targets, standing.json(&sweep, &results)))
     } else {

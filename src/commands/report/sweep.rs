@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{FILE, Page, ReportArgs, Written, check, number, run, write};
 use crate::analysis::compare::{Group, Overview, Parameter, Places, spoken};
-use crate::analysis::statistics::{self, Spread, explained};
+use crate::analysis::statistics::{self, Band, explained, spoken_bands};
 use crate::commands::sweep::{Findings, Standing};
 use crate::engine::output::{bracketed, probability, quoted, share, significant, thousands};
 use crate::render::report::packed;
@@ -17,8 +17,6 @@ use crate::sweep::{Job, Results, Row, Status, Sweep};
 
 /// Points of a curve.
 const POINTS: usize = 200;
-/// Runs from which on quartiles say more than the lowest and the highest.
-const QUARTILES: usize = 5;
 /// Into so many parts, of as many runs each, the values of a parameter are divided that is drawn from a distribution.
 const PARTS: usize = 5;
 
@@ -96,7 +94,7 @@ fn page(sweep: &Sweep, results: &Results, overview: &Overview, table: &Table<'_>
             "curves": overview.curves.groups.iter().map(|group| curves(group, overview.curves.columns.measures.len())).collect::<Vec<_>>(),
             "axes": overview.curves.columns.axes.iter().map(|axis| json!({"name": spoken(axis), "unit": ""})).collect::<Vec<_>>(),
             "measures": overview.curves.columns.measures.iter().map(|m| json!({"label": spoken(m), "zero": matches!(m.as_str(), "qd_score" | "coverage")})).collect::<Vec<_>>(),
-            "bands": format!("Medians over the runs of a configuration, of {} and more with quartiles as a band, of fewer with the lowest and the highest.", QUARTILES),
+            "bands": spoken_bands(Band::Quartiles, &overview.curves.groups.iter().map(|group| group.runs.len()).collect::<Vec<_>>()),
             "parameters": overview.parameters.iter().map(|p| parameter(overview, p)).collect::<Vec<_>>(),
             "importance": IMPORTANCE,
         },
@@ -195,18 +193,13 @@ fn curves(group: &Group, measures: usize) -> Value {
             .collect();
         let measures: Vec<Value> = (0..measures)
             .map(|measure| {
-                let spreads: Vec<Spread> = x.iter().map(|x| group.at(axis, measure, *x)).collect();
-                let band = |s: &Spread| {
-                    if group.runs.len() < QUARTILES {
-                        [s.low, s.high]
-                    } else {
-                        s.quartiles
-                    }
-                };
+                let around = Band::Quartiles.of_runs(group.runs.len());
+                let (median, bands): (Vec<f64>, Vec<[f64; 2]>) =
+                    x.iter().map(|x| around.of(group.at(axis, measure, *x))).unzip();
                 json!({
-                    "median": packed(spreads.iter().map(|s| s.median)),
-                    "low": packed(spreads.iter().map(|s| band(s)[0])),
-                    "high": packed(spreads.iter().map(|s| band(s)[1])),
+                    "median": packed(median),
+                    "low": packed(bands.iter().map(|band| band[0])),
+                    "high": packed(bands.iter().map(|band| band[1])),
                 })
             })
             .collect();

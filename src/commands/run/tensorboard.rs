@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use illume_archives::file;
 use illume_core::{Error, Result};
 
+use crate::analysis::view::View;
 use crate::commands::launch::complain;
 use crate::engine::directory::EVENTS;
 use crate::formats::events;
-use crate::render::plot::{captions, heat_map, png};
+use crate::render::plot::{Colours, Map, captions, png};
 use crate::{Config, Run};
 
 /// How long events wait, so that fast generations do not wait for the disk.
@@ -144,8 +145,13 @@ fn picture(path: &Path) -> Result<Option<([u32; 2], Vec<u8>)>> {
         return Ok(None);
     }
     let (title, subtitle) = captions(&file.attributes, &file.metrics());
-    let fitness = file.fitness_by_cell();
-    let svg = heat_map(title, subtitle, &file.spec, &file.elites, &fitness, None)?.svg();
+    let view = View::of(&file, "fitness")?;
+    let colours = Colours::of(&view.name, &view.categories, view.values.iter().copied(), None);
+    let panel = (String::new(), &view, Vec::new());
+    let Some(map) = Map::of([title, subtitle], [0, 1], &colours, vec![panel]) else {
+        return Ok(None);
+    };
+    let svg = map.drawing(None).svg(None);
     let png = png(&svg, SCALE)?;
     // Behind signature, length and type of the first chunk (PNG, 3rd edition, 11.2.1).
     let number = |at: usize| {

@@ -179,11 +179,11 @@ impl Sheet {
     /// Titles, axes, captions, and a pale rectangle for each tile.
     fn drawing(&self, gallery: &Gallery<'_>) -> String {
         let ([width, height], [tile_width, tile_height]) = (self.size, self.tile);
-        let mut svg = plot::open(
-            [width as f64, height as f64],
-            self.left as f64,
-            &gallery.title,
-            &gallery.subtitle,
+        let mut svg = format!(
+            "<text x=\"{0}\" y=\"34\" font-size=\"19\">{1}</text>\n<text x=\"{0}\" y=\"57\" fill=\"#555\">{2}</text>\n",
+            self.left,
+            plot::escape(&gallery.title),
+            plot::escape(&gallery.subtitle)
         );
         for (number, tile) in gallery.tiles.iter().enumerate() {
             let [x, y] = self.corner(number);
@@ -243,7 +243,8 @@ impl Sheet {
                 &plot::named(&axis.name, &axis.unit),
             );
         }
-        svg + "</svg>"
+        let size = [width as f64, height as f64];
+        plot::Drawing { size, body: svg }.svg(None)
     }
 
     /// Puts a frame into its place, with so much of its colours.

@@ -1,6 +1,8 @@
-//! Panels with axes: their size, scales, ticks and colours.
+//! Panels with axes: their size, scales and ticks.
 
 use std::fmt::Write as _;
+
+use illume_core::Axis;
 
 use super::{escape, named, ticks};
 use crate::analysis::compare::spoken;
@@ -16,28 +18,18 @@ pub(super) const RIGHT: f64 = 26.0;
 const ADVANCE: f64 = 0.5;
 /// Between the labels of two ticks.
 const GAP: f64 = 8.0;
-/// Colours that colour-blind readers tell apart (Okabe and Ito, 'Color universal design', 2008), without its yellow.
-const COLOURS: [&str; 7] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000",
-];
-/// When the colours are used up.
-const DASHES: [&str; 4] = ["", "7 4", "2 3", "9 3 2 3"];
-
-pub(super) fn colour(number: usize) -> &'static str {
-    COLOURS[number % COLOURS.len()]
-}
-
-/// The attribute of a line, with which it is told from others of its colour.
-pub(super) fn dash(number: usize) -> String {
-    match DASHES[number / COLOURS.len() % DASHES.len()] {
-        "" => String::new(),
-        dash => format!(" stroke-dasharray=\"{dash}\""),
-    }
-}
-
 /// About how wide a text is.
 pub(super) fn text_width(text: &str, font_size: f64) -> f64 {
     ADVANCE * font_size * text.chars().count() as f64
+}
+
+/// As much of a name as so many letters hold.
+pub(super) fn shortened(name: &str, letters: usize) -> String {
+    if name.chars().count() <= letters {
+        return name.into();
+    }
+    let kept: String = name.chars().take(letters - 1).collect();
+    kept + "…"
 }
 
 /// How a column is called above a panel: with a capital letter.
@@ -56,6 +48,11 @@ pub(super) fn axis_name(column: &str) -> String {
     }
 }
 
+/// How an axis of a descriptor is called.
+pub(super) fn named_axis(axis: &Axis) -> String {
+    named(&axis.name.replace('_', " "), &axis.unit)
+}
+
 /// A numeric axis, drawn from `low` to `high`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scale {
@@ -67,6 +64,16 @@ pub(super) struct Scale {
 }
 
 impl Scale {
+    /// From `low` to `high`.
+    pub fn plain(low: f64, high: f64) -> Scale {
+        Scale {
+            low,
+            high,
+            logarithmic: false,
+            unit: (1.0, ""),
+        }
+    }
+
     /// The vertical axis of a column whose values lie between these, from zero on if that is asked for.
     pub fn of_column(column: &str, [mut low, mut high]: [f64; 2], from_zero: bool) -> Scale {
         if low > high {
@@ -155,76 +162,128 @@ pub(super) struct Tick {
     pub label: String,
 }
 
-/// Whether the labels of a horizontal axis, ticks being in order, stand beside one another.
-pub(super) fn fit(ticks: &[Tick]) -> bool {
+/// Whether the labels of a horizontal axis so wide, ticks being in order, stand beside one another.
+pub(super) fn fit(ticks: &[Tick], width: f64) -> bool {
     let half = |tick: &Tick| text_width(&tick.label, 13.0) / 2.0;
     ticks
         .windows(2)
-        .all(|t| (t[1].share - t[0].share) * PANEL[0] >= half(&t[0]) + half(&t[1]) + GAP)
+        .all(|t| (t[1].share - t[0].share) * width >= half(&t[0]) + half(&t[1]) + GAP)
 }
 
-/// A panel of the size [`PANEL`].
-pub(super) struct Frame<'a> {
-    /// Its left and its upper edge.
-    pub corner: [f64; 2],
-    pub x_ticks: Vec<Tick>,
-    /// Name of the horizontal axis.
-    pub x_name: String,
-    pub y: &'a Scale,
-    /// What is drawn, above the panel.
-    pub title: &'a str,
-    /// Room below the panel; if it is more than [`FOOT`], labels stand upright.
-    pub foot: f64,
+/// As many round ticks, up to six or so, as have labels that stand beside one another on a horizontal axis so wide.
+pub(super) fn fitting(scale: &Scale, width: f64) -> Vec<Tick> {
+    let choices = [6, 5, 4, 3, 2].map(|about| scale.labelled(&scale.ticks(about)));
+    let chosen = choices.iter().find(|ticks| fit(ticks, width));
+    chosen.unwrap_or(&choices[4]).clone()
 }
 
-/// The room that upright labels need below a panel.
-pub(super) fn upright_foot(ticks: &[Tick]) -> f64 {
-    FOOT + ticks
+/// Width of the widest label.
+pub(super) fn widest(ticks: &[Tick]) -> f64 {
+    ticks
         .iter()
         .map(|tick| text_width(&tick.label, 13.0))
         .fold(0.0, f64::max)
 }
 
-impl Frame<'_> {
+/// The room left of a frame that its vertical ticks and, if it has one, the name of the axis need.
+pub(super) fn left_of(ticks: &[Tick], name: &str) -> f64 {
+    9.0 + widest(ticks) + if name.is_empty() { 6.0 } else { 32.0 }
+}
+
+/// A panel.
+pub(super) struct Frame {
+    /// Its left and its upper edge.
+    pub corner: [f64; 2],
+    pub size: [f64; 2],
+    pub x_ticks: Vec<Tick>,
+    /// Name of the horizontal axis.
+    pub x_name: String,
+    pub y_ticks: Vec<Tick>,
+    /// Name of the vertical axis, beside it; may be empty.
+    pub y_name: String,
+    /// What is drawn, above the panel; may be empty.
+    pub title: String,
+    /// Room below the panel; if it is more than [`FOOT`], labels stand upright.
+    pub foot: f64,
+    /// Whether lines across the panel go on from its ticks.
+    pub grid: bool,
+}
+
+/// The room that upright labels need below a panel.
+pub(super) fn upright_foot(ticks: &[Tick]) -> f64 {
+    FOOT + widest(ticks)
+}
+
+impl Frame {
+    /// Where a point of two scales lies.
+    pub fn place(&self, [x, y]: [&Scale; 2], at: [f64; 2]) -> [f64; 2] {
+        [
+            self.corner[0] + x.share(at[0]) * self.size[0],
+            self.corner[1] + (1.0 - y.share(at[1])) * self.size[1],
+        ]
+    }
+
     pub fn draw(&self, svg: &mut String) {
-        let ([left, top], [width, height]) = (self.corner, PANEL);
+        let ([left, top], [width, height]) = (self.corner, self.size);
         let bottom = top + height;
         for tick in &self.x_ticks {
             let px = left + tick.share * width;
             let place = if self.foot > FOOT {
                 let (x, y) = (px + 4.5, bottom + 10.0);
-                format!("x=\"{x:.2}\" y=\"{y}\" text-anchor=\"end\" transform=\"rotate(-90 {x:.2} {y})\"")
+                format!("x=\"{x:.2}\" y=\"{y:.2}\" text-anchor=\"end\" transform=\"rotate(-90 {x:.2} {y:.2})\"")
             } else {
-                format!("x=\"{px:.2}\" y=\"{}\" text-anchor=\"middle\"", bottom + 20.0)
+                format!("x=\"{px:.2}\" y=\"{:.2}\" text-anchor=\"middle\"", bottom + 20.0)
             };
+            if self.grid {
+                let _ = writeln!(svg, "<path stroke=\"#e6e8ea\" d=\"M{px:.2} {bottom:.2}V{top:.2}\"/>");
+            }
             let _ = writeln!(
                 svg,
-                "<path stroke=\"#e6e8ea\" d=\"M{px:.2} {bottom}V{top}\"/><path stroke=\"#444\" d=\"M{px:.2} {bottom}v5\"/>\
-                 <text {place}>{}</text>",
+                "<path stroke=\"#444\" d=\"M{px:.2} {bottom:.2}v5\"/><text {place}>{}</text>",
                 escape(&tick.label)
             );
         }
-        for tick in self.y.labelled(&self.y.ticks(5)) {
+        for tick in &self.y_ticks {
             let py = top + (1.0 - tick.share) * height;
+            if self.grid {
+                let _ = writeln!(svg, "<path stroke=\"#e6e8ea\" d=\"M{left:.2} {py:.2}h{width:.2}\"/>");
+            }
             let _ = writeln!(
                 svg,
-                "<path stroke=\"#e6e8ea\" d=\"M{left} {py:.2}h{width}\"/><path stroke=\"#444\" d=\"M{left} {py:.2}h-5\"/>\
-                 <text x=\"{}\" y=\"{:.2}\" text-anchor=\"end\">{}</text>",
+                "<path stroke=\"#444\" d=\"M{left:.2} {py:.2}h-5\"/><text x=\"{:.2}\" y=\"{:.2}\" text-anchor=\"end\">{}</text>",
                 left - 9.0,
                 py + 4.5,
-                tick.label
+                escape(&tick.label)
             );
         }
         let _ = writeln!(
             svg,
-            "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"none\" stroke=\"#444\"/>\n\
-             <text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"14\">{}</text>\n\
-             <text x=\"{left}\" y=\"{}\" font-size=\"15\">{}</text>",
-            left + width / 2.0,
-            bottom + self.foot - 12.0,
-            escape(&self.x_name),
-            top - 9.0,
-            escape(&named(self.title, self.y.unit.1))
+            "<rect x=\"{left:.2}\" y=\"{top:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" fill=\"none\" stroke=\"#444\"/>"
         );
+        if !self.x_name.is_empty() {
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.2}\" y=\"{:.2}\" text-anchor=\"middle\" font-size=\"14\">{}</text>",
+                left + width / 2.0,
+                bottom + self.foot - 12.0,
+                escape(&self.x_name)
+            );
+        }
+        if !self.y_name.is_empty() {
+            let (x, y) = (left - 9.0 - widest(&self.y_ticks) - 12.0, top + height / 2.0);
+            let _ = writeln!(
+                svg,
+                "<text transform=\"translate({x:.2} {y:.2}) rotate(-90)\" text-anchor=\"middle\" font-size=\"14\">{}</text>",
+                escape(&self.y_name)
+            );
+        }
+        if !self.title.is_empty() {
+            let _ = writeln!(
+                svg,
+                "<text x=\"{left:.2}\" y=\"{:.2}\" font-size=\"15\">{}</text>",
+                top - 9.0,
+                escape(&self.title)
+            );
+        }
     }
 }

@@ -1,53 +1,46 @@
 //! Learning curves of several strategies: quality, diversity and the best against evaluations and against time.
 
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
 
-use super::axes::{FOOT, Frame, MARGIN, PANEL, RIGHT, Scale, axis_name, colour, dash, title};
+use super::axes::{FOOT, Frame, MARGIN, PANEL, RIGHT, Scale, axis_name, fitting, title};
+use super::colour::{colour, dash};
 use super::legend::Legend;
-use super::{named, open};
+use super::named;
+use super::page::{Drawing, Head, head_width};
 use crate::analysis::compare::{Comparison, Group};
-use crate::analysis::statistics::Spread;
+use crate::analysis::statistics::{Band, spoken_bands};
 
-/// Where the legend is below title and subtitle.
-const LEGEND_TOP: f64 = 84.0;
-/// A row of panels.
-const ROW: f64 = MARGIN[1] + PANEL[1] + FOOT;
 /// Points of a curve.
 const POINTS: usize = 400;
-/// Runs from which on quartiles say more than the lowest and the highest.
-const QUARTILES: usize = 5;
 /// Where one group takes so many times longer than another, time is drawn on a logarithmic axis.
 const LOGARITHMIC: f64 = 12.0;
+/// The least width of a panel in a narrow drawing.
+const LEAST: f64 = 200.0;
 
-/// The drawing as SVG text: a panel for each measure, against evaluations above and against time below. Lines are medians over the
-/// runs of a group, bands reach from quartile to quartile, of fewer than five runs from the lowest to the highest: as far as all runs of
-/// the group go in evaluations, and to the end of the slowest in time.
-///
-/// A measure alone has its two panels side by side.
-pub fn comparison(c: &Comparison) -> String {
-    let width = least_width(c);
-    let curves = Curves::new(c, width);
-    let height = LEGEND_TOP + curves.height() + 6.0;
-    let mut svg = open([width, height], MARGIN[0], &c.task, bands(c));
-    curves.draw(&mut svg, LEGEND_TOP);
-    svg + "</svg>\n"
+/// A panel for each measure, against evaluations above and against time below. Lines are medians over the runs of a group with a band: as far as all runs of
+/// the group go in evaluations, and to the end of the slowest in time. A measure alone has its two panels side by side; in a drawing that is to be narrow
+/// panels follow one another, the two of a measure together.
+pub fn comparison(c: &Comparison, band: Band, width: Option<f64>) -> Drawing {
+    let (title, subtitle) = (&c.task, &bands(c, band));
+    let fixed = width.is_some();
+    let width = width.unwrap_or_else(|| least_width(c).max(head_width(title, "")));
+    let head = Head::new(title, subtitle, width, MARGIN[0]);
+    let curves = Curves::new(c, band, [head.left, width], fixed);
+    let top = head.bottom() + 14.0;
+    let height = top + curves.height() + 6.0;
+    let mut svg = String::new();
+    head.draw(&mut svg);
+    curves.draw(&mut svg, top);
+    Drawing {
+        size: [width, height.ceil()],
+        body: svg,
+    }
 }
 
 /// What lines and bands are.
-pub(super) fn bands(c: &Comparison) -> &'static str {
-    if let [Group { runs, .. }] = &c.groups[..]
-        && runs.len() == 1
-    {
-        return "one run";
-    }
-    let of_size = |sizes: RangeInclusive<usize>| c.groups.iter().any(|g| sizes.contains(&g.runs.len()));
-    match (of_size(2..=QUARTILES - 1), of_size(QUARTILES..=usize::MAX)) {
-        (false, false) => "one run of each",
-        (true, false) => "median over runs; the band reaches from the lowest to the highest run",
-        (false, true) => "median over runs; the band reaches from the lower to the upper quartile",
-        (true, true) => "median over runs; bands are quartiles, of fewer than five runs the lowest and the highest",
-    }
+pub(super) fn bands(c: &Comparison, band: Band) -> String {
+    let sizes: Vec<usize> = c.groups.iter().map(|group| group.runs.len()).collect();
+    spoken_bands(band, &sizes)
 }
 
 /// How wide a plot has to be for the panels and the names.
@@ -57,7 +50,7 @@ pub(super) fn least_width(c: &Comparison) -> f64 {
     panels.max(Legend::least_width(entries(c).iter()))
 }
 
-fn entries(c: &Comparison) -> Vec<String> {
+pub(super) fn entries(c: &Comparison) -> Vec<String> {
     let entry = |group: &Group| {
         let n = group.runs.len();
         format!("{} ({n} {})", group.label, if n == 1 { "run" } else { "runs" })
@@ -68,71 +61,85 @@ fn entries(c: &Comparison) -> Vec<String> {
 /// A legend, and the panels below it.
 pub(super) struct Curves<'a> {
     c: &'a Comparison,
+    band: Band,
     legend: Legend,
+    /// Panels side by side.
+    across: usize,
+    size: [f64; 2],
+    /// Whether panels follow one another, the two of a measure together; else those of an axis stand in a row.
+    flowing: bool,
 }
 
 impl<'a> Curves<'a> {
-    pub fn new(c: &'a Comparison, width: f64) -> Curves<'a> {
+    /// In a drawing so wide, with the legend from `left` on; if the width is `fixed`, panels take all of it.
+    pub fn new(c: &'a Comparison, band: Band, [left, width]: [f64; 2], fixed: bool) -> Curves<'a> {
+        let measures = c.columns.measures.len();
+        let natural = if measures == 1 { 2 } else { measures };
+        let fitting = (((width - RIGHT) / (LEAST + MARGIN[0])) as usize).max(1);
+        let across = if fixed { natural.min(fitting) } else { natural };
+        let wide = if fixed {
+            (width - RIGHT) / across as f64 - MARGIN[0]
+        } else {
+            PANEL[0]
+        };
         Curves {
             c,
-            legend: Legend::new(entries(c), width),
+            band,
+            legend: Legend::new(entries(c), width, left),
+            across,
+            size: [wide, PANEL[1] * (wide / PANEL[0]).min(1.0)],
+            flowing: across < natural || measures == 1,
         }
     }
 
-    /// Whether a single measure has its panels side by side.
-    fn beside(&self) -> bool {
-        self.c.columns.measures.len() == 1
+    /// A row of panels.
+    fn row(&self) -> f64 {
+        MARGIN[1] + self.size[1] + FOOT
     }
 
     pub fn height(&self) -> f64 {
-        self.legend.height() + if self.beside() { 1.0 } else { 2.0 } * ROW
+        let rows = (2 * self.c.columns.measures.len()).div_ceil(self.across);
+        self.legend.height() + rows as f64 * self.row()
     }
 
     pub fn draw(&self, svg: &mut String, top: f64) {
         let Comparison { columns, groups, .. } = self.c;
-        self.draw_legend(svg, top);
+        let several: Vec<bool> = groups.iter().map(|group| group.runs.len() > 1).collect();
+        self.legend.draw_lines(svg, top, &several);
         let top = top + self.legend.height();
         for axis in 0..2 {
             let x_scale = x_scale(groups, axis);
             for (measure, column) in columns.measures.iter().enumerate() {
-                let [x, y] = if self.beside() { [axis, 0] } else { [measure, axis] };
+                let number = 2 * measure + axis;
+                let [x, y] = if self.flowing {
+                    [number % self.across, number / self.across]
+                } else {
+                    [measure, axis]
+                };
                 let corner = [
-                    MARGIN[0] + x as f64 * (PANEL[0] + MARGIN[0]),
-                    top + y as f64 * ROW + MARGIN[1],
+                    MARGIN[0] + x as f64 * (self.size[0] + MARGIN[0]),
+                    top + y as f64 * self.row() + MARGIN[1],
                 ];
-                let curves: Vec<Curve> = groups.iter().map(|g| Curve::new(g, axis, measure, &x_scale)).collect();
+                let curve = |group| Curve::new(group, axis, measure, &x_scale, self.band);
+                let curves: Vec<Curve> = groups.iter().map(curve).collect();
                 let y_scale = y_scale(&curves, column);
                 let frame = Frame {
                     corner,
-                    x_ticks: x_scale.labelled(&x_scale.ticks(5)),
+                    size: self.size,
+                    x_ticks: fitting(&x_scale, self.size[0]),
                     x_name: named(&axis_name(&columns.axes[axis]), x_scale.unit.1),
-                    y: &y_scale,
-                    title: &title(column),
+                    y_ticks: y_scale.labelled(&y_scale.ticks(5)),
+                    y_name: String::new(),
+                    title: named(&title(column), y_scale.unit.1),
                     foot: FOOT,
+                    grid: true,
                 };
                 frame.draw(svg);
                 for (i, curve) in curves.iter().enumerate() {
-                    curve.draw(svg, corner, [&x_scale, &y_scale], i);
+                    curve.draw(svg, &frame, [&x_scale, &y_scale], i);
                 }
             }
         }
-    }
-
-    fn draw_legend(&self, svg: &mut String, top: f64) {
-        self.legend.draw(svg, top, |svg, i, [x, y]| {
-            let (colour, dash) = (colour(i), dash(i));
-            if self.c.groups[i].runs.len() > 1 {
-                let _ = writeln!(
-                    svg,
-                    "<rect x=\"{x}\" y=\"{}\" width=\"26\" height=\"12\" fill=\"{colour}\" fill-opacity=\"0.18\"/>",
-                    y - 6.0
-                );
-            }
-            let _ = writeln!(
-                svg,
-                "<path stroke=\"{colour}\" stroke-width=\"1.8\"{dash} d=\"M{x} {y}h26\"/>"
-            );
-        });
     }
 }
 
@@ -181,24 +188,15 @@ struct Point {
 }
 
 impl Curve {
-    fn new(group: &Group, axis: usize, measure: usize, scale: &Scale) -> Curve {
+    fn new(group: &Group, axis: usize, measure: usize, scale: &Scale, band: Band) -> Curve {
         let [start, end] = group.covered(axis);
         let (from, to) = (scale.share(start.max(scale.low)), scale.share(end));
         let shares = (0..POINTS).map(|i| from + (to - from) * i as f64 / (POINTS - 1) as f64);
         // The ends themselves, whatever rounding does to them on the way.
         let points = shares.map(|share| scale.inverse(share).clamp(start, end.max(start)));
+        let around = band.of_runs(group.runs.len());
         let point = |x| {
-            let Spread {
-                median,
-                quartiles,
-                low,
-                high,
-            } = group.at(axis, measure, x);
-            let band = if group.runs.len() < QUARTILES {
-                [low, high]
-            } else {
-                quartiles
-            };
+            let (median, band) = around.of(group.at(axis, measure, x));
             Point { x, median, band }
         };
         Curve {
@@ -207,9 +205,9 @@ impl Curve {
         }
     }
 
-    fn draw(&self, svg: &mut String, [left, top]: [f64; 2], [x, y]: [&Scale; 2], number: usize) {
+    fn draw(&self, svg: &mut String, frame: &Frame, scales: [&Scale; 2], number: usize) {
         let (colour, dash) = (colour(number), dash(number));
-        let place = |px: f64, value: f64| [left + x.share(px) * PANEL[0], top + (1.0 - y.share(value)) * PANEL[1]];
+        let place = |x: f64, y: f64| frame.place(scales, [x, y]);
         let at = |px: f64, value: f64| {
             let [px, py] = place(px, value);
             format!("{px:.2} {py:.2}")

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::axes::{MARGIN, text_width};
+use super::axes::{MARGIN, shortened, text_width};
+use super::colour::{colour, dash};
 use super::escape;
 
 const LINE: f64 = 24.0;
@@ -14,6 +15,7 @@ const FONT_SIZE: f64 = 14.0;
 
 pub(super) struct Legend {
     entries: Vec<String>,
+    left: f64,
     /// Entries of a line.
     columns: usize,
     /// Width of a column.
@@ -26,12 +28,16 @@ fn widest<'a>(entries: impl Iterator<Item = &'a String>) -> f64 {
 }
 
 impl Legend {
-    /// In as many columns as a plot so wide has room for, from its left margin on.
-    pub fn new(entries: Vec<String>, plot_width: f64) -> Legend {
+    /// In as many columns as a plot so wide has room for right of `left`. Entries that are wider than all of it are cut.
+    pub fn new(mut entries: Vec<String>, plot_width: f64, left: f64) -> Legend {
+        let room = plot_width - left;
+        let letters = ((room - NAME - GAP) / text_width("x", FONT_SIZE) + 0.01).max(8.0) as usize;
+        entries.iter_mut().for_each(|entry| *entry = shortened(entry, letters));
         let width = widest(entries.iter());
         Legend {
-            columns: (((plot_width - MARGIN[0]) / width) as usize).clamp(1, entries.len().max(1)),
+            columns: ((room / width) as usize).clamp(1, entries.len().max(1)),
             entries,
+            left,
             width,
         }
     }
@@ -48,7 +54,7 @@ impl Legend {
     /// Where an entry begins, seen from the first line at the plot's left edge.
     fn place(&self, number: usize) -> [f64; 2] {
         let [x, y] = [number % self.columns, number / self.columns].map(|n| n as f64);
-        [MARGIN[0] + x * self.width, y * LINE]
+        [self.left + x * self.width, y * LINE]
     }
 
     /// Draws it, the first line being at `top`; `symbol` draws the symbol of an entry, 26 units wide, from a place to the right.
@@ -67,6 +73,38 @@ impl Legend {
     }
 }
 
+impl Legend {
+    /// Draws it with the line of each entry's number, on a band where several runs are behind it.
+    pub fn draw_lines(&self, svg: &mut String, top: f64, several: &[bool]) {
+        self.draw(svg, top, |svg, i, [x, y]| {
+            let (colour, dash) = (colour(i), dash(i));
+            if several[i] {
+                let _ = writeln!(
+                    svg,
+                    "<rect x=\"{x}\" y=\"{}\" width=\"26\" height=\"12\" fill=\"{colour}\" fill-opacity=\"0.18\"/>",
+                    y - 6.0
+                );
+            }
+            let _ = writeln!(
+                svg,
+                "<path stroke=\"{colour}\" stroke-width=\"1.8\"{dash} d=\"M{x} {y}h26\"/>"
+            );
+        });
+    }
+
+    /// Draws it with a box of each entry's colour, the first line being at `top`.
+    pub fn draw_boxes(&self, svg: &mut String, top: f64, keys: &[(String, String)]) {
+        self.draw(svg, top, |svg, i, [x, y]| {
+            let _ = writeln!(
+                svg,
+                "<rect x=\"{x:.2}\" y=\"{:.2}\" width=\"26\" height=\"12\" fill=\"{}\"/>",
+                y - 6.0,
+                keys[i].1
+            );
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,7 +115,7 @@ mod tests {
         let wide = Legend::least_width(entries.iter());
         let column = wide - MARGIN[0];
         for (plot, columns) in [(wide, 1), (wide + column, 2), (wide + 1.99 * column, 2), (1e9, 3)] {
-            let legend = Legend::new(entries.clone(), plot);
+            let legend = Legend::new(entries.clone(), plot, MARGIN[0]);
             assert_eq!(legend.columns, columns, "{plot}");
             assert_eq!(legend.height(), LINE * 3_usize.div_ceil(columns) as f64);
             for i in 0..3 {
@@ -85,6 +123,6 @@ mod tests {
                 assert!(x + column <= plot && y + LINE <= legend.height(), "{plot}: {i}");
             }
         }
-        assert_eq!(Legend::new(Vec::new(), wide).height(), 0.0);
+        assert_eq!(Legend::new(Vec::new(), wide, MARGIN[0]).height(), 0.0);
     }
 }

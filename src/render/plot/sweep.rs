@@ -2,21 +2,22 @@
 
 use std::fmt::Write as _;
 
-use super::axes::{FOOT, Frame, MARGIN, PANEL, RIGHT, Scale, Tick, colour, fit, text_width, title, upright_foot};
+use super::axes::{FOOT, Frame, MARGIN, PANEL, RIGHT, Scale, Tick, fit, shortened, text_width, title, upright_foot};
+use super::colour::{colour, ends};
 use super::comparison::{Curves, bands, least_width};
 use super::legend::Legend;
-use super::{escape, open};
+use super::named;
+use super::page::{Drawing, Head};
 use crate::analysis::compare::{Mark, Overview, Parameter, Places, spoken};
-use crate::analysis::statistics::Spread;
+use crate::analysis::statistics::{Band, Spread};
 use crate::engine::output::thousands;
 
-/// Baseline of the first section's heading.
-const TOP: f64 = 96.0;
-/// From a section's heading to what it explains, and from there to its legend.
-const EXPLAINED: f64 = 21.0;
-const CONTENT: f64 = 46.0;
-/// Between the sections.
-const BETWEEN: f64 = 34.0;
+/// Above the first section, between the sections, and above a legend.
+const BEFORE: f64 = 10.0;
+const BETWEEN: f64 = 12.0;
+const LEGEND: f64 = 10.0;
+/// The least width of a panel in a narrow drawing.
+const LEAST: f64 = 200.0;
 /// Panels by parameter in a row, at most.
 const ACROSS: usize = 3;
 /// Room left and right of the outermost values, as a share of their distance.
@@ -33,26 +34,30 @@ const PLAIN: &str = "#46525e";
 
 /// The drawing as SVG text: above, learning curves as [`comparison`](super::comparison()) draws them, against the first axis and core time; below, a panel
 /// for each parameter with a dot for each run, and medians and quartiles where several runs share a value. Variants have colours.
-pub fn overview(o: &Overview) -> String {
+pub fn overview(o: &Overview, band: Band, width: Option<f64>) -> Drawing {
     let subtitle = subtitle(o);
-    let (heading, explanation) = (curves_heading(o), bands(&o.curves));
+    let (heading, explanation) = (curves_heading(o), bands(&o.curves, band));
     let by_parameter = format!("{} at the end, by parameter", title(&o.metric));
     let dots = dots(o);
     let texts = [
         (o.title.as_str(), 19.0),
         (&subtitle, 13.0),
         (&heading, 16.0),
-        (explanation, 13.0),
+        (&explanation, 13.0),
         (dots, 13.0),
     ];
     let texts = texts.map(|(text, size)| MARGIN[0] + text_width(text, size) + RIGHT);
-    let across = o.parameters.len().min(ACROSS);
+    let fixed = width.is_some();
+    let fitting = width.map_or(ACROSS, |width| {
+        (((width - RIGHT) / (LEAST + MARGIN[0])) as usize).max(1)
+    });
+    let across = o.parameters.len().min(ACROSS).min(fitting);
     let variants: Vec<String> = if o.variants.len() > 1 {
         o.variants.clone()
     } else {
         Vec::new()
     };
-    let width = texts
+    let natural = texts
         .into_iter()
         .chain([
             least_width(&o.curves),
@@ -61,66 +66,55 @@ pub fn overview(o: &Overview) -> String {
         ])
         .fold(0.0, f64::max)
         .ceil();
+    let width = width.unwrap_or(natural);
+    let wide = if fixed {
+        (width - RIGHT) / across.max(1) as f64 - MARGIN[0]
+    } else {
+        PANEL[0]
+    };
 
-    let curves = Curves::new(&o.curves, width);
-    let legend = Legend::new(variants, width);
-    let panels: Vec<Panel> = o.parameters.iter().map(|p| Panel::new(p, o.halving)).collect();
+    let head = Head::new(&o.title, &subtitle, width, MARGIN[0]);
+    let curves = Curves::new(&o.curves, band, [head.left, width], fixed);
+    let legend = Legend::new(variants, width, head.left);
+    let panels: Vec<Panel> = o.parameters.iter().map(|p| Panel::new(p, o.halving, wide)).collect();
     let rows: Vec<&[Panel]> = panels.chunks(across.max(1)).collect();
-    let row_height = |row: &[Panel]| MARGIN[1] + PANEL[1] + row.iter().map(|p| p.foot).fold(0.0, f64::max);
-    let to_panels = if o.variants.len() > 1 {
-        CONTENT + legend.height()
-    } else {
-        EXPLAINED
-    };
-    let below = if panels.is_empty() {
-        0.0
-    } else {
-        BETWEEN + to_panels + rows.iter().map(|row| row_height(row)).sum::<f64>()
-    };
-    let height = TOP + CONTENT + curves.height() + below + 6.0;
 
-    let mut svg = open([width, height], MARGIN[0], &o.title, &subtitle);
-    head(&mut svg, TOP, &heading, explanation);
-    curves.draw(&mut svg, TOP + CONTENT);
-    if panels.is_empty() {
-        return svg + "</svg>\n";
-    }
-    let mut top = TOP + CONTENT + curves.height() + BETWEEN;
-    head(&mut svg, top, &by_parameter, dots);
-    legend.draw(&mut svg, top + CONTENT, |svg, i, [x, y]| {
-        let _ = writeln!(
-            svg,
-            "<circle fill=\"{}\" r=\"4\" cx=\"{}\" cy=\"{y}\"/>",
-            colour(i),
-            x + 13.0
-        );
-    });
-    top += to_panels;
-    let marks = || o.parameters.iter().flat_map(|p| &p.marks).map(|mark| mark.value);
-    let ends = [
-        marks().fold(f64::INFINITY, f64::min),
-        marks().fold(f64::NEG_INFINITY, f64::max),
-    ];
-    let y = Scale::of_column(&o.metric, ends, false);
-    for row in rows {
-        for (i, panel) in row.iter().enumerate() {
-            let corner = [MARGIN[0] + i as f64 * (PANEL[0] + MARGIN[0]), top + MARGIN[1]];
-            panel.draw(&mut svg, corner, &y, &o.metric, o.variants.len());
+    let mut svg = String::new();
+    head.draw(&mut svg);
+    let section = |heading: &str, explanation: &str| Head::section(heading, explanation, width, MARGIN[0]);
+    let mut top = section(&heading, &explanation).draw_at(&mut svg, head.bottom() + BEFORE) + LEGEND;
+    curves.draw(&mut svg, top);
+    top += curves.height();
+    if !panels.is_empty() {
+        top = section(&by_parameter, dots).draw_at(&mut svg, top + BETWEEN);
+        if o.variants.len() > 1 {
+            legend.draw(&mut svg, top + LEGEND, |svg, i, [x, y]| {
+                let _ = writeln!(
+                    svg,
+                    "<circle fill=\"{}\" r=\"4\" cx=\"{}\" cy=\"{y}\"/>",
+                    colour(i),
+                    x + 13.0
+                );
+            });
+            top += LEGEND + legend.height();
         }
-        top += row_height(row);
+        let y = Scale::of_column(
+            &o.metric,
+            ends(o.parameters.iter().flat_map(|p| &p.marks).map(|mark| mark.value)),
+            false,
+        );
+        for row in rows {
+            for (i, panel) in row.iter().enumerate() {
+                let corner = [MARGIN[0] + i as f64 * (wide + MARGIN[0]), top + MARGIN[1]];
+                panel.draw(&mut svg, corner, &y, &o.metric, o.variants.len());
+            }
+            top += MARGIN[1] + PANEL[1] + row.iter().map(|p| p.foot).fold(0.0, f64::max);
+        }
     }
-    svg + "</svg>\n"
-}
-
-fn head(svg: &mut String, y: f64, heading: &str, explanation: &str) {
-    let _ = writeln!(
-        svg,
-        "<text x=\"{0}\" y=\"{y}\" font-size=\"16\">{1}</text>\n<text x=\"{0}\" y=\"{2}\" fill=\"#555\">{3}</text>",
-        MARGIN[0],
-        escape(heading),
-        y + EXPLAINED,
-        escape(explanation)
-    );
+    Drawing {
+        size: [width, (top + 6.0).ceil()],
+        body: svg,
+    }
 }
 
 fn subtitle(o: &Overview) -> String {
@@ -159,17 +153,19 @@ struct Panel<'a> {
     places: Vec<f64>,
     ticks: Vec<Tick>,
     foot: f64,
+    /// Its width.
+    width: f64,
     /// Width of what belongs to a value; 0 where dots lie at their value.
     slot: f64,
     boxes: bool,
 }
 
 impl<'a> Panel<'a> {
-    fn new(parameter: &'a Parameter, halving: bool) -> Panel<'a> {
+    fn new(parameter: &'a Parameter, halving: bool, width: f64) -> Panel<'a> {
         let (x, places, ticks) = match &parameter.places {
             Places::Numbers { values, logarithmic } => {
                 let x = numbers(values, *logarithmic);
-                let ticks = number_ticks(&x, values, parameter.listed);
+                let ticks = number_ticks(&x, values, parameter.listed, width);
                 (x, values.clone(), ticks)
             }
             Places::Names(names) => {
@@ -185,18 +181,19 @@ impl<'a> Panel<'a> {
                     .step_by(names.len().div_ceil(NAMES))
                     .map(|(i, name)| Tick {
                         share: x.share(i as f64),
-                        label: shortened(name),
+                        label: shortened(name, LETTERS),
                     });
                 let ticks = ticks.collect();
                 (x, (0..names.len()).map(|i| i as f64).collect(), ticks)
             }
         };
         let gaps = places.windows(2).map(|p| x.share(p[1]) - x.share(p[0]));
-        let slot = (SLOT * PANEL[0] * gaps.fold(f64::INFINITY, f64::min)).min(WIDEST_SLOT);
+        let slot = (SLOT * width * gaps.fold(f64::INFINITY, f64::min)).min(WIDEST_SLOT);
         Panel {
-            foot: if fit(&ticks) { FOOT } else { upright_foot(&ticks) },
+            foot: if fit(&ticks, width) { FOOT } else { upright_foot(&ticks) },
             slot: if parameter.listed { slot } else { 0.0 },
             boxes: parameter.listed && !halving,
+            width,
             parameter,
             x,
             places,
@@ -209,9 +206,12 @@ impl<'a> Panel<'a> {
             corner,
             x_ticks: self.ticks.clone(),
             x_name: self.parameter.name.clone(),
-            y,
-            title: &title(metric),
+            y_ticks: y.labelled(&y.ticks(5)),
+            y_name: String::new(),
+            title: named(&title(metric), y.unit.1),
             foot: self.foot,
+            size: [self.width, PANEL[1]],
+            grid: true,
         };
         frame.draw(svg);
         let vertical = |value: f64| corner[1] + (1.0 - y.share(value)) * PANEL[1];
@@ -226,7 +226,7 @@ impl<'a> Panel<'a> {
             for (place, x) in self.places.iter().enumerate() {
                 let marks = &at[place * variants + variant];
                 let aside = (variant as f64 - (variants - 1) as f64 / 2.0) * width;
-                let centre = corner[0] + self.x.share(*x) * PANEL[0] + aside;
+                let centre = corner[0] + self.x.share(*x) * self.width + aside;
                 if self.boxes && !marks.is_empty() {
                     let Spread { median, quartiles, .. } = Spread::of(marks.iter().map(|mark| mark.value).collect());
                     let [low, high] = quartiles.map(vertical);
@@ -285,23 +285,14 @@ fn numbers(values: &[f64], logarithmic: bool) -> Scale {
 }
 
 /// Ticks at listed values if their labels stand beside one another, else round ones.
-fn number_ticks(x: &Scale, values: &[f64], listed: bool) -> Vec<Tick> {
+fn number_ticks(x: &Scale, values: &[f64], listed: bool, width: f64) -> Vec<Tick> {
     let own = x.labelled(values);
-    if listed && fit(&own) {
+    if listed && fit(&own, width) {
         return own;
     }
     let round = [5, 3, 2].map(|about| x.labelled(&x.ticks(about)));
-    let chosen = round.iter().find(|ticks| fit(ticks)).unwrap_or(&round[2]);
+    let chosen = round.iter().find(|ticks| fit(ticks, width)).unwrap_or(&round[2]);
     chosen.clone()
-}
-
-/// As much of a name as there is room for.
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= LETTERS {
-        return name.into();
-    }
-    let kept: String = name.chars().take(LETTERS - 1).collect();
-    kept + "…"
 }
 
 #[cfg(test)]
@@ -416,7 +407,7 @@ mod tests {
                 "c",
             ),
         ] {
-            let svg = overview(&sweep(parameters, variants, label));
+            let svg = overview(&sweep(parameters, variants, label), Band::Quartiles, None).svg(None);
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
             let [width, height] = ["width", "height"].map(|name| attribute(&svg, name).unwrap());
             let mut all = texts(&svg);
@@ -438,7 +429,7 @@ mod tests {
     fn listed_values_are_ticks_where_there_is_room_and_dots_stay_at_their_value() {
         let panel = |values: &[f64]| {
             let p = parameter(numbers_of(values), true, 1);
-            let panel = Panel::new(&p, false);
+            let panel = Panel::new(&p, false, PANEL[0]);
             let labels: Vec<String> = panel.ticks.iter().map(|tick| tick.label.clone()).collect();
             (labels, panel.slot, panel.x.clone())
         };
@@ -455,7 +446,7 @@ mod tests {
         // Neighbours keep apart.
         assert!(slot < PANEL[0] * (x.share(1.0) - x.share(0.0)));
         let p = parameter(numbers_of(&[1.0, 2.0]), false, 1);
-        assert_eq!(Panel::new(&p, false).slot, 0.0);
-        assert!(!Panel::new(&parameter(numbers_of(&[1.0, 2.0]), true, 1), true).boxes);
+        assert_eq!(Panel::new(&p, false, PANEL[0]).slot, 0.0);
+        assert!(!Panel::new(&parameter(numbers_of(&[1.0, 2.0]), true, 1), true, PANEL[0]).boxes);
     }
 }
