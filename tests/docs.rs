@@ -25,6 +25,7 @@ fn the_book_is_whole_and_its_command_line_is_what_the_program_says() {
     assert!(page("how_to/own_emitter.html").contains("struct Redraw"));
     assert!(page("parts/strategies.html").contains("arxiv.org/abs/1504.04909"));
     assert!(page("design.html").contains("href=\"parts/archives.html#unstructured\""));
+    assert!(page("quality_diversity.html").contains("href=\"overview.html#what-runs\""));
     assert!(page("command_line.html").contains("id=\"illume-sweep-run\""));
     let search = std::fs::read_dir(folder.path()).unwrap().any(|file| {
         let name = file.unwrap().file_name();

@@ -30,7 +30,7 @@ impl Redraw {
     fn parents(stream: &Stream, rows: std::ops::Range<usize>, filled: &[u32]) -> Vec<u32> {
         let mut words = vec![0; rows.len()];
         stream.words(rows.start as u64, &mut words);
-        let drawn = |word: u32| filled[(u64::from(word) * filled.len() as u64 >> 32) as usize];
+        let drawn = |word: u32| filled[((u64::from(word) * filled.len() as u64) >> 32) as usize];
         words.into_iter().map(drawn).collect()
     }
 }

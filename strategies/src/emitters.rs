@@ -1,5 +1,5 @@
 //! Emitters (Fontaine et al. 2020; pyribs): each proposes a share of a generation's candidates and learns from what the archive made of them.
-//! The [`Scheduler`](crate::scheduler::Scheduler) gives them their rows.
+//! A scheduler gives them their rows: [`strategy_of_emitters`](crate::strategy_of_emitters) makes a strategy of any.
 
 mod course;
 mod evolution_strategy;

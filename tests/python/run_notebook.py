@@ -6,6 +6,7 @@ run_notebook.py NOTEBOOK SWEEP EXECUTED: EXECUTED becomes the notebook with its 
 import json
 import os
 import sys
+import tempfile
 
 import jupyter_client
 import nbclient
@@ -25,9 +26,19 @@ print(json.dumps({
 }))
 """
 document.cells.append(nbformat.v4.new_code_cell(numbers))
-# Kernel and client speak by sockets in a folder, not by ports that others of the machine could reach.
-manager = jupyter_client.AsyncKernelManager(kernel_name="python3", transport="ipc")
-nbclient.NotebookClient(document, timeout=300, km=manager).execute()
+
+folder = tempfile.TemporaryDirectory()
+
+
+class ByFiles(jupyter_client.AsyncKernelManager):
+    """Kernel and client speak by sockets in a folder, not by ports that others of the machine could reach."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.transport, self.ip = "ipc", os.path.join(folder.name, "kernel")
+
+
+nbclient.NotebookClient(document, timeout=300, kernel_name="python3", kernel_manager_class=ByFiles).execute()
 last = document.cells.pop()
 nbformat.write(document, executed)
 figures = [output for cell in document.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
