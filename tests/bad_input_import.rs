@@ -64,7 +64,7 @@ fn what_cannot_be_imported_is_refused_in_one_sentence() {
         (
             no_measures,
             with(&[]),
-            vec![arg(no_measures), "no measures", "solution_0, objective"],
+            vec![arg(no_measures), "no measures", "this one solution, objective"],
         ),
         (nan, with(&[]), vec![arg(nan), "objective of elite 0"]),
         (infinite, with(&[]), vec![arg(infinite), "measures of elite 0 is inf"]),

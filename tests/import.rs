@@ -50,7 +50,7 @@ const SAME_FRAME: &str = "import sys, numpy as np, pandas\n\
         a, b = before[name].to_numpy(), after[name].to_numpy()\n    \
         if name.startswith('solution'): a, b = a.astype('f4'), b.astype('f4')\n    \
         assert np.array_equal(a, b), name\n\
-    assert list(after)[:6] == list(before)[:6] and list(after)[-1] == 'index', list(after)\n\
+    if sys.argv[2].endswith('.csv'): assert list(after)[:6] == list(before)[:6] and list(after)[-1] == 'index', list(after)\n\
     print('equal', len(after))\n";
 
 #[track_caller]
@@ -159,7 +159,7 @@ fn an_archive_of_pymap_elites_lies_in_its_own_niches() {
         (&lines.into(), &60.into(), &4.into())
     );
     assert!(
-        said["rounded_genes"].as_u64().unwrap() > 0 && said["notes"].to_string().contains("rounded"),
+        said["rounded_genes"].as_u64().unwrap() > 0 && said["notes"].to_string().contains("rounding"),
         "{said}"
     );
     assert!(

@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 
@@ -188,10 +189,12 @@ def check_run(program, folder, run):
         def ptp(self):
             return np.ptp(self)
 
-    class Diagram(Voronoi):
-        points = property(lambda self: self._own.view(Points), lambda self, points: setattr(self, "_own", np.asarray(points)))
+    def diagram(points):
+        made = Voronoi(points)
+        parts = {name: getattr(made, name) for name in ("vertices", "ridge_points", "ridge_vertices", "point_region", "regions")}
+        return types.SimpleNamespace(points=made.points.view(Points), **parts)
 
-    qdax.utils.plotting.Voronoi = Diagram
+    qdax.utils.plotting.Voronoi = diagram
 
     metrics = default_qd_metrics(loaded, qd_offset=offset)
     assert abs(float(metrics["qd_score"]) - about["qd_score"]) <= 1e-4 * abs(about["qd_score"]), (metrics, about)

@@ -225,7 +225,7 @@ fn rounding(foreign: &Foreign) -> Option<String> {
     let rounded = foreign.rounded;
     (rounded.genes > 0).then(|| {
         format!(
-            "{} of {} genes are no numbers of 32 bits and are rounded, by {} at most",
+            "{} of {} genes are no numbers of 32 bits; rounding changes them by {} at most",
             thousands(rounded.genes as u64),
             thousands(foreign.genes.len() as u64),
             significant(rounded.largest)

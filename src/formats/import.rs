@@ -137,22 +137,29 @@ impl Foreign {
 /// # Errors
 /// No such file, or other numbers.
 fn centroids(path: &Path, k: usize) -> Result<Vec<f64>> {
+    let (values, width) = any_centroids(path)?;
+    if width != k {
+        let message = format!("holds centroids of {width} numbers, and the elites have {k} measures");
+        return Err(refuse(path, &message));
+    }
+    Ok(values)
+}
+
+/// The same of any number of axes, which is given as well.
+fn any_centroids(path: &Path) -> Result<(Vec<f64>, usize)> {
     let (values, width) = match path.extension().is_some_and(|e| e == "npy") {
         true => {
             let field = npy::file(path)?;
             match (field.values, field.width) {
                 (Values::Real(values), width) => (values, width),
+                (Values::Short(values), width) => (values.into_iter().map(f64::from).collect(), width),
                 _ => return Err(refuse(path, "expected centroids, an array of floating-point numbers")),
             }
         }
         false => pymap::table(path)?,
     };
-    if width != k {
-        let message = format!("holds centroids of {width} numbers, and the elites have {k} measures");
-        return Err(refuse(path, &message));
-    }
     match values.iter().all(|x| x.is_finite()) && !values.is_empty() {
-        true => Ok(values),
+        true => Ok((values, width)),
         false => Err(refuse(path, "expected centroids, all of finite numbers")),
     }
 }

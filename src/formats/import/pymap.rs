@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use illume_core::Result;
 
 use super::frame::Values;
-use super::{Foreign, Hints, Rounded, refuse};
+use super::{Foreign, Hints, Rounded, any_centroids, refuse};
 
 pub const FORM: &str = "an archive of pymap_elites";
 
@@ -23,7 +23,7 @@ pub fn read(path: &Path, hints: Hints<'_>) -> Result<Foreign> {
         (None, Err(_)) if hints.k.is_some() => None,
         (None, Err(e)) => return Err(e),
     };
-    let niches = found.map(|file| Ok((table(&file)?, file))).transpose()?;
+    let niches = found.map(|file| Ok((any_centroids(&file)?, file))).transpose()?;
     let k = niches.as_ref().map_or(hints.k.unwrap_or(0), |((_, k), _)| *k);
     if width < 1 + 2 * k || k == 0 {
         let message = format!(
