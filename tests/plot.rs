@@ -62,7 +62,7 @@ fn every_kind_is_drawn_of_any_number_of_axes_or_says_what_it_needs() {
         (1, "kind = \"cvt\"\ncells = 20\nsamples = 200"),
         (2, "shape = [8, 8]"),
         (2, "kind = \"cvt\"\ncells = 60\nsamples = 600"),
-        (2, "kind = \"unstructured\"\nprobability = 0.02"),
+        (2, "kind = \"dns\"\ncapacity = 200"),
         (6, "shape = [3, 3, 3, 3, 3, 3]"),
         (4096, "kind = \"cvt\"\ncells = 8\nsamples = 16\niterations = 1"),
     ] {
@@ -78,7 +78,7 @@ fn every_kind_is_drawn_of_any_number_of_axes_or_says_what_it_needs() {
             let needs_two = axes == 1 && ["projections", "parallel", "lineage"].contains(&kind);
             if needs_two {
                 assert_refused(&ended, &["with two axes, this archive's has 1", arg(&path)]);
-            } else if kind == "difference" && archive.contains("unstructured") {
+            } else if kind == "difference" && archive.contains("dns") {
                 assert_refused(&ended, &["has no cells", "cell by cell"]);
             } else {
                 ended.succeeded();

@@ -398,7 +398,7 @@ pub(crate) mod tests {
         );
         let b = &c.groups[0];
         assert_eq!((b.covered(0), b.covered(1)), ([1.5, 2.0], [0.15, 0.3]));
-        let at = b.at(0, 0, 1.5);
+        let at = Spread::of(b.at(0, 0, 1.5));
         assert_eq!((at.median, at.low, at.high), (5.0, 3.0, 6.0), "of 3, 6 and 5");
         let last = b.last(|run| &run.measures[0]);
         assert_eq!((last.median, last.low, last.high), (6.0, 5.0, 9.0));

@@ -140,7 +140,12 @@ impl Map {
         let above = if n > 1 { NAMED } else { 0.0 };
         // The bar's name stands above it, beside the titles of several maps.
         let barred = self.bar.as_ref().is_some_and(|bar| bar.bar_width() > 0.0);
-        let top = head.bottom() + legend.height() + if barred && n == 1 { 22.0 } else { 8.0 };
+        let above_bar = match (barred && n == 1, self.legend.is_empty()) {
+            (true, true) => 22.0,
+            (true, false) => 34.0,
+            _ => 10.0,
+        };
+        let top = head.bottom() + legend.height() + above_bar;
         let down = n.div_ceil(across);
         let row = side + above + BETWEEN;
         let height = top + down as f64 * row - BETWEEN + FOOT + 4.0;
