@@ -877,12 +877,13 @@ fn wrong_arguments_are_refused() {
         assert_refused(&ended, parts);
     }
     let config = folder.path().join("config-given.toml");
-    let usage: [(&[&str], &[&str]); 7] = [
+    let usage: [(&[&str], &[&str]); 8] = [
         (&["run", arg(&config), "--threads", "0"], &["--threads", "0"]),
         (&["run", arg(&config), "--threads", "-2"], &["-2"]),
         (&["run", arg(&config), "--thread", "2"], &["--thread", "--threads"]),
         (&["eval", arg(&dir), "--episodes", "0"], &["--episodes", "0"]),
-        (&["plot", arg(&dir), "--axes", "1"], &["--axes", "two numbers"]),
+        (&["plot", arg(&dir), "--axes", "1"], &["--axes 1", "expected 2 axes"]),
+        (&["plot", arg(&dir), "--axes", "x,y"], &["--axes", "numbers of axes"]),
         (&["rum", arg(&config)], &["rum", "run"]),
         (&["run"], &["<CONFIG>"]),
     ];

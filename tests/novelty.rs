@@ -153,7 +153,7 @@ fn every_reader_takes_an_unstructured_archive() {
     let drawn = std::fs::read_to_string(&svg).unwrap();
     let dots = drawn
         .lines()
-        .filter(|l| l.contains("a3 3 0 1 0 6 0"))
+        .filter(|l| l.contains("a3.00 3.00 0 1 0 6.00 0"))
         .flat_map(|l| l.matches('M'))
         .count();
     assert_eq!(dots, members, "a dot for each member");

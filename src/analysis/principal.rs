@@ -17,7 +17,7 @@ pub struct Principal {
 /// # Errors
 /// No rows, or a number that is not finite.
 pub fn principal(data: Vec<f32>, dim: usize) -> Result<Principal> {
-    let n = if dim == 0 { 0 } else { data.len() / dim };
+    let n = data.len().checked_div(dim).unwrap_or(0);
     if n == 0 {
         return Err(Error::input("there are no genes to find components of"));
     }

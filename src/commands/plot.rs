@@ -86,7 +86,7 @@ fn axes(text: &str) -> std::result::Result<Axes, &'static str> {
         .collect::<Option<Axes>>();
     parts
         .filter(|axes| !axes.is_empty())
-        .ok_or("expected numbers of axes, such as two numbers 0,1")
+        .ok_or("expected numbers of axes, such as 0,1")
 }
 
 fn range(text: &str) -> std::result::Result<[f64; 2], &'static str> {

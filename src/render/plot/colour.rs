@@ -146,7 +146,7 @@ impl Colours {
     /// The ticks of the bar.
     fn ticks(&self) -> Vec<Tick> {
         let [low, high] = self.ends();
-        if !(low <= high) || matches!(self, Colours::Categories { .. }) {
+        if low > high || matches!(self, Colours::Categories { .. }) {
             return Vec::new();
         }
         let scale = Scale::plain(low, high);

@@ -14,7 +14,7 @@ const EDGE: f64 = 14.0;
 /// From one line of text to the next, in font sizes.
 const LEADING: f64 = 1.32;
 
-/// What is drawn, in units of which [`TEXT`] are the height of ordinary text, as the inside of an SVG.
+/// What is drawn, in units of which 13 are the height of ordinary text, as the inside of an SVG.
 pub struct Drawing {
     pub size: [f64; 2],
     pub body: String,
