@@ -58,9 +58,12 @@ struct Image {
     png: Vec<u8>,
 }
 
+/// By tag and step.
+type Numbers = BTreeMap<String, BTreeMap<i64, f32>>;
+
 /// Number of a run's event files, and what TensorBoard shows of them: numbers by tag and step, and the pictures. What begins anew at a step
 /// takes the place of all that was there from it on.
-fn shown(dir: &Path) -> (usize, BTreeMap<String, BTreeMap<i64, f32>>, Vec<(i64, Image)>) {
+fn shown(dir: &Path) -> (usize, Numbers, Vec<(i64, Image)>) {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|path| {
         path.file_name()
@@ -70,7 +73,7 @@ fn shown(dir: &Path) -> (usize, BTreeMap<String, BTreeMap<i64, f32>>, Vec<(i64, 
             .starts_with("events.out.tfevents.")
     });
     files.sort();
-    let (mut numbers, mut pictures) = (BTreeMap::<String, BTreeMap<i64, f32>>::new(), Vec::new());
+    let (mut numbers, mut pictures) = (Numbers::new(), Vec::new());
     for file in &files {
         let bytes = fs::read(file).unwrap();
         let mut rest = &bytes[..];
