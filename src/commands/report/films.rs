@@ -15,7 +15,7 @@ const FEW: usize = 12;
 const ALL: usize = 2000;
 const SECONDS: f64 = 10.0;
 /// Bytes of images that a report takes.
-const BYTES: usize = 2_500_000;
+const BYTES: usize = 2_000_000;
 
 /// Images by the number of their cell.
 #[derive(Default)]
