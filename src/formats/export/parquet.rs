@@ -84,12 +84,7 @@ fn field(name: &str, physical: Physical, logical: Option<LogicalType>) -> Result
 
 /// How the numbers of a column are stored.
 fn kind(column: &Column) -> (Physical, Option<LogicalType>) {
-    let unsigned = |bit_width| {
-        Some(LogicalType::Integer {
-            bit_width,
-            is_signed: false,
-        })
-    };
+    let unsigned = |bits| Some(LogicalType::integer(bits, false));
     match &column.data {
         Data::I32(_) if column.name == "operator" => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Data::F64(_) => (Physical::DOUBLE, None),
