@@ -130,7 +130,7 @@ fn what_cannot_be_exported_is_refused_in_one_sentence() {
     let (folder, dir) = finished(MAZE);
     let here = |name: &str| folder.path().join(name);
     let (missing, text, csv, npz) = (here("none"), here("config-given.toml"), here("a.csv"), here("a.npz"));
-    let (parquet, bare, there) = (here("a.parquet"), here("elites"), here("there.csv"));
+    let (sheet, bare, there) = (here("a.xls"), here("elites"), here("there.csv"));
     fs::write(&there, "mine").unwrap();
     let folder_of_that_name = here("folder.h5");
     fs::create_dir(&folder_of_that_name).unwrap();
@@ -144,7 +144,7 @@ fn what_cannot_be_exported_is_refused_in_one_sentence() {
         (folder.path(), &csv, &[], &[arg(folder.path()), "archive.h5"]),
         (&evaluation, &csv, &[], &[arg(&evaluation), "is an evaluation"]),
         (&empty, &csv, &[], &[arg(&empty), "empty", "nothing to export"]),
-        (&dir, &parquet, &[], &[arg(&parquet), ".csv", ".npz", ".h5"]),
+        (&dir, &sheet, &[], &[arg(&sheet), ".csv", ".npz", ".h5"]),
         (&dir, &bare, &[], &[arg(&bare), ".csv", ".npz", ".h5"]),
         (&dir, &csv, &["--genomes"], &["--genomes", arg(&csv), ".npz", ".h5"]),
         (&dir, &there, &[], &[arg(&there), "there already", "--force"]),
@@ -175,7 +175,7 @@ fn what_cannot_be_exported_is_refused_in_one_sentence() {
     }
     assert!(contents(&dir) == before, "the run was touched");
     assert_eq!(fs::read_to_string(&there).unwrap(), "mine");
-    for file in [&csv, &npz, &parquet, &bare] {
+    for file in [&csv, &npz, &sheet, &bare] {
         assert!(!file.exists(), "{}", file.display());
     }
     let ended = run(1, &["export", arg(&dir)]);

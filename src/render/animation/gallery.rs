@@ -222,7 +222,7 @@ impl Sheet {
                     "x=\"{middle}\" y=\"{}\" text-anchor=\"middle\" font-size=\"14\"",
                     foot + 38
                 ),
-                &plot::named(&axis.name, &axis.unit),
+                &plot::named(&axis.name.replace('_', " "), &axis.unit),
             );
         }
         if let Some(axis) = gallery.axes.get(1) {
@@ -240,7 +240,7 @@ impl Sheet {
                 format!(
                     "x=\"18\" y=\"{middle}\" text-anchor=\"middle\" font-size=\"14\" transform=\"rotate(-90 18 {middle})\""
                 ),
-                &plot::named(&axis.name, &axis.unit),
+                &plot::named(&axis.name.replace('_', " "), &axis.unit),
             );
         }
         let size = [width as f64, height as f64];
