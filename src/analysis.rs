@@ -5,6 +5,7 @@ pub mod ancestry;
 pub mod compare;
 pub mod distill;
 pub mod exceedance;
+pub mod farthest;
 pub mod principal;
 pub mod reevaluate;
 pub mod statistics;

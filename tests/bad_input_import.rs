@@ -153,7 +153,8 @@ fn what_cannot_be_imported_is_refused_in_one_sentence() {
         assert_refused(&ended, &parts);
         assert!(!output.exists(), "{options:?}");
     }
-    let outputs: [(&Path, &[&str]); 4] = [
+    let outputs: [(&Path, &[&str]); 5] = [
+        (&dir.join("archive.h5"), &[arg(&dir), "directory of a run"]),
         (&there, &[arg(&there), "there already", "--force"]),
         (&dir, &[arg(&dir), "directory of a run"]),
         (&toml, &[arg(&toml), "ends in .h5, or a folder"]),
@@ -168,6 +169,15 @@ fn what_cannot_be_imported_is_refused_in_one_sentence() {
         assert_refused(&ended, parts);
     }
     assert_eq!(fs::read_to_string(&there).unwrap(), "mine");
+    let like = here("like.h5");
+    fs::copy(dir.join("archive.h5"), &like).unwrap();
+    assert_refused(
+        &run(
+            1,
+            &["import", arg(&frame), "--like", arg(&like), "-o", arg(&like), "--force"],
+        ),
+        &[arg(&like), "is what is to be read"],
+    );
     let usage: [(&[&str], &[&str]); 5] = [
         (&["--grid", "8x"], &["--grid", "100x100"]),
         (&["--grid", "8x12", "--bounds", "1,-1"], &["--bounds", "rising"]),

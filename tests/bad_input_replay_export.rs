@@ -40,11 +40,12 @@ fn what_cannot_be_replayed_is_refused_in_one_sentence() {
     let (missing, text) = (here("none"), here("config-given.toml"));
     let (jpg, bare, gif, png) = (here("a.jpg"), here("animation"), here("a.gif"), here("a.png"));
     let (free, empty) = (free_cell(&dir), emptied(&dir));
-    let cases: [(&[&str], &[&str]); 13] = [
+    let cases: [(&[&str], &[&str]); 14] = [
         (&[arg(&missing)], &[arg(&missing), "No such file"]),
         (&[arg(&text)], &[arg(&text), "not an HDF5 file"]),
         (&[arg(folder.path())], &[arg(folder.path()), "archive.h5"]),
         (&[arg(&empty)], &[arg(&empty), "empty"]),
+        (&[arg(&empty), "--gallery", "2x2"], &[arg(&empty), "empty"]),
         (&[arg(&dir), "-o", arg(&jpg)], &[arg(&jpg), ".gif", ".png"]),
         (&[arg(&dir), "-o", arg(&bare)], &[arg(&bare), ".gif", ".png"]),
         (&[arg(&dir), "--elite", "400"], &["--elite 400", "0 to 399"]),

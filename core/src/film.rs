@@ -14,7 +14,7 @@ pub enum View {
 
 /// Sees episodes as a person would, picture by picture. A task that has pictures shows them through [`Task::filming`](crate::Task::filming).
 pub trait Camera: Send {
-    /// Said once, before anything else: the pace at which to watch, which is simulated time where there is one.
+    /// Said once, before the first picture: the pace at which to watch, which is simulated time where there is one.
     fn pace(&mut self, steps_per_second: f64);
 
     /// Width and height that pictures should have, of a task that can draw at any size; none for its own choice.

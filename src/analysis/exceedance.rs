@@ -27,6 +27,8 @@ pub struct Exceedance {
 pub struct Curve {
     /// Elites of each run.
     pub elites: Vec<usize>,
+    /// Whether elites lie beyond the last place, which a range can do.
+    pub beyond: bool,
     /// At each place the median over runs of the number of elites with at least that fitness, and the band around it, `[places]`.
     pub points: Vec<(f64, [f64; 2])>,
 }
@@ -82,6 +84,7 @@ impl Exceedance {
             };
             Curve {
                 elites: runs.iter().map(|(.., values)| values.len()).collect(),
+                beyond: runs.iter().any(|(.., values)| values.last() > fitness.last()),
                 points: fitness.iter().map(|x| around.of(at(*x))).collect(),
             }
         };

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::analysis::compare::spoken;
 
-/// The evaluation that is looked for beside an archive.
-const EVALUATION: &str = "eval.h5";
+/// The evaluation that is looked for beside an archive, where `illume eval` puts it.
+pub const EVALUATION: &str = "eval.h5";
 /// Columns that say nothing of an elite by their size.
 const HIDDEN: [&str; 3] = ["cell", "seed", "parents"];
 /// What an evaluation knows of elites, beside what the archive itself holds.
@@ -79,7 +79,7 @@ impl View {
             view.values = numbers(&found.data);
             view.name = named(column, &found.unit);
         } else if EVALUATED.contains(&column) {
-            let evaluation = evaluation(file, column)?;
+            let evaluation = evaluated(file, column)?;
             if column == "corrected_fitness" {
                 return view.corrected(&evaluation);
             }
@@ -208,15 +208,14 @@ fn numbers(data: &Data) -> Vec<f64> {
     }
 }
 
-/// The evaluation beside an archive, if it is of these elites.
-fn evaluation(file: &ArchiveFile, column: &str) -> Result<Evaluation> {
+/// The evaluation beside an archive; none where there is no file.
+///
+/// # Errors
+/// It is damaged, or not of these elites.
+pub fn evaluation(file: &ArchiveFile) -> Result<Option<Evaluation>> {
     let path = file.path().with_file_name(EVALUATION);
     if !path.exists() {
-        return Err(Error::input(format!(
-            "{column} is of fresh episodes, and there is no {}: `illume eval {}` makes it",
-            path.display(),
-            file.path().display()
-        )));
+        return Ok(None);
     }
     let evaluation = file::open_evaluation(&path)?;
     let same = evaluation.elites.get::<i64>("cell")? == file.elites.get::<i64>("cell")?
@@ -228,7 +227,18 @@ fn evaluation(file: &ArchiveFile, column: &str) -> Result<Evaluation> {
             file.path().display()
         )));
     }
-    Ok(evaluation)
+    Ok(Some(evaluation))
+}
+
+/// The same for a column that comes from it.
+fn evaluated(file: &ArchiveFile, column: &str) -> Result<Evaluation> {
+    evaluation(file)?.ok_or_else(|| {
+        Error::input(format!(
+            "{column} is of fresh episodes, and there is no {}: `illume eval {}` makes it",
+            file.path().with_file_name(EVALUATION).display(),
+            file.path().display()
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::analysis::subject::Subject;
 use crate::formats::policy::PolicyFile;
 
 /// Written beside the archive.
-pub(super) const FILE: &str = "eval.h5";
+pub(super) use crate::analysis::view::EVALUATION as FILE;
 
 /// Evaluate every elite again: reproducibility, and the QD score without lucky draws; or a distilled policy
 #[derive(clap::Args)]

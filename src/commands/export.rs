@@ -130,7 +130,7 @@ fn export(args: &ExportArgs, target: &Path) -> Result<String> {
     let file = file::open(&path)?;
     match form {
         Form::Qdax => check_folder(target, &file, args.force)?,
-        _ => check_target(target, &path, args.force)?,
+        _ => check_target(target, &[&path], args.force)?,
     }
     let with_genomes = args.genomes || [Form::H5, Form::Qdax].contains(&form);
     let solution = file.solution()?;
@@ -185,8 +185,11 @@ fn form(target: &Path) -> Result<Form> {
     }
 }
 
-/// Whether the file may be written: nothing is lost that was not meant.
-fn check_target(target: &Path, source: &Path, force: bool) -> Result<()> {
+/// Whether a file may be written that is made of these: nothing is lost that was not meant.
+///
+/// # Errors
+/// It is a folder, one of the sources, or there already and not to be replaced.
+pub(super) fn check_target(target: &Path, sources: &[&Path], force: bool) -> Result<()> {
     let shown = target.display();
     let refuse = |what: &str| Err(Error::input(format!("{shown} {what}")));
     if !target.exists() {
@@ -195,18 +198,15 @@ fn check_target(target: &Path, source: &Path, force: bool) -> Result<()> {
     if target.is_dir() {
         return refuse("is a folder: expected the name of a file");
     }
-    let same = match (target.canonicalize(), source.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    };
-    match (same, force) {
-        (true, _) => refuse("is the archive that is to be exported: choose another name"),
+    let same = |source: &&Path| matches!((target.canonicalize(), source.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    match (sources.iter().any(same), force) {
+        (true, _) => refuse("is what is to be read: choose another name"),
         (false, false) => refuse("is there already and is left as it is; --force replaces it"),
         (false, true) => Ok(()),
     }
 }
 
-/// The same of the folder for a repertoire of QDax, which is made.
+/// The same of the folder for a repertoire of QDax.
 fn check_folder(target: &Path, file: &ArchiveFile, force: bool) -> Result<()> {
     let shown = target.display();
     if !file.spec.has_cells() {
@@ -224,7 +224,7 @@ fn check_folder(target: &Path, file: &ArchiveFile, force: bool) -> Result<()> {
             "{shown} holds {name} already and is left as it is; --force replaces it"
         )));
     }
-    fs::create_dir_all(target).map_err(|e| Error::failed(format!("cannot write {shown}: {e}")))
+    Ok(())
 }
 
 fn choose<'a>(
@@ -339,6 +339,7 @@ fn write(
         Form::Qdax => {
             let none = || no_cell("a repertoire of QDax");
             let (rows, genes) = chosen.rows.as_deref().zip(genes).ok_or_else(none)?;
+            fs::create_dir_all(target).map_err(|e| Error::failed(format!("cannot write {}: {e}", target.display())))?;
             let rounded = export::qdax(target, file, rows, genes, written)?;
             if rounded > 0 {
                 let rounded = thousands(rounded as u64);

@@ -14,6 +14,7 @@ use serde_json::json;
 use self::division::Division;
 use self::place::Placed;
 use super::Set;
+use super::export::check_target;
 use super::launch::alone;
 use crate::analysis::subject::IMPORTED;
 use crate::engine::log::now;
@@ -100,7 +101,9 @@ impl Origin {
 /// # Errors
 /// A file that is none of these forms or damaged, something that is missing, a task that does not fit, or a file that cannot be written.
 fn import(args: &ImportArgs) -> Result<String> {
-    let target = target(&args.output, args.force)?;
+    let like = args.like.as_ref().map(|like| super::archive_path(like)).transpose()?;
+    let sources: Vec<&Path> = [args.path.as_path()].into_iter().chain(like.as_deref()).collect();
+    let target = target(&args.output, &sources, args.force)?;
     let origin = origin(args)?;
     let k = origin.axes().map(<[_]>::len);
     let hints = Hints {
@@ -121,6 +124,9 @@ fn import(args: &ImportArgs) -> Result<String> {
             .notes
             .push("the file has no genomes, so its elites can be looked at, but not evaluated".into());
     }
+    if let Some(folder) = target.parent().filter(|_| target != args.output) {
+        fs::create_dir_all(folder).map_err(|e| Error::failed(format!("cannot write {}: {e}", folder.display())))?;
+    }
     write(&target, &foreign, &division, &placed, &origin)?;
     Ok(if args.json {
         json(args, &target, &foreign, &division, &placed, &origin)
@@ -129,42 +135,33 @@ fn import(args: &ImportArgs) -> Result<String> {
     })
 }
 
-/// The file to write.
-fn target(output: &Path, force: bool) -> Result<PathBuf> {
+/// The file to write: the archive itself, or that of a folder, which is made when there is something to put into it.
+fn target(output: &Path, sources: &[&Path], force: bool) -> Result<PathBuf> {
     let shown = output.display();
-    let there = |path: &Path| {
-        Error::input(format!(
-            "{} is there already and is left as it is; --force replaces it",
-            path.display()
-        ))
-    };
-    if output.extension().is_some_and(|e| e.eq_ignore_ascii_case("h5")) {
-        return match output {
-            _ if output.is_dir() => Err(Error::input(format!(
-                "{shown} is a folder: expected the name of a file"
-            ))),
-            _ if output.exists() && !force => Err(there(output)),
-            _ => Ok(output.into()),
-        };
-    }
-    if output.exists() && !output.is_dir() {
+    let archive = if output.extension().is_some_and(|e| e.eq_ignore_ascii_case("h5")) {
+        output.to_path_buf()
+    } else if output.exists() && !output.is_dir() {
         return Err(Error::input(format!(
             "-o {shown}: expected a name that ends in .h5, or a folder"
         )));
-    }
-    let archive = output.join("archive.h5");
-    if ["checkpoint.h5", "log.jsonl"]
+    } else {
+        output.join("archive.h5")
+    };
+    let folder = archive.parent().unwrap_or(Path::new(""));
+    let of_run = ["checkpoint.h5", "log.jsonl"]
         .iter()
-        .any(|name| output.join(name).exists())
+        .any(|name| folder.join(name).exists());
+    if of_run
+        && archive
+            .file_name()
+            .is_some_and(|name| name == "archive.h5" || name == "checkpoint.h5")
     {
         return Err(Error::input(format!(
-            "{shown} is the directory of a run: choose another folder"
+            "{} is the directory of a run: choose another folder",
+            folder.display()
         )));
     }
-    if archive.exists() && !force {
-        return Err(there(&archive));
-    }
-    fs::create_dir_all(output).map_err(|e| Error::failed(format!("cannot write {shown}: {e}")))?;
+    check_target(&archive, sources, force)?;
     Ok(archive)
 }
 

@@ -8,6 +8,8 @@ use super::export::names::{self, Names};
 
 /// Columns that an error lists at most.
 const LISTED: usize = 24;
+/// Brackets and negations within one another, at most.
+const DEEPEST: usize = 100;
 
 /// The rows of a table for which a condition holds. Columns are named as in an exported CSV file, descriptors also by number
 /// (`descriptor_0`), and all as pyribs names them. Comparisons are `< <= > >= == !=`; they are put together by `and`, `or`, `not` and
@@ -20,6 +22,7 @@ pub fn rows(condition: &str, table: &Batch, axes: &[illume_core::Axis], operator
         let mut parser = Parser {
             words: &words,
             at: 0,
+            depth: 0,
             columns: Columns {
                 table,
                 named: named(table, axes),
@@ -249,6 +252,8 @@ struct Parser<'w, 't> {
     words: &'w [Word],
     at: usize,
     columns: Columns<'t>,
+    /// Brackets and negations around what is read now.
+    depth: usize,
 }
 
 impl<'t> Parser<'_, 't> {
@@ -275,6 +280,18 @@ impl<'t> Parser<'_, 't> {
     }
 
     fn one(&mut self) -> Parsed<Condition<'t>> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(format!(
+                "expected at most {DEEPEST} brackets and negations within one another"
+            ));
+        }
+        let condition = self.within();
+        self.depth -= 1;
+        condition
+    }
+
+    fn within(&mut self) -> Parsed<Condition<'t>> {
         if self.next_is(["not", "!"]) {
             return Ok(Condition::Not(Box::new(self.one()?)));
         }
@@ -376,6 +393,8 @@ mod tests {
             ("fitness > 1 1", "got 1"),
             ("0 < fitness < 1", "got \"<\""),
             ("(fitness > 1", "\"(\" is not closed"),
+            (&("not ".repeat(5000) + "fitness > 1"), "at most 100 brackets"),
+            (&"(".repeat(5000), "at most 100 brackets"),
             ("fitness > 1)", "got \")\""),
             ("fitness > 1.2.3", "1.2.3 is no number"),
             ("fitness + 1 > 2", "+ is no number"),

@@ -420,6 +420,7 @@ fn difference(first: &ArchiveFile, second: &ArchiveFile, args: &PlotArgs) -> Res
         };
         let colours = Colours::of(&shown.name, &[], shown.values.iter().copied(), args.range);
         about["axes"] = json!(axis_names(first, &[0]));
+        about["range"] = scale_of(&colours);
         let drawing = plot::strips(
             [&title, &subtitle],
             &[(String::new(), &shown)],

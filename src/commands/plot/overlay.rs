@@ -6,6 +6,7 @@ use illume_archives::file::ArchiveFile;
 use illume_core::{Error, Request, Result, Scores, Status};
 
 use super::PlotArgs;
+use crate::analysis::farthest::farthest;
 use crate::analysis::subject::{self, Subject};
 use crate::analysis::view::View;
 use crate::render::plot::Line;
@@ -96,9 +97,8 @@ fn ways(file: &ArchiveFile, view: &View, count: usize) -> Result<Vec<Vec<[f64; 2
         file.elites.get::<f64>("descriptor")?,
     );
     debug_assert_eq!(view.spec.axes.len(), 2);
-    let places: Vec<[f64; 2]> = descriptor.chunks_exact(2).map(|d| [d[0], d[1]]).collect();
     let mut ways = Vec::new();
-    for row in spread(&places, fitness, count) {
+    for row in farthest(fitness, descriptor, &[1.0; 2], count) {
         let candidates = subject::elites(&subject, row..row + 1, normalization.clone())?;
         let mut way = Vec::new();
         // The place after so many steps is where an episode of so many ends.
@@ -136,38 +136,4 @@ fn ways(file: &ArchiveFile, view: &View, count: usize) -> Result<Vec<Vec<[f64; 2
         ways.push(way);
     }
     Ok(ways)
-}
-
-/// Rows of the best, and then of whichever lies farthest from all before; at most as many as there are places.
-fn spread(places: &[[f64; 2]], fitness: &[f64], count: usize) -> Vec<usize> {
-    let best = (0..places.len()).max_by(|a, b| fitness[*a].total_cmp(&fitness[*b]).then(b.cmp(a)));
-    let mut chosen: Vec<usize> = best.into_iter().collect();
-    let mut nearest = vec![f64::INFINITY; places.len()];
-    while let Some(last) = chosen.last().copied().filter(|_| chosen.len() < count) {
-        let [x, y] = places[last];
-        nearest
-            .iter_mut()
-            .zip(places)
-            .for_each(|(d, p)| *d = d.min((p[0] - x).powi(2) + (p[1] - y).powi(2)));
-        match (0..places.len()).max_by(|a, b| nearest[*a].total_cmp(&nearest[*b]).then(b.cmp(a))) {
-            Some(next) if nearest[next] > 0.0 => chosen.push(next),
-            _ => break,
-        }
-    }
-    chosen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ways_are_those_of_the_best_and_of_whoever_ends_farthest_from_the_others() {
-        let places = [[0.0, 0.0], [1.0, 0.0], [10.0, 0.0], [6.0, 0.0]];
-        assert_eq!(spread(&places, &[1.0, 5.0, 2.0, 3.0], 3), [1, 2, 3]);
-        assert_eq!(spread(&places, &[1.0, 5.0, 2.0, 3.0], 1), [1]);
-        // Equal places give one way.
-        assert_eq!(spread(&[[2.0, 2.0]; 5], &[0.0; 5], 4), [0]);
-        assert!(spread(&[], &[], 4).is_empty());
-    }
 }

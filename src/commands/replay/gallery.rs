@@ -90,6 +90,9 @@ pub(super) fn gallery(path: &Path, shape: [usize; 2], target: &Target, args: &Re
 fn best(file: &ArchiveFile, [columns, rows]: [usize; 2]) -> Result<Vec<Option<usize>>> {
     let axes = &file.spec.axes;
     let shown = file.path().display();
+    if file.rows() == 0 {
+        return Err(Error::input(format!("{shown}: the archive is empty")));
+    }
     if axes.is_empty() {
         return Err(Error::input(format!(
             "--gallery: the archive in {shown} has no descriptor to spread elites over"

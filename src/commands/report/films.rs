@@ -6,6 +6,7 @@ use std::time::Instant;
 use illume_archives::file::ArchiveFile;
 use serde_json::{Map, Value};
 
+use crate::analysis::farthest::farthest;
 use crate::analysis::subject::{self, Subject};
 use crate::commands::replay;
 use crate::render::report::image;
@@ -90,45 +91,4 @@ fn spread(file: &ArchiveFile, most: usize) -> Vec<usize> {
         &file.spec.axes.iter().map(|a| a.upper - a.lower).collect::<Vec<_>>(),
         most,
     )
-}
-
-fn farthest(fitness: &[f64], descriptor: &[f64], range: &[f64], most: usize) -> Vec<usize> {
-    let (n, k) = (fitness.len(), range.len());
-    let distance = |i: usize, j: usize| -> f64 {
-        (0..k)
-            .map(|a| ((descriptor[i * k + a] - descriptor[j * k + a]) / range[a]).powi(2))
-            .sum()
-    };
-    // Of equals the first.
-    let highest =
-        |values: &dyn Fn(usize) -> f64| (0..n).reduce(|best, i| if values(i) > values(best) { i } else { best });
-    let mut chosen: Vec<usize> = highest(&|i| fitness[i]).into_iter().collect();
-    let mut nearest = vec![f64::INFINITY; n];
-    while chosen.len() < most.min(n) {
-        let last = chosen[chosen.len() - 1];
-        (0..n).for_each(|i| nearest[i] = nearest[i].min(distance(i, last)));
-        match highest(&|i| nearest[i]).filter(|&i| nearest[i] > 0.0) {
-            Some(next) => chosen.push(next),
-            None => break,
-        }
-    }
-    chosen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn elites_are_the_best_and_those_farthest_apart() {
-        let (fitness, places) = ([1.0, 5.0, 2.0, 3.0], [0.0, 1.0, 10.0, 6.0]);
-        assert_eq!(farthest(&fitness, &places, &[10.0], 3), [1, 2, 3]);
-        assert_eq!(farthest(&fitness, &places, &[10.0], 9), [1, 2, 3, 0]);
-        assert_eq!(
-            farthest(&[1.0, 1.0], &[3.0, 3.0], &[1.0], 2),
-            [0],
-            "both lie at one place"
-        );
-        assert!(farthest(&[], &[], &[1.0], 2).is_empty());
-    }
 }

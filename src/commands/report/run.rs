@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Page, films};
 use crate::analysis::compare::spoken;
-use crate::commands::eval;
+use crate::analysis::view::evaluation;
 use crate::engine::output::{percent, quoted, significant, thousands};
 use crate::formats::export::Genes;
 use crate::registry;
@@ -33,7 +33,10 @@ const AGAINST: [&str; 5] = ["evaluations", "wall_seconds", "generation", "frames
 pub(super) fn page(path: &Path, films: Option<usize>) -> Result<Page> {
     let archive = super::super::archive_path(path)?;
     let file = file::open(&archive)?;
-    let evaluation = evaluation(&archive, &file);
+    let (evaluation, note) = match evaluation(&file) {
+        Ok(evaluation) => (evaluation, None),
+        Err(e) => (None, Some(format!("Without a corrected map: {e}"))),
+    };
     let shown = path.display().to_string();
     let log = Log::read(&archive);
     let (title, mut subtitle) = captions(&file.attributes, &file.metrics());
@@ -42,19 +45,16 @@ pub(super) fn page(path: &Path, films: Option<usize>) -> Result<Page> {
         let a = &file.attributes;
         subtitle = format!("{} evaluations · seed {}", thousands(a.evaluations), a.seed);
     }
-    let mut notes = Vec::new();
-    if let Some(note) = &evaluation.note {
-        notes.push(note.clone());
-    }
+    let mut notes: Vec<String> = note.into_iter().collect();
     let films = films::films(&archive, films);
     notes.extend(films.note);
     let filmed = films.images.len();
     let data = json!({
         "title": title,
         "subtitle": subtitle,
-        "facts": facts(&file, evaluation.found.as_ref()),
+        "facts": facts(&file, evaluation.as_ref()),
         "notes": notes,
-        "archive": elites(&file, evaluation.found.as_ref(), &shown, films.possible)?,
+        "archive": elites(&file, evaluation.as_ref(), &shown, films.possible)?,
         "history": history(&file)?,
         "films": films.images,
         "provenance": provenance(&file, &log, &archive),
@@ -67,46 +67,13 @@ pub(super) fn page(path: &Path, films: Option<usize>) -> Result<Page> {
         ("elites", thousands(file.rows() as u64)),
         (
             "corrected",
-            evaluation.found.map_or("no: `illume eval` first".into(), |e| {
+            evaluation.map_or("no: `illume eval` first".into(), |e| {
                 format!("by {} fresh episodes of each", e.episodes)
             }),
         ),
         ("episodes", filmed.to_string()),
     ];
     Ok(Page { title, data, rows })
-}
-
-/// An evaluation of this very archive, or why there is none.
-struct Evaluated {
-    found: Option<Evaluation>,
-    note: Option<String>,
-}
-
-fn evaluation(archive: &Path, file: &ArchiveFile) -> Evaluated {
-    let path = archive.with_file_name(eval::FILE);
-    let without = |note: Option<String>| Evaluated { found: None, note };
-    if !path.exists() {
-        return without(None);
-    }
-    match file::open_evaluation(&path) {
-        Ok(e) => {
-            let (a, stored) = (&file.attributes, e.elites.get::<f64>("fitness").ok());
-            let same = (e.generation, e.seed, &e.task) == (a.generation, a.seed, &a.task)
-                && stored.is_some_and(|fitness| file.elites.get::<f64>("fitness").is_ok_and(|here| here == fitness));
-            if same {
-                return Evaluated {
-                    found: Some(e),
-                    note: None,
-                };
-            }
-            without(Some(format!(
-                "{} is of another archive than this one, of generation {}: `illume eval` makes it anew.",
-                path.display(),
-                e.generation
-            )))
-        }
-        Err(e) => without(Some(format!("Without a corrected map: {e}"))),
-    }
 }
 
 /// The numbers to see first.
@@ -189,6 +156,7 @@ fn elites(file: &ArchiveFile, evaluation: Option<&Evaluation>, shown: &str, film
         "kind": match &spec.cells { Cells::Grid { .. } => "grid", Cells::Cvt { .. } => "cvt", Cells::None => "points" },
         "what": what(file),
         "axes": spec.axes[..kept].iter().map(axis).collect::<Vec<_>>(),
+        "further_axes": k - kept,
         "pairs": pairs,
         "shape": shape,
         "centroids": centroids,
@@ -230,6 +198,9 @@ fn what(file: &ArchiveFile) -> String {
     match k {
         1 => format!("{space}, over one axis; the height of a bar is its value."),
         2 => format!("{space}."),
+        _ if !spec.has_cells() => format!(
+            "{space} of {k} axes, each as a dot on pairs of its axes; what is chosen on one map is marked on all."
+        ),
         _ => format!(
             "{space} of {k} axes, as projections on {}: each tile shows the fittest of the elites in it, and what is chosen in one is marked in all.",
             if k > PAIRED {

@@ -1,13 +1,14 @@
 //! What the report of a sweep holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use illume_core::Result;
+use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::{FILE, Page, ReportArgs, Written, check, number, run, write};
 use crate::analysis::compare::{Group, Overview, Parameter, Places, spoken};
 use crate::analysis::statistics::{self, Band, explained, spoken_bands};
+use crate::commands::archive_path;
 use crate::commands::sweep::{Findings, Standing};
 use crate::engine::output::{bracketed, probability, quoted, share, significant, thousands};
 use crate::render::report::packed;
@@ -20,8 +21,8 @@ const POINTS: usize = 200;
 /// Into so many parts, of as many runs each, the values of a parameter are divided that is drawn from a distribution.
 const PARTS: usize = 5;
 
-const IMPORTANCE: &str = "The share of the variance between runs that goes with a parameter alone, whatever the others do (epsilon squared, which is 0 on \
-    average where a parameter does nothing). What parameters do together, and seeds, make up the rest. Values drawn from a distribution are taken in five parts of as many runs.";
+const IMPORTANCE: &str = "The share of the variance between runs that goes with a parameter alone, whatever the others do (epsilon squared: less what \
+    chance alone would give, and 0 where that is more). What parameters do together, and seeds, make up the rest. Values drawn from a distribution are taken in up to five parts of as many runs.";
 
 /// Writes the report, and with `--runs` those of the runs before it, so that it can point to them. The sweep's own comes first.
 ///
@@ -34,14 +35,24 @@ pub(super) fn write_all(dir: &Path, target: &Path, args: &ReportArgs) -> Result<
     let table = Table::new(&sweep.plan, &results);
     let mut runs = Vec::new();
     if args.runs {
-        for (job, _) in table
+        let done = table
             .rows
             .iter()
-            .filter(|(_, row)| row.is_some_and(|row| row.status == Status::Done))
-        {
-            let own = sweep.run_dir(&job.id).join(FILE);
+            .filter(|(_, row)| row.is_some_and(|row| row.status == Status::Done));
+        let kept: Vec<PathBuf> = done
+            .map(|(job, _)| sweep.run_dir(&job.id))
+            .filter(|run| archive_path(run).is_ok())
+            .collect();
+        if kept.is_empty() {
+            return Err(Error::input(format!(
+                "--runs: no run of {} has kept its archive, of which there could be a report",
+                dir.display()
+            )));
+        }
+        for run in kept {
+            let own = run.join(FILE);
             check(&own, args.force)?;
-            runs.push(super::write(&own, run::page(&sweep.run_dir(&job.id), args.films())?)?);
+            runs.push(super::write(&own, run::page(&run, args.films())?)?);
         }
     }
     let page = page(&sweep, &results, &overview, &table, target)?;
@@ -73,10 +84,7 @@ fn page(sweep: &Sweep, results: &Results, overview: &Overview, table: &Table<'_>
         ["cores' time".into(), time.clone()],
     ];
     if let Some((_, median)) = best {
-        facts.push([
-            format!("highest median {}", spoken(&overview.metric)),
-            significant(median),
-        ]);
+        facts.push([format!("best median {}", spoken(&overview.metric)), significant(median)]);
     }
     let mut notes = overview.curves.notes.clone();
     notes.extend(statistics::caution(&findings.tests));
@@ -107,7 +115,7 @@ fn page(sweep: &Sweep, results: &Results, overview: &Overview, table: &Table<'_>
     });
     let rows = vec![
         ("runs", counts.join(", ")),
-        ("variants", overview.configurations.to_string()),
+        ("settings", overview.configurations.to_string()),
         ("metric", overview.metric.clone()),
     ];
     Ok(Page { title, data, rows })

@@ -61,7 +61,7 @@ impl Follow {
             let n = file.read(&mut head).map_err(failed)?;
             self.take(&head[..n]);
             self.rest.clear();
-            self.read = length - TAIL;
+            self.read = (length - TAIL).max(n as u64);
         }
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(self.read)).map_err(failed)?;

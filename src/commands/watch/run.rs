@@ -17,7 +17,7 @@ use super::screen::{Map, curve, gauge};
 use crate::analysis::compare::spoken;
 use crate::commands::archive_path;
 use crate::engine::lock::Holder;
-use crate::engine::output::{percent, significant, thousands};
+use crate::engine::output::{percent, quoted, significant, thousands};
 use crate::registry;
 use crate::sweep::duration::words;
 
@@ -287,7 +287,11 @@ fn state(dir: &Path, follow: &Follow) -> String {
             format!("killed: {holder} is gone; `illume resume {}` goes on", dir.display())
         }
         (Some(holder), Some(age)) => format!("{holder}, seen {} ago", words(age.as_secs_f64())),
-        _ => format!("nobody works on it; `illume resume {}` goes on", dir.display()),
+        _ if dir.join("checkpoint.h5").exists() => format!(
+            "nobody works on it; `illume resume {}` goes on",
+            quoted(&dir.display().to_string())
+        ),
+        _ => "nobody works on it".into(),
     }
 }
 
@@ -323,24 +327,17 @@ fn map(file: &ArchiveFile) -> Option<Map> {
     };
     match (&spec.cells, x, y) {
         (Cells::Cvt { centroids }, Some(x), y) if k <= 2 => {
-            // Each tile has the elite of the cell that its middle lies in.
+            // Each tile has the elite of the cell that its middle lies in, by the archive's distances.
             let by_cell = file.fitness_by_cell();
-            let points: Vec<[f64; 2]> = centroids
-                .chunks_exact(k)
-                .map(|c| [share(c[0], x), y.map_or(0.0, |y| share(c[1], y))])
-                .collect();
+            let middle =
+                |axis: &Axis, i: usize, n: usize| axis.lower + (i as f64 + 0.5) / n as f64 * (axis.upper - axis.lower);
             for (i, value) in values.iter_mut().enumerate() {
-                let at = [
-                    ((i % columns) as f64 + 0.5) / columns as f64,
-                    if y.is_some() {
-                        ((i / columns) as f64 + 0.5) / rows as f64
-                    } else {
-                        0.0
-                    },
-                ];
-                let distance = |p: &[f64; 2]| (p[0] - at[0]).powi(2) + (p[1] - at[1]).powi(2);
-                let nearest = (0..points.len()).min_by(|&a, &b| distance(&points[a]).total_cmp(&distance(&points[b])));
-                *value = nearest.map_or(f64::NAN, |cell| by_cell[cell]);
+                let mut at = vec![middle(x, i % columns, columns)];
+                at.extend(y.map(|y| middle(y, i / columns, rows)));
+                let distance = |c: &[f64]| c.iter().zip(&at).map(|(c, a)| (c - a).powi(2)).sum::<f64>();
+                let cells = centroids.chunks_exact(k).enumerate();
+                let nearest = cells.min_by(|a, b| distance(a.1).total_cmp(&distance(b.1)));
+                *value = nearest.map_or(f64::NAN, |(cell, _)| by_cell[cell]);
             }
         }
         (_, Some(x), y) => {

@@ -13,7 +13,8 @@ use ratatui::widgets::{Block, Paragraph, Widget as _};
 use super::View;
 use super::follow::Follow;
 use super::screen::gauge;
-use crate::commands::sweep::{Findings, Standing};
+use crate::analysis::statistics::Spread;
+use crate::commands::sweep::Standing;
 use crate::engine::output::{bracketed, percent, significant, table, thousands};
 use crate::sweep::collect::Table;
 use crate::sweep::duration::words;
@@ -115,17 +116,26 @@ impl View for SweepView {
         .map(String::from)
         .to_vec();
         self.running = std::iter::once(head).chain(going).collect();
-        let findings = Findings::new(&table);
+        let mut samples: Vec<(usize, Spread, usize)> = table
+            .values(&self.metric)
+            .into_iter()
+            .map(|(c, values)| (c, Spread::of(values.clone()), values.len()))
+            .collect();
+        let minimize = plan.metric.goal == "minimize";
+        samples.sort_by(|(_, a, _), (_, b, _)| {
+            let [a, b] = if minimize { [b, a] } else { [a, b] };
+            b.median.total_cmp(&a.median)
+        });
         let head = ["configuration", "runs", self.metric.as_str(), "quartiles"]
             .map(String::from)
             .to_vec();
-        let ranked = findings.ranked().into_iter().take(30).map(|i| {
-            let s = &findings.summaries[i];
+        let ranked = samples.into_iter().take(30).map(|(c, spread, runs)| {
+            let quartiles = bracketed(spread.quartiles.map(significant));
             vec![
-                findings.samples[i].1.name.clone(),
-                s.n.to_string(),
-                significant(s.spread.median),
-                bracketed(s.spread.quartiles.map(significant)),
+                plan.configurations[c].label.clone(),
+                runs.to_string(),
+                significant(spread.median),
+                quartiles,
             ]
         });
         self.ranking = std::iter::once(head).chain(ranked).collect();

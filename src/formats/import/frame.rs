@@ -27,6 +27,13 @@ pub struct Field {
     pub values: Values,
 }
 
+impl Field {
+    /// Whether it has so many rows.
+    pub fn has_rows(&self, n: usize) -> bool {
+        self.width.checked_mul(n) == Some(self.values.len())
+    }
+}
+
 /// What columns are called by pyribs and by us.
 const SOLUTION: [&str; 2] = ["solution", "genome"];
 const OBJECTIVE: [&str; 2] = ["objective", "fitness"];
@@ -117,7 +124,7 @@ pub fn foreign(path: &Path, form: &'static str, mut fields: Vec<Field>) -> Resul
     let (solution, index) = (take(SOLUTION), take(INDEX));
     let n = objective.values.len();
     let fits = |field: &Field, width: Option<usize>| match width.is_none_or(|width| width == field.width) {
-        true if field.values.len() == n * field.width => Ok(()),
+        true if field.has_rows(n) => Ok(()),
         true => Err(refuse(
             path,
             &format!(
@@ -177,12 +184,12 @@ pub fn foreign(path: &Path, form: &'static str, mut fields: Vec<Field>) -> Resul
 
 /// Keeps a further column, or says why not.
 fn further(foreign: &mut Foreign, field: Field) {
-    let n = foreign.rows();
+    let has_rows = field.has_rows(foreign.rows());
     let Field { name, width, values } = field;
     let left_out = |why: &str| format!("column {name} is left out: {why}");
     let own = OWN.iter().find(|(own, _)| *own == name);
     let kept = match (&values, own) {
-        _ if values.len() != n * width || width == 0 => Err("it has no row for each elite".to_string()),
+        _ if !has_rows || width == 0 => Err("it has no row for each elite".to_string()),
         // That of an archive without soft thresholds says nothing, and an export writes it again.
         (Values::Real(thresholds), None) if name == "threshold" && *thresholds == foreign.fitness => return,
         (Values::Short(thresholds), None)

@@ -105,7 +105,7 @@ fn values(kind: &str, data: &[u8], n: usize) -> std::result::Result<Values, Stri
             let letters: usize = text[2..]
                 .parse()
                 .map_err(|_| format!("holds the unknown type {text}"))?;
-            let length = 4 * letters.max(1);
+            let length = letters.max(1).checked_mul(4).ok_or_else(short)?;
             let data = data.get(..n.saturating_mul(length)).ok_or_else(short)?;
             let word = |bytes: &[u8]| {
                 let codes = bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b));
@@ -184,6 +184,7 @@ mod tests {
                 npy(&header("<f8", "(18446744073709551615, 2)"), &[0; 15]),
                 "unusable header",
             ),
+            (npy(&header("<U4611686018427387904", "(1,)"), &[0; 8]), "truncated"),
             (npy(&header("|O", "(1,)"), &[0; 8]), "Python objects"),
             (npy(&header("<c16", "(1,)"), &[0; 16]), "<c16"),
             (npy(&header("<f8", "(1, 1, 1)"), &[0; 8]), "3 dimensions"),

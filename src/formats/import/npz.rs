@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
+use illume_cluster::memory::available;
 use illume_core::Result;
 
 use super::frame::{self, Values};
@@ -22,6 +23,7 @@ pub fn read(path: &Path) -> Result<Foreign> {
     let no_zip = |_| refuse(path, "is no .npz of numpy, or is truncated");
     let mut zip = zip::ZipArchive::new(file).map_err(no_zip)?;
     let (mut fields, mut notes) = (Vec::new(), Vec::new());
+    let (mut inflated, memory) = (0.0, available(1));
     for i in 0..zip.len() {
         let mut entry = zip.by_index(i).map_err(|e| cannot(&e))?;
         let name = entry
@@ -29,8 +31,23 @@ pub fn read(path: &Path) -> Result<Foreign> {
             .map_err(|e| cannot(&e))?
             .trim_end_matches(".npy")
             .to_string();
+        if name.starts_with(OF_THE_RUN) {
+            continue;
+        }
+        let size = entry.size();
+        inflated += size as f64;
+        if inflated > memory {
+            return Err(refuse(
+                path,
+                &format!("its arrays take more than the {memory:.0} bytes of memory that are free here"),
+            ));
+        }
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|e| cannot(&e))?;
+        entry
+            .by_ref()
+            .take(size)
+            .read_to_end(&mut bytes)
+            .map_err(|e| cannot(&e))?;
         let needed = [
             "solution",
             "genome",
@@ -42,7 +59,6 @@ pub fn read(path: &Path) -> Result<Foreign> {
             "cell",
         ];
         match npy::array(&name, &bytes) {
-            Ok(_) if name.starts_with(OF_THE_RUN) => {}
             Ok(field) => fields.push(field),
             Err(what) if needed.contains(&name.as_str()) => return Err(refuse(path, &format!("{name} {what}"))),
             Err(what) => notes.push(format!("array {name} is left out: it {what}")),

@@ -35,7 +35,7 @@ pub fn read(folder: &Path) -> Result<Foreign> {
     };
     let cells = fitness.len();
     for field in [&genotypes, &descriptors, &centroids] {
-        if field.values.len() != cells * field.width {
+        if !field.has_rows(cells) {
             let rows = field.values.len() / field.width.max(1);
             let message = format!("{}.npy has {rows} rows, fitnesses.npy {cells}", field.name);
             return Err(refuse(folder, &message));

@@ -102,7 +102,7 @@ fn draw(svg: &mut String, frame: &Frame, scales: [&Scale; 2], fitness: &[f64], c
     }
     let mut line = steps(frame, scales, fitness, |i| curve.points[i].0);
     // Above the highest there is none.
-    if let Some([x, _]) = line.last().copied() {
+    if let Some([x, _]) = line.last().copied().filter(|_| !curve.beyond) {
         line.push([x, frame.corner[1] + frame.size[1]]);
     }
     let _ = writeln!(

@@ -186,9 +186,9 @@ impl Square<'_> {
                 }
             }
             Tiles::Voronoi { centroids, .. } => {
-                let points: Vec<[f64; 2]> = centroids.iter().map(|c| self.place(*c)).collect();
                 for (i, level) in filled {
-                    for (n, [x, y]) in self.voronoi_cell(&points, i).iter().enumerate() {
+                    for (n, corner) in self.voronoi_cell(centroids, i).into_iter().enumerate() {
+                        let [x, y] = self.place(corner);
                         let _ = write!(paths[level], "{}{x:.2} {y:.2}", if n == 0 { "M" } else { "L" });
                     }
                     paths[level] += "z";
@@ -205,7 +205,8 @@ impl Square<'_> {
         }
     }
 
-    /// Corners of a point's Voronoi cell within the square: the square clipped by the bisectors to the nearest points.
+    /// Corners of a point's Voronoi cell within the bounds, clipped by the bisectors to the nearest points. Distances are the archive's, in the axes' own units, which
+    /// the square may stretch.
     fn voronoi_cell(&self, points: &[[f64; 2]], i: usize) -> Vec<[f64; 2]> {
         let [px, py] = points[i];
         let distance = |q: &[f64; 2]| (q[0] - px).powi(2) + (q[1] - py).powi(2);
@@ -220,9 +221,13 @@ impl Square<'_> {
             order.select_nth_unstable_by(near, |a, b| a.0.total_cmp(&b.0));
         }
         order[..near].sort_by(|a, b| a.0.total_cmp(&b.0));
-        let [left, top] = self.corner;
-        let (right, bottom) = (left + self.side, top + self.side);
-        let mut cell = vec![[left, top], [right, top], [right, bottom], [left, bottom]];
+        let [x, y] = self.axes;
+        let mut cell = vec![
+            [x.lower, y.upper],
+            [x.upper, y.upper],
+            [x.upper, y.lower],
+            [x.lower, y.lower],
+        ];
         for (n, (d, j)) in order.iter().enumerate() {
             let reach = cell.iter().map(distance).fold(0.0, f64::max);
             // A bisector farther than the farthest corner cuts nothing; beyond the sorted ones all have to be tried.
@@ -273,7 +278,7 @@ mod tests {
 
     #[test]
     fn voronoi_cells_tile_the_map() {
-        let axes = axes(2);
+        let axes = [Axis::new("x", "m", -1.0, 1.0), Axis::new("y", "m", 0.0, 30.0)];
         let square = Square {
             corner: [92.0, 78.0],
             side: 560.0,
@@ -282,11 +287,20 @@ mod tests {
         let points: Vec<[f64; 2]> = (0..300)
             .map(|i| {
                 let s = illume_core::Stream::new(1, illume_core::Purpose::Centroids, 0, i);
-                square.place([s.uniform(0), s.uniform(1)])
+                [2.0 * s.uniform(0) - 1.0, 30.0 * s.uniform(1)]
             })
             .collect();
-        let total: f64 = (0..points.len()).map(|i| area(&square.voronoi_cell(&points, i))).sum();
-        assert!((total / (560.0 * 560.0) - 1.0).abs() < 1e-9, "{total}");
+        let cells: Vec<_> = (0..points.len()).map(|i| square.voronoi_cell(&points, i)).collect();
+        let total: f64 = cells.iter().map(|cell| area(cell)).sum();
+        assert!((total / 60.0 - 1.0).abs() < 1e-9, "{total}");
+        // Where axes have unequal ranges, too, a cell is what is nearest to its point: its corners are no nearer to another.
+        let distance = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2);
+        for (point, cell) in points.iter().zip(&cells) {
+            for corner in cell {
+                let nearest = points.iter().map(|p| distance(p, corner)).fold(f64::INFINITY, f64::min);
+                assert!(distance(point, corner) <= nearest + 1e-9, "{point:?} {corner:?}");
+            }
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ function viridis(share) {
   const at = Math.min(Math.max(share, 0), 1) * 10, i = Math.min(Math.floor(at), 9), t = at - i;
   return VIRIDIS[i].map((c, k) => Math.round(c + (VIRIDIS[i + 1][k] - c) * t));
 }
+const UNKNOWN = [154, 160, 166];
 const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
 const redraws = new Set();
@@ -72,7 +73,10 @@ function redraw() {
   pending = true;
   requestAnimationFrame(() => { pending = false; redraws.forEach((draw) => draw()); });
 }
-new ResizeObserver(redraw).observe(document.body);
+let widthBefore = 0;
+new ResizeObserver(([entry]) => {
+  if (entry.contentRect.width !== widthBefore) { widthBefore = entry.contentRect.width; redraw(); }
+}).observe(document.body);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
 /** Makes a canvas as sharp as the screen and as high as `height(width)` says; returns its context and size in CSS pixels. */
@@ -271,11 +275,11 @@ class Archive {
   paint(corrected) {
     const { values, names } = this.column;
     const own = corrected && this.column.name === "fitness" ? this.named("expected_fitness").values : values;
-    if (names) return { colour: (i) => NAMED[Math.min(Math.max(values[i], 0), NAMED.length - 1)] };
+    if (names) return { colour: (i) => (names[values[i]] === undefined ? UNKNOWN : NAMED[Math.min(values[i], NAMED.length - 1)]) };
     let [low, high] = [Infinity, -Infinity];
     for (const v of values) if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
     const span = high - low;
-    return { low, high, colour: (i) => (Number.isFinite(own[i]) ? viridis(span > 0 ? (own[i] - low) / span : 1) : null) };
+    return { low, high, colour: (i) => (Number.isFinite(own[i]) ? viridis(span > 0 ? (own[i] - low) / span : 1) : null), value: (i) => own[i] };
   }
   choose(elite) { this.chosen = elite; this.card(); this.views.forEach((v) => v.mark()); }
   hover(elite) { if (this.over !== elite) { this.over = elite; this.views.forEach((v) => v.mark()); } }
@@ -348,6 +352,8 @@ class MapView {
       const axes = this.axes.map((x) => a.axes[x]), k = this.axes.length, n = a.centroids.length / k;
       const point = (c, d) => (d < k ? ((a.centroids[c * k + d] - axes[d].lower) / (axes[d].upper - axes[d].lower)) * (d ? h : w) : 0);
       const side = Math.max(1, Math.floor(Math.sqrt(n / 2))), buckets = Array.from({ length: side * side }, () => []);
+      // Distances are the archive's, in the axes' own units, which the map may stretch.
+      const [ux, uy] = [(axes[0].upper - axes[0].lower) / w, flat ? 0 : (axes[1].upper - axes[1].lower) / h];
       const bucket = (v, size) => Math.min(Math.max(Math.floor((v / size) * side), 0), side - 1);
       const xs = new Float64Array(n), ys = new Float64Array(n);
       for (let c = 0; c < n; c++) {
@@ -363,11 +369,11 @@ class MapView {
           for (let j = by - ring; j <= by + ring; j++) for (let i = bx - ring; i <= bx + ring; i++) {
             if (i < 0 || j < 0 || i >= side || j >= side || (Math.abs(i - bx) !== ring && Math.abs(j - by) !== ring)) continue;
             for (const c of buckets[j * side + i]) {
-              const d = (xs[c] - x - 0.5) ** 2 + (ys[c] - py) ** 2;
+              const d = ((xs[c] - x - 0.5) * ux) ** 2 + ((ys[c] - py) * uy) ** 2;
               if (d < least) { least = d; best = c; }
             }
           }
-          if (best >= 0 && least <= (ring * Math.min(bw, flat ? bw : bh)) ** 2) break;
+          if (best >= 0 && least <= (ring * (flat ? bw * ux : Math.min(bw * ux, bh * uy))) ** 2) break;
         }
         label[(flat ? 0 : h - 1 - y) * w + x] = best;
       }
@@ -384,7 +390,7 @@ class MapView {
 
   draw() {
     const a = this.archive, flat = this.axes.length === 1;
-    const { to, width, height, scale } = prepare(this.canvas, (w) => (flat ? 220 : w - 16));
+    const { to, width, height, scale } = prepare(this.canvas, (w) => (flat ? 220 : w - 20));
     prepare(this.marks, () => height);
     const box = (this.box = { left: 56, top: 6, width: width - 68, height: height - 48 });
     const [w, h] = [box.width, box.height].map((v) => Math.max(1, Math.round(v * scale)));
@@ -403,12 +409,13 @@ class MapView {
     } else {
       if (!this.label || this.size !== w + "x" + h) { this.label = this.labels(w, h); this.size = w + "x" + h; }
       this.who = this.tiles();
-      const image = to.createImageData(w, h), label = this.label, colours = new Map(), column = a.column.values;
+      const image = to.createImageData(w, h), label = this.label, colours = new Map();
       for (const [tile, i] of this.who) {
         const colour = paint.colour(i);
         if (!colour) continue;
         // Of one axis, a bar as high as the value.
-        const top = !flat || a.column.names ? 1 : 0.06 + 0.94 * (paint.high > paint.low ? (column[i] - paint.low) / (paint.high - paint.low) : 1);
+        const share = paint.high > paint.low ? (paint.value(i) - paint.low) / (paint.high - paint.low) : 1;
+        const top = !flat || a.column.names ? 1 : 0.06 + 0.94 * Math.min(Math.max(share, 0), 1);
         colours.set(tile, [...colour, h * (1 - top)]);
       }
       for (let p = 0; p < label.length; p++) {
@@ -470,9 +477,10 @@ class MapView {
   key(event) {
     const a = this.archive, step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     const elites = this.dots ? a.cell.keys() : this.who.values();
+    const worth = this.corrected ? a.named("expected_fitness").values : a.fitness;
     const hidden = a.chosen === null || (this.corrected && a.corrected[a.chosen] < 0);
     if (event.key === "Escape") a.choose(null);
-    else if (event.key === "b" || (step && hidden)) a.choose([...elites].reduce((best, i) => (best === null || a.fitness[i] > a.fitness[best] ? i : best), null));
+    else if (event.key === "b" || (step && hidden)) a.choose([...elites].reduce((best, i) => (best === null || worth[i] > worth[best] ? i : best), null));
     else if (step) {
       const [x, y] = this.placeOf(a.chosen);
       let [best, least] = [null, Infinity];
@@ -521,8 +529,8 @@ function card(archive) {
     }
     const cell = archive.cell[i], k = archive.axes.length;
     const rows = archive.columns.map((c) => [c.label, c.names ? c.names[c.values[i]] ?? "–" : shown(c.values[i]) + (c.unit ? " " + c.unit : "")]);
-    const axes = archive.axes.slice(0, 24).map((axis, j) => [axis.name, shown(archive.place[i * k + j]) + (axis.unit ? " " + axis.unit : "")]);
-    if (k > 24) axes.push(["further axes", `${k - 24}, in the archive's file`]);
+    const axes = archive.axes.map((axis, j) => [axis.name, shown(archive.place[i * k + j]) + (axis.unit ? " " + axis.unit : "")]);
+    if (archive.further_axes) axes.push(["further axes", `${shown(archive.further_axes)}, in the archive's file`]);
     const parents = [archive.parents[2 * i], archive.parents[2 * i + 1]].filter((p) => p >= 0);
     const family = parents.map((p) => (archive.elite.has(p)
       ? make("button", { type: "button", onclick: () => archive.choose(archive.elite.get(p)) }, `cell ${p}`) : make("span", {}, `cell ${p} (empty now) `)));
@@ -543,7 +551,7 @@ function card(archive) {
 function genes(archive, i) {
   if (!archive.genes) return archive.genes_note ? [make("p", { className: "muted" }, archive.genes_note)] : [];
   const { dim, data } = archive.genes, mine = data.subarray(i * dim, (i + 1) * dim);
-  const canvas = make("canvas", { role: "img", ariaLabel: `${dim} genes from ${shown(Math.min(...mine))} to ${shown(Math.max(...mine))}` });
+  const canvas = make("canvas", { role: "img", ariaLabel: `${dim} genes from ${shown(mine.reduce((a, b) => Math.min(a, b)))} to ${shown(mine.reduce((a, b) => Math.max(a, b)))}` });
   const button = make("button", { type: "button", onclick: () => copy("[" + mine.join(", ") + "]", button) }, "copy the genes");
   const draw = () => {
     if (!canvas.isConnected) { redraws.delete(draw); return; }
@@ -553,7 +561,7 @@ function genes(archive, i) {
     mine.forEach((g, j) => to.fillRect(j * bar, height / 2 - Math.max(g, 0) / most * (height / 2), Math.max(bar - (bar > 3 ? 1 : 0), 0.5), Math.abs(g) / most * (height / 2)));
     to.fillStyle = style("--muted"); to.fillRect(0, height / 2, width, 1);
   };
-  redraws.add(draw); redraw();
+  redraws.delete(archive.bars); redraws.add(draw); archive.bars = draw; requestAnimationFrame(draw);
   return [make("p", {}, `${shown(dim)} genes, the largest ${shown(mine.reduce((m, g) => Math.max(m, Math.abs(g)), 0))} `, button), make("div", {}, canvas)];
 }
 
@@ -595,7 +603,7 @@ function archiveSection(a) {
     if (archive.corrected) views.push(new MapView(archive, axes, named(true), true));
   }
   maps.append(...views.map((v) => v.element));
-  const colour = pick("colour", archive.columns.map((c) => [c.name, c.label]), archive.column.name, (name) => { archive.column = archive.named(name); redraw(); });
+  const colour = pick("colour", archive.columns.filter((c) => !(c.values instanceof BigUint64Array)).map((c) => [c.name, c.label]), archive.column.name, (name) => { archive.column = archive.named(name); redraw(); });
   const filmed = Object.keys(data.films ?? {}).map(Number).filter((cell) => archive.elite.has(cell));
   const films = filmed.length && filmed.length < archive.cell.length ? [make("details", {}, make("summary", {}, `Elites whose episode is shown (${filmed.length})`),
     make("p", {}, ...filmed.slice(0, 100).map((cell) => make("button", { type: "button", onclick: () => archive.choose(archive.elite.get(cell)) }, `cell ${cell}`))))] : [];

@@ -116,7 +116,7 @@ unsafe fn text(string: *const c_char) -> Option<String> {
 fn load(names: &[&str]) -> std::result::Result<Library, String> {
     let mut why = String::new();
     for name in names {
-        // SAFETY: what libraries of OpenGL do when they are loaded is of no concern to us.
+        // SAFETY: these are the system's libraries of OpenGL by name; their initializers are trusted like those of libraries that are linked.
         match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_LOCAL) } {
             Ok(library) => return Ok(library),
             Err(e) if why.is_empty() => why = e.to_string(),
@@ -142,7 +142,7 @@ fn publish(names: &[&str]) {
 /// # Safety
 /// `F` is its type.
 unsafe fn function<F: Copy>(library: &Library, name: &str) -> std::result::Result<F, String> {
-    // SAFETY: the caller says that this is its type, and libraries of OpenGL are never unloaded (`publish`, `Box::leak`).
+    // SAFETY: the caller says that this is its type, and whoever keeps the function keeps the library beside it.
     unsafe { library.get::<F>(name.as_bytes()) }
         .map(|f| *f)
         .map_err(|e| e.to_string())
