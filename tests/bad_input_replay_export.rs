@@ -159,7 +159,7 @@ fn what_cannot_be_exported_is_refused_in_one_sentence() {
             &dir,
             &archive,
             &["--force"],
-            &[arg(&archive), "is the archive", "another name"],
+            &[arg(&archive), "is what is to be read", "another name"],
         ),
         (&dir, &npz, &["--elite", &free], &["--elite", &free, "empty"]),
         (&dir, &npz, &["--elite", "77777"], &["--elite 77777", "0 to 399"]),
