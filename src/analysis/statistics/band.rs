@@ -88,7 +88,7 @@ mod tests {
     fn the_bootstrap_band_is_the_interval_that_summaries_have_of_medians() {
         for n in [5, 6, 10] {
             let values: Vec<f64> = (0..n).map(|i| f64::from(i * i) - 3.0 * f64::from(i)).collect();
-            let own = bootstrap::interval(&[values.clone()], |drawn| {
+            let own = bootstrap::interval(std::slice::from_ref(&values), |drawn| {
                 let mut drawn = drawn[0].clone();
                 drawn.sort_by(f64::total_cmp);
                 median(&drawn)
