@@ -100,6 +100,33 @@ fn candidates_may_be_evaluated_elsewhere() {
 }
 
 #[test]
+fn the_archive_of_a_program_of_its_own_is_looked_at_but_not_evaluated_again() {
+    let config = Config::parse(ARM, "test", &[]).unwrap();
+    let task = registry::task(&config).unwrap();
+    let mut run = of_parts(task.as_ref());
+    while run.generation().unwrap() {}
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.h5");
+    run.write(&path, false).unwrap();
+    let illume = |command: &str| {
+        let mut illume = std::process::Command::new(env!("CARGO_BIN_EXE_illume"));
+        illume.arg(command).arg(&path).output().unwrap()
+    };
+    for command in ["info", "plot", "report"] {
+        assert!(illume(command).status.success(), "{command}");
+    }
+    for command in ["eval", "replay", "distill"] {
+        let ended = illume(command);
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{command}: {said}");
+        assert!(
+            said.contains("whose task has no name here") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn wrong_parts_are_refused_in_one_sentence() {
     let config = Config::parse(ARM, "arm", &[]).unwrap();
     let task = registry::task(&config).unwrap();

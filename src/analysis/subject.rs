@@ -57,6 +57,14 @@ impl Subject {
                 path.display()
             )));
         }
+        let named = file.attributes.config.parse::<toml::Table>().ok();
+        let named = named.as_ref().and_then(|config| config.get("task")?.get("name"));
+        if named.is_none() {
+            return Err(Error::input(format!(
+                "{}: the archive was written by a program of its own, whose task has no name here: it can be looked at and exported, but its elites cannot be evaluated again",
+                path.display()
+            )));
+        }
         let config = Config::stored(
             &file.attributes.config,
             &format!("{} (its configuration)", path.display()),
