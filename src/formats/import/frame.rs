@@ -99,7 +99,7 @@ impl Values {
 pub fn foreign(path: &Path, form: &'static str, mut fields: Vec<Field>) -> Result<Foreign> {
     let names: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
     let mut take = |names: [&str; 2]| {
-        let at = fields.iter().position(|f| names.contains(&f.name.as_str()))?;
+        let at = names.iter().find_map(|name| fields.iter().position(|f| f.name == *name))?;
         Some(fields.remove(at))
     };
     let words = |field: Option<Field>| match field.map(|f| f.values) {
@@ -190,6 +190,7 @@ fn further(foreign: &mut Foreign, field: Field) {
     let own = OWN.iter().find(|(own, _)| *own == name);
     let kept = match (&values, own) {
         _ if !has_rows || width == 0 => Err("it has no row for each elite".to_string()),
+        _ if foreign.further.find(&name).is_some() => Err("another column has that name".into()),
         // That of an archive without soft thresholds says nothing, and an export writes it again.
         (Values::Real(thresholds), None) if name == "threshold" && *thresholds == foreign.fitness => return,
         (Values::Short(thresholds), None)
@@ -239,8 +240,15 @@ fn further(foreign: &mut Foreign, field: Field) {
     foreign.notes.extend(kept.err().map(|why| left_out(&why)));
 }
 
-/// What stands in an archive file's group of elites beside columns.
-const TAKEN: [&str; 8] = [
+/// What stands in an archive file's group of elites beside columns, and what exports call something else by.
+const TAKEN: [&str; 15] = [
+    "cell",
+    "fitness",
+    "descriptor",
+    "index",
+    "objective",
+    "measures",
+    "solution",
     "elite",
     "gene",
     "axis",
@@ -286,4 +294,38 @@ fn operators(values: &Values, names: &mut Vec<String>) -> Option<Vec<i32>> {
         .into_iter()
         .map(|n| i32::try_from(n).ok().filter(|n| *n >= 0))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_of_a_name_that_is_in_use_is_left_out_and_said_so() {
+        let field = |name: &str, width: usize| Field {
+            name: name.into(),
+            width,
+            values: Values::Real((0..2 * width).map(|i| i as f64 / 8.0).collect()),
+        };
+        let fields = ["objective", "mass", "mass", "fitness", "descriptor"].map(|name| field(name, 1));
+        let fields = fields
+            .into_iter()
+            .chain([field("measures", 2), field("solution", 3)])
+            .collect();
+        let foreign = foreign(Path::new("f.csv"), "a frame", fields).unwrap();
+        assert_eq!((foreign.rows(), foreign.k, foreign.dim), (2, 2, 3));
+        let names: Vec<&str> = foreign.further.columns().iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["mass"]);
+        let left_out = |name: &str| {
+            foreign
+                .notes
+                .iter()
+                .any(|note| note.starts_with(&format!("column {name} is left out")))
+        };
+        assert!(
+            left_out("mass") && left_out("fitness") && left_out("descriptor"),
+            "{:?}",
+            foreign.notes
+        );
+    }
 }
