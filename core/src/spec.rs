@@ -26,6 +26,11 @@ impl Axis {
             upper,
         }
     }
+
+    /// How far along the axis a value lies: 0 at the lower bound, 1 at the upper.
+    pub fn share(&self, x: f64) -> f64 {
+        (x - self.lower) / (self.upper - self.lower)
+    }
 }
 
 /// A number that a task measures of each row beside fitness and descriptor, and its column in the history.

@@ -258,8 +258,7 @@ pub(crate) mod tests {
             let cell = |d: &[f64]| {
                 let index = d.iter().zip(&axes).zip(shape);
                 index.fold(0, |cell, ((x, axis), count)| {
-                    let share = (x - axis.lower) / (axis.upper - axis.lower);
-                    cell * count + ((share * *count as f64) as usize).min(count - 1)
+                    cell * count + ((axis.share(*x) * *count as f64) as usize).min(count - 1)
                 })
             };
             numbers = descriptor.chunks_exact(axes.len()).map(cell).collect();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use illume_archives::file::ArchiveFile;
-use illume_core::{Axis, Candidates, Error, Result};
+use illume_core::{Candidates, Error, Result};
 
 use super::ReplayArgs;
 use crate::analysis::reevaluate::{candidates, fresh_seed};
@@ -111,14 +111,13 @@ fn notes(subject: &Subject) -> Result<Vec<String>> {
 /// The row of the elite whose descriptor is nearest, each axis counted from its lower to its upper bound as one; of equals the first.
 fn nearest(file: &ArchiveFile, wanted: &[f64]) -> Result<usize> {
     let (axes, descriptors) = (&file.spec.axes, file.elites.get::<f64>("descriptor")?);
-    let share = |axis: &Axis, x: f64| (x - axis.lower) / (axis.upper - axis.lower);
     let distance = |row: usize| {
         let own = &descriptors[row * axes.len()..][..axes.len()];
         let squares = axes
             .iter()
             .zip(own)
             .zip(wanted)
-            .map(|((a, x), w)| (share(a, *x) - share(a, *w)).powi(2));
+            .map(|((a, x), w)| (a.share(*x) - a.share(*w)).powi(2));
         squares.sum::<f64>()
     };
     (0..file.rows())

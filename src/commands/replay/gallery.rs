@@ -108,9 +108,8 @@ fn best(file: &ArchiveFile, [columns, rows]: [usize; 2]) -> Result<Vec<Option<us
         file.elites.get::<f64>("fitness")?,
     );
     let part = |axis: &Axis, x: f64, parts: usize| {
-        let share = (x - axis.lower) / (axis.upper - axis.lower);
         // A number that is none is in the first part.
-        ((share * parts as f64) as usize).min(parts - 1)
+        ((axis.share(x) * parts as f64) as usize).min(parts - 1)
     };
     let mut found: Vec<Option<usize>> = vec![None; columns * rows];
     for (row, own) in descriptors.chunks_exact(axes.len()).enumerate() {

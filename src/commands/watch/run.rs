@@ -313,7 +313,6 @@ fn map(file: &ArchiveFile) -> Option<Map> {
         _ => (TILES, if y.is_some() { TILES } else { 1 }),
     };
     let mut values = vec![f64::NAN; columns * rows];
-    let share = |v: f64, axis: &Axis| (v - axis.lower) / (axis.upper - axis.lower);
     let title = [x, y]
         .into_iter()
         .flatten()
@@ -343,8 +342,8 @@ fn map(file: &ArchiveFile) -> Option<Map> {
         (_, Some(x), y) => {
             let index = |share: f64, n: usize| ((share * n as f64) as usize).min(n - 1);
             for (f, d) in fitness.iter().zip(descriptor.chunks_exact(k)) {
-                let row = y.map_or(0, |y| index(share(d[1], y), rows));
-                let value = &mut values[row * columns + index(share(d[0], x), columns)];
+                let row = y.map_or(0, |y| index(y.share(d[1]), rows));
+                let value = &mut values[row * columns + index(x.share(d[0]), columns)];
                 *value = value.max(*f);
             }
         }

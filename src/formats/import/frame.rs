@@ -99,7 +99,9 @@ impl Values {
 pub fn foreign(path: &Path, form: &'static str, mut fields: Vec<Field>) -> Result<Foreign> {
     let names: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
     let mut take = |names: [&str; 2]| {
-        let at = names.iter().find_map(|name| fields.iter().position(|f| f.name == *name))?;
+        let at = names
+            .iter()
+            .find_map(|name| fields.iter().position(|f| f.name == *name))?;
         Some(fields.remove(at))
     };
     let words = |field: Option<Field>| match field.map(|f| f.values) {

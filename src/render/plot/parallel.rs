@@ -62,7 +62,7 @@ pub fn parallel(
         for (i, &axis) in axes.iter().enumerate() {
             let about = &view.spec.axes[axis];
             let value = view.descriptor[row * view.spec.axes.len() + axis];
-            let share = ((value - about.lower) / (about.upper - about.lower)).clamp(0.0, 1.0);
+            let share = about.share(value).clamp(0.0, 1.0);
             let _ = write!(
                 path,
                 "{}{:.1} {:.1}",

@@ -92,10 +92,7 @@ impl Tiles {
 
 fn projected(view: &View, [x, y]: [usize; 2], [columns, rows]: [usize; 2]) -> Tiles {
     let mut best: Vec<Option<(f64, f64)>> = vec![None; columns * rows];
-    let index = |value: f64, axis: &Axis, n: usize| {
-        let share = (value - axis.lower) / (axis.upper - axis.lower);
-        ((share * n as f64) as usize).min(n - 1)
-    };
+    let index = |value: f64, axis: &Axis, n: usize| ((axis.share(value) * n as f64) as usize).min(n - 1);
     let places = view.along(x).zip(view.along(y));
     for ((place, fitness), value) in places.zip(&view.fitness).zip(&view.values) {
         let row = index(place.1, &view.spec.axes[y], rows);
@@ -122,10 +119,9 @@ pub(super) struct Square<'a> {
 
 impl Square<'_> {
     pub fn place(&self, [x, y]: [f64; 2]) -> [f64; 2] {
-        let share = |v: f64, a: &Axis| (v - a.lower) / (a.upper - a.lower);
         [
-            self.corner[0] + share(x, self.axes[0]) * self.side,
-            self.corner[1] + self.side - share(y, self.axes[1]) * self.side,
+            self.corner[0] + self.axes[0].share(x) * self.side,
+            self.corner[1] + self.side - self.axes[1].share(y) * self.side,
         ]
     }
 
