@@ -22,7 +22,7 @@ class Browser:
         high = [os.dup(fd) for fd in (to_browser, from_browser)]
         high = [os.fdopen(os.open(f"/proc/self/fd/{fd}", mode), "rb" if mode == os.O_RDONLY else "wb", 0) for fd, mode in zip(high, [os.O_RDONLY, os.O_WRONLY])]
         shell = f"exec 3<&{high[0].fileno()} 4>&{high[1].fileno()}; exec \"$@\""
-        words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={self.folder}",
+        words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe", f"--user-data-dir={self.folder}",
                  "--no-first-run", "--disable-extensions", "--disable-background-networking", "--hide-scrollbars", "about:blank"]
         self.process = subprocess.Popen(["bash", "-c", shell, "bash", program, *words], pass_fds=[f.fileno() for f in high],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
