@@ -179,7 +179,7 @@ fn shoot(
     args: &ReplayArgs,
 ) -> Result<String> {
     let mut animation = args.animation();
-    let episode = act(task, &actor, args.episode_steps, &mut animation)?;
+    let episode = act(task, &actor, args.episode_steps, &mut animation)?.ok_or_else(|| unseen(task))?;
     args.check_drawn(&animation, &task_name)?;
     let [width, _] = animation.size;
     let usual = if animation.asked.get() {
@@ -227,11 +227,10 @@ pub(super) struct Film {
 /// # Errors
 /// An episode that fails, or a robot that cannot be drawn here.
 pub(super) fn small_film(task: &dyn Task, candidates: Candidates, seed: u64) -> Result<Option<Film>> {
-    let small = |every: u32| Animation::new(every, 1.0).drawn(Some(SMALL_SIZE), View::Usual);
-    let mut animation = small(task.spec().max_steps.div_ceil(SMALL).max(1));
-    if task.filming(&mut animation)?.is_none() {
-        return Ok(None);
-    }
+    let every = task.spec().max_steps.div_ceil(SMALL).max(1);
+    let mut animation = Animation::new(every, 1.0)
+        .drawn(Some(SMALL_SIZE), View::Usual)
+        .ends_alone();
     let actor = Actor {
         candidates,
         seed,
@@ -241,11 +240,9 @@ pub(super) fn small_film(task: &dyn Task, candidates: Candidates, seed: u64) -> 
         meaning: None,
         notes: Vec::new(),
     };
-    if animation.last_tells_all {
-        // Start and end alone.
-        animation = small(u32::MAX);
+    if act(task, &actor, None, &mut animation)?.is_none() {
+        return Ok(None);
     }
-    act(task, &actor, None, &mut animation)?;
     let still = animation.last_tells_all;
     if still {
         let last = animation.frames.len().saturating_sub(1);
@@ -260,16 +257,21 @@ pub(super) fn small_film(task: &dyn Task, candidates: Candidates, seed: u64) -> 
     Ok(Some(Film { kind, bytes, still }))
 }
 
-/// One episode in front of the camera.
-fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Animation) -> Result<Episode> {
+/// The error of a task that has no frames.
+fn unseen(task: &dyn Task) -> Error {
+    Error::input(format!(
+        "task \"{}\" has no frames to show; tasks that have: {}",
+        task.spec().name,
+        illume_envs::filmed().join(", ")
+    ))
+}
+
+/// One episode in front of the camera; none of a task that has no frames.
+fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Animation) -> Result<Option<Episode>> {
     let spec = task.spec();
-    let mut worker = task.filming(animation)?.ok_or_else(|| {
-        Error::input(format!(
-            "task \"{}\" has no frames to show; tasks that have: {}",
-            spec.name,
-            illume_envs::filmed().join(", ")
-        ))
-    })?;
+    let Some(mut worker) = task.filming(animation)? else {
+        return Ok(None);
+    };
     let request = Request {
         genomes: &actor.candidates.genomes,
         seeds: &[actor.seed],
@@ -304,9 +306,9 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Anima
             }
         )));
     }
-    Ok(Episode {
+    Ok(Some(Episode {
         fitness: fitness[0],
         descriptor,
         steps: steps[0],
-    })
+    }))
 }

@@ -63,6 +63,8 @@ pub struct Animation {
     pub last_tells_all: bool,
     /// Whether the second axis of the descriptor goes down in the frames.
     pub second_axis_goes_down: bool,
+    /// Whether start and end are enough where the last frame shows all.
+    ends_alone: bool,
     /// Whether the task asked for the size of its frames.
     pub asked: Cell<bool>,
     wanted: Option<[usize; 2]>,
@@ -98,6 +100,14 @@ impl Animation {
     pub fn tile(self) -> Animation {
         Animation {
             wanted: self.wanted.or(Some(TILE)),
+            ..self
+        }
+    }
+
+    /// The same of start and end alone, where the last frame shows all of the episode.
+    pub fn ends_alone(self) -> Animation {
+        Animation {
+            ends_alone: true,
             ..self
         }
     }
@@ -158,6 +168,9 @@ impl Camera for Animation {
 
     fn last_tells_all(&mut self) {
         self.last_tells_all = true;
+        if self.ends_alone {
+            self.every = u32::MAX;
+        }
     }
 
     fn second_axis_goes_down(&mut self) {

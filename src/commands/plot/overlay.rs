@@ -98,7 +98,7 @@ fn ways(file: &ArchiveFile, view: &View, count: usize) -> Result<Vec<Vec<[f64; 2
     );
     debug_assert_eq!(view.spec.axes.len(), 2);
     let mut ways = Vec::new();
-    for row in farthest(fitness, descriptor, &[1.0; 2], count) {
+    for row in farthest(fitness, descriptor, &[1.0; 2]).take(count) {
         let candidates = subject::elites(&subject, row..row + 1, normalization.clone())?;
         let mut way = Vec::new();
         // The place after so many steps is where an episode of so many ends.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::actor::{self, Actor};
 use super::target::{Kind, Target};
-use super::{Episode, ReplayArgs, act};
+use super::{Episode, ReplayArgs, act, unseen};
 use crate::analysis::subject::Subject;
 use crate::engine::output::{bytes, json_text, named, thousands};
 use crate::render::animation::{self, Animation, Gallery, MOST_BYTES, Tile};
@@ -47,7 +47,8 @@ pub(super) fn gallery(path: &Path, shape: [usize; 2], target: &Target, args: &Re
         };
         let actor = actor::of_row(&subject, *row, args.seed)?;
         let mut animation = args.animation().tile().within(MOST_BYTES / filled);
-        let episode = act(subject.task.as_ref(), &actor, args.episode_steps, &mut animation)?;
+        let task = subject.task.as_ref();
+        let episode = act(task, &actor, args.episode_steps, &mut animation)?.ok_or_else(|| unseen(task))?;
         args.check_drawn(&animation, &subject.task.spec().name)?;
         tiles.push(Some(Tile {
             animation,

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use illume_archives::file::ArchiveFile;
 use serde_json::{Map, Value};
 
 use crate::analysis::farthest::farthest;
@@ -37,18 +36,17 @@ pub(super) fn films(archive: &Path, asked: Option<usize>) -> Films {
     let Ok(normalization) = subject::normalization(&subject.file) else {
         return films;
     };
-    let (Ok(cells), Ok(seeds)) = (
-        subject.file.elites.get::<i64>("cell"),
-        subject.file.elites.get::<u64>("seed"),
-    ) else {
+    let elites = &subject.file.elites;
+    let (Ok(cells), Ok(seeds)) = (elites.get::<i64>("cell"), elites.get::<u64>("seed")) else {
         return films;
     };
+    let (Ok(fitness), Ok(descriptor)) = (elites.get::<f64>("fitness"), elites.get::<f64>("descriptor")) else {
+        return films;
+    };
+    let range: Vec<f64> = subject.file.spec.axes.iter().map(|a| a.upper - a.lower).collect();
     let mut bytes = 0;
     let mut few = asked.unwrap_or(FEW);
-    for (number, row) in spread(&subject.file, asked.unwrap_or(ALL).max(1))
-        .into_iter()
-        .enumerate()
-    {
+    for (number, row) in farthest(fitness, descriptor, &range).enumerate() {
         if number >= few.max(1) {
             break;
         }
@@ -77,18 +75,4 @@ pub(super) fn films(archive: &Path, asked: Option<usize>) -> Films {
             .insert(cells[row].to_string(), image(film.kind, &film.bytes).into());
     }
     films
-}
-
-/// Rows of the fittest elite and of those that lie farthest from all before them, each axis measured by its range.
-fn spread(file: &ArchiveFile, most: usize) -> Vec<usize> {
-    let (Ok(fitness), Ok(descriptor)) = (file.elites.get::<f64>("fitness"), file.elites.get::<f64>("descriptor"))
-    else {
-        return Vec::new();
-    };
-    farthest(
-        fitness,
-        descriptor,
-        &file.spec.axes.iter().map(|a| a.upper - a.lower).collect::<Vec<_>>(),
-        most,
-    )
 }
