@@ -30,7 +30,7 @@ pub use film::{Camera, View};
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
 pub use illume_numerics::mlp::{Activation, Network};
 pub use illume_numerics::noise::{self, Purpose, Stream, mix64};
-pub use launched::local_rank;
+pub use launched::{forget_launcher, local_rank, signal_name};
 pub use low_rank::{LowRank, MatrixPlace};
 pub use memory::Memory;
 pub use params::Params;

@@ -3,6 +3,7 @@
 mod arm;
 pub mod atari;
 mod canvas;
+mod command;
 mod film;
 mod functions;
 mod hard_maze;

@@ -29,6 +29,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::functions::RASTRIGIN,
         &crate::functions::PLATEAU,
         &crate::hard_maze::ENTRY,
+        &crate::command::ENTRY,
     ];
     #[cfg(feature = "mujoco")]
     entries.extend(crate::mujoco::registry());

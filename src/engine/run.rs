@@ -456,6 +456,11 @@ impl<'t> Run<'t> {
         self.failure.as_deref().filter(|sentence| !sentence.is_empty())
     }
 
+    /// Why this rank's task can score no more, once that is so.
+    pub fn gave_up(&self) -> Option<String> {
+        self.task.gave_up()
+    }
+
     pub fn counters(&self) -> Counters {
         self.counters
     }
