@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use illume_core::{
-    Axis, Error, Init, Problem, Request, Result, Scores, Scratch, Status, Task, TaskConfig, TaskEntry, TaskSpec, Worker,
-    mix64, params,
+    Axis, Error, Init, Problem, Request, Result, Scores, Scratch, Status, Task, TaskConfig, TaskEntry, TaskSpec,
+    Worker, mix64, params,
 };
 
 use self::log::Log;
@@ -40,8 +40,10 @@ params! {
         descriptor_bounds: Vec<f64> = vec![], each(finite());
         /// Rows that the program is handed at a time; 0 for what it says, or 1. Results do not depend on it; many for what takes less than a millisecond a row.
         batch: usize = 0, range(0, 1 << 24);
-        /// Seconds that a batch, or the start, may take before the program is ended and its rows count as failed; 0 for no limit.
+        /// Seconds that a batch may take before the program is ended and its rows are asked one by one, or, if it is one row, count as failed; 0 for no limit.
         timeout: f64 = 600.0, range(0.0, 1e9);
+        /// Seconds that the program may take to start; 0 for no limit.
+        start_timeout: f64 = 600.0, range(0.0, 1e9);
         /// The run ends, with a checkpoint, after a generation in which so many rows on end made the program fail; 0 for never.
         give_up: u32 = 20, range(0, u32::MAX);
     }
@@ -55,7 +57,9 @@ impl CommandParams {
     fn axes(&self) -> Vec<Axis> {
         let bounds = self.descriptor_bounds.chunks_exact(2);
         let named = self.descriptor.iter().zip(bounds);
-        named.map(|(name, bounds)| Axis::new(name, "", bounds[0], bounds[1])).collect()
+        named
+            .map(|(name, bounds)| Axis::new(name, "", bounds[0], bounds[1]))
+            .collect()
     }
 
     /// What makes no sense, whatever the program says.
@@ -69,16 +73,32 @@ impl CommandParams {
             });
         };
         if self.command.first().is_none_or(String::is_empty) {
-            problem("command", "expected a program and its arguments, as [\"python3\", \"simulator.py\"]".into());
+            problem(
+                "command",
+                "expected a program and its arguments, as [\"python3\", \"simulator.py\"]".into(),
+            );
         }
         if !(self.bounds.is_empty() || matches!(self.bounds[..], [lower, upper] if lower < upper)) {
-            problem("bounds", format!("expected two numbers, the lower first, got {:?}", self.bounds));
+            problem(
+                "bounds",
+                format!("expected two numbers, the lower first, got {:?}", self.bounds),
+            );
         }
         let (names, numbers) = (self.descriptor.len(), self.descriptor_bounds.len());
         if numbers != 2 * names {
-            problem("descriptor_bounds", format!("expected {} numbers, lower and upper bound of each of {names} axes in descriptor, got {numbers}", 2 * names));
+            problem(
+                "descriptor_bounds",
+                format!(
+                    "expected {} numbers, lower and upper bound of each of {names} axes in descriptor, got {numbers}",
+                    2 * names
+                ),
+            );
         }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Config(problems))
+        }
     }
 }
 
@@ -117,11 +137,12 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params: CommandParams = params::read(config.task, "task", &["name", ARGUMENTS])?;
     params.check()?;
     let hello = protocol::hello(&params, config.task.get(ARGUMENTS));
-    let limit = (params.timeout > 0.0).then(|| Duration::from_secs_f64(params.timeout));
+    let limit = |seconds: f64| (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
     let shared = Shared {
         command: params.command.clone(),
         hello,
-        limit,
+        limit: limit(params.timeout),
+        start_limit: limit(params.start_timeout),
         give_up: params.give_up,
         log: Arc::new(Log::default()),
         idle: Mutex::new(Vec::new()),
@@ -142,7 +163,10 @@ fn spec(shared: &Shared, agreed: &Agreed) -> TaskSpec {
         (Some([lower, upper]), _) | (None, Some([lower, upper])) => Init::Uniform { lower, upper },
         (None, None) => Init::Normal { mean: 0.0, sd: 1.0 },
     };
-    let version = greeting.version.as_ref().map_or(String::new(), |version| format!(", version {version}"));
+    let version = greeting
+        .version
+        .as_ref()
+        .map_or(String::new(), |version| format!(", version {version}"));
     TaskSpec {
         bounds: agreed.bounds,
         descriptor: agreed.descriptor.clone(),
@@ -168,6 +192,7 @@ struct Shared {
     /// The greeting's line.
     hello: Vec<u8>,
     limit: Option<Duration>,
+    start_limit: Option<Duration>,
     give_up: u32,
     log: Arc<Log>,
     /// Programs that run and that no worker has.
@@ -187,8 +212,23 @@ impl Shared {
         let name = &self.command[0];
         let mut process =
             Process::start(&self.command, &self.log).map_err(|e| format!("{name:?} cannot be started: {e}"))?;
-        let answer = process.ask(&self.hello, self.limit, &protocol::greeting_ends, protocol::greeting);
-        match answer.unwrap_or_else(|fault| Err(self.words(&fault))) {
+        let answer = process.ask(
+            &self.hello,
+            self.start_limit,
+            &protocol::greeting_ends,
+            protocol::greeting,
+        );
+        let late = |limit: Duration| {
+            format!(
+                "did not greet within {} s (task.start_timeout); it has to flush its output",
+                limit.as_secs_f64()
+            )
+        };
+        let answer = answer.unwrap_or_else(|fault| {
+            let late = self.start_limit.filter(|_| fault == Fault::Late).map(late);
+            Err(late.unwrap_or_else(|| fault.to_string()))
+        });
+        match answer {
             Ok(greeting) => Ok((process, greeting)),
             Err(why) => {
                 let said = process.last_words().filter(|words| !why.contains(words));
@@ -247,8 +287,15 @@ impl Task for Command {
     }
 
     fn failure(&self) -> Option<String> {
-        let failure = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let log = self.shared.log.path().map_or(String::new(), |path| format!(" (its standard error: {})", path.display()));
+        let failure = self
+            .shared
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()?;
+        let log = self.shared.log.path().map_or(String::new(), |path| {
+            format!(" (its standard error: {})", path.display())
+        });
         Some(format!("{} {failure}{log}", self.shared.program()))
     }
 
@@ -256,7 +303,10 @@ impl Task for Command {
         let shared = &self.shared;
         shared.given_up().then(|| {
             let first = self.failure().unwrap_or_default();
-            format!("{} rows on end made the program fail (task.give_up); the first time {first}", shared.give_up)
+            format!(
+                "{} rows on end made the program fail (task.give_up); the first time {first}",
+                shared.give_up
+            )
         })
     }
 
@@ -311,6 +361,7 @@ impl CommandWorker<'_> {
             Ok(answered) => self.take(at + rows.start, &answered, scores),
             Err(fault) => {
                 scores.status[at + rows.start] = Status::Failed as u8;
+                scores.steps[at + rows.start] = 1;
                 let shared = &self.task.shared;
                 shared.row_failed(shared.words(&fault), !matches!(fault, Fault::Said(_)));
             }
@@ -352,7 +403,9 @@ impl CommandWorker<'_> {
         protocol::request(shape.frames, &asked, &mut self.request);
         let process = self.process.as_mut().expect("just started");
         let mut failed = None;
-        let answer = process.ask(&self.request, shared.limit, &|bytes| shape.ends(bytes), |bytes| shape.read(bytes, &mut failed));
+        let answer = process.ask(&self.request, shared.limit, &|bytes| shape.ends(bytes), |bytes| {
+            shape.read(bytes, &mut failed)
+        });
         match (answer, failed) {
             (Ok(Ok(_)), Some(why)) => Err(Fault::Said(why)),
             (Ok(Ok(answered)), None) => Ok(answered),
@@ -365,7 +418,9 @@ impl CommandWorker<'_> {
         let (process, greeting) = self.task.shared.greeted().map_err(Fault::Garbled)?;
         if greeting != self.task.agreed.greeting {
             process.kill();
-            return Err(Fault::Garbled("greeted otherwise than at the start: all that it says there must be the same".into()));
+            return Err(Fault::Garbled(
+                "greeted otherwise than at the start: all that it says there must be the same".into(),
+            ));
         }
         Ok(process)
     }
@@ -381,7 +436,12 @@ impl CommandWorker<'_> {
 impl Drop for CommandWorker<'_> {
     fn drop(&mut self) {
         if let Some(process) = self.process.take() {
-            self.task.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+            self.task
+                .shared
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(process);
         }
     }
 }

@@ -48,10 +48,14 @@ fn small(entry: &TaskEntry) -> &'static str {
     }
 }
 
-/// Each task with its defaults and a small network; those of language models with a tiny model of their own.
+/// Each task with its defaults and a small network; those of language models with a tiny model of their own, that of a program with one.
 fn tasks() -> Vec<Box<dyn Task>> {
     let folder = tempfile::tempdir().unwrap();
     let task = |entry: &&TaskEntry| match tiny(folder.path(), entry.name) {
+        None if entry.name == "command" => {
+            let small: toml::Table = entry.small.parse().unwrap();
+            made(entry, &small["task"].as_table().unwrap().to_string(), "")
+        }
         Some(table) => build(&TaskConfig {
             task: &table,
             policy: &toml::Table::new(),

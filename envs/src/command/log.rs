@@ -68,7 +68,11 @@ impl State {
         let _ = file.write_all(&bytes[..kept]);
         self.written += kept;
         if self.written >= LARGEST {
-            let _ = writeln!(file, "\n(this file is {} MiB long: what came after is not kept)", LARGEST >> 20);
+            let _ = writeln!(
+                file,
+                "\n(this file is {} MiB long: what came after is not kept)",
+                LARGEST >> 20
+            );
         }
     }
 }

@@ -7,9 +7,9 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use illume_core::{forget_launcher, signal_name};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use illume_core::{forget_launcher, signal_name};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::log::{Log, Tail};
@@ -18,6 +18,8 @@ use super::log::{Log, Tail};
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 /// How long a program may take to end itself, once its output has ended or it has been told that no more will come.
 const END: Duration = Duration::from_secs(2);
+/// How often it is seen whether a program that does not answer is still there.
+const LOOK: Duration = Duration::from_millis(100);
 /// Bytes read at a time.
 const READ: usize = 1 << 16;
 
@@ -137,13 +139,16 @@ impl Process {
                 return Ok(answer);
             }
             let left = match limit {
-                None => None,
-                Some(limit) => Some(limit.checked_sub(began.elapsed()).ok_or(Fault::Late)?),
+                None => LOOK,
+                Some(limit) => limit.checked_sub(began.elapsed()).ok_or(Fault::Late)?.min(LOOK),
             };
-            self.wait(!rest.is_empty(), left)?;
+            // What it has started may hold its pipes open when it has ended itself: then nothing comes any more.
+            let over = !self.wait(!rest.is_empty(), left)? && self.has_ended();
             self.listen();
-            if self.hear()? == Heard::End {
-                return Err(self.died());
+            match self.hear()? {
+                Heard::End => return Err(self.died()),
+                Heard::Nothing if over => return Err(self.died()),
+                _ => {}
             }
         }
     }
@@ -168,16 +173,17 @@ impl Process {
         }
     }
 
-    /// Waits until one of the pipes has something to do, or for so long.
-    fn wait(&self, sending: bool, left: Option<Duration>) -> Result<(), Fault> {
+    /// Waits until one of the pipes has something to do, or for so long; whether one has.
+    fn wait(&self, sending: bool, left: Duration) -> Result<bool, Fault> {
         let mut fds = vec![PollFd::new(&self.stdout, PollFlags::IN)];
         fds.extend(self.stderr.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
         if let Some(stdin) = self.stdin.as_ref().filter(|_| sending) {
             fds.push(PollFd::new(stdin, PollFlags::OUT));
         }
-        let left = left.map(|left| Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 }));
-        match poll(&mut fds, left.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+        let left = Timespec::try_from(left).map_err(|e| Fault::Garbled(format!("cannot be waited for: {e}")))?;
+        match poll(&mut fds, Some(&left)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(true),
             Err(e) => Err(Fault::Garbled(format!("cannot be listened to: {e}"))),
         }
     }
@@ -220,7 +226,10 @@ impl Process {
     fn died(&mut self) -> Fault {
         let status = self.end(END);
         self.listen();
-        let said = self.tail.last().map_or(String::new(), |line| format!("; its last words: {line}"));
+        let said = self
+            .tail
+            .last()
+            .map_or(String::new(), |line| format!("; its last words: {line}"));
         match status {
             Some(status) => Fault::Died {
                 how: format!("ended {}{said}", how(status)),
@@ -242,12 +251,9 @@ impl Process {
         }
         self.stdin = None;
         let began = Instant::now();
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)?;
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         let mut pause = Duration::from_micros(50);
         let ended = loop {
-            // Until it is waited for nobody else gets its number, nor that of its group.
-            if !matches!(waitid(WaitId::Pid(pid), options), Ok(None) | Err(Errno::INTR)) {
+            if self.has_ended() {
                 break true;
             }
             if began.elapsed() > limit {
@@ -257,10 +263,23 @@ impl Process {
             std::thread::sleep(pause);
             pause = (2 * pause).min(Duration::from_millis(20));
         };
-        let _ = kill_process_group(pid, Signal::KILL);
+        if let Some(pid) = self.pid() {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
         let status = self.child.wait().ok();
         self.gone = true;
         status.filter(|_| ended)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    /// Whether it has ended. It is not waited for, so that nobody else gets its number, nor that of its group.
+    fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let Some(pid) = self.pid() else { return true };
+        !matches!(waitid(WaitId::Pid(pid), options), Ok(None) | Err(Errno::INTR))
     }
 
     /// Ends it at once, and what it started.

@@ -166,7 +166,8 @@ pub(super) fn agree(params: &CommandParams, greeting: Greeting) -> Result<Agreed
     }
     let dim = own.or(greeting.dim).unwrap_or(0);
     if !(1..=MOST).contains(&dim) {
-        let message = format!("the number of genes has to be said here or by the program (\"dim\"), from 1 to {MOST}; got {dim}");
+        let message =
+            format!("the number of genes has to be said here or by the program (\"dim\"), from 1 to {MOST}; got {dim}");
         problem("dim", message);
     }
     let bounds = params.interval().or(greeting.bounds);
@@ -179,42 +180,70 @@ pub(super) fn agree(params: &CommandParams, greeting: Greeting) -> Result<Agreed
         if let Some([lower, upper]) = interval
             && !(lower < upper && [lower, upper].iter().all(|x| (*x as f32).is_finite()))
         {
-            problem("bounds", format!("the program's {what} are [{lower}, {upper}], expected two finite numbers, the lower first"));
+            problem(
+                "bounds",
+                format!("the program's {what} are [{lower}, {upper}], expected two finite numbers, the lower first"),
+            );
         }
     }
     if let (Some([lower, upper]), Some([from, to])) = (bounds, greeting.init)
         && (from < lower || to > upper)
     {
-        problem("bounds", format!("[{lower}, {upper}], but the program's init is [{from}, {to}], beyond them"));
+        problem(
+            "bounds",
+            format!("[{lower}, {upper}], but the program's init is [{from}, {to}], beyond them"),
+        );
     }
     let own = params.axes();
     let its = greeting.descriptor.iter().flatten();
-    let its: Vec<Axis> = its.map(|axis| Axis::new(&axis.name, &axis.unit, axis.lower, axis.upper)).collect();
+    let its: Vec<Axis> = its
+        .map(|axis| Axis::new(&axis.name, &axis.unit, axis.lower, axis.upper))
+        .collect();
     let alike = |a: &Axis, b: &Axis| a.name == b.name && (a.lower, a.upper) == (b.lower, b.upper);
     if !own.is_empty()
         && greeting.descriptor.is_some()
         && !(own.len() == its.len() && own.iter().zip(&its).all(|(a, b)| alike(a, b)))
     {
-        problem("descriptor", format!("{}, but the program says {}", words(&own), words(&its)));
+        problem(
+            "descriptor",
+            format!("{}, but the program says {}", words(&own), words(&its)),
+        );
     }
     let descriptor = if own.is_empty() { its } else { own };
     for (i, axis) in descriptor.iter().enumerate() {
         if axis.name.is_empty() || descriptor[..i].iter().any(|other| other.name == axis.name) {
-            problem("descriptor", format!("the axes' names have to differ and to be there, got {}", words(&descriptor)));
+            problem(
+                "descriptor",
+                format!(
+                    "the axes' names have to differ and to be there, got {}",
+                    words(&descriptor)
+                ),
+            );
             break;
         }
         if !(axis.lower < axis.upper && axis.lower.is_finite() && axis.upper.is_finite()) {
-            problem("descriptor", format!("the bounds of {:?} are [{}, {}], expected two finite numbers, the lower first", axis.name, axis.lower, axis.upper));
+            problem(
+                "descriptor",
+                format!(
+                    "the bounds of {:?} are [{}, {}], expected two finite numbers, the lower first",
+                    axis.name, axis.lower, axis.upper
+                ),
+            );
         }
     }
     if let Some(names) = &greeting.objectives
         && (names.len() != 1 || greeting.fitness.is_some())
     {
-        let message = format!("the program says the objectives {names:?}; expected one, or \"fitness\" in its place: strategies maximize one number");
+        let message = format!(
+            "the program says the objectives {names:?}; expected one, or \"fitness\" in its place: strategies maximize one number"
+        );
         problem("command", message);
     }
     if let Some(offset) = greeting.qd_offset.filter(|offset| !offset.is_finite()) {
-        problem("command", format!("the program's qd_offset is {offset}, expected a finite number"));
+        problem(
+            "command",
+            format!("the program's qd_offset is {offset}, expected a finite number"),
+        );
     }
     let batch = match params.batch {
         0 => greeting.batch.unwrap_or(1),
@@ -239,13 +268,24 @@ impl Greeting {
     /// What the fitness is.
     pub fn objective(&self) -> String {
         let named = self.objectives.iter().flatten().next();
-        self.fitness.as_ref().or(named).cloned().unwrap_or_else(|| "fitness of the program".into())
+        self.fitness
+            .as_ref()
+            .or(named)
+            .cloned()
+            .unwrap_or_else(|| "fitness of the program".into())
     }
 }
 
 fn words(axes: &[Axis]) -> String {
-    let words: Vec<String> = axes.iter().map(|axis| format!("{:?} from {} to {}", axis.name, axis.lower, axis.upper)).collect();
-    if words.is_empty() { "none".into() } else { words.join(", ") }
+    let words: Vec<String> = axes
+        .iter()
+        .map(|axis| format!("{:?} from {} to {}", axis.name, axis.lower, axis.upper))
+        .collect();
+    if words.is_empty() {
+        "none".into()
+    } else {
+        words.join(", ")
+    }
 }
 
 /// Rows of a request.
@@ -401,12 +441,19 @@ impl Shape {
         }
         let fitness = line.fitness.unwrap_or_default();
         let rows = [fitness.len(), line.descriptor.len(), line.steps.len()];
-        let wanted = [self.rows, if self.k > 0 { self.rows } else { 0 }, if self.steps { self.rows } else { 0 }];
+        let wanted = [
+            self.rows,
+            if self.k > 0 { self.rows } else { 0 },
+            if self.steps { self.rows } else { 0 },
+        ];
         // A program may say lists of nothing for a descriptor without axes.
         let right = rows[0] == wanted[0] && (rows[1] == wanted[1] || self.k == 0) && rows[2] == wanted[2];
         let width = line.descriptor.iter().find(|row| row.len() != self.k).map(Vec::len);
         if !right || width.is_some() {
-            let found = format!("{} of fitness, {} of descriptors, {} of steps", rows[0], rows[1], rows[2]);
+            let found = format!(
+                "{} of fitness, {} of descriptors, {} of steps",
+                rows[0], rows[1], rows[2]
+            );
             let row = width.map_or(String::new(), |width| format!(" (a descriptor of {width} numbers)"));
             return Err(format!("answered {found}{row}, {}", expected()));
         }
