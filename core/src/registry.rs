@@ -23,6 +23,8 @@ pub struct TaskEntry {
     pub suggested: &'static str,
     /// A change of every gene by which a genome does something else of the same kind, as a standard deviation: steps of a new configuration are shares of it.
     pub gene_scale: f64,
+    /// What stands for it where a configuration is written and what it is made of need not be there yet: a program of the user's own, say.
+    pub sketch: Option<fn() -> TaskSpec>,
     pub build: fn(&TaskConfig<'_>) -> Result<Box<dyn Task>>,
 }
 

@@ -114,6 +114,11 @@ pub const ENTRY: TaskEntry = TaskEntry {
     small: SMALL,
     suggested: "[task]\ncommand = [\"python3\", \"simulator.py\"]",
     gene_scale: 0.05,
+    sketch: Some(|| TaskSpec {
+        bounds: Some([0.0, 1.0]),
+        descriptor: ["x", "y"].map(|name| Axis::new(name, "", 0.0, 1.0)).into(),
+        ..TaskSpec::new("command", 12, Init::Uniform { lower: 0.0, upper: 1.0 })
+    }),
     build,
 };
 
