@@ -5,6 +5,7 @@ pub mod atari;
 mod canvas;
 mod film;
 mod functions;
+mod genes;
 mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
@@ -17,6 +18,7 @@ mod testing;
 
 pub use atari::ATARI_TASKS;
 pub use film::{Filmed, Screen, filmed};
+pub use genes::WithGenes;
 pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
