@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::genome::Init;
 use crate::serde::{Deserialize, Serialize};
-use crate::{Network, PolicyGradient};
+use crate::{GeneSpace, Network, PolicyGradient};
 
 /// One axis of the descriptor space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub struct TaskSpec {
     pub init: Init,
     /// Every gene is clipped to this interval, if there is one.
     pub bounds: Option<[f32; 2]>,
+    /// What genes are, if the task knows each: genomes are then their coordinates, and `bounds` are 0 and 1.
+    pub genes: Option<Arc<GeneSpace>>,
     /// The descriptor's axes with their bounds; empty if the task has no descriptor.
     pub descriptor: Vec<Axis>,
     /// What the fitness is, with its unit: `forward progress + survival - control cost`.
@@ -113,6 +115,7 @@ impl TaskSpec {
             matrices: Vec::new(),
             init,
             bounds: None,
+            genes: None,
             descriptor: Vec::new(),
             fitness: String::new(),
             qd_offset: 0.0,

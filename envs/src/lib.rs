@@ -6,6 +6,7 @@ mod canvas;
 mod command;
 mod film;
 mod functions;
+mod genes;
 mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
@@ -18,6 +19,7 @@ mod testing;
 
 pub use atari::ATARI_TASKS;
 pub use film::{Filmed, Screen, filmed};
+pub use genes::WithGenes;
 pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;

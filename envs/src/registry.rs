@@ -1,9 +1,12 @@
 //! The table of tasks by name. Adding a task is a file, and a line here.
 
+use std::sync::Arc;
+
 use illume_core::params::suggest;
-use illume_core::{Error, Result, Task, TaskConfig, TaskEntry};
+use illume_core::{Error, GeneSpace, Result, Task, TaskConfig, TaskEntry, both};
 
 use crate::atari::{ATARI_TASKS, PREFIX};
+use crate::genes::{WithGenes, weights};
 
 /// Names of the MuJoCo tasks, known even where they are not built in.
 pub const MUJOCO_TASKS: [&str; 8] = [
@@ -78,7 +81,7 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
 /// The task that a configuration names.
 ///
 /// # Errors
-/// No name, an unknown one, wrong parameters, or a `[policy]` for a task that has none.
+/// No name, an unknown one, wrong parameters or genes, or a `[policy]` for a task that has none.
 pub fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let name = match config.task.get("name") {
         Some(toml) => toml
@@ -97,5 +100,26 @@ pub fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         let message = format!("task \"{name}\" acts through no network; remove the table [policy]");
         return Err(Error::config("policy", key, message));
     }
-    (entry.build)(config)
+    let mut task = config.task.clone();
+    // Keys that every task has, which no task reads itself.
+    let genes = task.remove("genes");
+    if genes.is_some() && entry.policy.is_some() {
+        return Err(Error::config("task", "genes", weights(name)));
+    }
+    let genes = genes.map(|genes| GeneSpace::from_toml(&genes, "task.genes").map(Arc::new));
+    let (genes, read) = match genes.transpose() {
+        Ok(genes) => (genes, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    let built = (entry.build)(&TaskConfig {
+        task: &task,
+        genes: genes.clone(),
+        ..*config
+    });
+    let (built, ()) = both(built, read)?;
+    match genes {
+        // A program that asks for genes itself has them already.
+        Some(genes) if built.spec().genes.is_none() => Ok(Box::new(WithGenes::new(built, genes)?)),
+        _ => Ok(built),
+    }
 }

@@ -34,6 +34,7 @@ fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<
     table.insert("name".into(), entry.name.into());
     build(&TaskConfig {
         task: &table,
+        genes: None,
         policy: &policy.parse().unwrap(),
         ranks: 1,
     })
@@ -58,6 +59,7 @@ fn tasks() -> Vec<Box<dyn Task>> {
         }
         Some(table) => build(&TaskConfig {
             task: &table,
+            genes: None,
             policy: &toml::Table::new(),
             ranks: 1,
         }),
@@ -503,6 +505,7 @@ fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
         let table: toml::Table = text.parse().unwrap();
         message(build(&TaskConfig {
             task: &table,
+            genes: None,
             policy: &toml::Table::new(),
             ranks: 1,
         }))

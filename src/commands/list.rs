@@ -69,6 +69,8 @@ fn items() -> Vec<Item> {
         let summary = format!("network of {} and its like", e.name);
         items.push(item("tasks", "[policy] (pixels)", &summary, policy()));
     }
+    let genes = "genes with bounds, kinds and names, for every task that acts through no network: [[task.genes]], one entry for each gene or group";
+    items.push(item("tasks", "[task.genes]", genes, illume_core::gene_parameters()));
     items.extend(
         illume_strategies::registry()
             .iter()
