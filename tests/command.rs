@@ -124,7 +124,7 @@ fn whatever_happens_to_the_program_the_archive_is_that_of_the_rows_that_are_good
         ("segv", "", ranks, "1", "ended by signal 11 (SIGSEGV)"),
         (
             "hang",
-            "timeout = 0.5",
+            "timeout = 1",
             1,
             "8",
             "did not answer within 1 s (task.timeout)",
@@ -395,4 +395,47 @@ fn arguments_of_the_configuration_reach_the_program() {
     assert!(found.elites.get::<f64>("fitness").unwrap().iter().all(|f| *f == 9.81));
     let stored = fs::read_to_string(dir.join("config.toml")).unwrap();
     assert_says(&stored, &["[task.arguments]\ngravity = 9.81"]);
+}
+
+/// A program may say kinds and bounds of its genes, and is handed values of these.
+#[test]
+fn a_program_says_what_its_genes_are() {
+    let folder = folder();
+    let script = "import json, sys; input(); genes = [{'name': 'rate', 'lower': 1e-4, 'upper': 1e-1, 'scale': 'log'}, \
+                  {'name': 'layers', 'lower': 1, 'upper': 8, 'kind': 'integer'}, {'name': 'kind', 'values': ['a', 'b', 'c']}]; \
+                  print(json.dumps({'illume': 1, 'genes': genes, 'descriptor': [{'name': 'x', 'lower': 0, 'upper': 1}]}), flush=True)\n\
+                  for line in sys.stdin:\n  \
+                  rate, layers, kind = json.loads(line)['genomes'][0]\n  \
+                  good = 1e-4 <= rate <= 0.1000001 and layers in range(1, 9) and kind in range(3)\n  \
+                  print(json.dumps({'fitness': [layers + 10 * kind if good else float('nan')], 'descriptor': [[rate]]}), flush=True)";
+    let task = format!("name = \"command\"\ncommand = {}", words(&["python3", "-c", script]));
+    let text = config(&task, 8).replace("[12, 12]", "[12]");
+    let dir = done(folder.path(), "run", &text, 1, "2");
+    let found = open(&dir.join("archive.h5"));
+    let best = found
+        .elites
+        .get::<f64>("fitness")
+        .unwrap()
+        .iter()
+        .copied()
+        .fold(0.0, f64::max);
+    assert_eq!(best, 28.0, "8 layers of kind c");
+    let history = fs::read_to_string(dir.join("history.csv")).unwrap();
+    let header: Vec<&str> = history.lines().next().unwrap().split(',').collect();
+    let at = header.iter().position(|name| *name == "invalid").unwrap();
+    assert_eq!(history.lines().last().unwrap().split(',').nth(at), Some("0"));
+    // The same genes in the configuration, for a program that does not speak of them.
+    let script = script.replace("'genes': genes, ", "");
+    let genes = "[[task.genes]]\nname = \"rate\"\nlower = 1e-4\nupper = 1e-1\nscale = \"log\"\n\
+                 [[task.genes]]\nname = \"layers\"\nlower = 1\nupper = 8\nkind = \"integer\"\n\
+                 [[task.genes]]\nname = \"kind\"\nvalues = [\"a\", \"b\", \"c\"]";
+    let task = format!(
+        "name = \"command\"\ncommand = {}\n{genes}",
+        words(&["python3", "-c", &script])
+    );
+    let text = config(&task, 8).replace("[12, 12]", "[12]");
+    assert_equal_files(
+        &dir.join("archive.h5"),
+        &done(folder.path(), "own", &text, 1, "1").join("archive.h5"),
+    );
 }

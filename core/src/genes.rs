@@ -36,6 +36,19 @@ params! {
     }
 }
 
+/// The widest interval of single precision that lies within one of double precision: a task that checks its bounds must not find a gene an ulp beyond them.
+pub fn inward([lower, upper]: [f64; 2]) -> [f32; 2] {
+    let (low, high) = (lower as f32, upper as f32);
+    [
+        if f64::from(low) < lower { low.next_up() } else { low },
+        if f64::from(high) > upper {
+            high.next_down()
+        } else {
+            high
+        },
+    ]
+}
+
 /// What values a gene takes, and how they are spread over its coordinates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GeneKind {
@@ -92,12 +105,14 @@ impl GeneGroup {
         let z = f64::from(coordinate).clamp(0.0, 1.0);
         match (self.cells(), &self.kind) {
             (Some(cells), _) => (self.lower + f64::from(cell(coordinate, cells))) as f32,
-            (None, GeneKind::Log) if z == 1.0 => self.upper as f32,
-            (None, GeneKind::Log) => {
-                ((self.lower * (self.upper / self.lower).powf(z)) as f32).clamp(self.lower as f32, self.upper as f32)
-            }
-            (None, _) => (self.lower * (1.0 - z) + self.upper * z) as f32,
+            (None, GeneKind::Log) => self.within(self.lower * (self.upper / self.lower).powf(z)),
+            (None, _) => self.within(self.lower * (1.0 - z) + self.upper * z),
         }
+    }
+
+    fn within(&self, value: f64) -> f32 {
+        let [lower, upper] = inward([self.lower, self.upper]);
+        (value as f32).max(lower).min(upper)
     }
 
     /// The coordinate that stands for a value; one outside the bounds counts as the nearer, and of numbers between integers the nearest integer is meant.

@@ -28,7 +28,7 @@ pub use decode::Decoder;
 pub use elites::{Elites, Taken};
 pub use error::{Error, Problem, Result, both};
 pub use film::{Camera, View};
-pub use genes::{GeneGroup, GeneKind, GeneSpace, cell, gene_parameters, middle};
+pub use genes::{GeneGroup, GeneKind, GeneSpace, cell, gene_parameters, inward, middle};
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
 pub use illume_numerics::mlp::{Activation, Network};
 pub use illume_numerics::noise::{self, Purpose, Stream, mix64};

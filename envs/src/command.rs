@@ -17,13 +17,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use illume_core::{
-    Axis, Error, Init, Problem, Request, Result, Scores, Scratch, Status, Task, TaskConfig, TaskEntry, TaskSpec,
-    Worker, mix64, params,
+    Axis, Error, GeneSpace, Init, Problem, Request, Result, Scores, Scratch, Status, Task, TaskConfig, TaskEntry,
+    TaskSpec, Worker, inward, mix64, params,
 };
 
 use self::log::Log;
 use self::process::{Fault, Process};
 use self::protocol::{Agreed, Answered, Asked, Greeting, Shape};
+use crate::genes::WithGenes;
 
 params! {
     /// Parameters of `command`.
@@ -60,6 +61,12 @@ impl CommandParams {
         named
             .map(|(name, bounds)| Axis::new(name, "", bounds[0], bounds[1]))
             .collect()
+    }
+
+    /// The number of genes, if the configuration says it.
+    fn genes(&self, genes: Option<&GeneSpace>) -> Option<usize> {
+        let counted = genes.map(GeneSpace::dim);
+        (self.dim > 0).then_some(self.dim).or(counted)
     }
 
     /// What makes no sense, whatever the program says.
@@ -141,7 +148,7 @@ const ARGUMENTS: &str = "arguments";
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params: CommandParams = params::read(config.task, "task", &["name", ARGUMENTS])?;
     params.check()?;
-    let hello = protocol::hello(&params, config.task.get(ARGUMENTS));
+    let hello = protocol::hello(&params, config.genes.as_deref(), config.task.get(ARGUMENTS));
     let limit = |seconds: f64| (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
     let shared = Shared {
         command: params.command.clone(),
@@ -156,15 +163,20 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     };
     let wrong = |message: String| Error::config("task", "command", message);
     let (process, greeting) = shared.greeted().map_err(wrong)?;
-    let agreed = protocol::agree(&params, greeting)?;
+    let agreed = protocol::agree(&params, config.genes.as_deref(), greeting)?;
     shared.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
     let spec = spec(&shared, &agreed);
-    Ok(Box::new(Command { shared, agreed, spec }))
+    let genes = agreed.genes.clone();
+    let command = Box::new(Command { shared, agreed, spec });
+    match genes {
+        Some(genes) => Ok(Box::new(WithGenes::new(command, genes)?)),
+        None => Ok(command),
+    }
 }
 
 fn spec(shared: &Shared, agreed: &Agreed) -> TaskSpec {
     let greeting = &agreed.greeting;
-    let init = match (greeting.init.map(|init| init.map(|x| x as f32)), agreed.bounds) {
+    let init = match (greeting.init.map(inward), agreed.bounds) {
         (Some([lower, upper]), _) | (None, Some([lower, upper])) => Init::Uniform { lower, upper },
         (None, None) => Init::Normal { mean: 0.0, sd: 1.0 },
     };

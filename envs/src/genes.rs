@@ -2,6 +2,7 @@
 //! ([`GeneSpace`]); the task itself is handed values.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use illume_core::{
@@ -79,6 +80,14 @@ impl Task for WithGenes {
 
     fn failure(&self) -> Option<String> {
         self.inner.failure()
+    }
+
+    fn gave_up(&self) -> Option<String> {
+        self.inner.gave_up()
+    }
+
+    fn keep_logs(&self, folder: &Path, rank: usize) {
+        self.inner.keep_logs(folder, rank);
     }
 
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {

@@ -1,6 +1,8 @@
 //! What is said to a program and what it answers. [docs/own-task.md](../../../docs/own-task.md) is its description for users.
 
-use illume_core::{Axis, Error, Problem, Result, toml};
+use std::sync::Arc;
+
+use illume_core::{Axis, Error, GeneGroup, GeneKind, GeneSpace, Problem, Result, inward, toml};
 use serde::{Deserialize, Serialize};
 
 use super::CommandParams;
@@ -30,8 +32,38 @@ struct Hello<'a> {
     illume: u64,
     dim: Option<usize>,
     bounds: Option<[f64; 2]>,
+    genes: Option<Vec<GeneWord<'a>>>,
     descriptor: Option<Vec<AxisWord>>,
     arguments: Option<&'a toml::Value>,
+}
+
+/// Genes that are alike, as the configuration says them.
+#[derive(Serialize)]
+struct GeneWord<'a> {
+    name: &'a str,
+    count: usize,
+    kind: &'a str,
+    lower: f64,
+    upper: f64,
+    unit: &'a str,
+    values: &'a [String],
+}
+
+impl GeneWord<'_> {
+    fn of(group: &GeneGroup) -> GeneWord<'_> {
+        GeneWord {
+            name: &group.name,
+            count: group.count,
+            kind: group.kind_name(),
+            lower: group.lower,
+            upper: group.upper,
+            unit: &group.unit,
+            values: match &group.kind {
+                GeneKind::Categorical(values) => values,
+                _ => &[],
+            },
+        }
+    }
 }
 
 /// An axis of the descriptor, as both sides say it.
@@ -52,6 +84,8 @@ pub(super) struct Greeting {
     illume: u64,
     dim: Option<usize>,
     bounds: Option<[f64; 2]>,
+    /// As `[[task.genes]]`.
+    genes: Option<toml::Value>,
     pub init: Option<[f64; 2]>,
     descriptor: Option<Vec<AxisWord>>,
     pub fitness: Option<String>,
@@ -72,6 +106,8 @@ pub(super) struct Greeting {
 pub(super) struct Agreed {
     pub dim: usize,
     pub bounds: Option<[f32; 2]>,
+    /// What the program says of genes.
+    pub genes: Option<Arc<GeneSpace>>,
     pub descriptor: Vec<Axis>,
     pub batch: usize,
     pub greeting: Greeting,
@@ -83,12 +119,13 @@ struct Complaint {
 }
 
 /// The line that opens a conversation.
-pub(super) fn hello(params: &CommandParams, arguments: Option<&toml::Value>) -> Vec<u8> {
+pub(super) fn hello(params: &CommandParams, genes: Option<&GeneSpace>, arguments: Option<&toml::Value>) -> Vec<u8> {
     let axes = params.axes();
     let hello = Hello {
         illume: VERSION,
-        dim: (params.dim > 0).then_some(params.dim),
+        dim: params.genes(genes),
         bounds: params.interval(),
+        genes: genes.map(|genes| genes.groups().iter().map(GeneWord::of).collect()),
         descriptor: (!axes.is_empty()).then(|| {
             let words = axes.into_iter().map(|axis| AxisWord {
                 name: axis.name,
@@ -149,8 +186,20 @@ pub(super) fn greeting(bytes: &[u8]) -> std::result::Result<Greeting, String> {
 ///
 /// # Errors
 /// Everything that one of the two should have said, that both say differently, or that makes no sense, by keys of `[task]`.
-pub(super) fn agree(params: &CommandParams, greeting: Greeting) -> Result<Agreed> {
+pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greeting: Greeting) -> Result<Agreed> {
     let mut problems = Vec::new();
+    let its_genes = greeting
+        .genes
+        .as_ref()
+        .map(|genes| GeneSpace::from_toml(genes, "the program's genes"));
+    let its_genes = match its_genes.transpose() {
+        Ok(genes) => genes.map(Arc::new),
+        Err(Error::Config(found)) => {
+            problems.extend(found);
+            None
+        }
+        Err(other) => return Err(other),
+    };
     let mut problem = |key: &str, message: String| {
         problems.push(Problem {
             section: "task".into(),
@@ -158,13 +207,20 @@ pub(super) fn agree(params: &CommandParams, greeting: Greeting) -> Result<Agreed
             message,
         });
     };
-    let own = (params.dim > 0).then_some(params.dim);
-    if let (Some(own), Some(its)) = (own, greeting.dim)
+    if own_genes.is_some() && greeting.genes.is_some() {
+        problem(
+            "genes",
+            "the program says its genes itself: remove them here, or there".into(),
+        );
+    }
+    let own = params.genes(own_genes);
+    let its_dim = greeting.dim.or(its_genes.as_ref().map(|genes| genes.dim()));
+    if let (Some(own), Some(its)) = (own, its_dim)
         && own != its
     {
         problem("dim", format!("{own}, but the program says {its}"));
     }
-    let dim = own.or(greeting.dim).unwrap_or(0);
+    let dim = own.or(its_dim).unwrap_or(0);
     if !(1..=MOST).contains(&dim) {
         let message =
             format!("the number of genes has to be said here or by the program (\"dim\"), from 1 to {MOST}; got {dim}");
@@ -176,9 +232,17 @@ pub(super) fn agree(params: &CommandParams, greeting: Greeting) -> Result<Agreed
     {
         problem("bounds", format!("{own:?}, but the program says {its:?}"));
     }
+    if its_genes.is_some() && (bounds.is_some() || greeting.init.is_some()) {
+        problem(
+            "bounds",
+            "the program says bounds of each of its genes: bounds and init for all have no meaning beside them".into(),
+        );
+    }
     for (what, interval) in [("bounds", bounds), ("init", greeting.init)] {
         if let Some([lower, upper]) = interval
-            && !(lower < upper && [lower, upper].iter().all(|x| (*x as f32).is_finite()))
+            && !(lower < upper
+                && inward([lower, upper]).is_sorted()
+                && [lower, upper].iter().all(|x| (*x as f32).is_finite()))
         {
             problem(
                 "bounds",
@@ -249,15 +313,18 @@ pub(super) fn agree(params: &CommandParams, greeting: Greeting) -> Result<Agreed
         0 => greeting.batch.unwrap_or(1),
         batch => batch,
     };
-    if !(1..=MOST).contains(&batch) {
-        problem("batch", format!("{batch}, expected from 1 to {MOST} rows"));
+    let most = MOST.min((u32::MAX as usize - 8) / (8 + 4 * dim.max(1)));
+    if !(1..=most).contains(&batch) {
+        let message = format!("{batch}, expected from 1 to {most} rows of {dim} genes");
+        problem("batch", message);
     }
     if !problems.is_empty() {
         return Err(Error::Config(problems));
     }
     Ok(Agreed {
         dim,
-        bounds: bounds.map(|bounds| bounds.map(|x| x as f32)),
+        bounds: bounds.map(inward),
+        genes: its_genes,
         descriptor,
         batch,
         greeting,
