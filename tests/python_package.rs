@@ -55,13 +55,13 @@ fn candidates_evaluated_in_python_give_the_archive_of_the_command_line() {
     let folder = folder();
     let small = "batch = 12\nemitters = 3";
     let strategies = [
-        ("map_elites", "batch = 50", "shape = [16, 18]"),
-        ("cma_me", small, "shape = [16, 18]"),
-        ("cma_mae", small, "shape = [16, 18]\nlearning_rate = 0.01\nthreshold_min = 0.0"),
-        ("cma_mega", small, "shape = [16, 18]"),
-        ("cma_es", "", "shape = [16, 18]"),
-        ("openai_es", "population = 20\nsigma = 0.1", "shape = [16, 18]"),
-        ("deep_ga", "population = 30\nparents = 5", "kind = \"cvt\"\ncells = 60\nsamples = 2000"),
+        ("map_elites", "batch = 50\niso_sigma = 0.3", "shape = [300, 320]"),
+        ("cma_me", small, "shape = [300, 320]"),
+        ("cma_mae", small, "shape = [300, 320]\nlearning_rate = 0.01\nthreshold_min = 0.0"),
+        ("cma_mega", small, "shape = [300, 320]"),
+        ("cma_es", "", "shape = [300, 320]"),
+        ("openai_es", "population = 20\nsigma = 0.1", "shape = [300, 320]"),
+        ("deep_ga", "population = 30\nparents = 5\nsigma = 1.0", "kind = \"cvt\"\ncells = 400\nsamples = 4000"),
     ];
     let mut dirs = Vec::new();
     for (name, strategy, archive) in strategies {
@@ -121,7 +121,7 @@ fn gymnasiums_environments_are_ready_workers() {
 #[test]
 fn gymnasiums_walker_gives_the_fitness_of_our_own() {
     let folder = folder();
-    let text = "seed = 3\n[task]\nname = \"walker2d_uni\"\n[policy]\nhidden = [8]\n[strategy]\nname = \"map_elites\"\nbatch = 64\niso_sigma = 0.05\n\
+    let text = "seed = 3\n[task]\nname = \"walker2d_uni\"\nreset_noise_scale = 0.0\n[policy]\nhidden = [8]\n[strategy]\nname = \"map_elites\"\nbatch = 64\niso_sigma = 0.05\n\
                 [archive]\nshape = [10, 10]\n[budget]\ngenerations = 12\n";
     let dir = folder.path().join("walker");
     run(1, &["run", arg(&write_config(folder.path(), text)), "--out", arg(&dir)]).succeeded();

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Mapping, Optional, Union
 
@@ -49,7 +50,7 @@ def run(
     A run that the program refuses raises ``illume.Error`` with the program's sentences, one that fails or is interrupted RuntimeError.
     """
     program = found(program)
-    overrides = [f"{key}={to_toml({'v': value})[4:].strip()}" for key, value in (set or {}).items()]
+    overrides = [f"{key}={to_toml({'v': value})[4:].strip()}" for key, value in flat(set or {})]
     table = configuration(config)
     named = None if isinstance(config, Mapping) or "\n" in os.fspath(config) or "=" in os.fspath(config) else Path(config)
     out = out or (set or {}).get("output.dir") or table.get("output", {}).get("dir") or (named and Path("runs") / named.stem)
@@ -78,6 +79,15 @@ def run(
         sentence = sentences(said, "" if named else str(file)) or f"{command[0]} ended with code {process.returncode}"
         raise (Error if process.returncode == 2 else RuntimeError)(sentence)
     return load(out)  # type: ignore[return-value]
+
+
+def flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys of a table with those of the tables in it, ``task.dim``."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{within}{key}.")
+        else:
+            yield f"{within}{key}", value
 
 
 def sentences(said: str, file: str) -> str:
