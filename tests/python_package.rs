@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use common::{ILLUME, Ended, arg, folder, run, run_command, write_config};
+use common::{Ended, ILLUME, arg, folder, run, run_command, write_config};
 
 /// Where the package is installed: once for all tests, built with the tests' own profile.
 static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -20,7 +20,15 @@ static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
     let path = std::env::join_paths(beside.into_iter().chain(std::env::split_paths(&path))).unwrap();
     pip.env("PATH", path)
         .env("MATURIN_PEP517_ARGS", "--profile ci")
-        .args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-build-isolation", "--no-deps"])
+        .args([
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "--quiet",
+            "--no-build-isolation",
+            "--no-deps",
+        ])
         .args(["--no-index", "--target", arg(&target), arg(&tree("python"))]);
     let output = pip.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -57,11 +65,19 @@ fn candidates_evaluated_in_python_give_the_archive_of_the_command_line() {
     let strategies = [
         ("map_elites", "batch = 50\niso_sigma = 0.3", "shape = [300, 320]"),
         ("cma_me", small, "shape = [300, 320]"),
-        ("cma_mae", small, "shape = [300, 320]\nlearning_rate = 0.01\nthreshold_min = 0.0"),
+        (
+            "cma_mae",
+            small,
+            "shape = [300, 320]\nlearning_rate = 0.01\nthreshold_min = 0.0",
+        ),
         ("cma_mega", small, "shape = [300, 320]"),
         ("cma_es", "", "shape = [300, 320]"),
         ("openai_es", "population = 20\nsigma = 0.1", "shape = [300, 320]"),
-        ("deep_ga", "population = 30\nparents = 5\nsigma = 1.0", "kind = \"cvt\"\ncells = 400\nsamples = 4000"),
+        (
+            "deep_ga",
+            "population = 30\nparents = 5\nsigma = 1.0",
+            "kind = \"cvt\"\ncells = 400\nsamples = 4000",
+        ),
     ];
     let mut dirs = Vec::new();
     for (name, strategy, archive) in strategies {
@@ -69,7 +85,11 @@ fn candidates_evaluated_in_python_give_the_archive_of_the_command_line() {
             "seed = 77\n[task]\nname = \"sphere\"\ndim = 21\n[strategy]\nname = \"{name}\"\n{strategy}\n[archive]\n{archive}\n[budget]\ngenerations = 15\n"
         );
         let dir = folder.path().join(name);
-        run(1, &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&dir)]).succeeded();
+        run(
+            1,
+            &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&dir)],
+        )
+        .succeeded();
         dirs.push(dir);
     }
     let dirs: Vec<&str> = dirs.iter().map(|dir| arg(dir)).collect();
@@ -107,7 +127,10 @@ fn runs_and_sweeps_are_started_and_opened() {
 #[test]
 fn a_worker_speaks_the_protocol() {
     let said = script("check_worker.py", &[arg(&tree("python/illume/worker.py"))]).succeeded();
-    assert!(said.contains("8 workers agree") && said.contains("faults: checked"), "{said}");
+    assert!(
+        said.contains("8 workers agree") && said.contains("faults: checked"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -140,7 +163,10 @@ fn the_notebook_of_the_package_runs() {
         .arg(tree("docs/notebooks/own_function.ipynb"))
         .arg(folder.path())
         .arg(folder.path().join("executed.ipynb"))
-        .args(["2", "print(optimizer.archive.qd_score == again.archive.qd_score, len(optimizer.archive))"]);
+        .args([
+            "2",
+            "print(optimizer.archive.qd_score == again.archive.qd_score, len(optimizer.archive))",
+        ]);
     let said = run_command(command).succeeded();
     assert!(said.contains("True"), "{said}");
 }

@@ -52,6 +52,38 @@ class Episode:
 Descriptor = Union[None, str, tuple[Callable[[Episode], Sequence[float]], Sequence[Any]]]
 
 
+class NumpyPolicies:
+    """Perceptrons of one shape, one for each genome, where the compiled part is not there: it is quicker, and acts as in illume's own tasks, bit for bit."""
+
+    def __init__(self, layers: Sequence[int], relu: bool, linear: bool, genomes: np.ndarray):
+        self._relu, self._linear, self._rows = relu, linear, [-1]
+        self._all, at = [], 0
+        for inputs, outputs in zip(layers, layers[1:]):
+            weights = genomes[:, at : at + inputs * outputs].reshape(-1, inputs, outputs)
+            at += inputs * outputs
+            self._all.append((weights, genomes[:, at : at + outputs]))
+            at += outputs
+
+    def act(self, rows: list[int], observations: np.ndarray) -> np.ndarray:
+        """Outputs ``[r, outputs]`` of the genomes numbered `rows` ``[r]`` for their observations ``[r, inputs]``."""
+        if rows != self._rows:
+            self._rows, self._layers = rows, [(weights[rows], biases[rows]) for weights, biases in self._all]
+        x = observations
+        for number, (weights, biases) in enumerate(self._layers):
+            x = np.matmul(x[:, None, :], weights)[:, 0, :] + biases
+            if number + 1 < len(self._layers):
+                x = np.maximum(x, 0) if self._relu else np.tanh(x)
+        return x if self._linear else np.tanh(x)
+
+
+def compiled_policies() -> Any:
+    try:
+        from ._illume import Policies
+    except ImportError:
+        return NumpyPolicies
+    return Policies
+
+
 class Episodes:
     """Evaluates genomes in an environment; calls of it give (fitness, descriptor, steps).
 
@@ -85,6 +117,7 @@ class Episodes:
             self.name, self._make = getattr(env, "__name__", "environment"), env
         self._max_steps = max_steps
         self._spaces = gymnasium.spaces
+        self._policies = compiled_policies()
         self._envs = [self._make()]
         self._limit, self.episodes, self.activation = envs, episodes, activation
         seen, acts = self._envs[0].observation_space, self._envs[0].action_space
@@ -172,10 +205,10 @@ class Episodes:
             observation, info = env.reset(seed=seed)
             episodes.append(Episode(env, observations=[self._flat(observation)], infos=[info]))
         running = np.arange(len(genomes))
-        layers = self._weights(genomes)
+        policies = self._policies(self.layers, self.activation == "relu", self._choices, genomes)
         feet = [foot_geoms(env, self._feet) for env in self._envs[: len(genomes)]] if self._feet else []
         while len(running) > 0:
-            outputs = self._act(layers, np.stack([episodes[i].observations[-1] for i in running]))
+            outputs = policies.act(running.tolist(), np.stack([episodes[i].observations[-1] for i in running]))
             going = np.ones(len(running), dtype=bool)
             for place, i in enumerate(running):
                 episode = episodes[i]
@@ -194,9 +227,7 @@ class Episodes:
                     episode.contacts.append(touching(episode.env, *feet[i]))
                 episode.terminated = bool(terminated)
                 going[place] = not (terminated or truncated or episode.steps == self._max_steps)
-            if not going.all():
-                running = running[going]
-                layers = [(weights[going], biases[going]) for weights, biases in layers]
+            running = running[going]
         for episode in episodes:
             if episode is not None:
                 episode.observations, episode.actions = np.array(episode.observations), np.array(episode.actions)
@@ -207,23 +238,6 @@ class Episodes:
         if not self._box:
             observation = self._spaces.flatten(self._observation_space, observation)
         return np.asarray(observation, dtype=np.float32).ravel()
-
-    def _weights(self, genomes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        layers, at = [], 0
-        for inputs, outputs in zip(self.layers, self.layers[1:]):
-            weights = genomes[:, at : at + inputs * outputs].reshape(-1, inputs, outputs)
-            at += inputs * outputs
-            layers.append((weights, genomes[:, at : at + outputs]))
-            at += outputs
-        return layers
-
-    def _act(self, layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.ndarray:
-        """Outputs ``[running, outputs]`` of each genome's network for its own observation: tanh of the last layer, or for choices its sums."""
-        for number, (weights, biases) in enumerate(layers):
-            x = np.matmul(x[:, None, :], weights)[:, 0, :] + biases
-            if number + 1 < len(layers):
-                x = np.tanh(x) if self.activation == "tanh" else np.maximum(x, 0)
-        return x if self._choices else np.tanh(x)
 
     def _chosen(self, outputs: np.ndarray) -> Any:
         if self._choices:

@@ -5,6 +5,7 @@ mod errors;
 mod files;
 mod genomes;
 mod optimizer;
+mod policies;
 mod pools;
 mod snapshot;
 mod task;
@@ -18,6 +19,7 @@ fn _illume(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<optimizer::Engine>()?;
     module.add_class::<files::File>()?;
     module.add_class::<genomes::Decoded>()?;
+    module.add_class::<policies::Policies>()?;
     module.add_function(wrap_pyfunction!(convert::parse_toml, module)?)?;
     module.add_function(wrap_pyfunction!(convert::to_toml, module)?)?;
     module.add_function(wrap_pyfunction!(files::is_sweep, module)?)?;
