@@ -145,7 +145,7 @@ fn gymnasiums_environments_are_ready_workers() {
 fn gymnasiums_walker_gives_the_fitness_of_our_own() {
     let folder = folder();
     let text = "seed = 3\n[task]\nname = \"walker2d_uni\"\nreset_noise_scale = 0.0\n[policy]\nhidden = [8]\n[strategy]\nname = \"map_elites\"\nbatch = 64\niso_sigma = 0.05\n\
-                [archive]\nshape = [10, 10]\n[budget]\ngenerations = 12\n";
+                [archive]\nshape = [10, 10]\n[budget]\ngenerations = 40\n";
     let dir = folder.path().join("walker");
     run(1, &["run", arg(&write_config(folder.path(), text)), "--out", arg(&dir)]).succeeded();
     let said = script("check_gym.py", &["walker", arg(&dir)]).succeeded();

@@ -47,7 +47,7 @@ def ribs_loop(strategy):
     else:
         emitters = [IsoLineEmitter(archive, x0=zeros, iso_sigma=0.01, line_sigma=0.2, batch_size=540, seed=1)]
     scheduler = Scheduler(archive, emitters)
-    return scheduler.ask, scheduler.tell, lambda: archive.stats.coverage
+    return scheduler.ask, scheduler.tell, lambda: float(archive.stats.coverage)
 
 
 def illume_loop(strategy, threads):

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use rayon::prelude::*;
 
 use crate::errors::raise;
-use crate::pools::pool;
+use crate::pools::Threads;
 
 /// Genomes of elites, `[n, dim]`, as they were evaluated.
 #[pyclass(frozen, module = "illume._illume")]
@@ -37,8 +37,9 @@ impl Decoded {
                 "row {beyond} was asked for, there are {all}"
             ))));
         }
-        let genes =
-            py.detach(|| -> Result<Vec<f32>> { Ok(pool(None)?.install(|| decoded(&self.genomes, &rows, self.dim))) });
+        let genes = py.detach(|| -> Result<Vec<f32>> {
+            Threads::new(None)?.install(|| Ok(decoded(&self.genomes, &rows, self.dim)))
+        });
         matrix(py, genes.map_err(raise)?, rows.len(), self.dim)
     }
 }

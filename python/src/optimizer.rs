@@ -10,14 +10,13 @@ use illume::{Budget, Config, Run, decoder};
 use numpy::{IntoPyArray as _, PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rayon::ThreadPool;
 use self_cell::self_cell;
 use toml::{Table, Value};
 
 use crate::convert::{columns, dict, parse_toml, table};
 use crate::errors::raise;
 use crate::genomes::{Decoded, decoded, matrix};
-use crate::pools::pool;
+use crate::pools::Threads;
 use crate::snapshot;
 use crate::task::task;
 
@@ -44,7 +43,7 @@ struct State {
 #[pyclass(frozen, module = "illume._illume")]
 pub struct Engine {
     state: Mutex<State>,
-    pool: Arc<ThreadPool>,
+    threads: Threads,
     axes: usize,
     dim: usize,
 }
@@ -268,10 +267,10 @@ impl Engine {
         if limits.is_none_or(unlimited) {
             config.budget = Budget::default();
         }
-        let pool = pool(threads)?;
+        let threads = Threads::new(threads)?;
         let task = task(&config)?;
         let (dim, axes) = (task.spec().genome_dim, task.spec().descriptor_dim());
-        let run = pool.install(|| TaskAndRun::try_new(task, |task| Run::new(&config, task.as_ref(), &Solo)))?;
+        let run = threads.install(|| TaskAndRun::try_new(task, |task| Run::new(&config, task.as_ref(), &Solo)))?;
         Ok(Engine {
             state: Mutex::new(State {
                 run,
@@ -280,7 +279,7 @@ impl Engine {
                 between_phases: false,
                 seeds: Vec::new(),
             }),
-            pool,
+            threads,
             axes,
             dim,
         })
@@ -290,11 +289,11 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with the run on the pool's threads. The caller holds no lock of Python's.
+    /// Does something with the run on its threads. The caller holds no lock of Python's.
     fn with<T: Send>(&self, work: impl FnOnce(&mut State) -> Result<T> + Send) -> Result<T> {
         let mut state = self.lock();
         let state = &mut *state;
-        self.pool.install(|| work(state))
+        self.threads.install(|| work(state))
     }
 }
 
