@@ -104,6 +104,16 @@ fn a_run_in_python_that_is_killed_goes_on_from_its_file_as_if_it_had_not_been() 
         let said = check("killed", &[arg(folder.path()), strategy]);
         assert!(said.contains("went on from generation"), "{said}");
     }
+    // What reads archives reads its file; going on is Python's.
+    let file = folder.path().join("cma_me.h5");
+    assert!(run(1, &["info", arg(&file)]).succeeded().contains("cma_me"));
+    run(1, &["plot", arg(&file), "-o", arg(&folder.path().join("map.png"))]).succeeded();
+    let refused = run(1, &["eval", arg(&file)]);
+    assert_eq!(refused.code(), Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("illume.Optimizer.load goes on with it"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -32,7 +32,7 @@ class Episode:
 
     env: the environment, as the last step left it (``env.unwrapped.data`` has MuJoCo's state).
     observations: f32 ``[T + 1, m]``; actions: as the environment got them, ``[T, ...]``; rewards: f64 ``[T]``; infos: of the reset and each step, ``T + 1``.
-    terminated: whether the environment ended it, not its time limit.
+    terminated: whether the environment ended it, not its time limit. failed: whether it raised an exception.
     contacts: ``[T, feet]`` bools, for the descriptor "feet" alone.
     """
 
@@ -42,6 +42,7 @@ class Episode:
     rewards: Any = field(default_factory=list)
     infos: list[dict[str, Any]] = field(default_factory=list)
     terminated: bool = False
+    failed: bool = False
     contacts: Any = field(default_factory=list)
 
     @property
@@ -178,8 +179,8 @@ class Episodes:
         if kind == "final":
             return (lambda episode: episode.observations[-1][at]), axes, []
         if kind == "mean":
-            return (lambda episode: np.mean(episode.observations, axis=0, dtype=np.float64)[at]), axes, []
-        return (lambda episode: np.mean(episode.actions.reshape(episode.steps, -1), axis=0, dtype=np.float64)[at]), axes, []
+            return (lambda episode: np.asarray(episode.observations, np.float64).mean(axis=0)[at]), axes, []
+        return (lambda episode: np.asarray(episode.actions, np.float64).reshape(episode.steps, -1).mean(axis=0)[at]), axes, []
 
     def __call__(self, genomes: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Genomes ``[n, dim]`` and seeds ``[n]``: mean sum of rewards ``[n]`` over the episodes, mean descriptor ``[n, k]``, steps of all of them ``[n]``."""
@@ -191,16 +192,16 @@ class Episodes:
             part = slots[at : at + self._limit]
             played = self._play(genomes[[row for row, _ in part]], [episode_seed(int(seeds[row]), number) for row, number in part])
             for (row, number), episode in zip(part, played):
-                fitness[row, number] = np.sum(episode.rewards) if episode is not None else np.nan
-                descriptor[row, number] = self._describe(episode) if episode is not None and k > 0 else np.nan
-                steps[row, number] = episode.steps if episode is not None else 0
+                fitness[row, number] = np.nan if episode.failed else np.sum(episode.rewards)
+                descriptor[row, number] = self._describe(episode) if k > 0 and not episode.failed else np.nan
+                steps[row, number] = episode.steps
         return fitness.mean(axis=1), descriptor.mean(axis=1), steps.sum(axis=1)
 
-    def _play(self, genomes: np.ndarray, seeds: list[int]) -> list[Optional[Episode]]:
-        """An episode of each genome, all stepped together; None for one whose environment failed."""
+    def _play(self, genomes: np.ndarray, seeds: list[int]) -> list[Episode]:
+        """An episode of each genome, all stepped together."""
         while len(self._envs) < len(genomes):
             self._envs.append(self._make())
-        episodes: list[Optional[Episode]] = []
+        episodes: list[Episode] = []
         for env, seed in zip(self._envs, seeds):
             observation, info = env.reset(seed=seed)
             episodes.append(Episode(env, observations=[self._flat(observation)], infos=[info]))
@@ -217,7 +218,7 @@ class Episodes:
                     observation, reward, terminated, truncated, info = episode.env.step(action)
                 except Exception as error:
                     print(f"{self.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-                    episodes[i], going[place] = None, False
+                    episode.failed, going[place] = True, False
                     continue
                 episode.observations.append(self._flat(observation))
                 episode.actions.append(action)
@@ -229,9 +230,8 @@ class Episodes:
                 going[place] = not (terminated or truncated or episode.steps == self._max_steps)
             running = running[going]
         for episode in episodes:
-            if episode is not None:
-                episode.observations, episode.actions = np.array(episode.observations), np.array(episode.actions)
-                episode.rewards, episode.contacts = np.array(episode.rewards), np.array(episode.contacts)
+            episode.observations, episode.actions = np.array(episode.observations), np.array(episode.actions)
+            episode.rewards, episode.contacts = np.array(episode.rewards), np.array(episode.contacts)
         return episodes
 
     def _flat(self, observation: Any) -> np.ndarray:

@@ -139,7 +139,7 @@ class Optimizer:
         self.dim, self._k = engine.sizes()
         self.task, found, bounds = engine.task()
         self.descriptor = [Axis(name, lower, upper, unit) for name, unit, lower, upper in found]
-        self.bounds: Optional[tuple[float, float]] = tuple(bounds) if bounds is not None else None
+        self.bounds: Optional[tuple[float, float]] = (bounds[0], bounds[1]) if bounds is not None else None
 
     @classmethod
     def load(

@@ -127,10 +127,8 @@ def serve(function: Callable[..., Any], said: dict[str, Any], vectorized: bool, 
             except Wrong as error:
                 line({"error": str(error)})
                 continue
-            answer = {"fitness": plain(fitness), "descriptor": [plain(row) for row in descriptor]}
-            if with_steps:
-                answer["steps"] = plain(steps)
-            line(answer)
+            columns = {"fitness": plain(fitness), "descriptor": [plain(row) for row in descriptor]}
+            line({**columns, "steps": plain(steps)} if with_steps else columns)
         return
     while True:
         head = exactly(requests, 4)
@@ -144,8 +142,8 @@ def serve(function: Callable[..., Any], said: dict[str, Any], vectorized: bool, 
         genomes = np.frombuffer(body, "<f4", n * dim, 8 + 8 * n).reshape(n, dim)
         try:
             fitness, descriptor, steps = values.of(genomes, seeds)
-            columns = [fitness[:, None], descriptor] + ([steps[:, None]] if with_steps else [])
-            answer = np.concatenate(columns, axis=1).astype("<f8").tobytes()
+            parts = [fitness[:, None], descriptor] + ([steps[:, None]] if with_steps else [])
+            answer = np.concatenate(parts, axis=1).astype("<f8").tobytes()
         except Wrong as error:
             print(error, file=sys.stderr, flush=True)
             answer = b""
@@ -179,7 +177,7 @@ class Values:
     def __init__(self, function: Callable[..., Any], vectorized: bool, k: int, steps: bool, arguments: Mapping[str, Any]):
         self.function, self.vectorized, self.k, self.steps = function, vectorized, k, steps
         try:
-            parameters = inspect.signature(function).parameters.values()
+            parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
             parameters = []  # a builtin
         positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "arguments"]

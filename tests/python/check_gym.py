@@ -37,6 +37,21 @@ def any():
                 assert np.array_equal(all_rows[row : row + 1], alone), (name, row)
         if given.get("max_steps"):
             assert together[2].max() <= given["max_steps"]
+    # An environment that fails takes its own row with it.
+    import gymnasium
+
+    class Brittle(gymnasium.Wrapper):
+        def step(self, action):
+            if abs(action[0]) > 1.9:
+                raise RuntimeError("the joint broke")
+            return super().step(action)
+
+    def brittle():
+        return Brittle(gymnasium.make("Pendulum-v1"))
+
+    played = illume.Episodes(brittle, hidden=[], descriptor="mean:0", max_steps=20)
+    fitness, descriptor, steps = played(np.array([[0, 0, 0, 0], [0, 0, 0, 50], [0, 0, 0, 1]], "f4"), np.array([1, 1, 1]))
+    assert np.isnan(fitness).tolist() == np.isnan(descriptor[:, 0]).tolist() == [False, True, False] and steps.tolist() == [20, 0, 20]
     # Policies of numpy alone are the compiled ones, within their last bits.
     genomes, seen = rng.normal(size=(4, 8 * 3 + 3 + 3 * 2 + 2)).astype("f4"), rng.normal(size=(3, 8)).astype("f4")
     for relu in (False, True):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -194,6 +195,17 @@ def archives(*_):
         phases += 1
     assert noisy.generation == 6 and phases > 6, phases
     assert noisy.archive.genomes.shape == (len(noisy.archive), 6) and np.isfinite(noisy.archive.genomes).all()
+    # Several at once, each in a thread of Python's: none waits for another, and none disturbs it.
+    found = {}
+
+    def in_a_thread(seed):
+        found[seed] = drive(illume.Optimizer(CMA_ME, seed=seed, threads=1 + seed % 2, **sphere_task(10))).archive
+
+    threads = [threading.Thread(target=in_a_thread, args=(seed,)) for seed in range(3, 7)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    same(found[3], archive, "in a thread")
+    assert len(found) == 4 and found[4].genomes.tobytes() != found[5].genomes.tobytes()
     # Kinds without a grid.
     for kind, more in [("cvt", {"cells": 40, "samples": 2000}), ("dns", {}), ("unstructured", {})]:
         strategy = "ga_ns" if kind == "unstructured" else "map_elites"
