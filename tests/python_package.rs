@@ -180,3 +180,20 @@ fn the_notebook_of_the_package_runs() {
     let said = run_command(command).succeeded();
     assert!(said.contains("True"), "{said}");
 }
+
+#[test]
+fn the_loop_of_the_packages_readme_runs() {
+    let page = std::fs::read_to_string(tree("python/README.md")).unwrap();
+    let (_, rest) = page.split_once("```python\n").expect("a loop in Python");
+    let program = rest.split_once("```").unwrap().0;
+    assert!(
+        program.lines().filter(|line| !line.trim().is_empty()).count() <= 12,
+        "a short loop"
+    );
+    let short = program.replace("\"generations\": 1000", "\"generations\": 40");
+    assert_ne!(short, program);
+    let mut command = python();
+    command.args(["-c", &short]);
+    let said = run_command(command).succeeded();
+    assert!(said.contains("of 250000 cells"), "{said}");
+}
