@@ -24,7 +24,7 @@ pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
 pub use policy::PolicyParams;
-pub use registry::{LM_TASKS, MUJOCO_TASKS, build, find, registry};
+pub use registry::{LM_TASKS, MUJOCO_TASKS, PYTHON, build, find, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
 
 /// The version of the MuJoCo library in use, as it says itself.

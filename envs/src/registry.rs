@@ -20,6 +20,9 @@ pub const MUJOCO_TASKS: [&str; 8] = [
     "humanoid_omni",
 ];
 
+/// The name of a task whose candidates a Python program evaluates (`illume.Optimizer`): what a file says of itself.
+pub const PYTHON: &str = "python";
+
 /// Names of the tasks of language models, known even where they are not built in.
 pub const LM_TASKS: [&str; 4] = ["lm/arithmetic", "lm/countdown", "lm/gsm8k", "lm/jsonl"];
 
@@ -53,6 +56,12 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
         return Ok(entry);
     }
     let wrong = |message: String| Err(Error::config("task", "name", message));
+    if name == PYTHON {
+        let message = format!(
+            "task \"{PYTHON}\" is evaluated by the Python program of its run: illume.Optimizer.load goes on with it there"
+        );
+        return wrong(message);
+    }
     for (feature, names) in [
         ("mujoco", &MUJOCO_TASKS[..]),
         ("atari", ATARI_TASKS),

@@ -124,6 +124,18 @@ impl Config {
         for assignment in set {
             source.set.push(override_key(&mut table, assignment)?);
         }
+        Config::checked(table, source)
+    }
+
+    /// The same of a table that was made by a program; `whence` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn of_table(table: Table, whence: &str) -> Result<Config> {
+        Config::checked(table, Source::new(whence, ""))
+    }
+
+    fn checked(mut table: Table, source: Source) -> Result<Config> {
         let mut problems = Vec::new();
         let general = General::take(&mut table, "", &mut problems);
         let [task, policy, strategy, archive, budget, output] = SECTIONS.map(|name| match table.remove(name) {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use illume_archives::file::{self, Attributes, Checkpoint, Contents};
-use illume_archives::metrics::{Metrics, measure_archive};
+use illume_archives::metrics::{Metrics, measure_elites};
 use illume_cluster::memory::available;
 use illume_cluster::threads::stay_awake;
 use illume_cluster::{Counted, Traffic};
@@ -466,7 +466,7 @@ impl<'t> Run<'t> {
     }
 
     pub fn metrics(&self) -> Metrics {
-        measure_archive(self.archive.spec(), self.archive().elites().fitness())
+        measure_elites(self.archive.spec(), self.archive().elites())
     }
 
     /// What the task measures beside fitness.
