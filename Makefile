@@ -100,6 +100,10 @@ test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is sta
 bundle: setup  ## pack illume and its libraries for machines with PyTorch 2.11 and no compiler, in target/bundle (FEATURES=torch,mujoco)
 	@tools/bundle $(if $(FEATURES),--features "$(FEATURES)")
 
+static:  ## a program of one file for any Linux, without MPI, robots and language models: target/static/illume
+	@tools/setup static
+	@tools/static
+
 install:  ## put the program, examples and a module file for Lmod into PREFIX=/a/folder (MODULES="openmpi/4.1.4"; PROGRAM=program)
 	@tools/install "$(PREFIX)" "$(or $(PROGRAM),target/release/illume)" $(MODULES)
 
