@@ -88,7 +88,7 @@ docs: $(if $(ILLUME),,build)  ## the documentation as a book with search, in tar
 	@$$(sed -n "s/^ILLUME_PYTHON = '\(.*\)'/\1/p" .cargo/config.toml) tools/book build --illume $(or $(ILLUME),target/release/illume)
 
 test:  ## every test of every crate, and the smallest build
-	@tools/setup system mujoco torch python atari browser
+	@tools/setup system mujoco torch python atari browser languages
 	cargo check --profile ci --no-default-features
 	cargo check --profile ci $(FULL)
 	cargo test --profile ci --workspace $(GAMES),parquet --doc
