@@ -143,6 +143,80 @@ fn a_worker_speaks_the_protocol() {
     );
 }
 
+/// Against the engine itself: `sphere` as a worker gives the archive of `sphere`, on threads and ranks.
+#[test]
+fn a_worker_is_a_task_of_the_command_line() {
+    let folder = folder();
+    let rest = "[strategy]\nname = \"cma_me\"\nemitters = 2\nbatch = 12\n[archive]\nshape = [20, 20]\n[budget]\ngenerations = 12\n";
+    let own = format!("seed = 3\n[task]\nname = \"sphere\"\ndim = 6\n{rest}");
+    let start = |name: &str, text: &str, ranks: usize| {
+        let dir = folder.path().join(name);
+        let config = write_config(folder.path(), text);
+        let mut command = common::illume(ranks, &["run", arg(&config), "--out", arg(&dir), "--threads", "2"]);
+        run_command({
+            command.env("PYTHONPATH", &*INSTALLED);
+            command
+        })
+        .succeeded();
+        dir
+    };
+    let own = common::open(&start("own", &own, 1).join("archive.h5"));
+    let python = common::python();
+    let ranks = if cfg!(feature = "mpi") { 2 } else { 1 };
+    for (frames, ranks) in [("json", 1), ("binary", ranks)] {
+        let script = tree("tests/python/sphere_worker.py");
+        let command = [arg(Path::new(python.get_program())), arg(&script), frames, "6"];
+        let text = format!("seed = 3\n[task]\nname = \"command\"\ncommand = {command:?}\n{rest}");
+        let dir = start(frames, &text, ranks);
+        let worker = common::open(&dir.join("archive.h5"));
+        common::assert_equal_tables(&own.elites, &worker.elites, frames);
+        assert!(own.rows() > 20);
+        let log = std::fs::read_to_string(dir.join("program-0.log")).unwrap();
+        assert!(log.contains("this is for the log"), "{log}");
+    }
+}
+
+/// An environment of Gymnasium's as a task: episodes are functions of genome and seed, so the archive does not depend on threads.
+#[test]
+fn an_environment_of_gymnasiums_is_a_task_of_the_command_line() {
+    let folder = folder();
+    let python = common::python();
+    let program = arg(Path::new(python.get_program())).to_string();
+    let command = [
+        program.as_str(),
+        "-m",
+        "illume.gym_worker",
+        "Pendulum-v1",
+        "--descriptor",
+        "final:0,1",
+        "--hidden",
+        "8",
+    ];
+    let text = format!(
+        "seed = 3\n[task]\nname = \"command\"\ncommand = {command:?}\n[strategy]\nname = \"map_elites\"\nbatch = 16\niso_sigma = 0.1\n\
+         [archive]\nshape = [10, 10]\n[budget]\ngenerations = 3\n"
+    );
+    let config = write_config(folder.path(), &text);
+    let dirs = ["1", "2"].map(|threads| {
+        let dir = folder.path().join(threads);
+        let mut command = common::illume(1, &["run", arg(&config), "--out", arg(&dir), "--threads", threads]);
+        command.env("PYTHONPATH", &*INSTALLED);
+        run_command(command).succeeded();
+        dir
+    });
+    common::assert_equal_runs(&dirs[0], &dirs[1]);
+    let file = common::open(&dirs[0].join("archive.h5"));
+    assert!(
+        file.rows() > 3
+            && file
+                .elites
+                .get::<f64>("fitness")
+                .unwrap()
+                .iter()
+                .all(|f| *f < 0.0 && *f > -2000.0)
+    );
+}
+
 #[test]
 fn gymnasiums_environments_are_ready_workers() {
     let said = script("check_gym.py", &["any"]).succeeded();

@@ -23,7 +23,7 @@ use illume_core::{
 
 use self::log::Log;
 use self::process::{Fault, Process};
-use self::protocol::{Agreed, Answered, Asked, Greeting, Shape};
+use self::protocol::{Agreed, Answered, Asked, Greeting, InitWord, Shape};
 use crate::genes::WithGenes;
 
 params! {
@@ -176,8 +176,16 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
 
 fn spec(shared: &Shared, agreed: &Agreed) -> TaskSpec {
     let greeting = &agreed.greeting;
-    let init = match (greeting.init.map(inward), agreed.bounds) {
-        (Some([lower, upper]), _) | (None, Some([lower, upper])) => Init::Uniform { lower, upper },
+    let init = match (greeting.init, agreed.bounds) {
+        (Some(InitWord::Normal { mean, sd }), _) => Init::Normal {
+            mean: mean as f32,
+            sd: sd as f32,
+        },
+        (Some(InitWord::Uniform(interval)), _) => {
+            let [lower, upper] = inward(interval);
+            Init::Uniform { lower, upper }
+        }
+        (None, Some([lower, upper])) => Init::Uniform { lower, upper },
         (None, None) => Init::Normal { mean: 0.0, sd: 1.0 },
     };
     let version = greeting

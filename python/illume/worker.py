@@ -24,8 +24,8 @@ def worker(
     *,
     dim: Optional[int] = None,
     bounds: Optional[Sequence[float]] = None,
-    init: Optional[Sequence[float]] = None,
-    genes: Optional[Mapping[str, Any]] = None,
+    init: Optional[Union[Sequence[float], Mapping[str, float]]] = None,
+    genes: Optional[Sequence[Mapping[str, Any]]] = None,
     descriptor: Optional[Sequence[Union[tuple, Mapping[str, Any]]]] = None,
     fitness: str = "fitness",
     qd_offset: Optional[float] = None,
@@ -46,7 +46,7 @@ def worker(
         genome and seed alone. NaN, or an exception (whose sentence goes to standard error), is a failed evaluation.
     dim: genes of a genome; may be left to the configuration (``task.dim``), as may `bounds`, ``(lower, upper)`` of every gene, and
         `descriptor`, axes as ``("name", lower, upper)``, with a unit behind if they have one.
-    init: interval from which first genes are drawn; genes: a table as ``[task.genes]``.
+    init: interval from which first genes are drawn, or ``{"mean": 0, "sd": 0.5}``; genes: tables as ``[[task.genes]]``, in place of bounds.
     fitness: what the fitness is, with its unit; to be maximized. qd_offset: added to it in the QD score.
     deterministic: False if the seed matters.
     version: of the function, kept with the run.
@@ -59,7 +59,7 @@ def worker(
         "illume": PROTOCOL,
         "dim": dim,
         "bounds": bounds if bounds is None else [float(x) for x in bounds],
-        "init": init if init is None else [float(x) for x in init],
+        "init": dict(init) if isinstance(init, Mapping) else init if init is None else [float(x) for x in init],
         "genes": genes,
         "descriptor": None if descriptor is None else [axis(a) for a in descriptor],
         "fitness": fitness,

@@ -362,17 +362,9 @@ fn read_seeds(value: &Value) -> std::result::Result<Vec<u64>, String> {
     }
 }
 
-/// A table whose keys are `section.key`, quoted or not, flattened.
+/// A table whose keys are `section.key`, or `section.table.key`, quoted or not, flattened.
 fn keys(table: Table, place: &str, problems: &mut Vec<Problem>) -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    for (key, value) in table {
-        match value {
-            Value::Table(inner) if !key.contains('.') && key != "seed" => {
-                found.extend(inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value)));
-            }
-            value => found.push((key, value)),
-        }
-    }
+    let mut found = flattened(table, "");
     found.retain(|(key, _)| match refused_key(key) {
         Some(message) => {
             problems.push(problem(place, key, message));
@@ -383,12 +375,41 @@ fn keys(table: Table, place: &str, problems: &mut Vec<Problem>) -> Vec<(String, 
     found
 }
 
+/// The values of a table and of the tables within it, by their keys from `above` on. Sections are tables, and so is what the section of a task holds for its program.
+fn flattened(table: Table, above: &str) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (name, value) in table {
+        let key = if above.is_empty() {
+            name
+        } else {
+            format!("{above}.{name}")
+        };
+        match value {
+            Value::Table(inner)
+                if key != "seed"
+                    && (!key.contains('.') || key.split('.').nth(1) == Some("arguments") && !is_axis(&inner)) =>
+            {
+                found.extend(flattened(inner, &key));
+            }
+            value => found.push((key, value)),
+        }
+    }
+    found
+}
+
+/// Whether a table says which values a parameter has.
+fn is_axis(table: &Table) -> bool {
+    ["values", "min", "max", "mean", "sd", "distribution"]
+        .iter()
+        .any(|word| table.contains_key(*word))
+}
+
 /// Why a key of a configuration cannot be swept.
 pub(super) fn refused_key(key: &str) -> Option<&'static str> {
     match key {
         "seed" => Some("every configuration is run with the same seeds, which `seeds` names: leave it out here"),
         "output.dir" => Some("the sweep says where its runs are: leave it out"),
-        key if key.split('.').count() != 2 || key.split('.').any(str::is_empty) => {
+        key if key.split('.').count() < 2 || key.split('.').any(str::is_empty) => {
             Some("expected a key of a configuration, such as strategy.iso_sigma")
         }
         _ => None,

@@ -52,7 +52,11 @@ fn coordinates_stand_for_values_between_the_bounds() {
     let space = read_text(FOUR).unwrap();
     let mut values = [0.0; 6];
     space.decode(&[0.0; 6], &mut values);
-    assert_eq!(values, [-3.0, -3.0, -3.0, 1e-4f32.next_up(), 1.0, 0.0], "1e-4 in single precision lies below");
+    assert_eq!(
+        values,
+        [-3.0, -3.0, -3.0, 1e-4f32.next_up(), 1.0, 0.0],
+        "1e-4 in single precision lies below"
+    );
     space.decode(&[1.0; 6], &mut values);
     assert_eq!(values, [3.0, 3.0, 3.0, 0.1, 8.0, 2.0]);
     space.decode(&[0.5, 0.25, 0.75, 1.0 / 3.0, 0.49, 0.34], &mut values);

@@ -86,7 +86,7 @@ pub(super) struct Greeting {
     bounds: Option<[f64; 2]>,
     /// As `[[task.genes]]`.
     genes: Option<toml::Value>,
-    pub init: Option<[f64; 2]>,
+    pub init: Option<InitWord>,
     descriptor: Option<Vec<AxisWord>>,
     pub fitness: Option<String>,
     objectives: Option<Vec<String>>,
@@ -99,6 +99,18 @@ pub(super) struct Greeting {
     pub frames: Frames,
     #[serde(default)]
     pub steps: bool,
+}
+
+/// How first genes are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum InitWord {
+    /// Uniform between these.
+    Uniform([f64; 2]),
+    Normal {
+        mean: f64,
+        sd: f64,
+    },
 }
 
 /// What both sides have agreed on.
@@ -238,7 +250,21 @@ pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greet
             "the program says bounds of each of its genes: bounds and init for all have no meaning beside them".into(),
         );
     }
-    for (what, interval) in [("bounds", bounds), ("init", greeting.init)] {
+    let drawn = match greeting.init {
+        Some(InitWord::Uniform(interval)) => Some(interval),
+        _ => None,
+    };
+    if let Some(InitWord::Normal { mean, sd }) = greeting.init
+        && !(mean.is_finite() && (sd as f32).is_finite() && sd > 0.0)
+    {
+        problem(
+            "bounds",
+            format!(
+                "the program's init has the mean {mean} and the standard deviation {sd}, expected finite numbers, the second above 0"
+            ),
+        );
+    }
+    for (what, interval) in [("bounds", bounds), ("init", drawn)] {
         if let Some([lower, upper]) = interval
             && !(lower < upper
                 && inward([lower, upper]).is_sorted()
@@ -250,7 +276,7 @@ pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greet
             );
         }
     }
-    if let (Some([lower, upper]), Some([from, to])) = (bounds, greeting.init)
+    if let (Some([lower, upper]), Some([from, to])) = (bounds, drawn)
         && (from < lower || to > upper)
     {
         problem(

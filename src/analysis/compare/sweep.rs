@@ -287,8 +287,9 @@ fn group(finished: &Finished<'_>, columns: &Columns, sweep: &Sweep, results: &Re
 
 /// A value of a resolved configuration.
 fn at<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-    let (section, name) = key.split_once('.')?;
-    table.get(section)?.get(name)
+    let (section, rest) = key.split_once('.')?;
+    rest.split('.')
+        .try_fold(table.get(section)?, |inner, name| inner.get(name))
 }
 
 fn text<'a>(table: &'a Table, key: &str) -> &'a str {
@@ -338,13 +339,13 @@ fn parameters(finished: &[Finished<'_>], variants: &[String], metric: &str, draw
 
 /// A key in words, with its section where that is not clear.
 fn spoken(key: &str, all: &[&String]) -> String {
-    let (section, name) = key.split_once('.').unwrap_or(("", key));
+    let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
     let alike = all
         .iter()
         .filter(|other| other.rsplit('.').next() == Some(name))
         .count();
     let words = if alike > 1 || ["name", "kind"].contains(&name) {
-        format!("{section} {name}")
+        format!("{} {name}", section.replace('.', " "))
     } else {
         name.into()
     };
