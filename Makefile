@@ -21,7 +21,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup setup-atari build demo demo-atari demo-essa docs test test-slurm bundle bench lint clean
+.PHONY: help setup setup-atari build demo demo-atari demo-essa docs test test-slurm bundle static install bench lint clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -88,7 +88,7 @@ docs: $(if $(ILLUME),,build)  ## the documentation as a book with search, in tar
 	@$$(sed -n "s/^ILLUME_PYTHON = '\(.*\)'/\1/p" .cargo/config.toml) tools/book build --illume $(or $(ILLUME),target/release/illume)
 
 test:  ## every test of every crate, and the smallest build
-	@tools/setup system mujoco torch python atari browser
+	@tools/setup system mujoco torch python atari browser languages
 	cargo check --profile ci --no-default-features
 	cargo check --profile ci $(FULL)
 	cargo test --profile ci --workspace $(GAMES),parquet --doc
@@ -99,6 +99,13 @@ test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is sta
 
 bundle: setup  ## pack illume and its libraries for machines with PyTorch 2.11 and no compiler, in target/bundle (FEATURES=torch,mujoco)
 	@tools/bundle $(if $(FEATURES),--features "$(FEATURES)")
+
+static:  ## a program of one file for any Linux, without MPI, robots and language models: target/static/illume
+	@tools/setup static
+	@tools/static
+
+install:  ## put the program, examples and a module file for Lmod into PREFIX=/a/folder (MODULES="openmpi/4.1.4"; PROGRAM=program)
+	@tools/install "$(PREFIX)" "$(or $(PROGRAM),target/release/illume)" $(MODULES)
 
 bench: setup-atari build  ## the benchmarks, as tables: archives, engine, learning, tasks, robots, games, language models, ranks and threads
 	cargo bench -p illume-archives --bench archive

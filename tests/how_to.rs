@@ -107,6 +107,7 @@ fn a_task_of_ones_own_finds_a_way_around_the_hills() {
     let policy = toml::Table::new();
     let named = TaskConfig {
         task: &table,
+        genes: None,
         policy: &policy,
         ranks: 1,
     };

@@ -109,6 +109,15 @@ const GA_NS_PIXELS: &str = "[task]\nname = \"atari/frostbite\"\nmax_steps = 6\nn
     ram_interval = 3\n[policy]\nnetwork = \"small\"\n[strategy]\nname = \"ga_ns\"\npopulation = 4\nparents = 3\n\
     sigma = 0.01\n[archive]\nkind = \"unstructured\"\nneighbours = 3\nprobability = 0.3\n";
 
+/// A program of its own, the negative sphere.
+const COMMAND: &str = "[task]\nname = \"command\"\ncommand = [\"python3\", \"-c\", \"\"\"\n\
+    import json, sys\ninput()\naxes = [{'name': name, 'lower': 0, 'upper': 1} for name in 'ab']\n\
+    print(json.dumps({'illume': 1, 'dim': 4, 'bounds': [0, 1], 'descriptor': axes, 'batch': 8}), flush=True)\n\
+    for line in sys.stdin:\n \
+    rows = json.loads(line)['genomes']\n \
+    print(json.dumps({'fitness': [-sum(x * x for x in row) for row in rows], 'descriptor': [row[:2] for row in rows]}), flush=True)\n\
+    \"\"\"]\n[strategy]\nname = \"map_elites\"\nbatch = 60\n[archive]\nshape = [12, 12]\n";
+
 /// Where a run was disturbed, and where its results are.
 struct Disturbed {
     folder: tempfile::TempDir,
@@ -222,6 +231,7 @@ fn a_process_stopped_by_any_signal_goes_on_as_if_nothing_had_happened() {
         ("HUP", MAP_ELITES),
         ("XCPU", MAP_ELITES),
         ("TERM", PGA_ME),
+        ("INT", COMMAND),
     ] {
         // Under nohup the runs ignore it, as they should.
         if name == "HUP" && ignores_hangups() {
@@ -361,6 +371,7 @@ fn a_killed_process_goes_on_from_its_last_checkpoint() {
         ME_ES,
         NSR_ES,
         NSRA_ES,
+        COMMAND,
     ] {
         let disturbed = Disturbed::new(parts);
         let running = disturbed.start(1);

@@ -1,6 +1,6 @@
 //! What an archive is worth, in four numbers.
 
-use illume_core::ArchiveSpec;
+use illume_core::{ArchiveSpec, Elites};
 
 /// The usual summary of an archive.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,9 +20,30 @@ pub struct Metrics {
 /// Partial sums; cell c belongs to lane c modulo this.
 const LANES: usize = 16;
 
-/// Measures an archive from `Elites::fitness`. Coverage and QD score are of cells, so an unstructured archive has neither.
+/// Cells that are passed over together where none of them is filled.
+const STRETCH: usize = 16 * LANES;
+
+/// Measures an archive's elites. Coverage and QD score are of cells, so an unstructured archive has neither. Of a sparse archive only those stretches
+/// of cells are looked at that hold an elite.
+pub fn measure_elites(spec: &ArchiveSpec, elites: &Elites) -> Metrics {
+    let fitness = elites.fitness();
+    if elites.filled.len() > fitness.len() / 8 {
+        return measure_archive(spec, fitness);
+    }
+    let mut occupied = vec![false; fitness.len().div_ceil(STRETCH)];
+    elites
+        .filled
+        .iter()
+        .for_each(|cell| occupied[*cell as usize / STRETCH] = true);
+    of_archive(spec, summary(sums(fitness, spec.qd_offset, &occupied), fitness.len()))
+}
+
+/// Measures an archive from the fitness of each cell, as [`measure`]. Coverage and QD score are of cells, so an unstructured archive has neither.
 pub fn measure_archive(spec: &ArchiveSpec, fitness: &[f64]) -> Metrics {
-    let metrics = measure(fitness, spec.qd_offset);
+    of_archive(spec, measure(fitness, spec.qd_offset))
+}
+
+fn of_archive(spec: &ArchiveSpec, metrics: Metrics) -> Metrics {
     if spec.has_cells() {
         return metrics;
     }
@@ -37,15 +58,14 @@ pub fn measure_archive(spec: &ArchiveSpec, fitness: &[f64]) -> Metrics {
 ///
 /// Sums run over cells in a fixed order, so that equal archives have bitwise equal metrics on every machine.
 pub fn measure(fitness: &[f64], qd_offset: f64) -> Metrics {
-    let sums = sums(fitness, qd_offset);
+    summary(sums(fitness, qd_offset, &[]), fitness.len())
+}
+
+fn summary(sums: Sums, cells: usize) -> Metrics {
     let count = sums.filled as f64;
     Metrics {
         filled: sums.filled,
-        coverage: if fitness.is_empty() {
-            0.0
-        } else {
-            count / fitness.len() as f64
-        },
+        coverage: if cells == 0 { 0.0 } else { count / cells as f64 },
         qd_score: sums.score,
         max_fitness: if sums.filled == 0 { f64::NAN } else { sums.max },
         mean_fitness: if sums.filled == 0 {
@@ -63,31 +83,39 @@ struct Sums {
     max: f64,
 }
 
-fn sums(fitness: &[f64], offset: f64) -> Sums {
-    illume_numerics::simd_dispatch!(fn [](fitness: &[f64], offset: f64) -> Sums { sums_body(fitness, offset) })
+/// Sums over all cells, or those of the stretches that are `occupied`, where that says something of each: an empty cell adds 0, which moves no bit.
+fn sums(fitness: &[f64], offset: f64, occupied: &[bool]) -> Sums {
+    illume_numerics::simd_dispatch!(
+        fn [](fitness: &[f64], offset: f64, occupied: &[bool]) -> Sums { sums_body(fitness, offset, occupied) }
+    )
 }
 
 #[inline(always)]
-fn sums_body(fitness: &[f64], offset: f64) -> Sums {
+fn sums_body(fitness: &[f64], offset: f64, occupied: &[bool]) -> Sums {
     let (mut filled, mut score) = ([0u64; LANES], [0.0; LANES]);
     let (mut sum, mut max) = ([0.0; LANES], [f64::NEG_INFINITY; LANES]);
-    let mut blocks = fitness.chunks_exact(LANES);
-    for block in &mut blocks {
-        for l in 0..LANES {
-            let (x, full) = (block[l], !block[l].is_nan());
-            let (value, extra) = (if full { x } else { 0.0 }, if full { offset } else { 0.0 });
-            filled[l] += u64::from(full);
-            score[l] += value + extra;
-            sum[l] += value;
-            max[l] = if x > max[l] { x } else { max[l] };
+    for (s, stretch) in fitness.chunks(STRETCH).enumerate() {
+        if occupied.get(s) == Some(&false) {
+            continue;
         }
-    }
-    for (l, &x) in blocks.remainder().iter().enumerate() {
-        if !x.is_nan() {
-            filled[l] += 1;
-            score[l] += x + offset;
-            sum[l] += x;
-            max[l] = if x > max[l] { x } else { max[l] };
+        let mut blocks = stretch.chunks_exact(LANES);
+        for block in &mut blocks {
+            for l in 0..LANES {
+                let (x, full) = (block[l], !block[l].is_nan());
+                let (value, extra) = (if full { x } else { 0.0 }, if full { offset } else { 0.0 });
+                filled[l] += u64::from(full);
+                score[l] += value + extra;
+                sum[l] += value;
+                max[l] = if x > max[l] { x } else { max[l] };
+            }
+        }
+        for (l, &x) in blocks.remainder().iter().enumerate() {
+            if !x.is_nan() {
+                filled[l] += 1;
+                score[l] += x + offset;
+                sum[l] += x;
+                max[l] = if x > max[l] { x } else { max[l] };
+            }
         }
     }
     Sums {
@@ -121,6 +149,30 @@ mod tests {
         assert_eq!(m.qd_score, full.iter().map(|x| x + 2000.0).sum::<f64>());
         assert_eq!(m.max_fitness, -1.0);
         assert_eq!(m.mean_fitness, full.iter().sum::<f64>() / full.len() as f64);
+    }
+
+    #[test]
+    fn a_sparse_archive_is_measured_to_the_same_bits_by_its_filled_stretches() {
+        let axes = vec![illume_core::Axis::new("x", "", 0.0, 1.0)];
+        for (cells, every) in [(5003, 97), (5003, 9), (20_000, 3001), (300, 1000), (16, 20)] {
+            let spec = ArchiveSpec {
+                kind: "grid".into(),
+                axes: axes.clone(),
+                cells: illume_core::Cells::Grid { shape: vec![cells] },
+                capacity: cells,
+                qd_offset: 0.7,
+                rules: Vec::new(),
+            };
+            let mut elites = Elites::new(cells, 1);
+            // Last cells first: the order in which cells were filled does not matter.
+            for cell in (0..cells).rev().filter(|c| c % every == every / 2) {
+                elites.filled.push(cell as u32);
+                elites.get_mut::<f64>("fitness").unwrap()[cell] = (cell as f64).sin() / 3.0;
+            }
+            let (sparse, whole) = (measure_elites(&spec, &elites), measure_archive(&spec, elites.fitness()));
+            assert_eq!(format!("{sparse:?}"), format!("{whole:?}"), "{cells} cells");
+            assert_eq!(sparse.filled, elites.filled.len());
+        }
     }
 
     /// Trap: with negative fitness and no offset the score falls as the archive fills.

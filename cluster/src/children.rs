@@ -6,20 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
+pub use illume_core::forget_launcher;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
-
-/// Variables of launchers begin so; a program started by a rank is no rank.
-const LAUNCHERS: [&str; 8] = [
-    "OMPI_",
-    "PMIX_",
-    "PMI_",
-    "PRTE_",
-    "MPI_LOCAL",
-    "MV2_",
-    "MPIEXEC_",
-    "HYDRA_",
-];
 
 /// Variables of batch systems begin so. An mpirun that sees them starts its ranks on the nodes of the job, in their order, wherever it runs itself.
 const JOBS: [&str; 4] = ["SLURM_", "PBS_", "LSB_", "PE_HOSTFILE"];
@@ -30,9 +19,6 @@ const BINDING: [&str; 2] = [
     "PRTE_MCA_hwloc_default_binding_policy",
 ];
 
-/// What steers Open MPI and is no sign of a rank: settings of the user's own.
-const SETTINGS: [&str; 3] = ["OMPI_MCA_", "PRTE_MCA_", "OMPI_ALLOW_RUN_AS_ROOT"];
-
 /// Makes a command's process group its own, so that signals to this one's group pass it by, and has it sent SIGTERM when the thread that starts it
 /// ends, however that happens.
 pub fn bind(command: &mut Command) {
@@ -40,17 +26,6 @@ pub fn bind(command: &mut Command) {
     let die_with_parent = || set_parent_process_death_signal(Some(Signal::TERM)).map_err(io::Error::from);
     // SAFETY: between fork and exec only a system call is made, which allocates nothing and takes no lock.
     unsafe { command.pre_exec(die_with_parent) };
-}
-
-/// Takes the variables of this process's launcher out of a command's environment.
-pub fn forget_launcher(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        let Some(text) = name.to_str() else { continue };
-        let of_launcher = LAUNCHERS.iter().any(|start| text.starts_with(start)) && !is_setting(text);
-        if of_launcher || text.starts_with("SLURM_STEP") || text == "SLURM_PROCID" {
-            command.env_remove(&name);
-        }
-    }
 }
 
 /// Makes of a command, an mpirun, one that starts its ranks on this node, whatever job this process belongs to, and leaves them all cores that this
@@ -69,19 +44,6 @@ pub fn keep_here(command: &mut Command) {
             command.env(name, "none");
         }
     }
-}
-
-/// Open MPI also hands its own values to ranks as settings, of which those about where it found itself must not be inherited.
-fn is_setting(name: &str) -> bool {
-    let own = [
-        "OMPI_MCA_ess",
-        "OMPI_MCA_orte",
-        "OMPI_MCA_pmix",
-        "OMPI_MCA_initial_wdir",
-        "OMPI_MCA_shmem",
-        "OMPI_MCA_plm",
-    ];
-    SETTINGS.iter().any(|start| name.starts_with(start)) && !own.iter().any(|start| name.starts_with(start))
 }
 
 /// Waits until one of these can be read or is closed, or for so long.
@@ -157,24 +119,5 @@ mod tests {
         terminate(child.id());
         assert!(!child.wait().unwrap().success());
         kill(child.id());
-    }
-
-    #[test]
-    fn settings_of_the_user_are_told_from_what_a_launcher_says() {
-        for name in [
-            "OMPI_MCA_rmaps_base_oversubscribe",
-            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
-            "PRTE_MCA_hwloc_default_binding_policy",
-        ] {
-            assert!(is_setting(name), "{name}");
-        }
-        for name in [
-            "OMPI_COMM_WORLD_SIZE",
-            "OMPI_MCA_ess_base_jobid",
-            "OMPI_MCA_orte_hnp_uri",
-            "PMIX_RANK",
-        ] {
-            assert!(!is_setting(name), "{name}");
-        }
     }
 }

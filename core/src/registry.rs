@@ -1,7 +1,9 @@
 //! The tables by which names in a configuration become things. Each crate has one; the conformance tests walk them.
 
+use std::sync::Arc;
+
 use crate::params::ParamInfo;
-use crate::{ArchiveMut, ArchiveSpec, Axis, Memory, Result, Strategy, Task, TaskSpec};
+use crate::{ArchiveMut, ArchiveSpec, Axis, GeneSpace, Memory, Result, Strategy, Task, TaskSpec};
 
 /// A task that can be named in `[task]`, or a family of tasks that differ in their name alone.
 pub struct TaskEntry {
@@ -23,6 +25,8 @@ pub struct TaskEntry {
     pub suggested: &'static str,
     /// A change of every gene by which a genome does something else of the same kind, as a standard deviation: steps of a new configuration are shares of it.
     pub gene_scale: f64,
+    /// What stands for it where a configuration is written and what it is made of need not be there yet: a program of the user's own, say.
+    pub sketch: Option<fn() -> TaskSpec>,
     pub build: fn(&TaskConfig<'_>) -> Result<Box<dyn Task>>,
 }
 
@@ -30,6 +34,8 @@ pub struct TaskEntry {
 pub struct TaskConfig<'a> {
     /// The `[task]` table: `name` and parameters.
     pub task: &'a toml::Table,
+    /// What `[[task.genes]]` says, which is then not in the table: set where a task is built by its name, and not before.
+    pub genes: Option<Arc<GeneSpace>>,
     /// The `[policy]` table.
     pub policy: &'a toml::Table,
     /// Ranks that share this node's memory, at least 1. Results do not depend on it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::genome::{Dense, Init};
 use crate::noise::{Purpose, Stream};
 use crate::serde::{Deserialize, Serialize};
-use crate::{Network, PolicyGradient};
+use crate::{GeneSpace, Network, PolicyGradient};
 
 /// One axis of the descriptor space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +69,8 @@ pub struct TaskSpec {
     pub given: Option<Arc<Given>>,
     /// Every gene is clipped to this interval, if there is one.
     pub bounds: Option<[f32; 2]>,
+    /// What genes are, if the task knows each: genomes are then their coordinates, and `bounds` are 0 and 1.
+    pub genes: Option<Arc<GeneSpace>>,
     /// The descriptor's axes with their bounds; empty if the task has no descriptor.
     pub descriptor: Vec<Axis>,
     /// What the fitness is, with its unit: `forward progress + survival - control cost`.
@@ -121,6 +123,7 @@ impl TaskSpec {
             init,
             given: None,
             bounds: None,
+            genes: None,
             descriptor: Vec::new(),
             fitness: String::new(),
             minimized: false,

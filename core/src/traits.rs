@@ -1,6 +1,7 @@
 //! The four traits in which the crates meet: [`Task`] (with its [`Worker`]), [`Archive`], [`Strategy`], [`Comm`].
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::genome::{GenomeRef, Genomes};
@@ -32,6 +33,14 @@ pub trait Task: Send + Sync {
     fn failure(&self) -> Option<String> {
         None
     }
+
+    /// Why no row can be scored any more, once that is so: the run then ends after its generation, with a checkpoint.
+    fn gave_up(&self) -> Option<String> {
+        None
+    }
+
+    /// Where what the task's own programs say may be kept: a run directory, and this process's rank.
+    fn keep_logs(&self, _folder: &Path, _rank: usize) {}
 
     /// A worker that scores as any other and shows its episodes to a camera; none for a task without pictures.
     ///

@@ -26,6 +26,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     // What `illume new` sets beside the defaults, and by how much genes change there.
     suggested: "[archive]\nshape = [30, 30]",
     gene_scale: 0.1,
+    sketch: None,
     build: |config| {
         let params: PathParams = params::read(config.task, "task", &["name"])?;
         Ok(Box::new(Path::new(params.points)))

@@ -69,6 +69,7 @@ fn task(text: &str) -> Box<dyn Task> {
     let table: toml::Table = text.parse().expect("TOML");
     build(&TaskConfig {
         task: &table,
+        genes: None,
         policy: &toml::Table::new(),
         ranks: 1,
     })

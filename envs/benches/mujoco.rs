@@ -148,6 +148,7 @@ fn main() {
         let entry = registry().iter().find(|e| e.name == name).expect("a task");
         let task = (entry.build)(&TaskConfig {
             task: &table,
+            genes: None,
             policy: &toml::Table::new(),
             ranks: 1,
         })

@@ -45,6 +45,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     small: "[task]\njoints = 6",
     suggested: "",
     gene_scale: 0.05,
+    sketch: None,
     build,
 };
 

@@ -40,6 +40,7 @@ pub const SPHERE: TaskEntry = TaskEntry {
     small: SMALL,
     suggested: SUGGESTED,
     gene_scale: 0.2,
+    sketch: None,
     build: |config| build(config, "sphere", Raw::Sphere),
 };
 pub const RASTRIGIN: TaskEntry = TaskEntry {
@@ -53,6 +54,7 @@ pub const RASTRIGIN: TaskEntry = TaskEntry {
     small: SMALL,
     suggested: SUGGESTED,
     gene_scale: 0.3,
+    sketch: None,
     build: |config| build(config, "rastrigin", Raw::Rastrigin),
 };
 
@@ -67,6 +69,7 @@ pub const PLATEAU: TaskEntry = TaskEntry {
     small: SMALL,
     suggested: SUGGESTED,
     gene_scale: 0.2,
+    sketch: None,
     build: |config| build(config, "plateau", Raw::Plateau),
 };
 

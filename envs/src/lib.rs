@@ -3,8 +3,10 @@
 mod arm;
 pub mod atari;
 mod canvas;
+mod command;
 mod film;
 mod functions;
+mod genes;
 mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
@@ -18,11 +20,12 @@ mod testing;
 
 pub use atari::ATARI_TASKS;
 pub use film::{Filmed, Screen, filmed};
+pub use genes::WithGenes;
 pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
 pub use policy::PolicyParams;
-pub use registry::{LM_TASKS, MUJOCO_TASKS, build, common, find, own_keys, registry};
+pub use registry::{LM_TASKS, MUJOCO_TASKS, PYTHON, build, common, find, own_keys, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
 pub use scored::ScoreParams;
 

@@ -1,10 +1,13 @@
 //! The table of tasks by name. Adding a task is a file, and a line here.
 
+use std::sync::Arc;
+
 use illume_core::params::{self, ParamInfo, suggest};
 use illume_core::toml::Table;
-use illume_core::{Error, Params as _, Result, Task, TaskConfig, TaskEntry, both};
+use illume_core::{Error, GeneSpace, Params as _, Result, Task, TaskConfig, TaskEntry, both};
 
 use crate::atari::{ATARI_TASKS, PREFIX};
+use crate::genes::{WithGenes, weights};
 use crate::scored::{self, ScoreParams};
 
 /// Names of the MuJoCo tasks, known even where they are not built in.
@@ -19,6 +22,9 @@ pub const MUJOCO_TASKS: [&str; 8] = [
     "humanoid_omni",
 ];
 
+/// The name of a task whose candidates a Python program evaluates (`illume.Optimizer`): what a file says of itself.
+pub const PYTHON: &str = "python";
+
 /// Names of the tasks of language models, known even where they are not built in.
 pub const LM_TASKS: [&str; 4] = ["lm/arithmetic", "lm/countdown", "lm/gsm8k", "lm/jsonl"];
 
@@ -31,6 +37,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::functions::RASTRIGIN,
         &crate::functions::PLATEAU,
         &crate::hard_maze::ENTRY,
+        &crate::command::ENTRY,
     ];
     #[cfg(feature = "mujoco")]
     entries.extend(crate::mujoco::registry());
@@ -51,6 +58,12 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
         return Ok(entry);
     }
     let wrong = |message: String| Err(Error::config("task", "name", message));
+    if name == PYTHON {
+        let message = format!(
+            "task \"{PYTHON}\" is evaluated by the Python program of its run: illume.Optimizer.load goes on with it there"
+        );
+        return wrong(message);
+    }
     for (feature, names) in [
         ("mujoco", &MUJOCO_TASKS[..]),
         ("atari", ATARI_TASKS),
@@ -84,6 +97,7 @@ pub fn common() -> Vec<ParamInfo> {
 /// A `[task]` table without the keys that every task has.
 pub fn own_keys(task: &Table) -> Table {
     let mut own = task.clone();
+    own.remove("genes");
     ScoreParams::names().iter().for_each(|key| drop(own.remove(*key)));
     own
 }
@@ -91,11 +105,16 @@ pub fn own_keys(task: &Table) -> Table {
 /// The task that a configuration names.
 ///
 /// # Errors
-/// No name, an unknown one, wrong parameters, or a `[policy]` for a task that has none.
+/// No name, an unknown one, wrong parameters or genes, or a `[policy]` for a task that has none.
 pub fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let (mut own, mut problems) = (config.task.clone(), Vec::new());
     let score = scored::take(&mut own, &mut problems);
-    let task = named(&TaskConfig { task: &own, ..*config }).map_err(also_common);
+    let task = named(&TaskConfig {
+        task: &own,
+        genes: None,
+        ..*config
+    });
+    let task = task.map_err(also_common);
     let right = match problems.is_empty() {
         true => Ok(()),
         false => Err(Error::Config(problems)),
@@ -140,5 +159,26 @@ fn named(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         let message = format!("task \"{name}\" acts through no network; remove the table [policy]");
         return Err(Error::config("policy", key, message));
     }
-    (entry.build)(config)
+    let mut task = config.task.clone();
+    // Keys that every task has, which no task reads itself.
+    let genes = task.remove("genes");
+    if genes.is_some() && entry.policy.is_some() {
+        return Err(Error::config("task", "genes", weights(name)));
+    }
+    let genes = genes.map(|genes| GeneSpace::from_toml(&genes, "task.genes").map(Arc::new));
+    let (genes, read) = match genes.transpose() {
+        Ok(genes) => (genes, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    let built = (entry.build)(&TaskConfig {
+        task: &task,
+        genes: genes.clone(),
+        ..*config
+    });
+    let (built, ()) = both(built, read)?;
+    match genes {
+        // A program that asks for genes itself has them already.
+        Some(genes) if built.spec().genes.is_none() => Ok(Box::new(WithGenes::new(built, genes)?)),
+        _ => Ok(built),
+    }
 }

@@ -16,6 +16,7 @@ pub fn task(text: &str) -> Box<dyn Task> {
     let table: toml::Table = text.parse().unwrap();
     crate::build(&TaskConfig {
         task: &table,
+        genes: None,
         policy: &toml::Table::new(),
         ranks: 1,
     })

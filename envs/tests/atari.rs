@@ -218,6 +218,7 @@ fn made(task: &str) -> Result<Box<dyn Task>> {
     let policy = toml::Table::new();
     build(&TaskConfig {
         task: &task,
+        genes: None,
         policy: &policy,
         ranks: 1,
     })

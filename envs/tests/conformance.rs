@@ -34,6 +34,7 @@ fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<
     table.insert("name".into(), entry.name.into());
     build(&TaskConfig {
         task: &table,
+        genes: None,
         policy: &policy.parse().unwrap(),
         ranks: 1,
     })
@@ -48,12 +49,17 @@ fn small(entry: &TaskEntry) -> &'static str {
     }
 }
 
-/// Each task with its defaults and a small network; those of language models with a tiny model of their own.
+/// Each task with its defaults and a small network; those of language models with a tiny model of their own, that of a program with one.
 fn tasks() -> Vec<Box<dyn Task>> {
     let folder = tempfile::tempdir().unwrap();
     let task = |entry: &&TaskEntry| match tiny(folder.path(), entry.name) {
+        None if entry.name == "command" => {
+            let small: toml::Table = entry.small.parse().unwrap();
+            made(entry, &small["task"].as_table().unwrap().to_string(), "")
+        }
         Some(table) => build(&TaskConfig {
             task: &table,
+            genes: None,
             policy: &toml::Table::new(),
             ranks: 1,
         }),
@@ -499,6 +505,7 @@ fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
         let table: toml::Table = text.parse().unwrap();
         message(build(&TaskConfig {
             task: &table,
+            genes: None,
             policy: &toml::Table::new(),
             ranks: 1,
         }))

@@ -14,6 +14,7 @@ fn task(name: &str, params: &str) -> Box<dyn Task> {
     let entry = registry().iter().find(|e| e.name == name).unwrap();
     (entry.build)(&TaskConfig {
         task: &table(params),
+        genes: None,
         policy: &table("hidden = [8]"),
         ranks: 1,
     })
@@ -123,6 +124,7 @@ fn observations_actions_and_genomes_have_the_documented_sizes() {
         let empty = toml::Table::new();
         let task = (entry.build)(&TaskConfig {
             task: &empty,
+            genes: None,
             policy: &empty,
             ranks: 1,
         })
@@ -356,6 +358,7 @@ fn child_that_builds_an_ant() {
     if std::env::var_os("ILLUME_TEST_CHILD").is_some() {
         let config = TaskConfig {
             task: &toml::Table::new(),
+            genes: None,
             policy: &toml::Table::new(),
             ranks: 1,
         };

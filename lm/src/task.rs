@@ -68,6 +68,7 @@ const fn entry(name: &'static str) -> TaskEntry {
         small: "",
         suggested: "[task]\nmodel = \"runs/lm/small\"\nadapter = \"runs/lm/small-sft\"\ndescriptor = \"length\"\n[archive]\nkind = \"grid\"\nshape = [32]\n[budget]\ngenerations = 100",
         gene_scale: 0.15,
+        sketch: None,
         build: |config: &TaskConfig<'_>| Ok(Box::new(LmTask::of_rank(config.task, config.ranks)?)),
     }
 }

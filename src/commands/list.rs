@@ -72,6 +72,8 @@ fn items() -> Vec<Item> {
     }
     let common = "keys that every task has";
     items.push(item("tasks", "[task]", common, illume_envs::common()));
+    let genes = "genes with bounds, kinds and names, for every task that acts through no network: [[task.genes]], one entry for each gene or group";
+    items.push(item("tasks", "[task.genes]", genes, illume_core::gene_parameters()));
     items.extend(
         illume_strategies::registry()
             .iter()

@@ -65,9 +65,12 @@ fn configuration(task: &str, strategy: &str, check: impl Fn(&Config, &TaskSpec) 
     let config = |values: &Table| Ok::<_, Error>(Config::parse(&values.to_string(), FILE, &[])?.without_lines());
     let first = config(&values)?;
     let entry = illume_envs::find(task);
-    // What has its cases in files is not built: they may be made later.
+    // What has its cases in files, or is a program, is not built: they may be made later.
     let spec = match &entry {
         Ok(entry) if entry.cases => registry::stand_in(task),
+        Ok(TaskEntry {
+            sketch: Some(sketch), ..
+        }) => sketch(),
         _ => registry::task(&first)?.spec().clone(),
     };
     if known.is_some_and(|s| s.thresholds) {

@@ -75,6 +75,7 @@ pub(super) fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>
         Ok(Directory::of(path))
     };
     let directory = agree(comm, claimed)?;
+    task.keep_logs(&directory.path, comm.rank());
     let mut damaged = None;
     let there = comm.any(u64::from(root && directory.has_checkpoint()))? != 0;
     if begun && !there {

@@ -127,6 +127,18 @@ impl Config {
         for assignment in set {
             source.set.push(override_key(&mut table, assignment)?);
         }
+        Config::checked(table, source)
+    }
+
+    /// The same of a table that was made by a program; `whence` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn of_table(table: Table, whence: &str) -> Result<Config> {
+        Config::checked(table, Source::new(whence, ""))
+    }
+
+    fn checked(mut table: Table, source: Source) -> Result<Config> {
         let mut problems = Vec::new();
         let general = General::take(&mut table, "", &mut problems);
         let [task, policy, strategy, archive, start, budget, output] = SECTIONS.map(|name| match table.remove(name) {
@@ -363,7 +375,7 @@ pub(crate) fn value(text: &str) -> std::result::Result<Value, String> {
     }
 }
 
-/// Applies `section.key=value`; returns the key.
+/// Applies `section.key=value`, or `section.table.key=value` of a table within; returns the key.
 fn override_key(table: &mut Table, assignment: &str) -> Result<String> {
     let Some((key, value)) = assignment.split_once('=') else {
         return Err(Error::input(format!(
@@ -373,19 +385,19 @@ fn override_key(table: &mut Table, assignment: &str) -> Result<String> {
     let (key, value) = (key.trim(), value.trim());
     let parsed = self::value(value).map_err(|e| Error::input(format!("--set {key}: {value} is no TOML value: {e}")))?;
     let parts: Vec<&str> = key.split('.').collect();
-    match parts.as_slice() {
-        [name] if !name.is_empty() => {
-            table.insert((*name).into(), parsed);
-        }
-        [section, name] if !section.is_empty() && !name.is_empty() => {
-            let entry = table.entry(*section).or_insert_with(|| Value::Table(Table::new()));
-            let Value::Table(inner) = entry else {
-                return Err(Error::input(format!("--set {key}: {section} is not a table")));
-            };
-            inner.insert((*name).into(), parsed);
-        }
-        _ => return Err(Error::input(format!("--set {key}: expected seed or section.key"))),
+    if parts.iter().any(|part| part.is_empty()) {
+        return Err(Error::input(format!("--set {key}: expected seed or section.key")));
     }
+    let (name, sections) = parts.split_last().expect("a split text has a part");
+    let mut inner = table;
+    for section in sections {
+        let entry = inner.entry(*section).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(next) = entry else {
+            return Err(Error::input(format!("--set {key}: {section} is not a table")));
+        };
+        inner = next;
+    }
+    inner.insert((*name).into(), parsed);
     Ok(key.into())
 }
 
@@ -453,7 +465,8 @@ mod tests {
     fn bad_syntax_and_bad_overrides_name_the_place() {
         assert!(error("seed = 1\n[task\n", &[]).starts_with("a.toml:2: not valid TOML"));
         assert!(error(GOOD, &["seed"]).contains("expected key=value"));
-        assert!(error(GOOD, &["a.b.c=1"]).contains("expected seed or section.key"));
+        assert!(error(GOOD, &["a..c=1"]).contains("expected seed or section.key"));
+        assert!(error(GOOD, &["task.name.c=1"]).contains("name is not a table"));
         assert!(error(GOOD, &["budget.generations=-4"]).starts_with("--set budget.generations: expected"));
         let unknown = error(GOOD, &["nosuch.key=1"]);
         assert!(unknown.starts_with("--set nosuch: unknown key"), "{unknown}");

@@ -33,6 +33,7 @@ pub fn task(config: &Config) -> Result<Box<dyn Task>> {
 pub fn task_of_rank(config: &Config, ranks: usize) -> Result<Box<dyn Task>> {
     let parts = TaskConfig {
         task: &config.task,
+        genes: None,
         policy: &config.policy,
         ranks,
     };

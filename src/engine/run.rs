@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use illume_archives::file::{self, Attributes, Checkpoint, Contents};
-use illume_archives::metrics::{Metrics, measure_archive};
+use illume_archives::metrics::{Metrics, measure_elites};
 use illume_cluster::memory::available;
 use illume_cluster::threads::stay_awake;
 use illume_cluster::{Counted, Traffic};
@@ -515,12 +515,17 @@ impl<'t> Run<'t> {
         self.failure.as_deref().filter(|sentence| !sentence.is_empty())
     }
 
+    /// Why this rank's task can score no more, once that is so.
+    pub fn gave_up(&self) -> Option<String> {
+        self.task.gave_up()
+    }
+
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
     pub fn metrics(&self) -> Metrics {
-        measure_archive(self.archive.spec(), self.archive().elites().fitness())
+        measure_elites(self.archive.spec(), self.archive().elites())
     }
 
     /// What the task measures beside fitness.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Dense, Error, Genomes, Given, Memory, Numbers, Result, Scratch, TaskSpec, mix64, params};
+use illume_core::{Dense, Error, GeneSpace, Genomes, Given, Memory, Numbers, Result, Scratch, TaskSpec, mix64, params};
 
 use super::directory::archive_path;
 use crate::{Config, decoder, registry};
@@ -185,8 +185,32 @@ fn of_solutions(path: &Path, most: usize, task: &TaskSpec, memory: &Memory) -> R
         best(&vec![0.0; table.rows()], most)
     };
     claim("solutions", order.len(), task, memory)?;
-    let row = |row: usize| &table.values[row * table.width..][..dim];
-    Ok(order.into_iter().flat_map(row).map(|gene| *gene as f32).collect())
+    let rows = order.into_iter().map(|row| &table.values[row * table.width..][..dim]);
+    let mut genes: Vec<f32> = rows.flatten().map(|gene| *gene as f32).collect();
+    if let Some(space) = &task.genes {
+        encode(space, &mut genes)?;
+    }
+    Ok(genes)
+}
+
+/// Values of genes become the coordinates that are searched.
+fn encode(space: &GeneSpace, genes: &mut [f32]) -> Result<()> {
+    let dim = space.dim();
+    for (row, genome) in genes.chunks_exact_mut(dim).enumerate() {
+        for (gene, value) in genome.iter().enumerate() {
+            let group = space.group_of(gene);
+            if !(group.lower as f32..=group.upper as f32).contains(value) {
+                let message = format!(
+                    "gene {gene} (\"{}\") of genome {row} is {value}: expected a number from {} to {}",
+                    group.name, group.lower, group.upper
+                );
+                return Err(Error::input(message));
+            }
+        }
+        let values = genome.to_vec();
+        space.encode(&values, genome);
+    }
+    Ok(())
 }
 
 /// That all genes are numbers which the task may have.

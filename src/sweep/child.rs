@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use illume_cluster::nursery::Nursery;
 use illume_cluster::{children, signals};
-use illume_core::{Error, Result};
+use illume_core::{Error, Result, signal_name};
 
 use super::spec::Resources;
 
@@ -251,20 +251,9 @@ fn outcome(status: ExitStatus, late: Option<Duration>) -> Outcome {
         (None, None) if status.signal().is_some_and(|s| POLITE.contains(&s)) => Outcome::Interrupted,
         (None, None) => Outcome::Crashed(match status.signal() {
             Some(9) => "killed by signal 9 (SIGKILL), as a scheduler or the system does where memory runs out".into(),
-            Some(signal) => format!("killed by signal {signal}{}", name(signal)),
+            Some(signal) => format!("killed by signal {signal}{}", signal_name(signal)),
             None => "it ended in an unknown way".into(),
         }),
-    }
-}
-
-fn name(signal: i32) -> &'static str {
-    match signal {
-        4 => " (SIGILL)",
-        6 => " (SIGABRT)",
-        7 => " (SIGBUS)",
-        8 => " (SIGFPE)",
-        11 => " (SIGSEGV)",
-        _ => "",
     }
 }
 

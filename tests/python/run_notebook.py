@@ -1,6 +1,7 @@
-"""Executes the notebook of docs/notebooks on a sweep, and prints the numbers that it arrives at as JSON.
+"""Executes a notebook of docs/notebooks, and prints what it arrives at.
 
-run_notebook.py NOTEBOOK SWEEP EXECUTED: EXECUTED becomes the notebook with its outputs.
+run_notebook.py NOTEBOOK SWEEP EXECUTED [FIGURES LAST]: EXECUTED becomes the notebook with its outputs, of which FIGURES (default 1) are figures; LAST is a
+last cell, whose output is printed (default: the numbers of the sweep's notebook as JSON).
 """
 
 import json
@@ -12,7 +13,7 @@ import jupyter_client
 import nbclient
 import nbformat
 
-notebook, sweep, executed = sys.argv[1:]
+notebook, sweep, executed = sys.argv[1:4]
 os.environ["ILLUME_SWEEP"] = sweep
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 document = nbformat.read(notebook, as_version=4)
@@ -25,7 +26,8 @@ print(json.dumps({
     "tests": {name: [t["P(better)"], t["p"], t["adjusted p"]] for name, t in tests.iterrows()},
 }))
 """
-document.cells.append(nbformat.v4.new_code_cell(numbers))
+expected, last = (int(sys.argv[4]), sys.argv[5]) if len(sys.argv) > 4 else (1, numbers)
+document.cells.append(nbformat.v4.new_code_cell(last))
 
 folder = tempfile.TemporaryDirectory()
 
@@ -42,5 +44,5 @@ nbclient.NotebookClient(document, timeout=300, kernel_name="python3", kernel_man
 last = document.cells.pop()
 nbformat.write(document, executed)
 figures = [output for cell in document.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
-assert len(figures) == 1, f"{len(figures)} figures"
+assert len(figures) == expected, f"{len(figures)} figures"
 print(last.outputs[0]["text"])

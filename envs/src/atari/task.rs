@@ -54,6 +54,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     small: "[task]\nmax_steps = 10\ntest_steps = 10\n[policy]\nnetwork = \"small\"",
     suggested: "[policy]\nnetwork = \"small\"\n[archive]\nkind = \"grid\"\nshape = [20, 20]\n[budget]\nframes = 1_000_000_000",
     gene_scale: 0.005,
+    sketch: None,
     build,
 };
 

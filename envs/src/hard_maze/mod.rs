@@ -46,6 +46,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     small: "[task]\nepisode_length = 50\nreward = \"closeness\"\n[policy]\nhidden = [6]",
     suggested: "[task]\nreward = \"closeness\"\n[policy]\nhidden = [16]\n[archive]\nkind = \"grid\"\nshape = [50, 50]\n[budget]\nevaluations = 200_000",
     gene_scale: 0.1,
+    sketch: None,
     build,
 };
 

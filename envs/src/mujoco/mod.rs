@@ -42,6 +42,7 @@ cases: false,
     small: "[task]\nepisode_length = 10\npositive_reward = true\n[policy]\nhidden = [8]",
     suggested: "[task]\nepisode_length = 250\npositive_reward = true\nintegrator = \"implicitfast\"\n[policy]\nhidden = [64, 64]\n[archive]\nkind = \"cvt\"\ncells = 1024",
     gene_scale: 0.02,
+    sketch: None,
             build: |config| build($name, config),
         }),*];
 

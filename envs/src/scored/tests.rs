@@ -7,6 +7,7 @@ fn build(task: &str) -> Result<Box<dyn Task>> {
     let (task, policy): (Table, Table) = (task.parse().unwrap(), Table::new());
     crate::build(&TaskConfig {
         task: &task,
+        genes: None,
         policy: &policy,
         ranks: 1,
     })

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use illume_cluster::{agree, signals};
-use illume_core::Result;
+use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::report::{Pace, conclude, progress_fields, start_fields};
@@ -20,6 +20,9 @@ use crate::{Config, Run};
 
 /// Bit of the stop word: the time budget is used up, by rank 0's clock.
 const TIME_IS_UP: u64 = 1 << 8;
+
+/// Bit of the stop word: a rank's task can score no more.
+const GAVE_UP: u64 = 1 << 9;
 
 /// Generations until the end, a signal, or an error; checkpoints and shows on the way.
 pub(super) fn drive(
@@ -88,6 +91,9 @@ pub(super) fn drive(
         if by_generations > 0 && c.generation.is_multiple_of(by_generations) {
             word |= signals::CHECKPOINT;
         }
+        if run.gave_up().is_some() {
+            word |= GAVE_UP;
+        }
         let word = comm.any(word)?;
         if root && progress.due() {
             let done = run.done().max(run.time_used()).min(1.0);
@@ -96,7 +102,7 @@ pub(super) fn drive(
         if root && clock.log_due() {
             note(&mut log, "progress", progress_fields(run))?;
         }
-        if word & signals::STOP != 0 {
+        if word & (signals::STOP | GAVE_UP) != 0 {
             break Ended::Stopped;
         }
         if word & TIME_IS_UP != 0 {
@@ -133,6 +139,9 @@ pub(super) fn drive(
         if let Some(why) = run.strategy().ended() {
             map.insert("ended".into(), json!(why));
         }
+        if let Some(why) = run.gave_up() {
+            map.insert("gave_up".into(), json!(why));
+        }
     }
     note(&mut log, event, fields)?;
     if root {
@@ -142,6 +151,7 @@ pub(super) fn drive(
             if ended == Ended::Stopped { "Stopped" } else { "Finished" },
         );
     }
+    agree(comm, run.gave_up().map_or(Ok(()), |why| Err(Error::failed(why))))?;
     Ok(ended)
 }
 

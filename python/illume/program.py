@@ -1,0 +1,96 @@
+"""The program ``illume``, started from Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Mapping, Optional, Union
+
+from ._illume import Error, to_toml
+from .optimizer import configuration
+from .runs import Run, load
+
+
+def found(program: Union[str, os.PathLike, None]) -> str:
+    """The path of the program: as given, or as the environment variable ILLUME says, or in PATH."""
+    named = program or os.environ.get("ILLUME")
+    path = shutil.which(os.fspath(named) if named else "illume")
+    if path is None:
+        where = f"{os.fspath(named)} is no program" if named else "the program illume is not in PATH"
+        raise Error(f"{where}: say where it is by program=..., or by the environment variable ILLUME")
+    return path
+
+
+def run(
+    config: Union[Mapping[str, Any], str, os.PathLike],
+    *,
+    out: Union[str, os.PathLike, None] = None,
+    ranks: int = 1,
+    threads: Optional[int] = None,
+    set: Optional[Mapping[str, Any]] = None,
+    resume: bool = False,
+    program: Union[str, os.PathLike, None] = None,
+    launcher: Union[str, tuple[str, ...]] = ("mpirun", "-n"),
+) -> Run:
+    """Runs ``illume run`` to its end and opens the run directory.
+
+    config: a configuration with a table task, as a dict, a TOML text or a path.
+    out: the run directory, which must not exist or be empty, unless `resume`; default the configuration's ``output.dir``, else ``runs/`` and the
+        name of its file.
+    ranks: processes, started by `launcher` where there are more than one; the number of ranks follows it.
+    threads: of each rank; default the node's cores divided by its ranks.
+    set: keys that override the configuration's, ``{"task.dim": 20}``, as ``--set`` does.
+    resume: goes on with the run that `out` holds, if there is one.
+    program: default the environment variable ILLUME, else ``illume`` in PATH.
+
+    A run that the program refuses raises ``illume.Error`` with the program's sentences, one that fails or is interrupted RuntimeError.
+    """
+    program = found(program)
+    overrides = [f"{key}={to_toml({'v': value})[4:].strip()}" for key, value in flat(set or {})]
+    table = configuration(config)
+    named = None if isinstance(config, Mapping) or "\n" in os.fspath(config) or "=" in os.fspath(config) else Path(config)
+    out = out or (set or {}).get("output.dir") or table.get("output", {}).get("dir") or (named and Path("runs") / named.stem)
+    if not out:
+        raise Error("out: expected the run directory, since neither it nor output.dir is given")
+    start = [launcher] if isinstance(launcher, str) else list(launcher)
+    with tempfile.TemporaryDirectory(prefix="illume-") as folder:
+        file = named or Path(folder) / "config.toml"
+        if named is None:
+            file.write_text(to_toml(table), encoding="utf-8")
+        command = [*start, str(ranks)] if ranks > 1 else []
+        command += [program, "run", str(file), "--out", os.fspath(out)]
+        for override in overrides:
+            command += ["--set", override]
+        command += (["--threads", str(threads)] if threads is not None else []) + (["--resume"] if resume else [])
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+        except OSError as error:
+            raise RuntimeError(f"{command[0]} cannot be started: {error}") from None
+        try:
+            _, said = process.communicate()
+        except KeyboardInterrupt:
+            process.wait()  # it got the same signal, and leaves a checkpoint
+            raise
+    if process.returncode != 0:
+        sentence = sentences(said, "" if named else str(file)) or f"{command[0]} ended with code {process.returncode}"
+        raise (Error if process.returncode == 2 else RuntimeError)(sentence)
+    return load(out)  # type: ignore[return-value]
+
+
+def flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys of a table with those of the tables in it, ``task.dim``."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{within}{key}.")
+        else:
+            yield f"{within}{key}", value
+
+
+def sentences(said: str, file: str) -> str:
+    """What the program said of what was wrong, without its progress and without the name of a file that nobody knows."""
+    lines = [line.replace(f"{file}:", "config:") if file else line for line in said.splitlines() if line.strip() and " %  " not in line]
+    return "\n".join(lines[-8:])

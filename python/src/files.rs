@@ -1,0 +1,124 @@
+//! Files of runs and sweeps, opened and checked as the program does.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use illume::archives::file::{self, ArchiveFile};
+use illume::core::{Batch, Error, Genomes, Result};
+use illume::sweep::{Sweep, collect};
+use illume::{Config, decoder};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::convert::{columns, dict, parse_toml};
+use crate::errors::raise;
+use crate::genomes::Decoded;
+use crate::snapshot;
+use crate::task::task;
+
+/// An archive or a checkpoint, open for reading.
+#[pyclass(frozen, module = "illume._illume")]
+pub struct File(ArchiveFile);
+
+#[pymethods]
+impl File {
+    #[new]
+    fn open(py: Python<'_>, path: PathBuf) -> PyResult<File> {
+        py.detach(|| file::open(&path)).map(File).map_err(raise)
+    }
+
+    /// What the root's attributes say.
+    fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let a = &self.0.attributes;
+        let dict = PyDict::new(py);
+        dict.set_item("software_version", &a.software_version)?;
+        dict.set_item("task", &a.task)?;
+        dict.set_item("strategy", &a.strategy)?;
+        dict.set_item("seed", a.seed)?;
+        dict.set_item("generation", a.generation)?;
+        dict.set_item("evaluations", a.evaluations)?;
+        dict.set_item("created", &a.created)?;
+        dict.set_item("ranks", a.ranks)?;
+        dict.set_item("threads", a.threads)?;
+        Ok(dict)
+    }
+
+    /// The resolved configuration.
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        parse_toml(py, &self.0.attributes.config, &self.whence())
+    }
+
+    /// Elites, cells and metrics.
+    fn archive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (operators, table) = (&self.0.attributes.operators, self.0.elites.clone());
+        snapshot::about(py, &self.0.spec, operators, table, &self.0.metrics())
+    }
+
+    /// Genomes of all elites; lineages are decoded when their genes are asked for.
+    fn genomes(&self, py: Python<'_>) -> PyResult<Decoded> {
+        let genomes = py.detach(|| self.decodable()).map_err(raise)?;
+        Ok(Decoded::new(genomes, self.0.genome_dim))
+    }
+
+    fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        columns(py, self.0.history.clone())
+    }
+
+    /// What the strategy holds to be its result; none where that is the archive.
+    fn solution<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let solution: Option<Batch> = py.detach(|| self.0.solution()).map_err(raise)?;
+        solution.map(|batch| columns(py, batch)).transpose()
+    }
+}
+
+impl File {
+    fn whence(&self) -> String {
+        format!("{} (its configuration)", self.0.path().display())
+    }
+
+    fn decodable(&self) -> Result<Genomes> {
+        let mut genomes = self.0.genomes(0..self.0.rows())?;
+        if let Genomes::Lineage(lineages) = &mut genomes {
+            let config = Config::stored(&self.0.attributes.config, &self.whence(), &[])?;
+            let task = task(&config)?;
+            if task.spec().genome_dim != self.0.genome_dim {
+                return Err(Error::input(format!(
+                    "{} holds genomes of {} genes, those of task \"{}\" have {}",
+                    self.0.path().display(),
+                    self.0.genome_dim,
+                    task.spec().name,
+                    task.spec().genome_dim
+                )));
+            }
+            lineages.decoder = Some(Arc::new(decoder(&config, task.spec())?));
+        }
+        Ok(genomes)
+    }
+}
+
+/// Whether a folder is that of a sweep.
+#[pyfunction]
+pub fn is_sweep(path: PathBuf) -> bool {
+    Sweep::is_at(&path)
+}
+
+/// A sweep: its table of runs as CSV, and for each run (id, directory, configuration).
+#[pyfunction]
+pub fn sweep(py: Python<'_>, path: PathBuf) -> PyResult<(String, Vec<(String, PathBuf, Bound<'_, PyDict>)>)> {
+    let (csv, runs) = py.detach(|| opened(&path)).map_err(raise)?;
+    let runs = runs.into_iter().map(|(id, dir, set)| Ok((id, dir, dict(py, &set)?)));
+    Ok((csv, runs.collect::<PyResult<_>>()?))
+}
+
+type Runs = Vec<(String, PathBuf, toml::Table)>;
+
+fn opened(path: &Path) -> Result<(String, Runs)> {
+    let sweep = Sweep::open(path)?;
+    let results = sweep.results()?;
+    let table = collect::Table::new(&sweep.plan, &results);
+    let runs = table.rows.iter().map(|(job, _)| {
+        let set = sweep.plan.configurations[job.configuration].set.clone();
+        (job.id.clone(), sweep.run_dir(&job.id), set)
+    });
+    Ok((table.csv(), runs.collect()))
+}

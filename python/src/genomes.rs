@@ -1,0 +1,64 @@
+//! Genomes that are decoded when they are asked for: a lineage is far smaller than its genes.
+
+use illume::core::{Error, Genomes, Result, Scratch};
+use numpy::{IntoPyArray as _, PyArray2, PyArrayMethods as _};
+use pyo3::prelude::*;
+use rayon::prelude::*;
+
+use crate::errors::raise;
+use crate::pools::Threads;
+
+/// Genomes of elites, `[n, dim]`, as they were evaluated.
+#[pyclass(frozen, module = "illume._illume")]
+pub struct Decoded {
+    genomes: Genomes,
+    dim: usize,
+}
+
+impl Decoded {
+    pub fn new(genomes: Genomes, dim: usize) -> Decoded {
+        Decoded { genomes, dim }
+    }
+}
+
+#[pymethods]
+impl Decoded {
+    fn __len__(&self) -> usize {
+        self.genomes.rows()
+    }
+
+    /// Genes of these rows, or of all: f32 `[rows, dim]`.
+    #[pyo3(signature = (rows = None))]
+    fn genes<'py>(&self, py: Python<'py>, rows: Option<Vec<usize>>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let all = self.genomes.rows();
+        let rows = rows.unwrap_or_else(|| (0..all).collect());
+        if let Some(beyond) = rows.iter().find(|row| **row >= all) {
+            return Err(raise(Error::input(format!(
+                "row {beyond} was asked for, there are {all}"
+            ))));
+        }
+        let genes = py.detach(|| -> Result<Vec<f32>> {
+            Threads::new(None)?.install(|| Ok(decoded(&self.genomes, &rows, self.dim)))
+        });
+        matrix(py, genes.map_err(raise)?, rows.len(), self.dim)
+    }
+}
+
+/// Genes of rows, `[rows, dim]`, on the threads of the present pool.
+pub fn decoded(genomes: &Genomes, rows: &[usize], dim: usize) -> Vec<f32> {
+    let mut genes = vec![0.0; rows.len() * dim];
+    // Members of an evolution strategy come in pairs that share their noise.
+    let chunk = genomes.chunk();
+    let pieces = genes.par_chunks_mut((dim * chunk).max(1)).zip(rows.par_chunks(chunk));
+    pieces.for_each_init(Scratch::default, |scratch, (genes, rows)| {
+        for (genes, &row) in genes.chunks_exact_mut(dim).zip(rows) {
+            genes.copy_from_slice(genomes.genes(row, scratch));
+        }
+    });
+    genes
+}
+
+/// Numbers as an array `[rows, width]`, which takes them over.
+pub fn matrix(py: Python<'_>, numbers: Vec<f32>, rows: usize, width: usize) -> PyResult<Bound<'_, PyArray2<f32>>> {
+    numbers.into_pyarray(py).reshape([rows, width])
+}

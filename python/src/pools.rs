@@ -1,0 +1,78 @@
+//! The threads on which optimizers compute. Their number never changes a result.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use illume::core::{Error, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Pools by their size, shared by all optimizers of a process.
+static POOLS: Mutex<Option<HashMap<usize, Arc<ThreadPool>>>> = Mutex::new(None);
+
+thread_local! {
+    /// The pool whose only thread is this one, so that a loop on one thread wakes no other; none if this thread cannot have one.
+    static HERE: OnceCell<Option<ThreadPool>> = const { OnceCell::new() };
+}
+
+/// So many threads to compute on.
+pub enum Threads {
+    /// The one that calls.
+    Here,
+    Pool(Arc<ThreadPool>),
+}
+
+impl Threads {
+    /// Without a number one for each core that this process may use.
+    ///
+    /// # Errors
+    /// A number that is none; threads that cannot be started.
+    pub fn new(threads: Option<usize>) -> Result<Threads> {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        match threads.unwrap_or_else(cores) {
+            1 => Ok(Threads::Here),
+            threads @ 2..=4096 => shared(threads).map(Threads::Pool),
+            other => {
+                let message = format!("threads: expected a number from 1 to 4096, got {other}");
+                Err(Error::input(message))
+            }
+        }
+    }
+
+    /// Does work there, and waits for it.
+    ///
+    /// # Errors
+    /// The work's own; a thread that cannot be started.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        match self {
+            Threads::Pool(pool) => pool.install(work),
+            Threads::Here => HERE.with(|here| {
+                let own = || {
+                    ThreadPoolBuilder::new()
+                        .num_threads(1)
+                        .use_current_thread()
+                        .build()
+                        .ok()
+                };
+                match here.get_or_init(own) {
+                    Some(pool) => pool.install(work),
+                    None => shared(1)?.install(work),
+                }
+            }),
+        }
+    }
+}
+
+fn shared(threads: usize) -> Result<Arc<ThreadPool>> {
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    let pools = pools.get_or_insert_default();
+    if let Some(pool) = pools.get(&threads) {
+        return Ok(pool.clone());
+    }
+    let made = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("illume-{i}"))
+        .build();
+    let made = made.map_err(|e| Error::failed(format!("cannot start {threads} threads: {e}")))?;
+    Ok(pools.entry(threads).or_insert(Arc::new(made)).clone())
+}
