@@ -14,6 +14,7 @@ mod measures;
 pub(crate) mod output;
 pub mod registry;
 pub(crate) mod run;
+pub(crate) mod start;
 pub mod versions;
 
 pub use config::{Budget, Config, Output};
@@ -21,3 +22,4 @@ pub use decoder::decoder;
 pub use evaluate::Evaluator;
 pub use history::History;
 pub use run::{Run, Settings};
+pub use start::StartParams;

@@ -71,4 +71,4 @@ pub use illume_envs as envs;
 pub use illume_numerics as numerics;
 pub use illume_strategies as strategies;
 
-pub use engine::{Budget, Config, Evaluator, History, Output, Run, Settings, decoder, registry};
+pub use engine::{Budget, Config, Evaluator, History, Output, Run, Settings, StartParams, decoder, registry};

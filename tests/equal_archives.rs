@@ -107,6 +107,56 @@ fn map_elites_with_both_operators_in_a_cvt() {
     ));
 }
 
+/// In cells of one's own.
+#[test]
+fn runs_that_begin_with_an_archive() {
+    let files = folder();
+    let text = config(
+        "name = \"arm\"",
+        "",
+        "name = \"map_elites\"\nbatch = 90",
+        "shape = [20, 20]",
+        6,
+    );
+    let (old, centroids) = (files.path().join("old"), files.path().join("centroids.csv"));
+    run(1, &["run", arg(&write_config(files.path(), &text)), "--out", arg(&old)]).succeeded();
+    std::fs::write(&centroids, "0.3,0.4\n0.7,0.4\n0.5,0.9\n0.5,0.2\n0.1,0.5\n").unwrap();
+    for (strategy, archive) in [
+        (
+            "name = \"map_elites\"\nbatch = 101",
+            format!("centroids = \"{}\"", arg(&centroids)),
+        ),
+        (
+            "name = \"cma_me\"\nemitters = 3\nbatch = 9",
+            "shape = [20, 20]\nqd_offset = 3.0".into(),
+        ),
+        ("name = \"me_es\"\npopulation = 12", "shape = [20, 20]".into()),
+        ("name = \"openai_es\"\npopulation = 12", "shape = [20, 20]".into()),
+        (
+            "name = \"nsr_es\"\npopulation = 12\ncenters = 2",
+            "neighbours = 5".into(),
+        ),
+    ] {
+        let text = config("name = \"arm\"\ndirection = \"minimize\"", "", strategy, &archive, 6);
+        assert_equal_archives(&format!("{text}[start]\narchive = \"{}\"\n", arg(&old)));
+    }
+}
+
+#[cfg(feature = "mujoco")]
+#[test]
+fn candidates_that_are_evaluated_several_times() {
+    let task = format!("{HOPPER}\nrepeats = 3");
+    assert_equal_archives(&config(
+        &task,
+        SMALL,
+        "name = \"map_elites\"\nbatch = 23",
+        "shape = [20]",
+        5,
+    ));
+    let normalized = "name = \"openai_es\"\npopulation = 14\nnormalize_observations = true\nobservation_share = 0.3\nepisode_cap = \"adaptive\"";
+    assert_equal_archives(&config(&task, SMALL, normalized, "shape = [20]", 5));
+}
+
 #[test]
 fn map_elites_on_the_hard_maze() {
     let strategy = "name = \"map_elites\"\nbatch = 101\niso_sigma = 0.1";

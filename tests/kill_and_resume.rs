@@ -308,6 +308,42 @@ fn a_command_that_keeps_no_checkpoint_is_ended_by_a_signal() {
     assert!(!dir.join("eval.h5").exists());
 }
 
+/// In cells of one's own.
+#[test]
+fn a_run_that_begins_with_an_archive_goes_on_as_if_nothing_had_happened() {
+    let files = folder();
+    let old = files.path().join("old");
+    let config = write_config(files.path(), &format!("{MAP_ELITES}[budget]\ngenerations = 5\n"));
+    run(1, &["run", arg(&config), "--out", arg(&old)]).succeeded();
+    let centroids = files.path().join("centroids.csv");
+    std::fs::write(&centroids, "0.3,0.4\n0.7,0.4\n0.5,0.9\n0.5,0.2\n0.1,0.5\n").unwrap();
+    let start = format!("[start]\narchive = \"{}\"\n", arg(&old));
+    let own = format!("centroids = \"{}\"\n", arg(&centroids));
+    let divided = MAP_ELITES.replace("cells = 200\nsamples = 2000\n", &own);
+    assert_ne!(divided, MAP_ELITES);
+    let searches = CMA_MAE.replace("joints = 6", "joints = 12");
+    for parts in [divided, searches, CMA_ES_RESTARTED.replace("joints = 4", "joints = 12")] {
+        let disturbed = Disturbed::new(&format!("{parts}{start}"));
+        let mut running = disturbed.start(1);
+        running.wait_until("a later checkpoint", || disturbed.generation() > 8);
+        assert!(signal("KILL", running.pid()));
+        assert!(was_killed(&running.wait(), 9));
+        disturbed.resume_and_compare(if cfg!(feature = "mpi") { 2 } else { 1 }, "1");
+    }
+}
+
+#[cfg(feature = "mujoco")]
+#[test]
+fn a_run_of_repeated_evaluations_goes_on_as_if_nothing_had_happened() {
+    for parts in [OPENAI_ES_NORMALIZED, DEEP_GA_VALIDATED] {
+        let disturbed = Disturbed::new(&parts.replace("[policy]", "repeats = 2\n[policy]"));
+        let running = disturbed.start(1);
+        assert!(signal("KILL", running.pid()));
+        assert!(was_killed(&running.wait(), 9));
+        disturbed.resume_and_compare(1, "2");
+    }
+}
+
 #[test]
 fn a_killed_process_goes_on_from_its_last_checkpoint() {
     for parts in [

@@ -5,7 +5,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{folder, python, run_command};
+use common::{arg, folder, open, python, run, run_command, write_config};
+use illume::Config;
 use illume::core::{Activation, Axis, Normalization, Purpose, Stream};
 use illume::formats::policy::PolicyFile;
 
@@ -111,6 +112,91 @@ fn onnxruntime_and_numpy_act_as_illume_does() {
         said.contains(&format!("{} policies act alike", policies.len())),
         "{said}"
     );
+    println!("{said}");
+}
+
+/// One elite, and the center of a search that normalizes observations.
+#[test]
+fn an_exported_elite_acts_as_its_genome_does_everywhere() {
+    let folder = folder();
+    let mut command = python();
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/policy.py"));
+    for (name, strategy, options) in [
+        ("map_elites", "batch = 20", &["--elite", "best"][..]),
+        ("map_elites", "batch = 20", &["--descriptor", "100,100"]),
+        (
+            "deep_ga",
+            "population = 20\nparents = 4\nsigma = 0.1",
+            &["--cell", "best"],
+        ),
+        (
+            "openai_es",
+            "population = 10\nnormalize_observations = true\nobservation_share = 1.0",
+            &["--elite", "solution"],
+        ),
+    ] {
+        let place = folder.path().join(format!("{name}{}", options[0]));
+        fs::create_dir(&place).unwrap();
+        let text = format!(
+            "[task]\nname = \"hard_maze\"\nepisode_length = 30\n[policy]\nhidden = [6]\n[strategy]\nname = \"{name}\"\n{strategy}\n\
+             [archive]\nshape = [10, 10]\n[budget]\ngenerations = 4\n"
+        );
+        let (config, dir) = (write_config(&place, &text), place.join("run"));
+        run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
+        let out = place.join("policy");
+        let said = run(
+            1,
+            &[&["export", arg(&dir), "--policy", arg(&out), "--json"], options].concat(),
+        )
+        .succeeded();
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        // The genome itself, in the network of the task.
+        let file = open(&dir.join("archive.h5"));
+        let config = Config::stored(&file.attributes.config, "test", &[]).unwrap();
+        let task = illume::registry::task(&config).unwrap();
+        let network = task.spec().network.clone().unwrap();
+        let policy = PolicyFile::read(&out).unwrap();
+        assert_eq!((policy.network(), policy.axes.len()), (network.clone(), 0));
+        assert_eq!(policy.normalization.is_some(), name == "openai_es");
+        if name != "openai_es" {
+            let npz = place.join("elite.csv");
+            let cell = said["from"].as_str().unwrap().replace("cell ", "");
+            let mut export = vec!["export", arg(&dir), "-o", arg(&npz), "--genomes", "--names", "pyribs"];
+            export.extend(["--elite", &cell]);
+            run(1, &export).succeeded();
+            let table = fs::read_to_string(&npz).unwrap();
+            let genes: Vec<f32> = table
+                .lines()
+                .nth(1)
+                .unwrap()
+                .split(',')
+                .take(network.params())
+                .map(|x| x.parse().unwrap())
+                .collect();
+            assert_eq!(policy.params, genes);
+            let (observation, mut action) = (vec![0.3; policy.observation], vec![0.0; network.outputs()]);
+            network.forward(&genes, &observation, &mut network.units(), &mut action);
+            assert_eq!(policy.act(&observation, &[]), action);
+        }
+        // It is opened by what opens policies.
+        let eval = run(1, &["eval", arg(&out), "--episodes", "1", "--json"]).succeeded();
+        let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
+        if name == "map_elites" {
+            assert_eq!(eval["fitness"], said["fitness"], "the maze is deterministic");
+        }
+        assert!(
+            run(1, &["info", arg(&out)])
+                .succeeded()
+                .contains("it always acts alike")
+        );
+        let (observation, descriptor) = inputs(&policy);
+        write(&place.join("observation.f32"), &observation);
+        write(&place.join("descriptor.f32"), &descriptor);
+        write(&place.join("actions.f32"), &actions(&out, &observation, &descriptor));
+        command.arg(place);
+    }
+    let said = run_command(command).succeeded();
+    assert!(said.contains("4 policies act alike"), "{said}");
     println!("{said}");
 }
 

@@ -3,11 +3,12 @@
 //! The file is named after everything the centroids depend on and repeats it, so that no two settings ever share an entry. A
 //! cache that cannot be used is no error: the centroids are then computed.
 
+use std::cmp::Ordering;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use illume_core::{Axis, mix64};
+use illume_core::{Axis, Error, Numbers, Result, mix64};
 
 use crate::kmeans::{self, Setting};
 use crate::registry::CvtParams;
@@ -103,6 +104,50 @@ fn write(path: &Path, key: &[u8], centroids: &[f64]) -> std::io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     written
+}
+
+/// The most cells of a CVT.
+const MOST: usize = 1 << 24;
+
+/// Centroids of the user's own, `[cells, k]`.
+///
+/// # Errors
+/// No such file, rows of another length than the descriptor, a centroid outside of its bounds, or two that are equal; one sentence.
+pub(crate) fn of_file(path: &Path, axes: &[Axis]) -> Result<Vec<f64>> {
+    let Numbers { width, values, .. } = Numbers::read(path, |names| (0..names.len()).collect())?;
+    let refuse = |what: String| Err(Error::input(format!("{}: {what}", path.display())));
+    let k = axes.len();
+    if width != k {
+        return refuse(format!(
+            "has rows of {width} numbers, the task's descriptor has {k} axes"
+        ));
+    }
+    let rows = values.len() / k;
+    if rows > MOST {
+        return refuse(format!("has {rows} centroids, and at most {MOST} are possible"));
+    }
+    let outside = |(at, x): &(usize, &f64)| !(axes[at % k].lower..=axes[at % k].upper).contains(*x);
+    if let Some((at, x)) = values.iter().enumerate().find(outside) {
+        let axis = &axes[at % k];
+        return refuse(format!(
+            "centroid {} has {} = {x}: expected a number from {} to {}",
+            at / k,
+            axis.name,
+            axis.lower,
+            axis.upper
+        ));
+    }
+    let mut order: Vec<usize> = (0..rows).collect();
+    let row = |i: usize| &values[i * k..(i + 1) * k];
+    let compare = |a: usize, b: usize| row(a).partial_cmp(row(b)).unwrap_or(Ordering::Equal);
+    order.sort_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
+    if let Some(pair) = order.windows(2).find(|pair| row(pair[0]) == row(pair[1])) {
+        return refuse(format!(
+            "centroids {} and {} are equal: one would have no cell",
+            pair[0], pair[1]
+        ));
+    }
+    Ok(values)
 }
 
 #[cfg(test)]

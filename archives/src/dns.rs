@@ -14,7 +14,7 @@ use crate::archive::{Storing, check_block};
 use crate::exchange;
 use crate::neighbours::among_elites;
 use crate::numbered;
-use crate::registry::{check_axes, check_spec, claim_cells};
+use crate::registry::{COMMON, check_axes, check_spec, claim_cells};
 use crate::store::Shard;
 
 illume_core::params! {
@@ -73,7 +73,7 @@ impl Rules {
 }
 
 fn build(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
-    let params: DnsParams = params::read(config.archive, "archive", &["kind"])?;
+    let params: DnsParams = params::read(config.archive, "archive", &COMMON)?;
     if config.axes.is_empty() {
         let message = "an archive of kind \"dns\" measures distances between descriptors, and the task has none";
         return Err(Error::config("archive", "kind", message));

@@ -46,6 +46,8 @@ pub struct Attributes {
     /// Version of the program that wrote the file.
     pub software_version: String,
     pub task: String,
+    /// What the fitness is, where it is not what the task gives: `minus distance`. Empty where it is.
+    pub fitness: String,
     pub strategy: String,
     /// The run's seed.
     pub seed: u64,

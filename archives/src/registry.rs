@@ -1,5 +1,7 @@
 //! The archives that a configuration can name.
 
+use std::path::Path;
+
 use illume_core::params::{self, Params};
 use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result};
 
@@ -17,6 +19,9 @@ const CELL_BYTES: usize = 68;
 /// The most cells an archive may have: cell numbers fit 31 bits.
 pub(crate) const MOST_CELLS: usize = 1 << 31;
 
+/// Keys of every archive, which are read before it is made.
+pub(crate) const COMMON: [&str; 2] = ["kind", "qd_offset"];
+
 illume_core::params! {
     /// Parameters of `archive.kind = "grid"`.
     pub struct GridParams {
@@ -30,6 +35,8 @@ illume_core::params! {
 illume_core::params! {
     /// Parameters of `archive.kind = "cvt"`.
     pub struct CvtParams {
+        /// File of centroids of one's own, an array of numpy (.npy) or a table (.csv) with a row for each, in the descriptor's units; `cells`, `samples`, `iterations` and `seed` mean nothing then.
+        centroids: String = String::new(), any();
         /// Number of cells.
         cells: usize = 1024, range(1, 1 << 24);
         /// Uniform samples from which the centroids are computed.
@@ -103,7 +110,7 @@ fn outside(word: &str) -> Outside {
 }
 
 fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
-    let (params, thresholds): (GridParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
+    let (params, thresholds): (GridParams, ThresholdParams) = params::read(config.archive, "archive", &COMMON)?;
     let thresholds = Thresholds::new(&thresholds);
     let k = config.axes.len();
     let shape = match params.shape {
@@ -140,9 +147,13 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
 }
 
 fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
-    let (params, thresholds): (CvtParams, ThresholdParams) = params::read(config.archive, "archive", &["kind"])?;
+    let (params, thresholds): (CvtParams, ThresholdParams) = params::read(config.archive, "archive", &COMMON)?;
     let thresholds = Thresholds::new(&thresholds);
     if config.axes.is_empty() {
+        if !params.centroids.is_empty() {
+            let message = "expected none, as the task has no descriptor whose space centroids could divide";
+            return Err(Error::config("archive", "centroids", message));
+        }
         return build(
             "cvt",
             Cells::Cvt { centroids: Vec::new() },
@@ -151,6 +162,15 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
             thresholds,
             config,
         );
+    }
+    if !params.centroids.is_empty() {
+        check_axes(config.axes)?;
+        let centroids = cvt::of_file(Path::new(&params.centroids), config.axes)
+            .map_err(|e| Error::config("archive", "centroids", e.to_string()))?;
+        let cells = centroids.len() / config.axes.len();
+        claim_cells(config, "centroids", cells, thresholds)?;
+        let division = Cells::Cvt { centroids };
+        return build("cvt", division, cells, outside(&params.outside), thresholds, config);
     }
     if params.cells > params.samples {
         let message = format!(
@@ -179,7 +199,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
 }
 
 fn unstructured(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
-    let params: UnstructuredParams = params::read(config.archive, "archive", &["kind"])?;
+    let params: UnstructuredParams = params::read(config.archive, "archive", &COMMON)?;
     if config.axes.is_empty() {
         let message = "an unstructured archive measures distances between descriptors, and the task has none";
         return Err(Error::config("archive", "kind", message));

@@ -254,6 +254,13 @@ impl Batch {
         }
     }
 
+    /// Says what a column holds, if there is one of this name.
+    pub fn set_description(&mut self, name: &str, description: &str) {
+        if let Some(column) = self.columns.iter_mut().find(|c| c.name == name) {
+            column.description = description.into();
+        }
+    }
+
     pub(crate) fn columns_iter_mut(&mut self) -> impl Iterator<Item = &mut Column> {
         self.columns.iter_mut()
     }

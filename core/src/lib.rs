@@ -12,6 +12,8 @@ pub mod genome;
 mod launched;
 mod low_rank;
 mod memory;
+pub mod npy;
+mod numbers;
 pub mod params;
 mod policy_gradient;
 mod registry;
@@ -35,11 +37,12 @@ pub use illume_numerics::noise::{self, Purpose, Stream, mix64};
 pub use launched::{forget_launcher, local_rank, signal_name};
 pub use low_rank::{LowRank, MatrixPlace};
 pub use memory::Memory;
+pub use numbers::Numbers;
 pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};
 pub use registry::{ArchiveConfig, ArchiveEntry, NestedParams, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
-pub use spec::{ArchiveSpec, Axis, Cells, Differentiable, Measure, Measured, Rule, StrategySpec, TaskSpec};
+pub use spec::{ArchiveSpec, Axis, Cells, Differentiable, Given, Measure, Measured, Rule, StrategySpec, TaskSpec};
 pub use traits::{
     Archive, ArchiveMut, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
     Offer, Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,

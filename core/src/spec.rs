@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::genome::Init;
+use crate::genome::{Dense, Init};
+use crate::noise::{Purpose, Stream};
 use crate::serde::{Deserialize, Serialize};
 use crate::{GeneSpace, Network, PolicyGradient};
 
@@ -64,6 +65,8 @@ pub struct TaskSpec {
     pub matrices: Vec<[usize; 2]>,
     /// How the first genomes are drawn.
     pub init: Init,
+    /// What a run begins with, if it was given genomes ([`TaskSpec::first`]); no task says it.
+    pub given: Option<Arc<Given>>,
     /// Every gene is clipped to this interval, if there is one.
     pub bounds: Option<[f32; 2]>,
     /// What genes are, if the task knows each: genomes are then their coordinates, and `bounds` are 0 and 1.
@@ -72,6 +75,10 @@ pub struct TaskSpec {
     pub descriptor: Vec<Axis>,
     /// What the fitness is, with its unit: `forward progress + survival - control cost`.
     pub fitness: String,
+    /// Whether the user wants as little as possible of what the task gives, so that fitness is minus it.
+    pub minimized: bool,
+    /// Evaluations of the simulator or program that one of a candidate is; each counts.
+    pub repeats: usize,
     /// Added to every elite's fitness in the QD score, so that no elite lowers it.
     pub qd_offset: f64,
     /// Whether the evaluation ignores its seed.
@@ -114,10 +121,13 @@ impl TaskSpec {
             genome_dim,
             matrices: Vec::new(),
             init,
+            given: None,
             bounds: None,
             genes: None,
             descriptor: Vec::new(),
             fitness: String::new(),
+            minimized: false,
+            repeats: 1,
             qd_offset: 0.0,
             deterministic: false,
             observation_dim: 0,
@@ -139,6 +149,33 @@ impl TaskSpec {
     /// Axes of the descriptor.
     pub fn descriptor_dim(&self) -> usize {
         self.descriptor.len()
+    }
+
+    /// The genome number `index` of the first generation of a run of this seed: one that it was given, or where there are no more one that is drawn.
+    pub fn first(&self, seed: u64, index: u64, genes: &mut [f32]) {
+        match self.given.as_ref().and_then(|given| given.genome(index as usize)) {
+            Some(genome) => genes.copy_from_slice(genome),
+            None => self.init.draw(&Stream::new(seed, Purpose::Init, 0, index), genes),
+        }
+    }
+
+    /// How many genomes the run was given, if it was given any; 0 once its first generation is over.
+    pub fn given_rows(&self) -> Option<usize> {
+        self.given.as_ref().map(|given| given.rows())
+    }
+}
+
+/// Genomes that a run begins with, the best first where it is known which that is. Nothing needs them any more once the first generation is over.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given(pub Dense);
+
+impl Given {
+    pub fn rows(&self) -> usize {
+        self.0.data.len().checked_div(self.0.dim).unwrap_or(0)
+    }
+
+    fn genome(&self, index: usize) -> Option<&[f32]> {
+        self.0.data.chunks_exact(self.0.dim.max(1)).nth(index)
     }
 }
 

@@ -59,6 +59,7 @@ pub trait Worker: Send {
 }
 
 /// What is to be evaluated. All rows are of this rank's block.
+#[derive(Clone)]
 pub struct Request<'a> {
     pub genomes: &'a Genomes,
     /// Evaluation seed of each row.

@@ -14,6 +14,7 @@ pub mod pixels;
 mod policy;
 mod registry;
 mod rollout;
+mod scored;
 #[cfg(test)]
 mod testing;
 
@@ -24,8 +25,9 @@ pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
 pub use policy::PolicyParams;
-pub use registry::{LM_TASKS, MUJOCO_TASKS, PYTHON, build, find, registry};
+pub use registry::{LM_TASKS, MUJOCO_TASKS, PYTHON, build, common, find, own_keys, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
+pub use scored::ScoreParams;
 
 /// The version of the MuJoCo library in use, as it says itself.
 #[cfg(feature = "mujoco")]

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use illume_core::params::suggest;
-use illume_core::{Error, GeneSpace, Result, Task, TaskConfig, TaskEntry, both};
+use illume_core::params::{self, ParamInfo, suggest};
+use illume_core::toml::Table;
+use illume_core::{Error, GeneSpace, Params as _, Result, Task, TaskConfig, TaskEntry, both};
 
 use crate::atari::{ATARI_TASKS, PREFIX};
 use crate::genes::{WithGenes, weights};
+use crate::scored::{self, ScoreParams};
 
 /// Names of the MuJoCo tasks, known even where they are not built in.
 pub const MUJOCO_TASKS: [&str; 8] = [
@@ -87,11 +89,59 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
     wrong(format!("unknown task \"{name}\"{}", suggest(name, &known)))
 }
 
+/// Parameters that every task has beside its own.
+pub fn common() -> Vec<ParamInfo> {
+    ScoreParams::describe()
+}
+
+/// A `[task]` table without the keys that every task has.
+pub fn own_keys(task: &Table) -> Table {
+    let mut own = task.clone();
+    own.remove("genes");
+    ScoreParams::names().iter().for_each(|key| drop(own.remove(*key)));
+    own
+}
+
 /// The task that a configuration names.
 ///
 /// # Errors
 /// No name, an unknown one, wrong parameters or genes, or a `[policy]` for a task that has none.
 pub fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
+    let (mut own, mut problems) = (config.task.clone(), Vec::new());
+    let score = scored::take(&mut own, &mut problems);
+    let task = named(&TaskConfig {
+        task: &own,
+        genes: None,
+        ..*config
+    });
+    let task = task.map_err(also_common);
+    let right = match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Config(problems)),
+    };
+    scored::wrap(both(task, right)?.0, &score)
+}
+
+/// Says of an unknown key which one of those that every task has it may be.
+fn also_common(error: Error) -> Error {
+    let Error::Config(mut problems) = error else {
+        return error;
+    };
+    let common = ScoreParams::names();
+    for problem in problems
+        .iter_mut()
+        .filter(|p| p.section == "task" && p.message.starts_with("unknown key;"))
+    {
+        let meant = params::unknown_key("task", &problem.key, &common);
+        if meant.message.contains("did you mean") && !problem.message.contains("did you mean") {
+            *problem = meant;
+        }
+    }
+    Error::Config(problems)
+}
+
+/// The task of that name, as it is by itself.
+fn named(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let name = match config.task.get("name") {
         Some(toml) => toml
             .as_str()

@@ -80,8 +80,10 @@ impl Subject {
                 task.spec().genome_dim
             )));
         }
-        // No configuration gives the centroids of another program.
-        let archive: Box<dyn ArchiveMut> = match imported && file.spec.has_cells() {
+        // No configuration gives the centroids of another program, and those of a file may be gone.
+        let own_centroids = config.archive.get("centroids").and_then(toml::Value::as_str);
+        let foreign = imported || own_centroids.is_some_and(|file| !file.is_empty());
+        let archive: Box<dyn ArchiveMut> = match foreign && file.spec.has_cells() {
             true => Box::new(CellArchive::from_spec(&file.spec, file.genome_dim, false)?),
             false => registry::archive(&config, task.spec(), file.lineage)?,
         };

@@ -30,6 +30,9 @@ const NEIGHBOURS: usize = 15;
 /// Distances, times axes, that are measured for it at most.
 const MOST_DISTANCES: usize = 4_000_000_000;
 
+/// Letters of what a fitness is that fit beside a plot.
+const LONGEST_NAME: usize = 50;
+
 /// Elites with a column of values, `n` rows in order of cell number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
@@ -78,6 +81,13 @@ impl View {
         } else if let Some(found) = shown(elites).find(|c| c.name == column) {
             view.values = numbers(&found.data);
             view.name = named(column, &found.unit);
+            let fitness = &file.attributes.fitness;
+            if column == "fitness" && !fitness.is_empty() {
+                view.name = fitness.clone();
+                if view.name.chars().count() > LONGEST_NAME {
+                    view.name = "minus the task's value".into();
+                }
+            }
         } else if EVALUATED.contains(&column) {
             let evaluation = evaluated(file, column)?;
             if column == "corrected_fitness" {

@@ -132,6 +132,27 @@ fn nearest(cells: &[i64], cell: i64) -> String {
     nearest.map_or(String::new(), |c| format!(", the nearest number is {c}"))
 }
 
+/// The row of the elite whose descriptor is nearest to the one that was typed, each axis counted from its lower to its upper bound as one; of equals the first.
+///
+/// # Errors
+/// A descriptor that the archive has not, or no elites.
+pub(super) fn nearest_to(file: &ArchiveFile, typed: &str) -> Result<usize> {
+    let wanted = super::eval::policy::parse(typed, &file.spec.axes)?;
+    let (axes, descriptors) = (&file.spec.axes, file.elites.get::<f64>("descriptor")?);
+    let distance = |row: usize| {
+        let own = &descriptors[row * axes.len()..][..axes.len()];
+        let squares = axes
+            .iter()
+            .zip(own)
+            .zip(&wanted)
+            .map(|((a, x), w)| (a.share(*x) - a.share(*w)).powi(2));
+        squares.sum::<f64>()
+    };
+    (0..file.rows())
+        .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+        .ok_or_else(|| Error::input(format!("{}: the archive is empty", file.path().display())))
+}
+
 /// The error of a run that has no solution.
 pub(super) fn no_solution(file: &ArchiveFile) -> Error {
     Error::input(format!(

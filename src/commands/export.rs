@@ -1,5 +1,6 @@
 //! `illume export`: an archive, or some elites of it, in a form that other programs read.
 
+mod policy;
 mod select;
 
 use std::fs;
@@ -32,8 +33,8 @@ pub struct ExportArgs {
         short,
         long,
         value_name = "FILE",
-        required_unless_present_any = ["adapter", "model"],
-        conflicts_with_all = ["adapter", "model"]
+        required_unless_present_any = ["adapter", "model", "policy"],
+        conflicts_with_all = ["adapter", "model", "policy"]
     )]
     output: Option<PathBuf>,
     /// Of a run on a language model: write the adapter of one elite (the solution, if not said otherwise) to this folder, as PEFT loads it
@@ -42,8 +43,18 @@ pub struct ExportArgs {
     /// The same as a whole model, the adapter added to its weights, as transformers loads it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["genomes", "adapter"])]
     model: Option<PathBuf>,
+    /// Of a task that acts through a perceptron: write one elite (the best, if not said otherwise) to this folder as a policy, as `illume distill` does: ONNX, TorchScript, safetensors
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["genomes", "adapter", "model", "condition", "cells", "names", "form"]
+    )]
+    policy: Option<PathBuf>,
+    /// With --policy, in place of --elite: the elite with the nearest descriptor, a number for each axis
+    #[arg(long, value_name = "X,Y", allow_hyphen_values = true, conflicts_with = "elite")]
+    descriptor: Option<String>,
     /// Only one: best, solution (the strategy's own result), or the number of a cell [default: all elites]
-    #[arg(long, value_name = "ELITE")]
+    #[arg(long, visible_alias = "cell", value_name = "ELITE")]
     elite: Option<Which>,
     /// Only elites of which this is true, such as 'fitness > 100 and (x < 2 or operator == "iso_line")'; columns are named as in a .csv
     #[arg(long = "where", value_name = "CONDITION", conflicts_with = "elite")]
@@ -73,12 +84,15 @@ impl ExportArgs {
         alone(|| match (&self.adapter, &self.model, &self.output) {
             (Some(folder), ..) => lm::adapter(&self.path, folder, self.elite, self.force, self.json),
             (_, Some(folder), _) => lm::model(&self.path, folder, self.elite, self.force, self.json),
-            (.., output) => export(
-                self,
-                output
-                    .as_ref()
-                    .expect("the command line has a file, an adapter or a model"),
-            ),
+            (.., output) => match &self.policy {
+                Some(folder) => policy::policy(self, folder),
+                None => export(
+                    self,
+                    output
+                        .as_ref()
+                        .expect("the command line has a file, an adapter, a model or a policy"),
+                ),
+            },
         })
     }
 }
@@ -152,6 +166,11 @@ fn check_options(args: &ExportArgs, form: Form, target: &Path) -> Result<()> {
     if args.genomes && (form, args.names) == (Form::Csv, Names::Own) {
         return Err(Error::input(format!(
             "--genomes: {shown} would hold no genomes, as text is large; .npz and .h5 hold them, and a .csv with --names pyribs does"
+        )));
+    }
+    if let Some(descriptor) = &args.descriptor {
+        return Err(Error::input(format!(
+            "--descriptor {descriptor}: names the elite of --policy DIR; expected --elite or --cells for {shown}"
         )));
     }
     if args.names == Names::Pyribs && [Form::H5, Form::Qdax].contains(&form) {

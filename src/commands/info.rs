@@ -80,6 +80,7 @@ fn fields(file: &ArchiveFile) -> Value {
         "coverage": number(m.coverage),
         "qd_score": number(m.qd_score),
         "qd_offset": file.spec.qd_offset,
+        "fitness": (!a.fitness.is_empty()).then_some(&a.fitness),
         "max_fitness": number(m.max_fitness),
         "mean_fitness": number(m.mean_fitness),
         "genome_dim": file.genome_dim,
@@ -189,6 +190,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             "QD score",
             format!("{} (offset {})", significant(m.qd_score), file.spec.qd_offset),
         ),
+        ("fitness", a.fitness.clone()),
         ("best fitness", significant(m.max_fitness)),
         ("mean fitness", significant(m.mean_fitness)),
         ("validation", validated.join(", ")),
@@ -204,6 +206,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
     let rows = rows
         .into_iter()
         .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name))
-        .filter(|(name, _)| !validated.is_empty() || *name != "validation");
+        .filter(|(name, _)| !validated.is_empty() || *name != "validation")
+        .filter(|(name, _)| !a.fitness.is_empty() || *name != "fitness");
     named(rows)
 }

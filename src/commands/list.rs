@@ -8,6 +8,7 @@ use super::launch::alone;
 use crate::engine::config::{Budget, General, Output};
 use crate::engine::output::json_text;
 use crate::sweep::{Method, Metric, Resources, Retry, Top};
+use crate::{StartParams, registry};
 
 /// List tasks, strategies, archives and the keys of files; with a kind or a name, every parameter with default and meaning
 #[derive(clap::Args)]
@@ -69,6 +70,8 @@ fn items() -> Vec<Item> {
         let summary = format!("network of {} and its like", e.name);
         items.push(item("tasks", "[policy] (pixels)", &summary, policy()));
     }
+    let common = "keys that every task has";
+    items.push(item("tasks", "[task]", common, illume_envs::common()));
     let genes = "genes with bounds, kinds and names, for every task that acts through no network: [[task.genes]], one entry for each gene or group";
     items.push(item("tasks", "[task.genes]", genes, illume_core::gene_parameters()));
     items.extend(
@@ -86,12 +89,20 @@ fn items() -> Vec<Item> {
             .iter()
             .map(|e| item("archives", e.kind, e.summary, (e.params)())),
     );
+    let common = "keys that every archive has";
+    items.push(item("archives", "[archive]", common, registry::archive_parameters()));
     items.push(item("general", "(top level)", "the run", General::describe()));
     items.push(item(
         "general",
         "[budget]",
         "the first limit reached ends the run",
         Budget::describe(),
+    ));
+    items.push(item(
+        "general",
+        "[start]",
+        "genomes that a run begins with, in place of random ones",
+        StartParams::describe(),
     ));
     items.push(item(
         "general",

@@ -11,6 +11,7 @@ use illume_core::{Error, Memory, Result, StrategyEntry, TaskEntry, TaskSpec};
 use toml::{Table, Value};
 
 use super::launch::alone;
+use crate::StartParams;
 use crate::engine::config::{Budget, General, Output};
 use crate::engine::run::parts;
 use crate::{Config, registry};
@@ -154,6 +155,7 @@ fn commented(values: &Table, sections: &[(String, Vec<ParamInfo>)], summaries: &
     );
     keys(&mut text, &Table::new(), &General::describe());
     let ends = [
+        ("start".to_string(), StartParams::describe()),
         ("budget".to_string(), Budget::describe()),
         ("output".to_string(), Output::describe()),
     ];

@@ -64,8 +64,11 @@ pub(super) fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>
     let comm = place.comm;
     let root = comm.rank() == 0;
     let task = agree(comm, registry::task_of_rank(config, place.node.ranks))?;
-    let mut run = agree(comm, Run::of_rank(config, task.as_ref(), comm, place.node.ranks))?;
-    same_everywhere(path, run.config_text(), comm)?;
+    let begun = root && wanted != Wanted::Nothing && Directory::of(path).has_checkpoint();
+    let begun = comm.any(u64::from(begun))? != 0;
+    let make = if begun { Run::going_on } else { Run::of_rank };
+    let mut run = agree(comm, make(config, task.as_ref(), comm, place.node.ranks))?;
+    same_everywhere(path, &run, comm)?;
     let claimed = if root {
         Directory::claim(path, wanted)
     } else {
@@ -74,7 +77,12 @@ pub(super) fn go(config: &Config, path: &Path, wanted: Wanted, place: &Place<'_>
     let directory = agree(comm, claimed)?;
     task.keep_logs(&directory.path, comm.rank());
     let mut damaged = None;
-    if comm.any(u64::from(root && directory.has_checkpoint()))? != 0 {
+    let there = comm.any(u64::from(root && directory.has_checkpoint()))? != 0;
+    if begun && !there {
+        let message = format!("the checkpoint of {} is gone while this run began", path.display());
+        return Err(Error::input(message));
+    }
+    if there {
         let (last, unreadable) = checkpoint::last(&directory, comm)?;
         agree(comm, checkpoint::same_run(config, &run, task.spec(), &directory, &last))?;
         agree(comm, run.load(&last))?;
@@ -141,12 +149,14 @@ pub(super) fn same_command(wanted: Wanted, comm: &dyn Comm) -> Result<()> {
 }
 
 /// That all ranks run one program with one configuration: else they would make an archive that no configuration gives. Collective.
-fn same_everywhere(path: &Path, config: &str, comm: &dyn Comm) -> Result<()> {
-    let (version, path) = (versions::long(), path.display().to_string());
+fn same_everywhere(path: &Path, run: &Run<'_>, comm: &dyn Comm) -> Result<()> {
+    let (version, path, config) = (versions::long(), path.display().to_string(), run.config_text());
+    let start = format!("{:016x}", run.start_digest());
     for (what, own) in [
         ("illume", version.as_str()),
         ("run directory", &path),
         ("configuration", config),
+        ("start", &start),
     ] {
         let mut text = own.as_bytes().to_vec();
         comm.broadcast(0, &mut text)?;

@@ -6,6 +6,8 @@ use illume_core::params::{ParamInfo, Params};
 use illume_core::{Error, Problem, Result, params};
 use toml::{Table, Value};
 
+use super::start::StartParams;
+
 params! {
     /// The top level of a configuration.
     pub struct General {
@@ -61,6 +63,7 @@ pub struct Config {
     pub policy: Table,
     pub strategy: Table,
     pub archive: Table,
+    pub start: StartParams,
     pub budget: Budget,
     pub output: Output,
     source: Source,
@@ -75,7 +78,7 @@ pub(crate) struct Source {
     set: Vec<String>,
 }
 
-const SECTIONS: [&str; 6] = ["task", "policy", "strategy", "archive", "budget", "output"];
+const SECTIONS: [&str; 7] = ["task", "policy", "strategy", "archive", "start", "budget", "output"];
 
 impl Config {
     /// Reads a file and applies `--set key=value` overrides.
@@ -138,7 +141,7 @@ impl Config {
     fn checked(mut table: Table, source: Source) -> Result<Config> {
         let mut problems = Vec::new();
         let general = General::take(&mut table, "", &mut problems);
-        let [task, policy, strategy, archive, budget, output] = SECTIONS.map(|name| match table.remove(name) {
+        let [task, policy, strategy, archive, start, budget, output] = SECTIONS.map(|name| match table.remove(name) {
             None => Table::new(),
             Some(Value::Table(t)) => t,
             Some(other) => {
@@ -154,6 +157,14 @@ impl Config {
         for key in table.keys() {
             let known = [&SECTIONS[..], &["seed"]].concat();
             problems.push(params::unknown_key("", key, &known));
+        }
+        let start: StartParams = collect(params::read(&start, "start", &[]), &mut problems);
+        if let Some((key, message)) = start.fault() {
+            problems.push(Problem {
+                section: "start".into(),
+                key: key.into(),
+                message: message.into(),
+            });
         }
         let mut budget: Budget = collect(params::read(&budget, "budget", &[]), &mut problems);
         let output = collect(params::read(&output, "output", &[]), &mut problems);
@@ -177,6 +188,7 @@ impl Config {
             policy,
             strategy,
             archive,
+            start,
             budget,
             output,
             source,
@@ -262,6 +274,9 @@ impl Config {
             if !full.is_empty() {
                 all.insert(section.into(), Value::Table(full));
             }
+        }
+        if self.start.source().is_some() {
+            all.insert("start".into(), Value::try_from(&self.start).map_err(|e| failed(&e))?);
         }
         all.insert("budget".into(), Value::try_from(&self.budget).map_err(|e| failed(&e))?);
         all.insert("output".into(), Value::try_from(&self.output).map_err(|e| failed(&e))?);

@@ -266,6 +266,31 @@ impl Directory {
     }
 }
 
+/// The archive that a path means: an `.h5` file itself, or the newest one of a run directory.
+///
+/// # Errors
+/// There is none.
+pub fn archive_path(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.into());
+    }
+    let found = ["archive.h5", "checkpoint.h5"]
+        .map(|name| path.join(name))
+        .into_iter()
+        .filter_map(|file| {
+            let modified = file.metadata().and_then(|m| m.modified()).ok()?;
+            Some((modified, file))
+        });
+    // The archive is written after the checkpoint of the same generation; equal times mean the archive.
+    let newest = found.max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+    newest.map(|(_, file)| file).ok_or_else(|| {
+        Error::input(format!(
+            "{} holds neither archive.h5 nor checkpoint.h5: expected a run directory or an .h5 file",
+            path.display()
+        ))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

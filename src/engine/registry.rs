@@ -7,7 +7,8 @@ use illume_core::params::{ParamInfo, suggest};
 use illume_core::serde::Serialize;
 use illume_core::{
     Answer, ArchiveConfig, ArchiveEntry, ArchiveMut, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem,
-    Result, Strategy, StrategyConfig, StrategyEntry, Surrogate, SurrogateReport, Task, TaskConfig, TaskSpec, both,
+    Result, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Surrogate, SurrogateReport, Task, TaskConfig,
+    TaskSpec, both,
 };
 
 use illume_strategies::emitters::Emitters;
@@ -133,7 +134,10 @@ pub fn strategy_and_archive(
 ) -> Result<(Box<dyn Strategy>, Box<dyn ArchiveMut>)> {
     let parts = || {
         claim_genomes(task, memory)?;
-        let strategy = strategy(config, task, memory);
+        let strategy = strategy(config, task, memory).and_then(|strategy| {
+            check_start(config, strategy.spec())?;
+            Ok(strategy)
+        });
         let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
         let archive = build_archive(config, task, lineage, memory);
         let (strategy, archive) = both(strategy, archive)?;
@@ -148,6 +152,25 @@ pub fn strategy_and_archive(
         Ok((strategy, archive))
     };
     parts().map_err(|e| config.locate(e))
+}
+
+/// Refuses `[start]` where a strategy cannot begin with genomes.
+fn check_start(config: &Config, strategy: &StrategySpec) -> Result<()> {
+    let Some((key, _)) = config.start.source() else {
+        return Ok(());
+    };
+    if strategy.lineage {
+        let message = format!(
+            "genomes of \"{}\" are lineages of noise, which begin with a draw and not with a genome: expected a strategy of other genomes, such as map_elites, cma_me or openai_es",
+            strategy.name
+        );
+        return Err(Error::config("start", key, message));
+    }
+    if config.strategy.get("center").and_then(toml::Value::as_str) == Some("zeros") {
+        let message = format!("expected \"init\", as start.{key} says where the search begins, got \"zeros\"");
+        return Err(Error::config("strategy", "center", message));
+    }
+    Ok(())
 }
 
 /// A strategy by its name and those of its parameters that are given, as a struct of them (`MapElitesParams`) or a TOML table; all others have their defaults.
@@ -184,16 +207,51 @@ pub fn emitters_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Resu
 /// # Errors
 /// An unknown kind, wrong parameters, and what does not fit the task or into memory.
 pub fn archive_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Result<Box<dyn ArchiveMut>> {
-    let entry = archive_of_kind(kind)?;
+    let (entry, archive) = (archive_of_kind(kind)?, table_of(params)?);
     (entry.build)(&ArchiveConfig {
-        archive: &table_of(params)?,
+        archive: &archive,
         seed: 0,
         axes: &task.descriptor,
         genome_dim: task.genome_dim,
-        qd_offset: task.qd_offset,
+        qd_offset: qd_offset(&archive, task)?,
         lineage: false,
         memory: &Memory::alone(memory::available(1)),
     })
+}
+
+/// What is added to each elite's fitness in the QD score: the archive's own, or the task's.
+fn qd_offset(archive: &toml::Table, task: &TaskSpec) -> Result<f64> {
+    let Some(value) = archive.get("qd_offset") else {
+        return Ok(task.qd_offset);
+    };
+    let number = value.as_float().or(value.as_integer().map(|n| n as f64));
+    number
+        .filter(|x| x.is_finite())
+        .ok_or_else(|| Error::config("archive", "qd_offset", format!("expected a finite number, got {value}")))
+}
+
+/// Parameters that every archive has beside its own.
+pub(crate) fn archive_parameters() -> Vec<ParamInfo> {
+    let info = |name, accepts: &str, default: &str, meaning: &str| ParamInfo {
+        name,
+        accepts: accepts.into(),
+        default: default.into(),
+        meaning: meaning.into(),
+    };
+    vec![
+        info(
+            "kind",
+            "a string",
+            "\"grid\"",
+            "Kind of archive: a CVT for more than two axes, and what the strategy needs, if it is left out.",
+        ),
+        info(
+            "qd_offset",
+            "a finite number",
+            "0.0",
+            "Added to the fitness of each elite in the QD score, so that no elite lowers it; the task's own if it is left out.",
+        ),
+    ]
 }
 
 fn table_of(params: &impl Serialize) -> Result<toml::Table> {
@@ -238,7 +296,7 @@ fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memor
         seed: config.seed,
         axes: &task.descriptor,
         genome_dim: task.genome_dim,
-        qd_offset: task.qd_offset,
+        qd_offset: qd_offset(&config.archive, task)?,
         lineage,
         memory,
     })
@@ -271,6 +329,7 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
     let kind = match table.get("kind") {
         None if novelty => UNSTRUCTURED,
         None if table.contains_key("shape") => "grid",
+        None if table.contains_key("centroids") => "cvt",
         None if table.contains_key("cells") || task.descriptor_dim() > 2 => "cvt",
         None => "grid",
         Some(toml::Value::String(kind)) => kind,
@@ -326,7 +385,7 @@ fn unknown(section: &str, key: &str, name: &str, known: &[&str]) -> Error {
 pub(crate) fn task_parameters(config: &Config) -> Vec<(String, Vec<ParamInfo>)> {
     let mut parts = Vec::new();
     if let Ok(entry) = illume_envs::find(config.name("task")) {
-        parts.push(("task".into(), (entry.params)()));
+        parts.push(("task".into(), [(entry.params)(), illume_envs::common()].concat()));
         if let Some(policy) = entry.policy {
             parts.push(("policy".into(), policy()));
         }
@@ -347,12 +406,13 @@ pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(String, Vec<P
     }
     let archive = archive_entry(config, task)?;
     let mut infos = (archive.params)();
-    infos.push(ParamInfo {
-        name: "kind",
-        accepts: "a string".into(),
-        default: format!("\"{}\"", archive.kind),
-        meaning: "kind of archive".into(),
-    });
+    for mut info in archive_parameters() {
+        info.default = match info.name {
+            "kind" => format!("\"{}\"", archive.kind),
+            _ => format!("{:?}", task.qd_offset),
+        };
+        infos.push(info);
+    }
     parts.push(("archive".into(), infos));
     Ok(parts)
 }

@@ -1,6 +1,7 @@
 //! The generation loop: ask, evaluate, exchange scalars, insert, tell. The one place where the order of things is defined.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use illume_archives::file::{self, Attributes, Checkpoint, Contents};
@@ -16,6 +17,7 @@ use illume_core::{
 use crate::engine::gather::{gather_moments, gather_rows, why_failed};
 use crate::engine::history::History;
 use crate::engine::measures::Measures;
+use crate::engine::start::{self, Start};
 use crate::{Budget, Config, Evaluator, Output, registry};
 
 /// A run in progress. Every rank holds one and calls its methods in lock-step.
@@ -23,6 +25,10 @@ pub struct Run<'t> {
     settings: Settings,
     config_text: String,
     task: &'t dyn Task,
+    /// The task's, with what the run begins with.
+    spec: TaskSpec,
+    /// Of what it begins with, for the log.
+    start: Vec<(String, String)>,
     comm: Counted<'t>,
     strategy: Box<dyn Strategy>,
     archive: Box<dyn ArchiveMut>,
@@ -32,7 +38,7 @@ pub struct Run<'t> {
     measures: Measures,
     /// Wall-clock seconds of the parts of the run before this process.
     earlier_seconds: f64,
-    start: Instant,
+    began: Instant,
     created: String,
     candidates: Candidates,
     local: Batch,
@@ -91,17 +97,23 @@ pub(crate) fn parts(
     memory: &Memory,
 ) -> Result<(Box<dyn Strategy>, Box<dyn ArchiveMut>)> {
     let (strategy, archive) = registry::strategy_and_archive(config, task, memory)?;
-    check_budget(config, strategy.spec())?;
+    check_budget(config, strategy.spec(), task)?;
     Ok((strategy, archive))
 }
 
 /// Refuses a budget that the first generation alone would exceed.
-fn check_budget(config: &Config, strategy: &StrategySpec) -> Result<()> {
-    let (budget, needed) = (config.budget.evaluations, strategy.first_generation);
+fn check_budget(config: &Config, strategy: &StrategySpec, task: &TaskSpec) -> Result<()> {
+    let (budget, needed) = (config.budget.evaluations, task.repeats * strategy.first_generation);
     if budget == 0 || budget >= needed as u64 {
         return Ok(());
     }
-    let keys: Vec<String> = strategy.sized_by.iter().map(|key| format!("strategy.{key}")).collect();
+    let mut keys: Vec<String> = strategy.sized_by.iter().map(|key| format!("strategy.{key}")).collect();
+    if let (Some((key, _)), Some(1..)) = (config.start.source(), task.given_rows()) {
+        keys.push(format!("start.{key}"));
+    }
+    if task.repeats > 1 {
+        keys.push("task.repeats".into());
+    }
     let message = format!(
         "expected at least the {needed} evaluations of the first generation, which {} set{}, got {budget}",
         keys.join(" and "),
@@ -138,8 +150,36 @@ impl<'t> Run<'t> {
     /// As [`Run::new`].
     pub fn of_rank(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm, ranks: usize) -> Result<Run<'t>> {
         let memory = Memory::new(available(ranks), comm.size(), ranks);
-        let (strategy, archive) = parts(config, task.spec(), &memory)?;
+        let start = start::read(config, task.spec(), &memory)?;
+        Run::beginning_with(start, config, task, comm, &memory)
+    }
+
+    /// As [`Run::of_rank`] for a run that goes on from a checkpoint ([`Run::load`] comes next): what it began with is not needed any more.
+    ///
+    /// # Errors
+    /// As [`Run::new`].
+    pub fn going_on(config: &Config, task: &'t dyn Task, comm: &'t dyn Comm, ranks: usize) -> Result<Run<'t>> {
+        let memory = Memory::new(available(ranks), comm.size(), ranks);
+        let start = config.start.source().map(|_| Start::default());
+        Run::beginning_with(start, config, task, comm, &memory)
+    }
+
+    fn beginning_with(
+        start: Option<Start>,
+        config: &Config,
+        task: &'t dyn Task,
+        comm: &'t dyn Comm,
+        memory: &Memory,
+    ) -> Result<Run<'t>> {
+        let mut spec = task.spec().clone();
+        let fact = start.map(|start| {
+            spec.given = Some(Arc::new(start.given));
+            ("start".to_string(), start.fact)
+        });
+        let (strategy, archive) = parts(config, &spec, memory)?;
         let mut run = Run::from_parts(task, strategy, archive, Settings::of(config), comm)?;
+        run.spec = spec;
+        run.start = fact.into_iter().filter(|(_, fact)| !fact.is_empty()).collect();
         run.config_text = config.resolved(&registry::parameters(config, task.spec())?)?;
         Ok(run)
     }
@@ -162,6 +202,8 @@ impl<'t> Run<'t> {
             config_text: settings.text()?,
             settings,
             task,
+            spec: task.spec().clone(),
+            start: Vec::new(),
             comm: Counted::new(comm),
             strategy,
             archive,
@@ -170,7 +212,7 @@ impl<'t> Run<'t> {
             counters: Counters::default(),
             measures: Measures::new(measured),
             earlier_seconds: 0.0,
-            start: Instant::now(),
+            began: Instant::now(),
             created: crate::engine::log::now(),
             candidates: Candidates::default(),
             local: Batch::new(),
@@ -237,9 +279,12 @@ impl<'t> Run<'t> {
         self.measures.load(&checkpoint.history);
         let seconds = engine.get::<f64>("wall_seconds")?;
         self.earlier_seconds = seconds.first().copied().ok_or_else(|| empty("wall_seconds"))?;
-        self.start = Instant::now();
+        self.began = Instant::now();
         self.created.clone_from(&checkpoint.attributes.created);
-        let context = context(&self.settings, &self.counters, self.task, &self.comm);
+        if self.counters.generation > 0 {
+            self.begun();
+        }
+        let context = context(&self.settings, &self.counters, &self.spec, &self.comm);
         self.strategy.load(&context, &checkpoint.state)
     }
 
@@ -265,7 +310,7 @@ impl<'t> Run<'t> {
     /// # Errors
     /// Communication, or a defect.
     pub fn ask(&mut self) -> Result<&Candidates> {
-        let context = context(&self.settings, &self.counters, self.task, &self.comm);
+        let context = context(&self.settings, &self.counters, &self.spec, &self.comm);
         self.strategy
             .ask(&context, self.archive.as_ref(), &mut self.candidates)?;
         self.parallel_section_over();
@@ -301,7 +346,7 @@ impl<'t> Run<'t> {
     /// # Errors
     /// Communication, or a defect.
     pub fn tell(&mut self) -> Result<Next> {
-        let context = context(&self.settings, &self.counters, self.task, &self.comm);
+        let context = context(&self.settings, &self.counters, &self.spec, &self.comm);
         let c = &self.candidates;
         self.evaluated += c.total as u64;
         if self.comm.size() > 1 {
@@ -333,7 +378,8 @@ impl<'t> Run<'t> {
             self.failure = why_failed(self.comm.inner(), self.task, &self.rows)?;
         }
         let tests = &self.candidates.tests;
-        self.counters.evaluations += (self.candidates.total - tests.len()) as u64;
+        let repeats = self.task.spec().repeats;
+        self.counters.evaluations += (repeats * (self.candidates.total - tests.len())) as u64;
         self.measures.add(&self.rows, tests)?;
         let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
         self.counters.env_steps += steps
@@ -358,6 +404,7 @@ impl<'t> Run<'t> {
 
     fn generation_over(&mut self) {
         self.counters.generation += 1;
+        self.begun();
         self.measures.generation_over();
         let busy = self.evaluator.take_busy();
         let waited = std::mem::take(&mut self.waited);
@@ -366,6 +413,18 @@ impl<'t> Run<'t> {
         if self.history.keeps(self.counters.generation) || self.done() >= 1.0 {
             self.record();
         }
+    }
+
+    /// Forgets what the run began with.
+    fn begun(&mut self) {
+        if self.spec.given_rows().is_some_and(|rows| rows > 0) {
+            self.spec.given = Some(Arc::default());
+        }
+    }
+
+    /// A number for the genomes that the run begins with, equal on ranks that were given the same.
+    pub(crate) fn start_digest(&self) -> u64 {
+        self.spec.given.as_deref().map_or(0, Start::digest)
     }
 
     fn parallel_section_over(&self) {
@@ -436,7 +495,7 @@ impl<'t> Run<'t> {
 
     /// Wall-clock seconds since the run began, resumed parts added.
     pub fn seconds(&self) -> f64 {
-        self.earlier_seconds + self.start.elapsed().as_secs_f64()
+        self.earlier_seconds + self.began.elapsed().as_secs_f64()
     }
 
     /// Bytes that this rank has exchanged with others to make generations since this process began (checkpoints and archives not counted),
@@ -476,7 +535,8 @@ impl<'t> Run<'t> {
 
     /// What the log says of task and strategy at the start: (name, value).
     pub fn facts(&self) -> impl Iterator<Item = &(String, String)> {
-        self.task.spec().facts.iter().chain(&self.strategy.spec().facts)
+        let parts = self.task.spec().facts.iter().chain(&self.strategy.spec().facts);
+        parts.chain(&self.start)
     }
 
     /// The run's result: the archive, or the best of all beside it.
@@ -535,7 +595,7 @@ impl<'t> Run<'t> {
     pub fn state(&mut self) -> Result<State> {
         // First, since the present generation's row may have the history thinned, and the engine's table says how far it is.
         self.history();
-        let context = context(&self.settings, &self.counters, self.task, &self.comm);
+        let context = context(&self.settings, &self.counters, &self.spec, &self.comm);
         let mut state = self.strategy.save(&context)?;
         state.tables.push((ENGINE.into(), self.engine_table()));
         Ok(state)
@@ -551,6 +611,10 @@ impl<'t> Run<'t> {
         let attributes = Attributes {
             software_version: env!("CARGO_PKG_VERSION").into(),
             task: self.task.spec().name.clone(),
+            fitness: match self.task.spec().minimized {
+                true => self.task.spec().fitness.clone(),
+                false => String::new(),
+            },
             strategy: spec.name.clone(),
             seed: self.settings.seed,
             generation: self.counters.generation,
@@ -602,11 +666,11 @@ fn empty(name: &str) -> Error {
     Error::failed(format!("the checkpoint's engine state has no value of {name}"))
 }
 
-fn context<'a>(settings: &Settings, counters: &Counters, task: &'a dyn Task, comm: &'a dyn Comm) -> Context<'a> {
+fn context<'a>(settings: &Settings, counters: &Counters, task: &'a TaskSpec, comm: &'a dyn Comm) -> Context<'a> {
     Context {
         seed: settings.seed,
         generation: counters.generation,
-        task: task.spec(),
+        task,
         comm,
     }
 }

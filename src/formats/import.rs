@@ -3,14 +3,13 @@
 
 mod csv;
 mod frame;
-mod npy;
 mod npz;
 mod pymap;
 mod qdax;
 
 use std::path::Path;
 
-use illume_core::{Batch, Error, Result};
+use illume_core::{Batch, Error, Result, npy};
 
 use frame::Values;
 

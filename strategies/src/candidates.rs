@@ -8,6 +8,23 @@ use rayon::prelude::*;
 /// The operator of candidates that are drawn by the task's own distribution, in strategies of elites.
 pub(crate) const RANDOM: i32 = 0;
 
+/// The operator of genomes that a run was given, in strategies of elites: behind all others, and only where there are such.
+pub(crate) const START: &str = "start";
+
+/// Writes the operator of given genomes into the rows that are such.
+///
+/// # Errors
+/// Candidates that are not prepared.
+pub(crate) fn mark_given(context: &Context<'_>, candidates: &mut Candidates, operators: &[String]) -> Result<()> {
+    let given = context.task.given_rows().unwrap_or(0);
+    if let Some(start) = operators.iter().position(|name| name == START) {
+        let first = candidates.block.start;
+        let here = given.saturating_sub(first).min(candidates.block.len());
+        candidates.tags.get_mut::<i32>("operator")?[..here].fill(start as i32);
+    }
+    Ok(())
+}
+
 /// Makes candidates fresh for a phase: `total` rows that are all offered, evaluation seeds, the tags `operator` and `parents` to be filled in, and
 /// nothing of what the phase before had asked for. The genomes' and tags' memory stays.
 pub fn prepare(context: &Context<'_>, total: usize, phase: u64, candidates: &mut Candidates) {
@@ -45,7 +62,8 @@ pub fn prepare(context: &Context<'_>, total: usize, phase: u64, candidates: &mut
         .declare::<i64>("parents", 2, "", "cells of the parents, -1 for none");
 }
 
-/// Random genomes of the task's own distribution, in a block that is prepared; operator 0.
+/// Random genomes of the task's own distribution, in a block that is prepared; operator 0. In the first generation the first rows are the genomes that the run was given
+/// ([`illume_core::TaskSpec::given`]), if it was.
 ///
 /// # Errors
 /// Candidates that are not prepared.
@@ -53,8 +71,14 @@ pub fn draw_initial(context: &Context<'_>, candidates: &mut Candidates) -> Resul
     let (start, dim) = (candidates.block.start, context.task.genome_dim);
     let genes = candidates.genomes.dense_rows(candidates.block.len(), dim);
     genes.par_chunks_mut(dim).enumerate().for_each(|(i, genes)| {
-        let stream = Stream::new(context.seed, Purpose::Init, context.generation, (start + i) as u64);
-        context.task.init.draw(&stream, genes);
+        let index = (start + i) as u64;
+        match context.generation {
+            0 => context.task.first(context.seed, index, genes),
+            later => {
+                let stream = Stream::new(context.seed, Purpose::Init, later, index);
+                context.task.init.draw(&stream, genes);
+            }
+        }
     });
     candidates.tags.get_mut::<i32>("operator")?.fill(RANDOM);
     candidates.tags.get_mut::<i64>("parents")?.fill(-1);

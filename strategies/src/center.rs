@@ -73,13 +73,10 @@ impl UpdateRule {
 }
 
 impl Center {
-    /// A fresh genome by the task's distribution: the one of number `index`.
+    /// One that the run begins with: genome number `index` of those that it was given, or else of the task's distribution.
     pub fn draw(context: &Context<'_>, index: u64) -> Center {
         let mut genes = vec![0.0; context.task.genome_dim];
-        context
-            .task
-            .init
-            .draw(&Stream::new(context.seed, Purpose::Init, 0, index), &mut genes);
+        context.task.first(context.seed, index, &mut genes);
         Center::at(context, genes)
     }
 

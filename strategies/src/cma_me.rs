@@ -111,6 +111,7 @@ fn build(
         initial: 0,
         sized_by: &["batch", "emitters"],
         emitters,
+        given: config.task.given_rows(),
         apart: true,
         by_operator: false,
         bandit: None,

@@ -14,8 +14,8 @@ mod update;
 use std::sync::Arc;
 
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Genomes, LowRank, Next, Perturbation, Purpose, Result, State, Status,
-    Strategy, StrategySpec, Stream, TaskSpec, Told, case_seed,
+    Archive, Batch, Candidates, Context, Error, Genomes, LowRank, Next, Perturbation, Result, State, Status, Strategy,
+    StrategySpec, TaskSpec, Told, case_seed,
 };
 
 use crate::candidates::prepare;
@@ -112,8 +112,7 @@ impl Eggroll {
 
     fn start(&mut self, context: &Context<'_>) {
         let mut center = vec![0.0; context.task.genome_dim];
-        let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
-        context.task.init.draw(&stream, &mut center);
+        context.task.first(context.seed, 0, &mut center);
         self.center = Arc::new(center);
         let moments = if self.adam.is_some() { self.center.len() } else { 0 };
         (self.first, self.second) = (vec![0.0; moments], vec![0.0; moments]);

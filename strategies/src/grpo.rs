@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use illume_core::{
-    Archive, Batch, Candidates, Context, Credit, Error, Next, PolicyGradient, Purpose, Result, State, Strategy,
-    StrategySpec, Stream, Surrogate, SurrogateReport, TaskSpec, Told, case_seed,
+    Archive, Batch, Candidates, Context, Credit, Error, Next, PolicyGradient, Result, State, Strategy, StrategySpec,
+    Surrogate, SurrogateReport, TaskSpec, Told, case_seed,
 };
 
 use crate::candidates::prepare;
@@ -144,10 +144,7 @@ impl Grpo {
     fn start(&mut self, context: &Context<'_>) {
         let dim = context.task.genome_dim;
         self.center = vec![0.0; dim];
-        context
-            .task
-            .init
-            .draw(&Stream::new(context.seed, Purpose::Init, 0, 0), &mut self.center);
+        context.task.first(context.seed, 0, &mut self.center);
         self.first = vec![0.0; dim];
         self.second = vec![0.0; dim];
     }

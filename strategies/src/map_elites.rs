@@ -115,6 +115,7 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         initial: params.initial,
         sized_by: &["batch", "initial"],
         emitters: vec![Box::new(variation)],
+        given: config.task.given_rows(),
         apart: false,
         by_operator: false,
         bandit: None,

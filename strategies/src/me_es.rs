@@ -8,7 +8,7 @@ use illume_core::{
     StrategyEntry, StrategySpec, Stream, Told, params,
 };
 
-use crate::candidates::{draw_initial, prepare};
+use crate::candidates::{START, draw_initial, mark_given, prepare};
 use crate::center::{Center, UpdateRule};
 use crate::emitters::missing;
 use crate::{Adam, best_first, centred_ranks, mean_and_max};
@@ -63,7 +63,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
             }
             config.claim_rows("population", params.population as f64, 0)?;
             config.claim_rows("initial", params.initial as f64, 1)?;
-            Ok(Box::new(MeEs::new(params)))
+            Ok(Box::new(MeEs::new(params, config.task.given_rows())))
         },
     )
 };
@@ -108,7 +108,8 @@ pub struct MeEs {
 }
 
 impl MeEs {
-    pub fn new(params: MeEsParams) -> MeEs {
+    /// `given` is how many genomes the run was given, if it was ([`illume_core::TaskSpec::given_rows`]).
+    pub fn new(params: MeEsParams, given: Option<usize>) -> MeEs {
         let history = [
             ("mode", "what the generation followed: 0 novelty, 1 fitness"),
             ("population_mean", "mean fitness of the members"),
@@ -122,12 +123,16 @@ impl MeEs {
         ];
         let spec = StrategySpec {
             name: "me_es".into(),
-            operators: ["random", "explore", "exploit"].map(String::from).to_vec(),
+            operators: ["random", "explore", "exploit"]
+                .into_iter()
+                .chain(given.map(|_| START))
+                .map(String::from)
+                .collect(),
             history: history
                 .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
                 .to_vec(),
             lineage: false,
-            first_generation: params.initial + params.population + 1,
+            first_generation: params.initial.max(given.unwrap_or(0)) + params.population + 1,
             sized_by: &["population", "initial"],
             facts: Vec::new(),
         };
@@ -244,8 +249,10 @@ impl Strategy for MeEs {
         };
         match self.phase {
             Phase::Start => {
-                prepare(context, self.params.initial, 0, candidates);
-                return draw_initial(context, candidates);
+                let given = context.task.given_rows().unwrap_or(0);
+                prepare(context, self.params.initial.max(given), 0, candidates);
+                draw_initial(context, candidates)?;
+                return mark_given(context, candidates, &self.spec.operators);
             }
             Phase::Members => {
                 if context.generation.is_multiple_of(self.params.steps) {

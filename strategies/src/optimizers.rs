@@ -137,7 +137,10 @@ impl Start {
     /// The first mean, before it is folded.
     pub fn mean(&self, context: &Context<'_>) -> Vec<f64> {
         let mut genes = vec![0.0f32; context.task.genome_dim];
-        if !self.zeros {
+        // Searches that begin anew do so elsewhere.
+        if self.number == 0 && context.task.given.is_some() {
+            context.task.first(context.seed, 0, &mut genes);
+        } else if !self.zeros {
             let stream = Stream::new(context.seed, Purpose::Init, 0, self.number);
             context.task.init.draw(&stream, &mut genes);
         }

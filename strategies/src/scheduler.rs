@@ -13,7 +13,7 @@ use rayon::prelude::*;
 pub(crate) use bandit::{Bandit, Reselect};
 use history::Shown;
 
-use crate::candidates::{draw_initial, prepare};
+use crate::candidates::{START, draw_initial, mark_given, prepare};
 use crate::emitters::{Emitter, Emitters, Part, Piece, Proposal, Rows, Run, layout, seed_of, within};
 
 /// What a strategy of emitters is.
@@ -24,6 +24,8 @@ pub(crate) struct Composition {
     /// The parameters that set a generation's size.
     pub sized_by: &'static [&'static str],
     pub emitters: Emitters,
+    /// See [`illume_core::TaskSpec::given_rows`]: such genomes are evaluated first, whatever the emitters need.
+    pub given: Option<usize>,
     /// Whether emitters are apart: each draws by a seed of its own, its number is in the column `emitter`, and the history shows what the archive made of a generation. The
     /// emitters of one published algorithm are not apart.
     pub apart: bool,
@@ -110,13 +112,18 @@ impl Scheduler {
             initial,
             sized_by,
             emitters,
+            given,
             apart,
             by_operator,
             bandit,
         } = composition;
         let needs_elites = emitters.iter().any(|e| e.needs_elites());
         let parts: Vec<Vec<Part>> = emitters.iter().map(|e| e.parts()).collect();
-        let mut names: Vec<&str> = if needs_elites { vec![RANDOM] } else { Vec::new() };
+        let mut names: Vec<&str> = if needs_elites || given.is_some() {
+            vec![RANDOM]
+        } else {
+            Vec::new()
+        };
         let mut number = |part: &Part| {
             let known = names.iter().position(|name| *name == part.operator);
             known.unwrap_or_else(|| {
@@ -128,10 +135,17 @@ impl Scheduler {
             .iter()
             .map(|parts| parts.iter().map(&mut number).collect())
             .collect();
+        if given.is_some() {
+            names.push(START);
+        }
         let active = vec![true; emitters.len()];
         let phases = phases(&parts, &active);
         let all: usize = phases.first().map_or(0, |phase| phase.total);
         let initial = if initial == 0 { all } else { initial };
+        let first = match needs_elites {
+            true => initial,
+            false => phases.iter().map(|phase| phase.total).sum(),
+        };
         let shown = Shown::new(&emitters, apart, by_operator.then_some(names.as_slice()));
         Scheduler {
             spec: StrategySpec {
@@ -139,11 +153,7 @@ impl Scheduler {
                 operators: names.iter().map(ToString::to_string).collect(),
                 history: shown.columns(),
                 lineage: false,
-                first_generation: if needs_elites {
-                    initial
-                } else {
-                    phases.iter().map(|phase| phase.total).sum()
-                },
+                first_generation: first.max(given.unwrap_or(0)),
                 sized_by,
                 facts: emitters.iter().flat_map(|e| e.facts()).collect(),
             },
@@ -240,15 +250,18 @@ impl Strategy for Scheduler {
     fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
         let episodes = self.emitters.iter().any(|e| e.needs_episodes());
         if self.phase == 0 {
-            self.random = self.needs_elites && archive.elites().filled.is_empty();
+            let given = context.task.given_rows().unwrap_or(0);
+            self.random = (self.needs_elites || given > 0) && archive.elites().filled.is_empty();
             if self.random {
-                prepare(context, self.initial, 0, candidates);
+                let initial = if self.needs_elites { self.initial } else { 0 };
+                prepare(context, initial.max(given), 0, candidates);
                 candidates.record = episodes;
                 if self.apart {
                     candidates.tags.declare::<i32>(EMITTER.0, 1, "", EMITTER.1);
                     candidates.tags.get_mut::<i32>(EMITTER.0)?.fill(-1);
                 }
-                return draw_initial(context, candidates);
+                draw_initial(context, candidates)?;
+                return mark_given(context, candidates, &self.spec.operators);
             }
             self.begin(context, archive)?;
         }

@@ -158,6 +158,7 @@ fn read_attributes(file: &File) -> std::result::Result<Attributes, String> {
     Ok(Attributes {
         software_version: text("software_version")?,
         task: text("task")?,
+        fitness: h5::get_text(file, "fitness").unwrap_or_default(),
         strategy: text("strategy")?,
         seed: number("seed")?,
         generation: number("generation")?,

@@ -42,6 +42,7 @@ fn attributes() -> Attributes {
     Attributes {
         software_version: "0.1.0".into(),
         task: "arm".into(),
+        fitness: "minus the variance".into(),
         strategy: "map_elites".into(),
         seed: u64::MAX,
         generation: 6,

@@ -227,6 +227,9 @@ fn fill(file: &File, contents: &Contents<'_>) -> hdf5::Result<()> {
     ] {
         h5::put_text(file, name, value)?;
     }
+    if !a.fitness.is_empty() {
+        h5::put_text(file, "fitness", &a.fitness)?;
+    }
     for (name, value) in [
         ("seed", a.seed),
         ("generation", a.generation),
@@ -356,6 +359,10 @@ fn write_elites(
     let rows: Vec<usize> = cells.iter().map(|&c| c as usize).collect();
     let mut table = e.columns().select(&rows);
     table.set_unit("descriptor", spec.unit());
+    let fitness = &contents.attributes.fitness;
+    if !fitness.is_empty() {
+        table.set_description("fitness", &format!("{fitness}, to be maximized"));
+    }
     let names: Vec<String> = table.columns().iter().map(|c| c.name.clone()).collect();
     h5::put_texts(&maker.group, h5::COLUMNS, &names)?;
     for column in table.columns() {

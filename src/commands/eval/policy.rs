@@ -26,6 +26,7 @@ pub(super) fn eval(dir: &Path, args: &EvalArgs) -> Result<String> {
             let descriptor = parse(text, &policy.axes)?;
             one(&policy, task.as_ref(), &descriptor, args)
         }
+        None if policy.axes.is_empty() => one(&policy, task.as_ref(), &[], args),
         None => whole(dir, &policy, args),
     }
 }
@@ -56,14 +57,7 @@ pub(in crate::commands) fn asked(policy: &PolicyFile, descriptor: Option<&str>, 
     let requested = match descriptor {
         Some(text) => parse(text, &policy.axes)?,
         None if policy.axes.is_empty() => {
-            let genomes = Genomes::Dense(Dense {
-                dim: policy.params.len(),
-                data: policy.params.clone(),
-            });
-            return Ok(Candidates {
-                network: Some(Arc::new(policy.network())),
-                ..candidates(genomes, 1, policy.normalization.clone().map(Arc::new))
-            });
+            return Ok(alike(policy, 1));
         }
         None => {
             return Err(Error::input(format!(
@@ -77,14 +71,26 @@ pub(in crate::commands) fn asked(policy: &PolicyFile, descriptor: Option<&str>, 
     Ok(Student::of_file(policy).candidates(&conditions, requested.len(), 0..1))
 }
 
+/// A policy that always acts alike, as so many candidates.
+fn alike(policy: &PolicyFile, n: usize) -> Candidates {
+    let genomes = Genomes::Dense(Dense {
+        dim: policy.params.len(),
+        data: policy.params.repeat(n),
+    });
+    Candidates {
+        network: Some(Arc::new(policy.network())),
+        ..candidates(genomes, n, policy.normalization.clone().map(Arc::new))
+    }
+}
+
 /// The task that the policy is for.
 fn task(dir: &Path, policy: &PolicyFile) -> Result<Box<dyn Task>> {
     let config = Config::stored(&policy.config, &format!("{} (its configuration)", dir.display()), &[])?;
     let task = registry::task(&config)?;
     let spec = task.spec();
     let action = policy.layers.last().copied().unwrap_or(0);
-    let fits =
-        [policy.observation, action] == [spec.observation_dim, spec.action_dim] && policy.axes == spec.descriptor;
+    let asked = policy.axes.is_empty() || policy.axes == spec.descriptor;
+    let fits = asked && [policy.observation, action] == [spec.observation_dim, spec.action_dim];
     match fits && spec.name == policy.task {
         true => Ok(task),
         false => Err(Error::input(format!(
@@ -129,13 +135,15 @@ pub(in crate::commands) fn parse(text: &str, axes: &[Axis]) -> Result<Vec<f64>> 
     Ok(numbers)
 }
 
-/// Episodes for one descriptor.
+/// Episodes for one descriptor, or of a policy that always acts alike.
 fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], args: &EvalArgs) -> Result<String> {
-    let (k, n) = (requested.len(), args.episodes as usize);
+    let (k, n) = (task.spec().descriptor_dim(), args.episodes as usize);
     let config = Config::stored(&policy.config, "the policy's configuration", &[])?;
     let archive = registry::archive(&config, task.spec(), false)?;
-    let conditions = scaled(&policy.axes, &requested.repeat(n));
-    let mut candidates = Student::of_file(policy).candidates(&conditions, k, 0..n);
+    let mut candidates = match requested {
+        [] => alike(policy, n),
+        _ => Student::of_file(policy).candidates(&scaled(&policy.axes, &requested.repeat(n)), k, 0..n),
+    };
     for (episode, seed) in candidates.seeds.iter_mut().enumerate() {
         *seed = fresh_seed(0, episode);
     }
@@ -149,7 +157,7 @@ fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], args: &EvalArgs)
     let sd = mean(&|i| (fitness[i] - average).powi(2)).sqrt();
     let achieved: Vec<f64> = (0..k).map(|axis| mean(&|i| descriptor[i * k + axis])).collect();
     let distance = mean(&|i| {
-        let squares = (0..k).map(|axis| (descriptor[i * k + axis] - requested[axis]).powi(2));
+        let squares = (0..requested.len()).map(|axis| (descriptor[i * k + axis] - requested[axis]).powi(2));
         squares.sum::<f64>().sqrt()
     });
     let failed = n - good.len();
@@ -159,21 +167,26 @@ fn one(policy: &PolicyFile, task: &dyn Task, requested: &[f64], args: &EvalArgs)
             "task": policy.task,
             "episodes": n,
             "failed": failed,
-            "requested_descriptor": requested,
+            "requested_descriptor": (!requested.is_empty()).then_some(requested),
             "descriptor": achieved.iter().map(|x| number(*x)).collect::<Vec<_>>(),
-            "descriptor_distance": number(distance),
+            "descriptor_distance": if requested.is_empty() { Value::Null } else { number(distance) },
             "fitness": number(average),
             "fitness_sd": number(sd),
         });
         return Ok(json_text(&fields));
     }
     let list = |numbers: &[f64]| numbers.iter().map(|x| significant(*x)).collect::<Vec<_>>().join(", ");
+    let (asked, distance) = match requested {
+        [] => (String::new(), String::new()),
+        _ => (
+            format!("requested    {}\n", list(requested)),
+            format!(", distance {}", significant(distance)),
+        ),
+    };
     let mut text = format!(
-        "requested    {}\nachieved     {} on average over {n} {}, distance {}\nfitness      {}, spread {}\n",
-        list(requested),
+        "{asked}achieved     {} on average over {n} {}{distance}\nfitness      {}, spread {}\n",
         list(&achieved),
         if n == 1 { "episode" } else { "episodes" },
-        significant(distance),
         significant(average),
         significant(sd)
     );

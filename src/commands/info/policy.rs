@@ -49,9 +49,14 @@ pub(super) fn info(dir: &Path, as_json: bool) -> Result<String> {
         (
             "network",
             format!(
-                "{} ({:?} hidden units), observation then descriptor; {} weights",
+                "{} ({:?} hidden units), {}; {} weights",
                 layers.join(" x "),
                 policy.activation,
+                if axes.is_empty() {
+                    "observation"
+                } else {
+                    "observation then descriptor"
+                },
                 policy.params.len()
             ),
         ),
@@ -67,7 +72,14 @@ pub(super) fn info(dir: &Path, as_json: bool) -> Result<String> {
                 }
             ),
         ),
-        ("descriptor", axes.join(", ")),
+        (
+            "descriptor",
+            if axes.is_empty() {
+                "none: it always acts alike".into()
+            } else {
+                axes.join(", ")
+            },
+        ),
         (
             "from",
             format!("{} of {} ({})", word("from"), word("archive"), word("strategy")),
@@ -84,5 +96,9 @@ pub(super) fn info(dir: &Path, as_json: bool) -> Result<String> {
             ),
         ),
     ];
+    // One elite is all of itself.
+    let rows = rows
+        .into_iter()
+        .filter(|(name, _)| *name != "kept" || !from["requests"].is_null());
     Ok(named(rows))
 }

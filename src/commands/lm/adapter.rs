@@ -104,7 +104,7 @@ fn exported(path: &Path, elite: Option<Which>) -> Result<(ArchiveFile, Found, Lm
     let file = file::open(&crate::commands::archive_path(path)?)?;
     let config = config_of(&file, &["task.device=\"cpu\"".into()])?;
     let found = found(&file, elite)?;
-    let task = LmTask::new(&config.task).map_err(|e| config.locate(e))?;
+    let task = LmTask::new(&illume_envs::own_keys(&config.task)).map_err(|e| config.locate(e))?;
     Ok((file, found, task))
 }
 

@@ -28,7 +28,7 @@ struct Shown {
 /// No such run or configuration, one of another kind of task, no such elite, or a model, adapter or data that are missing or do not fit.
 pub(super) fn answer(options: &AnswerArgs) -> Result<String> {
     let (config, found) = subject(options)?;
-    let task = LmTask::new(&config.task).map_err(|e| config.locate(e))?;
+    let task = LmTask::new(&illume_envs::own_keys(&config.task)).map_err(|e| config.locate(e))?;
     let found = found.unwrap_or_else(|| Found {
         genome: vec![0.0; task.spec().genome_dim],
         name: if options.base { "none".into() } else { "start".into() },

@@ -17,7 +17,7 @@ use crate::engine::output::{json_text, named, significant, thousands};
 /// A configuration of another task, model or data that are missing or do not fit, no examples, or a folder that cannot be written.
 pub(super) fn sft(options: &SftArgs) -> Result<String> {
     let config = Config::read(&options.config, &options.set)?;
-    let setup = LmSetup::read(&config.task).map_err(|e| config.locate(e))?;
+    let setup = LmSetup::read(&illume_envs::own_keys(&config.task)).map_err(|e| config.locate(e))?;
     let out = folder(options, &setup)?;
     let settings = TrainSettings {
         device: setup.device().map_err(|e| config.locate(e))?,

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use illume_archives::file::ArchiveFile;
 use illume_core::{Candidates, Error, Result};
 
 use super::ReplayArgs;
@@ -33,8 +32,7 @@ pub(super) struct Actor {
 pub(super) fn of_archive(subject: &Subject, args: &ReplayArgs) -> Result<Actor> {
     let file = &subject.file;
     if let Some(text) = &args.descriptor {
-        let wanted = policy::parse(text, &file.spec.axes)?;
-        return of_row(subject, nearest(file, &wanted)?, args.seed);
+        return of_row(subject, elite::nearest_to(file, text)?, args.seed);
     }
     let solution = match args.elite {
         Some(Which::Solution) => Some(Solution::of(file)?.ok_or_else(|| elite::no_solution(file))?),
@@ -106,21 +104,4 @@ fn notes(subject: &Subject) -> Result<Vec<String>> {
         notes.push("observations are normalized by the run's last statistics, not by those of the day".into());
     }
     Ok(notes)
-}
-
-/// The row of the elite whose descriptor is nearest, each axis counted from its lower to its upper bound as one; of equals the first.
-fn nearest(file: &ArchiveFile, wanted: &[f64]) -> Result<usize> {
-    let (axes, descriptors) = (&file.spec.axes, file.elites.get::<f64>("descriptor")?);
-    let distance = |row: usize| {
-        let own = &descriptors[row * axes.len()..][..axes.len()];
-        let squares = axes
-            .iter()
-            .zip(own)
-            .zip(wanted)
-            .map(|((a, x), w)| (a.share(*x) - a.share(*w)).powi(2));
-        squares.sum::<f64>()
-    };
-    (0..file.rows())
-        .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
-        .ok_or_else(|| Error::input(format!("{}: the archive is empty", file.path().display())))
 }

@@ -2,37 +2,10 @@
 
 use std::path::Path;
 
+pub use illume_core::npy::{Field, Values};
 use illume_core::{Batch, Result};
 
 use super::{Foreign, Rounded, refuse};
-
-/// The numbers of a column, row by row.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    Whole(Vec<i64>),
-    /// Whole numbers of which one is beyond i64.
-    Large(Vec<u64>),
-    Real(Vec<f64>),
-    /// Real numbers that are f32.
-    Short(Vec<f32>),
-    Text(Vec<String>),
-}
-
-/// A column of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Field {
-    pub name: String,
-    /// Numbers of a row.
-    pub width: usize,
-    pub values: Values,
-}
-
-impl Field {
-    /// Whether it has so many rows.
-    pub fn has_rows(&self, n: usize) -> bool {
-        self.width.checked_mul(n) == Some(self.values.len())
-    }
-}
 
 /// What columns are called by pyribs and by us.
 const SOLUTION: [&str; 2] = ["solution", "genome"];
@@ -43,53 +16,19 @@ const INDEX: [&str; 2] = ["index", "cell"];
 /// Columns of our elites that a file may have, with their widths.
 const OWN: [(&str, usize); 3] = [("generation", 1), ("parents", 2), ("seed", 1)];
 
-impl Values {
-    pub fn len(&self) -> usize {
-        match self {
-            Values::Whole(v) => v.len(),
-            Values::Large(v) => v.len(),
-            Values::Real(v) => v.len(),
-            Values::Short(v) => v.len(),
-            Values::Text(v) => v.len(),
+/// Numbers as genes, where they are numbers; what is no f32 is rounded.
+pub fn genes(values: Values, rounded: &mut Rounded) -> Option<Vec<f32>> {
+    if let Values::Short(v) = values {
+        return Some(v);
+    }
+    let mut round = |x: f64| {
+        let kept = x as f32;
+        if f64::from(kept) != x && !x.is_nan() {
+            rounded.add(x, kept);
         }
-    }
-
-    /// As real numbers, where they are numbers.
-    fn real(self) -> Option<Vec<f64>> {
-        Some(match self {
-            Values::Whole(v) => v.into_iter().map(|x| x as f64).collect(),
-            Values::Large(v) => v.into_iter().map(|x| x as f64).collect(),
-            Values::Real(v) => v,
-            Values::Short(v) => v.into_iter().map(f64::from).collect(),
-            Values::Text(_) => return None,
-        })
-    }
-
-    /// As whole numbers, where they are.
-    fn whole(&self) -> Option<Vec<i64>> {
-        let whole = |x: f64| (x.fract() == 0.0 && x.abs() < 9e15).then_some(x as i64);
-        match self {
-            Values::Whole(v) => Some(v.clone()),
-            Values::Real(v) => v.iter().map(|&x| whole(x)).collect(),
-            Values::Short(v) => v.iter().map(|&x| whole(x.into())).collect(),
-            Values::Large(_) | Values::Text(_) => None,
-        }
-    }
-
-    /// As genes; what is no f32 is rounded.
-    pub fn genes(self, rounded: &mut Rounded) -> Option<Vec<f32>> {
-        if let Values::Short(v) = self {
-            return Some(v);
-        }
-        let mut round = |x: f64| {
-            let kept = x as f32;
-            if f64::from(kept) != x && !x.is_nan() {
-                rounded.add(x, kept);
-            }
-            kept
-        };
-        Some(self.real()?.into_iter().map(&mut round).collect())
-    }
+        kept
+    };
+    Some(values.real()?.into_iter().map(&mut round).collect())
 }
 
 /// The elites of a file's columns.
@@ -152,7 +91,7 @@ pub fn foreign(path: &Path, form: &'static str, mut fields: Vec<Field>) -> Resul
     if let Some(field) = solution {
         fits(&field, None)?;
         foreign.dim = field.width;
-        let genes = field.values.genes(&mut foreign.rounded);
+        let genes = genes(field.values, &mut foreign.rounded);
         foreign.genes = genes.ok_or_else(|| no_numbers(&field.name))?;
     }
     if let Some(field) = index {

@@ -5,10 +5,10 @@ use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use illume_cluster::memory::available;
-use illume_core::Result;
+use illume_core::{Result, npy};
 
 use super::frame::{self, Values};
-use super::{Foreign, npy, refuse};
+use super::{Foreign, refuse};
 
 /// What an export adds that is of no elite.
 const OF_THE_RUN: &str = "observation_";

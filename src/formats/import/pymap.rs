@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use illume_core::Result;
 
-use super::frame::Values;
+use super::frame::{self, Values};
 use super::{Foreign, Hints, Rounded, any_centroids, refuse};
 
 pub const FORM: &str = "an archive of pymap_elites";
@@ -41,7 +41,7 @@ pub fn read(path: &Path, hints: Hints<'_>) -> Result<Foreign> {
     };
     let mut rounded = Rounded::default();
     let genes: Vec<f64> = part(1 + 2 * k, width).collect();
-    let genes = Values::Real(genes).genes(&mut rounded).unwrap_or_default();
+    let genes = frame::genes(Values::Real(genes), &mut rounded).unwrap_or_default();
     let mut foreign = Foreign {
         form: FORM,
         fitness: part(0, 1).collect(),

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use illume_core::Result;
+use illume_core::{Result, npy};
 
 use super::frame::{self, Field, Values};
-use super::{Foreign, npy, refuse};
+use super::{Foreign, refuse};
 use crate::formats::export::QDAX_FILES;
 
 /// Reads it.

@@ -43,6 +43,12 @@ impl Emitter for EvolutionStrategy {
     fn prepare(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<()> {
         if !self.course.begun() {
             self.course.turn(context);
+            // A run that was given genomes has evaluated them: the search begins at one of them.
+            if context.task.given.is_some()
+                && let Some(genes) = self.course.elite(context, archive)?
+            {
+                self.distribution.reset(context, &genes);
+            }
         }
         if self.course.spent {
             // At an elite; where there is none, as it began.

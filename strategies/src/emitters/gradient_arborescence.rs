@@ -1,9 +1,7 @@
 //! Branches along the gradients of fitness and descriptor, weighted by an evolution strategy: the emitter of CMA-MEGA (Fontaine and Nikolaidis, 'Differentiable quality diversity',
 //! NeurIPS 2021, <https://arxiv.org/abs/2106.03894>) and CMA-MAEGA, as `GradientArborescenceEmitter` of pyribs (0.12.0, `_gradient_arborescence_emitter.py`).
 
-use illume_core::{
-    Archive, Batch, Context, Differentiable, Error, InsertReport, Purpose, Result, State, Stream, TaskSpec, Told,
-};
+use illume_core::{Archive, Batch, Context, Differentiable, Error, InsertReport, Result, State, TaskSpec, Told};
 
 use super::course::{Course, count};
 use super::{Column, Emitter, Part, Proposal, Rows};
@@ -48,6 +46,7 @@ pub(crate) fn coefficient_space(task: &TaskSpec) -> TaskSpec {
     TaskSpec {
         genome_dim: 1 + task.descriptor_dim(),
         bounds: None,
+        given: None,
         ..task.clone()
     }
 }
@@ -77,9 +76,8 @@ impl GradientArborescence {
     /// The genome that the run began with.
     fn first(&self, context: &Context<'_>) -> Vec<f32> {
         let mut genes = vec![0.0; context.task.genome_dim];
-        if !self.parts.zeros {
-            let stream = Stream::new(context.seed, Purpose::Init, 0, 0);
-            context.task.init.draw(&stream, &mut genes);
+        if !self.parts.zeros || context.task.given.is_some() {
+            context.task.first(context.seed, 0, &mut genes);
         }
         genes
     }
@@ -155,7 +153,8 @@ impl Emitter for GradientArborescence {
         if !course.spent && course.begun() {
             return Ok(());
         }
-        let elite = match course.spent {
+        // A run that was given genomes has evaluated them.
+        let elite = match course.spent || context.task.given.is_some() {
             true => course.elite(context, archive)?,
             false => None,
         };

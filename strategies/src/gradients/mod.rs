@@ -36,6 +36,13 @@ pub(crate) fn check_task<'t>(strategy: &str, task: &'t TaskSpec, conditioned: bo
             ),
         ));
     };
+    if task.repeats > 1 {
+        let message = format!(
+            "expected 1, as {strategy} learns from every episode that it pays for, got {}",
+            task.repeats
+        );
+        return Err(Error::config("task", "repeats", message));
+    }
     if let (true, Some(how)) = (conditioned, &task.negative_rewards) {
         return Err(Error::config(
             "strategy",

@@ -100,6 +100,7 @@ impl GradientBatchParams {
                 Box::new(Variation::new(vec![(iso_line, varied)])),
                 Box::new(PolicyGradient::new(plan, &config.task.descriptor)),
             ],
+            given: config.task.given_rows(),
             apart: false,
             by_operator: true,
             bandit: None,

@@ -78,7 +78,7 @@ struct Driven {
 impl Driven {
     fn new(params: MeEsParams, elites: &[(f64, f64)], dim: usize) -> Driven {
         Driven {
-            es: MeEs::new(params),
+            es: MeEs::new(params, None),
             archive: Cells::new(elites, dim),
             task: task(dim, true),
             generation: 0,
@@ -323,7 +323,7 @@ fn without_elites_random_genomes_come_first_and_the_search_begins_without_if_the
         initial: 3,
         ..params()
     };
-    let mut es = MeEs::new(own);
+    let mut es = MeEs::new(own, None);
     let (task, comm, archive) = (task(5, true), Silent(0, 1), Cells::new(&[], 5));
     let context = Context {
         seed: 1,

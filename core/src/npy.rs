@@ -2,19 +2,83 @@
 
 use std::path::Path;
 
-use illume_core::Result;
+use crate::{Error, Result};
 
-use super::frame::{Field, Values};
-use super::refuse;
+/// The numbers of a column, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    Whole(Vec<i64>),
+    /// Whole numbers of which one is beyond i64.
+    Large(Vec<u64>),
+    Real(Vec<f64>),
+    /// Real numbers that are f32.
+    Short(Vec<f32>),
+    Text(Vec<String>),
+}
+
+/// A column of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    /// Numbers of a row.
+    pub width: usize,
+    pub values: Values,
+}
+
+impl Field {
+    /// Whether it has so many rows.
+    pub fn has_rows(&self, n: usize) -> bool {
+        self.width.checked_mul(n) == Some(self.values.len())
+    }
+}
+
+impl Values {
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Whole(v) => v.len(),
+            Values::Large(v) => v.len(),
+            Values::Real(v) => v.len(),
+            Values::Short(v) => v.len(),
+            Values::Text(v) => v.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As real numbers, where they are numbers.
+    pub fn real(self) -> Option<Vec<f64>> {
+        Some(match self {
+            Values::Whole(v) => v.into_iter().map(|x| x as f64).collect(),
+            Values::Large(v) => v.into_iter().map(|x| x as f64).collect(),
+            Values::Real(v) => v,
+            Values::Short(v) => v.into_iter().map(f64::from).collect(),
+            Values::Text(_) => return None,
+        })
+    }
+
+    /// As whole numbers, where they are.
+    pub fn whole(&self) -> Option<Vec<i64>> {
+        let whole = |x: f64| (x.fract() == 0.0 && x.abs() < 9e15).then_some(x as i64);
+        match self {
+            Values::Whole(v) => Some(v.clone()),
+            Values::Real(v) => v.iter().map(|&x| whole(x)).collect(),
+            Values::Short(v) => v.iter().map(|&x| whole(x.into())).collect(),
+            Values::Large(_) | Values::Text(_) => None,
+        }
+    }
+}
 
 /// An array in a file of its own, named as the file is.
 ///
 /// # Errors
 /// No such file, or as [`array`].
 pub fn file(path: &Path) -> Result<Field> {
-    let bytes = std::fs::read(path).map_err(|e| refuse(path, &e.to_string()))?;
+    let refuse = |what: String| Error::input(format!("{}: {what}", path.display()));
+    let bytes = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    array(&name, &bytes).map_err(|what| refuse(path, &what))
+    array(&name, &bytes).map_err(refuse)
 }
 
 /// The array in these bytes.

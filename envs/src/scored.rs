@@ -1,0 +1,245 @@
+//! What every task can be told of its scores: `task.direction`, whether its value is to be minimized, and `task.repeats`, evaluations whose mean a candidate's score is.
+//! Both wrap the task that was built, which knows nothing of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use illume_core::toml::Table;
+use illume_core::{
+    Camera, Differentiable, Error, Measure, Params as _, Problem, Request, Result, Scores, Status, Task, TaskSpec,
+    Worker, mix64, params,
+};
+
+params! {
+    /// Keys of `[task]` that every task has.
+    pub struct ScoreParams {
+        /// Whether the task's value is to be as high as possible or as low: fitness is maximized, so it is minus the value then.
+        direction: String = "maximize".into(), one_of(&["maximize", "minimize"]);
+        /// Evaluations of a candidate, each with a seed of its own: fitness and descriptor are their means, steps their sum. Each counts as an evaluation.
+        repeats: usize = 1, range(1, 1 << 16);
+    }
+}
+
+/// Takes these keys out of a `[task]` table; what is wrong with them is appended.
+pub(crate) fn take(table: &mut Table, problems: &mut Vec<Problem>) -> ScoreParams {
+    ScoreParams::take(table, "task", problems)
+}
+
+/// The task, scored as these parameters say.
+///
+/// # Errors
+/// Repeats of a task whose evaluations are all alike, or that has cases in place of them.
+pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn Task>> {
+    let minimized = params.direction == "minimize";
+    if !minimized && params.repeats == 1 {
+        return Ok(task);
+    }
+    let mut spec = task.spec().clone();
+    if params.repeats > 1 {
+        let refuse = |why: &str| {
+            let message = format!("expected 1, as {why}, got {}", params.repeats);
+            Err(Error::config("task", "repeats", message))
+        };
+        if spec.deterministic {
+            return refuse(&format!("task \"{}\" gives the same result each time", spec.name));
+        }
+        if spec.test_cases > 0 {
+            return refuse(&format!(
+                "task \"{}\" scores a candidate on a minibatch of cases (task.batch)",
+                spec.name
+            ));
+        }
+        spec.repeats = params.repeats;
+        spec.chunk = (spec.chunk / params.repeats).max(1);
+    }
+    if minimized {
+        spec.fitness = match spec.fitness.is_empty() {
+            true => "minus the task's value".into(),
+            false => format!("minus {}", spec.fitness),
+        };
+        spec.qd_offset = 0.0;
+        spec.minimized = true;
+        spec.negative_rewards = Some("leave task.direction at \"maximize\"".into());
+        spec.facts.push(("fitness".into(), spec.fitness.clone()));
+        spec.gradients = spec
+            .gradients
+            .map(|gradients| Arc::new(Descent(gradients)) as Arc<dyn Differentiable>);
+    }
+    Ok(Box::new(Scored { task, spec, minimized }))
+}
+
+/// The seed of an evaluation again: the row's own for the first.
+fn seed_of(seed: u64, repeat: usize) -> u64 {
+    match repeat {
+        0 => seed,
+        again => mix64(seed ^ mix64(again as u64)),
+    }
+}
+
+struct Scored {
+    task: Box<dyn Task>,
+    spec: TaskSpec,
+    minimized: bool,
+}
+
+impl Task for Scored {
+    fn spec(&self) -> &TaskSpec {
+        &self.spec
+    }
+
+    fn worker(&self) -> Result<Box<dyn Worker + '_>> {
+        Ok(self.worker_of(self.task.worker()?, self.spec.repeats))
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.task.failure()
+    }
+
+    /// Shows the first evaluation alone, which is scored as one.
+    fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
+        let worker = self.task.filming(camera)?;
+        Ok(worker.map(|worker| self.worker_of(worker, 1)))
+    }
+}
+
+impl Scored {
+    fn worker_of<'a>(&'a self, worker: Box<dyn Worker + 'a>, repeats: usize) -> Box<dyn Worker + 'a> {
+        Box::new(ScoredWorker {
+            worker,
+            task: self,
+            repeats,
+            seeds: Vec::new(),
+            again: Again::default(),
+        })
+    }
+}
+
+/// Gradients of a task whose value is to be minimized.
+#[derive(Debug)]
+struct Descent(Arc<dyn Differentiable>);
+
+impl Differentiable for Descent {
+    fn gradients(&self, genes: &[f32], gradients: &mut [f64]) {
+        self.0.gradients(genes, gradients);
+        gradients[..genes.len()].iter_mut().for_each(|x| *x = -*x);
+    }
+}
+
+struct ScoredWorker<'a> {
+    worker: Box<dyn Worker + 'a>,
+    task: &'a Scored,
+    repeats: usize,
+    /// Of the rows that are evaluated again; others are left as they come.
+    seeds: Vec<u64>,
+    again: Again,
+}
+
+/// Where an evaluation again leaves its scores.
+#[derive(Default)]
+struct Again {
+    status: Vec<u8>,
+    fitness: Vec<f64>,
+    descriptor: Vec<f64>,
+    steps: Vec<u32>,
+    moments: Vec<f64>,
+    measures: Vec<f64>,
+}
+
+impl Again {
+    /// Zeroed, as long as these.
+    fn like(&mut self, scores: &Scores<'_>) {
+        fn zero<T: Clone + Default>(values: &mut Vec<T>, n: usize) {
+            values.clear();
+            values.resize(n, T::default());
+        }
+        zero(&mut self.status, scores.status.len());
+        zero(&mut self.fitness, scores.fitness.len());
+        zero(&mut self.descriptor, scores.descriptor.len());
+        zero(&mut self.steps, scores.steps.len());
+        zero(&mut self.moments, scores.moments.len());
+        zero(&mut self.measures, scores.measures.len());
+    }
+
+    fn scores(&mut self) -> Scores<'_> {
+        Scores {
+            status: &mut self.status,
+            fitness: &mut self.fitness,
+            descriptor: &mut self.descriptor,
+            steps: &mut self.steps,
+            moments: &mut self.moments,
+            measures: &mut self.measures,
+            trajectories: &mut [],
+        }
+    }
+
+    /// Adds itself: sums, of which [`ScoredWorker::evaluate`] makes means. A row of which one evaluation failed has failed as the first one that did.
+    fn add_to(&self, scores: &mut Scores<'_>) {
+        fn add(sums: &mut [f64], values: &[f64]) {
+            sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
+        }
+        add(scores.fitness, &self.fitness);
+        add(scores.descriptor, &self.descriptor);
+        add(scores.moments, &self.moments);
+        add(scores.measures, &self.measures);
+        let rows = scores.steps.iter_mut().zip(&self.steps);
+        rows.for_each(|(sum, steps)| *sum = sum.saturating_add(*steps));
+        let rows = scores.status.iter_mut().zip(&self.status);
+        rows.filter(|(first, _)| **first == Status::Ok as u8)
+            .for_each(|(first, again)| *first = *again);
+    }
+}
+
+impl Worker for ScoredWorker<'_> {
+    fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>) {
+        let n = self.repeats;
+        // A cap is on all steps of a candidate.
+        let max_steps = match request.max_steps {
+            u32::MAX => u32::MAX,
+            steps => steps.div_ceil(n as u32),
+        };
+        let request = Request {
+            max_steps,
+            ..request.clone()
+        };
+        self.worker.evaluate(&request, rows.clone(), scores);
+        if n > 1 {
+            self.seeds.resize(self.seeds.len().max(request.seeds.len()), 0);
+        }
+        for repeat in 1..n {
+            for row in rows.clone() {
+                self.seeds[row] = seed_of(request.seeds[row], repeat);
+            }
+            self.again.like(scores);
+            let again = Request {
+                seeds: &self.seeds[..request.seeds.len()],
+                ..request.clone()
+            };
+            self.worker.evaluate(&again, rows.clone(), &mut self.again.scores());
+            self.again.add_to(scores);
+        }
+        if n > 1 {
+            let mean = |sum: &mut f64| *sum /= n as f64;
+            scores.fitness.iter_mut().for_each(mean);
+            scores.descriptor.iter_mut().for_each(mean);
+            let measures = &self.task.spec.measures;
+            for row in scores.measures.chunks_exact_mut(measures.len().max(1)) {
+                let shares = row.iter_mut().zip(measures).filter(|(_, m)| m.kind == Measure::Share);
+                shares.for_each(|(sum, _)| *sum /= n as f64);
+            }
+        }
+        if self.task.minimized {
+            // 0 minus it: no value is -0.
+            scores.fitness.iter_mut().for_each(|x| *x = 0.0 - *x);
+            for trajectory in scores.trajectories.iter_mut() {
+                trajectory.rewards.iter_mut().for_each(|x| *x = 0.0 - *x);
+                trajectory
+                    .answers
+                    .iter_mut()
+                    .for_each(|answer| answer.reward = 0.0 - answer.reward);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
