@@ -2,6 +2,7 @@
 //! Both wrap the task that was built, which knows nothing of them.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use illume_core::toml::Table;
@@ -93,6 +94,14 @@ impl Task for Scored {
 
     fn failure(&self) -> Option<String> {
         self.task.failure()
+    }
+
+    fn gave_up(&self) -> Option<String> {
+        self.task.gave_up()
+    }
+
+    fn keep_logs(&self, folder: &Path, rank: usize) {
+        self.task.keep_logs(folder, rank);
     }
 
     /// Shows the first evaluation alone, which is scored as one.
