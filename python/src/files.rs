@@ -114,9 +114,12 @@ pub fn is_sweep(path: PathBuf) -> bool {
     Sweep::is_at(&path)
 }
 
-/// A sweep: its table of runs as CSV, and for each run (id, directory, configuration).
+/// (id, directory, the keys that were set) of each run.
+type Members<'py> = Vec<(String, PathBuf, Bound<'py, PyDict>)>;
+
+/// A sweep: its table of runs as CSV, and its runs.
 #[pyfunction]
-pub fn sweep(py: Python<'_>, path: PathBuf) -> PyResult<(String, Vec<(String, PathBuf, Bound<'_, PyDict>)>)> {
+pub fn sweep(py: Python<'_>, path: PathBuf) -> PyResult<(String, Members<'_>)> {
     let (csv, runs) = py.detach(|| opened(&path)).map_err(raise)?;
     let runs = runs.into_iter().map(|(id, dir, set)| Ok((id, dir, dict(py, &set)?)));
     Ok((csv, runs.collect::<PyResult<_>>()?))
