@@ -219,7 +219,7 @@ class Optimizer:
 
     @property
     def solution(self) -> Optional[dict[str, Any]]:
-        """The strategy's own result, if that is not the archive: of an evolution strategy ``genome`` f32 ``[dim]``, ``fitness``, ``mean``, ... as
+        """The strategy's own result, if that is not the archive: ``genome`` f32 ``[dim]`` (of a lineage decoded), ``fitness``, ... as
         docs/format.md has them; else None."""
         return solution(self._engine.solution())
 

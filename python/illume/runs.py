@@ -84,7 +84,7 @@ class Run:
 
     @property
     def solution(self) -> Optional[dict[str, Any]]:
-        """The strategy's own result, if that is not the archive, as docs/format.md has it; else None."""
+        """The strategy's own result, if that is not the archive, as docs/format.md has it, with the ``genome`` of a lineage decoded; else None."""
         return solution(self._file.solution())
 
     @property

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use illume::archives::file::{self, ArchiveFile};
-use illume::core::{Batch, Error, Genomes, Result};
+use illume::core::{Batch, Decoder, Error, Genomes, Result};
 use illume::sweep::{Sweep, collect};
 use illume::{Config, decoder};
 use pyo3::prelude::*;
@@ -12,7 +12,7 @@ use pyo3::types::PyDict;
 
 use crate::convert::{columns, dict, parse_toml};
 use crate::errors::raise;
-use crate::genomes::Decoded;
+use crate::genomes::{Decoded, with_genes};
 use crate::snapshot;
 use crate::task::task;
 
@@ -66,7 +66,15 @@ impl File {
 
     /// What the strategy holds to be its result; none where that is the archive.
     fn solution<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let solution: Option<Batch> = py.detach(|| self.0.solution()).map_err(raise)?;
+        let read = || -> Result<Option<Batch>> {
+            let Some(stored) = self.0.solution()? else {
+                return Ok(None);
+            };
+            // Of a task that this build has not, the lineage alone is there.
+            let genes = with_genes(stored.clone(), || self.decoder());
+            Ok(Some(genes.unwrap_or(stored)))
+        };
+        let solution = py.detach(read).map_err(raise)?;
         solution.map(|batch| columns(py, batch)).transpose()
     }
 }
@@ -79,20 +87,24 @@ impl File {
     fn decodable(&self) -> Result<Genomes> {
         let mut genomes = self.0.genomes(0..self.0.rows())?;
         if let Genomes::Lineage(lineages) = &mut genomes {
-            let config = Config::stored(&self.0.attributes.config, &self.whence(), &[])?;
-            let task = task(&config)?;
-            if task.spec().genome_dim != self.0.genome_dim {
-                return Err(Error::input(format!(
-                    "{} holds genomes of {} genes, those of task \"{}\" have {}",
-                    self.0.path().display(),
-                    self.0.genome_dim,
-                    task.spec().name,
-                    task.spec().genome_dim
-                )));
-            }
-            lineages.decoder = Some(Arc::new(decoder(&config, task.spec())?));
+            lineages.decoder = Some(Arc::new(self.decoder()?));
         }
         Ok(genomes)
+    }
+
+    fn decoder(&self) -> Result<Decoder> {
+        let config = Config::stored(&self.0.attributes.config, &self.whence(), &[])?;
+        let task = task(&config)?;
+        if task.spec().genome_dim == self.0.genome_dim {
+            return decoder(&config, task.spec());
+        }
+        Err(Error::input(format!(
+            "{} holds genomes of {} genes, those of task \"{}\" have {}",
+            self.0.path().display(),
+            self.0.genome_dim,
+            task.spec().name,
+            task.spec().genome_dim
+        )))
     }
 }
 
@@ -102,9 +114,12 @@ pub fn is_sweep(path: PathBuf) -> bool {
     Sweep::is_at(&path)
 }
 
-/// A sweep: its table of runs as CSV, and for each run (id, directory, configuration).
+/// (id, directory, the keys that were set) of each run.
+type Members<'py> = Vec<(String, PathBuf, Bound<'py, PyDict>)>;
+
+/// A sweep: its table of runs as CSV, and its runs.
 #[pyfunction]
-pub fn sweep(py: Python<'_>, path: PathBuf) -> PyResult<(String, Vec<(String, PathBuf, Bound<'_, PyDict>)>)> {
+pub fn sweep(py: Python<'_>, path: PathBuf) -> PyResult<(String, Members<'_>)> {
     let (csv, runs) = py.detach(|| opened(&path)).map_err(raise)?;
     let runs = runs.into_iter().map(|(id, dir, set)| Ok((id, dir, dict(py, &set)?)));
     Ok((csv, runs.collect::<PyResult<_>>()?))

@@ -1,6 +1,8 @@
 //! Genomes that are decoded when they are asked for: a lineage is far smaller than its genes.
 
-use illume::core::{Error, Genomes, Result, Scratch};
+use std::sync::Arc;
+
+use illume::core::{Batch, Decoder, Error, Genomes, Lineages, Result, Scratch};
 use numpy::{IntoPyArray as _, PyArray2, PyArrayMethods as _};
 use pyo3::prelude::*;
 use rayon::prelude::*;
@@ -56,6 +58,24 @@ pub fn decoded(genomes: &Genomes, rows: &[usize], dim: usize) -> Vec<f32> {
         }
     });
     genes
+}
+
+/// A strategy's result; one that is a lineage gets its genes beside it, as the column `genome`.
+///
+/// # Errors
+/// The decoder's; a damaged table.
+pub fn with_genes(mut solution: Batch, decoder: impl FnOnce() -> Result<Decoder>) -> Result<Batch> {
+    if solution.find("lineage_streams").is_none() {
+        return Ok(solution);
+    }
+    let mut lineages = Lineages::new();
+    lineages.push(solution.get("lineage_streams")?, solution.get("lineage_scales")?);
+    let decoder = decoder()?;
+    let dim = decoder.dim;
+    lineages.decoder = Some(Arc::new(decoder));
+    let genes = decoded(&Genomes::Lineage(lineages), &[0], dim);
+    solution.push("genome", dim, "", "genes, as they are evaluated", genes);
+    Ok(solution)
 }
 
 /// Numbers as an array `[rows, width]`, which takes them over.

@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::convert::{columns, dict, parse_toml, table};
 use crate::errors::raise;
-use crate::genomes::{Decoded, decoded, matrix};
+use crate::genomes::{Decoded, decoded, matrix, with_genes};
 use crate::pools::Threads;
 use crate::snapshot;
 use crate::task::task;
@@ -201,12 +201,17 @@ impl Engine {
 
     /// The strategy's own result, if that is not the archive.
     fn solution<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let state = py.detach(|| self.with(|state| state.run.with_dependent_mut(|_, run| run.state())));
-        state
-            .map_err(raise)?
-            .solution
-            .map(|batch| columns(py, batch))
-            .transpose()
+        let found = |state: &mut State| {
+            let config = &state.config;
+            state.run.with_dependent_mut(|task, run| {
+                let solution = run.state()?.solution;
+                solution
+                    .map(|s| with_genes(s, || decoder(config, task.spec())))
+                    .transpose()
+            })
+        };
+        let solution = py.detach(|| self.with(found)).map_err(raise)?;
+        solution.map(|batch| columns(py, batch)).transpose()
     }
 
     /// The resolved configuration.

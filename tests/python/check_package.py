@@ -194,6 +194,7 @@ def archives(*_):
         noisy.tell(fitness + noise, descriptor)
         phases += 1
     assert noisy.generation == 6 and phases > 6, phases
+    assert noisy.solution["genome"].shape == (6,) and noisy.solution["lineage_streams"].dtype == np.uint64
     assert noisy.archive.genomes.shape == (len(noisy.archive), 6) and np.isfinite(noisy.archive.genomes).all()
     # Several at once, each in a thread of Python's: none waits for another, and none disturbs it.
     found = {}
@@ -309,7 +310,7 @@ def loads(folder, program):
     assert run.generation == 6 and run.config["task"]["joints"] == 9 and run.seed == 4 and run.task == "arm"
     assert run.archive.genomes.shape == (len(run.archive), 9) and 0 <= run.archive.genomes.min() <= run.archive.genomes.max() <= 1
     assert list(run.history.generation) == [1, 2, 3, 4, 5, 6] and len(run.elites) == len(run.archive) and len(run.log) > 1
-    assert run.metrics["filled"] == len(run.archive) and run.solution["fitness"] is not None
+    assert run.metrics["filled"] == len(run.archive) and run.solution["genome"].shape == (9,)
     two = illume.run(config, out=os.path.join(folder, "two"), ranks=1, threads=2, set={"task.joints": 9, "budget": {"generations": 6}})
     same(two.archive, run.archive, "another number of threads")
     for part, kind, given in [
