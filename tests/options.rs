@@ -38,7 +38,7 @@ fn npy(path: &Path, width: usize, values: &[f32]) {
 }
 
 /// Genes of all elites, a row for each.
-fn genes(file: &ArchiveFile) -> Vec<Vec<f32>> {
+fn genes_of(file: &ArchiveFile) -> Vec<Vec<f32>> {
     let genomes = file.genomes(0..file.rows()).unwrap();
     let row = |i| genomes.genes(i, &mut Scratch::default()).to_vec();
     (0..file.rows()).map(row).collect()
@@ -59,7 +59,7 @@ fn elites_of_an_archive_are_the_first_candidates_in_whatever_archive() {
     let folder = folder();
     let old = ran(folder.path(), "old", OLD);
     let found = archive(&old);
-    let known: HashSet<Vec<u32>> = genes(&found)
+    let known: HashSet<Vec<u32>> = genes_of(&found)
         .iter()
         .map(|g| g.iter().map(|x| x.to_bits()).collect())
         .collect();
@@ -88,7 +88,7 @@ fn elites_of_an_archive_are_the_first_candidates_in_whatever_archive() {
         let others = if name == "me_es" { 7 } else { 0 };
         assert_eq!(file.attributes.evaluations as usize, found.rows() + others, "{name}");
         assert!(begun.len() > 20, "{name}: {}", begun.len());
-        let rows = genes(&file);
+        let rows = genes_of(&file);
         let bits = |row: usize| rows[row].iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
         assert!(begun.iter().all(|&row| known.contains(&bits(row))), "{name}");
         assert_eq!(
@@ -216,7 +216,7 @@ fn a_search_begins_at_the_best_of_what_it_is_given() {
         1,
     );
     let file = archive(&ran(folder.path(), "es", &text.replace("joints = 6", "joints = 3")));
-    assert_eq!(genes(&file), [best.to_vec()]);
+    assert_eq!(genes_of(&file), [best.to_vec()]);
 }
 
 /// In the generation after the first, in which what is given is evaluated.
@@ -256,6 +256,49 @@ fn emitters_begin_at_elites() {
         };
         assert!(then.iter().all(near), "{strategy}: {then:?}");
     }
+}
+
+#[test]
+fn solutions_are_values_of_genes_and_archives_hold_their_coordinates() {
+    let folder = folder();
+    let file = folder.path().join("start.csv");
+    fs::write(&file, "speed,gain,teeth\n2.5,-1.0,3\n-4.0,0.5,9\n").unwrap();
+    let task = "[task]\nname = \"sphere\"\ndim = 3\n";
+    let genes = "[[task.genes]]\nname = \"speed\"\nlower = -5.0\nupper = 5.0\n[[task.genes]]\nname = \"gain\"\nlower = -2.0\nupper = 2.0\n\
+                 [[task.genes]]\nname = \"teeth\"\nkind = \"integer\"\nlower = 0\nupper = 10\n";
+    let rest = |start: &str| {
+        format!(
+            "[strategy]\nname = \"map_elites\"\nbatch = 2\n[archive]\nshape = [20, 20]\n[start]\n{start}\n[budget]\ngenerations = 1\n"
+        )
+    };
+    let solutions = rest(&format!("solutions = \"{}\"", arg(&file)));
+    let plain = archive(&ran(folder.path(), "plain", &format!("{task}{solutions}")));
+    let dir = ran(folder.path(), "genes", &format!("{task}{genes}{solutions}"));
+    let found = archive(&dir);
+    let fitness = |file: &ArchiveFile| file.elites.get::<f64>("fitness").unwrap().to_vec();
+    let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-4) && a.len() == 2;
+    assert!(
+        near(&fitness(&plain), &fitness(&found)),
+        "{:?} {:?}",
+        fitness(&plain),
+        fitness(&found)
+    );
+    assert!(genes_of(&found).iter().flatten().all(|gene| (0.0..=1.0).contains(gene)));
+    // And from there to another.
+    let again = rest(&format!("archive = \"{}\"", arg(&dir)));
+    let again = archive(&ran(folder.path(), "again", &format!("{task}{genes}{again}")));
+    assert_eq!(fitness(&again), fitness(&found));
+    // A value that the gene has not.
+    fs::write(&file, "2.5,-1.0,11\n").unwrap();
+    let config = write_config(folder.path(), &format!("{task}{genes}{solutions}"));
+    let ended = run(1, &["run", arg(&config), "--out", arg(&folder.path().join("bad"))]);
+    assert!(
+        ended.code() == Some(2)
+            && ended
+                .stderr
+                .contains("gene 2 (\"teeth\") of genome 0 is 11: expected a number from 0 to 10"),
+        "{ended}"
+    );
 }
 
 #[test]

@@ -51,7 +51,6 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
             ));
         }
         spec.repeats = params.repeats;
-        spec.chunk = (spec.chunk / params.repeats).max(1);
     }
     if minimized {
         spec.fitness = match spec.fitness.is_empty() {

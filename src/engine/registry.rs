@@ -406,13 +406,12 @@ pub fn parameters(config: &Config, task: &TaskSpec) -> Result<Vec<(String, Vec<P
     }
     let archive = archive_entry(config, task)?;
     let mut infos = (archive.params)();
-    for mut info in archive_parameters() {
-        info.default = match info.name {
-            "kind" => format!("\"{}\"", archive.kind),
-            _ => format!("{:?}", task.qd_offset),
-        };
-        infos.push(info);
-    }
+    // The offset is the task's own where it is not given, and is not written down: the task may not be here.
+    let kind = archive_parameters().into_iter().find(|info| info.name == "kind");
+    infos.extend(kind.map(|info| ParamInfo {
+        default: format!("\"{}\"", archive.kind),
+        ..info
+    }));
     parts.push(("archive".into(), infos));
     Ok(parts)
 }

@@ -103,5 +103,11 @@ fn notes(subject: &Subject) -> Result<Vec<String>> {
     if subject::normalization(&subject.file)?.is_some() {
         notes.push("observations are normalized by the run's last statistics, not by those of the day".into());
     }
+    let repeats = subject.task.spec().repeats;
+    if repeats > 1 {
+        notes.push(format!(
+            "the stored fitness is the mean of {repeats} evaluations (task.repeats), of which this is the first"
+        ));
+    }
     Ok(notes)
 }
