@@ -55,6 +55,9 @@ pub fn draw_initial(context: &Context<'_>, candidates: &mut Candidates) -> Resul
     genes.par_chunks_mut(dim).enumerate().for_each(|(i, genes)| {
         let stream = Stream::new(context.seed, Purpose::Init, context.generation, (start + i) as u64);
         context.task.init.draw(&stream, genes);
+        if let Some(space) = &context.task.genes {
+            space.snap(genes);
+        }
     });
     candidates.tags.get_mut::<i32>("operator")?.fill(RANDOM);
     candidates.tags.get_mut::<i64>("parents")?.fill(-1);

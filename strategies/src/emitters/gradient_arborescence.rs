@@ -48,6 +48,7 @@ pub(crate) fn coefficient_space(task: &TaskSpec) -> TaskSpec {
     TaskSpec {
         genome_dim: 1 + task.descriptor_dim(),
         bounds: None,
+        genes: None,
         ..task.clone()
     }
 }
