@@ -6,6 +6,7 @@
 mod atomic;
 mod checkpoint;
 mod evaluation;
+mod genes;
 mod h5;
 mod read;
 mod scales;

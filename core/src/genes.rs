@@ -125,12 +125,12 @@ impl GeneGroup {
         }
     }
 
-    /// By how much the value changes with the coordinate; 0 for integers and categories.
-    pub fn slope(&self, coordinate: f32) -> f64 {
-        match self.kind {
-            GeneKind::Real => self.upper - self.lower,
-            GeneKind::Log => f64::from(self.value(coordinate)) * (self.upper / self.lower).ln(),
-            _ => 0.0,
+    /// A value as people write it: a category by its name, an integer without a point.
+    pub fn shown(&self, value: f32) -> String {
+        match (self.label(value), &self.kind) {
+            (Some(label), _) => label.into(),
+            (None, GeneKind::Integer) => format!("{value:.0}"),
+            (None, _) => format!("{value:?}"),
         }
     }
 
@@ -161,6 +161,23 @@ impl GeneGroup {
                 "name",
                 "missing: what the gene is called, a string that is not empty".into(),
             ));
+        }
+        let labels = match &self.kind {
+            GeneKind::Categorical(labels) => labels.as_slice(),
+            _ => &[],
+        };
+        let texts = [
+            ("name", std::slice::from_ref(&self.name)),
+            ("unit", std::slice::from_ref(&self.unit)),
+            ("values", labels),
+        ];
+        for (key, text) in texts
+            .into_iter()
+            .flat_map(|(key, all)| all.iter().map(move |text| (key, text)))
+        {
+            if text.chars().any(char::is_control) {
+                found.push((key, format!("expected text on one line, got {text:?}")));
+            }
         }
         if self.count == 0 {
             found.push(("count", "expected at least 1, got 0".into()));
@@ -368,14 +385,30 @@ impl GeneSpace {
         }
     }
 
-    /// Whether all genes are real, so that a smooth function of the values is one of the coordinates.
-    pub fn smooth(&self) -> bool {
-        self.groups.iter().all(|group| group.cells().is_none())
-    }
-
     /// The first group of three or more categories, which have no order to search along.
     pub fn unordered(&self) -> Option<&GeneGroup> {
         self.groups.iter().find(|group| group.unordered())
+    }
+
+    /// Each group in words: `rate (log, 0.0001 to 0.1 s)`.
+    pub fn described(&self) -> Vec<String> {
+        let words = |group: &GeneGroup| {
+            let mut words = vec![match group.count {
+                1 => group.kind_name().to_string(),
+                count => format!("{count} {}", group.kind_name()),
+            }];
+            let unit = if group.unit.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", group.unit)
+            };
+            words.push(match &group.kind {
+                GeneKind::Categorical(labels) => labels.join(" | "),
+                _ => format!("{} to {}{unit}", group.lower, group.upper),
+            });
+            format!("{} ({})", group.name, words.join(", "))
+        };
+        self.groups.iter().map(words).collect()
     }
 
     /// How many genes of each kind: `12 real, 1 log`.

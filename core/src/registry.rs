@@ -112,6 +112,8 @@ pub struct StrategyEntry {
     pub gradients: bool,
     /// Whether it needs an archive with soft thresholds.
     pub thresholds: bool,
+    /// Whether it varies genes that are categories; others search along numbers, and categories have no order.
+    pub categories: bool,
     /// Of a strategy that is made of parts which have tables of their own: the section and the parameters of each, by the strategy's table.
     pub nested: Option<NestedParams>,
     /// Columns of its history that say how far a run is, and what they are called; empty: what is in the archive does.
@@ -152,6 +154,7 @@ impl StrategyEntry {
             cases: false,
             gradients: false,
             thresholds: false,
+            categories: false,
             nested: None,
             shown: &[],
             small: "",

@@ -5,9 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use illume_core::{
-    Camera, Differentiable, Error, GeneSpace, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskSpec, Worker,
-};
+use illume_core::{Camera, Error, GeneSpace, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskSpec, Worker};
 
 /// A task that is asked in values and answers for coordinates.
 pub struct WithGenes {
@@ -45,16 +43,12 @@ impl WithGenes {
                 ));
             }
         }
-        let by_values = spec.gradients.clone().filter(|_| genes.smooth());
-        let gradients = by_values.map(|by_values| {
-            let genes = genes.clone();
-            Arc::new(ByCoordinates { by_values, genes }) as Arc<dyn Differentiable>
-        });
         let spec = TaskSpec {
             bounds: Some([0.0, 1.0]),
             init: Init::Uniform { lower: 0.0, upper: 1.0 },
             genes: Some(genes.clone()),
-            gradients,
+            // Strategies that go along gradients take no bounds.
+            gradients: None,
             facts: [spec.facts.clone(), vec![("genes".into(), genes.summary())]].concat(),
             ..spec.clone()
         };
@@ -135,27 +129,6 @@ impl Worker for Decoding<'_> {
             network: request.network,
         };
         self.inner.evaluate(&decoded, 0..rows.len(), scores);
-    }
-}
-
-/// Gradients by values become those by coordinates.
-#[derive(Debug)]
-struct ByCoordinates {
-    by_values: Arc<dyn Differentiable>,
-    genes: Arc<GeneSpace>,
-}
-
-impl Differentiable for ByCoordinates {
-    fn gradients(&self, coordinates: &[f32], gradients: &mut [f64]) {
-        let mut values = vec![0.0; coordinates.len()];
-        self.genes.decode(coordinates, &mut values);
-        self.by_values.gradients(&values, gradients);
-        for gradient in gradients.chunks_exact_mut(coordinates.len()) {
-            for (run, group) in self.genes.runs() {
-                let pairs = gradient[run.clone()].iter_mut().zip(&coordinates[run]);
-                pairs.for_each(|(slope, z)| *slope *= group.slope(*z));
-            }
-        }
     }
 }
 

@@ -15,6 +15,7 @@ mod level;
 pub mod math;
 pub mod mlp;
 pub mod noise;
+pub mod normal;
 mod panel;
 mod simd;
 pub mod svd;

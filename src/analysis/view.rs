@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile, Evaluation};
-use illume_core::{ArchiveSpec, Batch, Column, Data, Error, Result};
+use illume_core::{ArchiveSpec, Batch, Column, Data, Error, GeneKind, Result};
 use rayon::prelude::*;
 
 use crate::analysis::compare::spoken;
+use crate::formats::export::Genes;
 
 /// The evaluation that is looked for beside an archive, where `illume eval` puts it.
 pub const EVALUATION: &str = "eval.h5";
@@ -32,6 +33,11 @@ const MOST_DISTANCES: usize = 4_000_000_000;
 
 /// Letters of what a fitness is that fit beside a plot.
 const LONGEST_NAME: usize = 50;
+
+/// The gene of this name.
+fn gene(file: &ArchiveFile, name: &str) -> Option<usize> {
+    file.genes.as_ref()?.names().iter().position(|gene| gene == name)
+}
 
 /// Elites with a column of values, `n` rows in order of cell number.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,6 +94,20 @@ impl View {
                     view.name = "minus the task's value".into();
                 }
             }
+        } else if let Some(gene) = gene(file, column) {
+            let space = file.genes.as_ref().expect("the gene was found in it");
+            let group = space.group_of(gene);
+            let genes = Genes::of_elites(file, (0..view.len()).collect())?.values(0..view.len())?;
+            view.values = genes
+                .iter()
+                .skip(gene)
+                .step_by(space.dim())
+                .map(|x| f64::from(*x))
+                .collect();
+            view.name = named(column, &group.unit);
+            if let GeneKind::Categorical(labels) = &group.kind {
+                view.categories.clone_from(labels);
+            }
         } else if EVALUATED.contains(&column) {
             let evaluation = evaluated(file, column)?;
             if column == "corrected_fitness" {
@@ -107,7 +127,11 @@ impl View {
         } else {
             let own = shown(elites).map(|c| c.name.as_str());
             let axes = view.spec.axes.iter().map(|axis| axis.name.as_str()).take(12);
-            let known: Vec<&str> = own.chain(axes).collect();
+            let genes = file.genes.as_ref().map_or_else(Vec::new, |genes| genes.names());
+            let known: Vec<&str> = own
+                .chain(axes)
+                .chain(genes.iter().map(String::as_str).take(12))
+                .collect();
             return Err(Error::input(format!(
                 "{} has no column '{column}'; it has {}, and {NOVELTY}; after `illume eval` also {}",
                 file.path().display(),

@@ -133,7 +133,6 @@ struct Chosen<'a> {
 fn export(args: &ExportArgs, target: &Path) -> Result<String> {
     let path = args.path.as_path();
     let form = args.form.map_or_else(|| form(target), Ok)?;
-    check_options(args, form, target)?;
     if PolicyFile::is_at(path) {
         return Err(Error::input(format!(
             "{} is a policy, which other programs read as it is (docs/format.md); expected a run directory or an .h5 file",
@@ -142,11 +141,16 @@ fn export(args: &ExportArgs, target: &Path) -> Result<String> {
     }
     let path = super::archive_path(path)?;
     let file = file::open(&path)?;
+    // Genes with names are few, and people look for them.
+    let by_name = form == Form::Csv && args.names == Names::Own && file.genes.is_some();
+    if !by_name {
+        check_options(args, form, target)?;
+    }
     match form {
         Form::Qdax => check_folder(target, &file, args.force)?,
         _ => check_target(target, &[&path], args.force)?,
     }
-    let with_genomes = args.genomes || [Form::H5, Form::Qdax].contains(&form);
+    let with_genomes = args.genomes || by_name || [Form::H5, Form::Qdax].contains(&form);
     let solution = file.solution()?;
     let mut chosen = choose(args, &file, solution.as_ref(), with_genomes)?;
     chosen

@@ -5,13 +5,16 @@ mod policy;
 use std::path::{Path, PathBuf};
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Cells, Result};
+use illume_core::{Cells, GeneGroup, GeneKind, Result};
 use serde_json::{Value, json};
 
 use super::eval::report;
 use super::launch::alone;
 use crate::engine::output::{json_text, named, percent, significant, thousands};
 use crate::formats::policy::PolicyFile;
+
+/// Groups of genes that are described.
+const GROUPS: usize = 12;
 
 /// Show what an archive is and how good
 #[derive(clap::Args)]
@@ -84,6 +87,7 @@ fn fields(file: &ArchiveFile) -> Value {
         "max_fitness": number(m.max_fitness),
         "mean_fitness": number(m.mean_fitness),
         "genome_dim": file.genome_dim,
+        "genes": file.genes.as_ref().map(|genes| genes.groups().iter().map(group).collect::<Vec<_>>()),
         "genome_form": if file.lineage { "lineage" } else { "dense" },
         "descriptor_dim": file.spec.axes.len(),
         "descriptor": file.spec.axes.iter().map(|x| json!({"name": x.name, "unit": x.unit, "lower": x.lower, "upper": x.upper})).collect::<Vec<_>>(),
@@ -94,6 +98,15 @@ fn fields(file: &ArchiveFile) -> Value {
         "software_version": a.software_version,
         "format_version": file::FORMAT_VERSION,
     })
+}
+
+/// A group of genes.
+fn group(group: &GeneGroup) -> Value {
+    let values = match &group.kind {
+        GeneKind::Categorical(labels) => json!(labels),
+        _ => Value::Null,
+    };
+    json!({"name": group.name, "count": group.count, "kind": group.kind_name(), "lower": group.lower, "upper": group.upper, "unit": group.unit, "values": values})
 }
 
 /// The history's columns of scores on test cases: name, the first number and the last.
@@ -160,6 +173,13 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             )
         })
         .collect();
+    let mut described = file.genes.as_ref().map_or_else(Vec::new, |genes| genes.described());
+    if described.len() > GROUPS {
+        let more = described.len() - GROUPS;
+        described.truncate(GROUPS);
+        described.push(format!("and {more} more"));
+    }
+    let genes = described.join(", ");
     let rows = [
         ("file", path.display().to_string()),
         ("task", a.task.clone()),
@@ -181,6 +201,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
                 thousands(file.genome_dim as u64)
             ),
         ),
+        ("genes", genes.clone()),
         ("seed", a.seed.to_string()),
         ("generation", thousands(a.generation)),
         ("evaluations", thousands(a.evaluations)),
@@ -207,6 +228,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         .into_iter()
         .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name))
         .filter(|(name, _)| !validated.is_empty() || *name != "validation")
-        .filter(|(name, _)| !a.fitness.is_empty() || *name != "fitness");
+        .filter(|(name, _)| !a.fitness.is_empty() || *name != "fitness")
+        .filter(|(name, _)| !genes.is_empty() || *name != "genes");
     named(rows)
 }

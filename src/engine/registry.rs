@@ -179,11 +179,12 @@ fn check_start(config: &Config, strategy: &StrategySpec) -> Result<()> {
 /// An unknown name, wrong parameters, and what does not fit the task or into memory.
 pub fn strategy_of(name: &str, params: &impl Serialize, task: &TaskSpec) -> Result<Box<dyn Strategy>> {
     let entry = strategy_entry(name)?;
-    (entry.build)(&StrategyConfig {
+    let config = StrategyConfig {
         strategy: &table_of(params)?,
         task,
         memory: &Memory::alone(memory::available(1)),
-    })
+    };
+    illume_strategies::build(entry, &config)
 }
 
 /// Emitters of a kind, for [`illume_strategies::strategy_of_emitters`], with those of its parameters that are given, as [`strategy_of`]: one, or as many as `count` says.
@@ -195,7 +196,7 @@ pub fn emitters_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Resu
     let names: Vec<&str> = entries.iter().map(|e| e.kind).collect();
     let found = entries.iter().find(|e| e.kind == kind);
     let entry = found.ok_or_else(|| unknown("emitter", "kind", kind, &names))?;
-    (entry.build)(&StrategyConfig {
+    entry.checked(&StrategyConfig {
         strategy: &table_of(params)?,
         task,
         memory: &Memory::alone(memory::available(1)),
@@ -273,11 +274,12 @@ fn claim_genomes(task: &TaskSpec, memory: &Memory) -> Result<()> {
 
 fn strategy(config: &Config, task: &TaskSpec, memory: &Memory) -> Result<Box<dyn Strategy>> {
     let entry = strategy_entry(config.name("strategy"))?;
-    (entry.build)(&StrategyConfig {
+    let config = StrategyConfig {
         strategy: &config.strategy,
         task,
         memory,
-    })
+    };
+    illume_strategies::build(entry, &config)
 }
 
 /// The archive alone that a configuration names, for a task: evaluating elites again needs none of what a strategy sets up.

@@ -630,6 +630,7 @@ impl<'t> Run<'t> {
             archive: self.archive.as_ref(),
             genome_dim: self.task.spec().genome_dim,
             lineage: spec.lineage,
+            genes: self.task.spec().genes.as_deref(),
             history: &history,
             state: Some(state),
             checkpoint,

@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use illume_archives::file::ArchiveFile;
-use illume_core::{Batch, Column, Dense, Error, Genomes, Result, Scratch};
+use illume_core::{Batch, Column, Dense, Error, GeneSpace, Genomes, Result, Scratch};
 use rayon::prelude::*;
 
 use crate::{Config, registry};
@@ -39,6 +39,8 @@ pub struct Genes<'a> {
     from: From<'a>,
     /// Genes of a genome.
     pub dim: usize,
+    /// What they mean, if the task said it: genes are then coordinates.
+    pub space: Option<Arc<GeneSpace>>,
     /// What decodes lineages.
     decoder: Option<Arc<illume_core::Decoder>>,
 }
@@ -58,6 +60,7 @@ impl<'a> Genes<'a> {
         Ok(Genes {
             decoder: file.lineage.then(|| decoder(file)).transpose()?,
             dim: file.genome_dim,
+            space: file.genes.clone(),
             from: From::File(file, rows),
         })
     }
@@ -71,6 +74,7 @@ impl<'a> Genes<'a> {
         Ok(Genes {
             decoder: lineage.then(|| decoder(file)).transpose()?,
             dim: file.genome_dim,
+            space: file.genes.clone(),
             from: From::Here(genome),
         })
     }
@@ -94,6 +98,22 @@ impl<'a> Genes<'a> {
         let mut data = Vec::with_capacity(wanted.len() * self.dim);
         for run in wanted.chunk_by(|a, b| a + 1 == *b) {
             data.extend(self.decode(file.genomes(run[0]..run[0] + run.len())?));
+        }
+        Ok(data)
+    }
+
+    /// The same as values: what coordinates stand for, if genes are these.
+    ///
+    /// # Errors
+    /// As [`Genes::read`].
+    pub fn values(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        let mut data = self.read(rows)?;
+        if let Some(space) = &self.space {
+            let mut values = vec![0.0; self.dim];
+            for genome in data.chunks_exact_mut(self.dim) {
+                space.decode(genome, &mut values);
+                genome.copy_from_slice(&values);
+            }
         }
         Ok(data)
     }

@@ -79,6 +79,9 @@ pub fn draw_initial(context: &Context<'_>, candidates: &mut Candidates) -> Resul
                 context.task.init.draw(&stream, genes);
             }
         }
+        if let Some(space) = &context.task.genes {
+            space.snap(genes);
+        }
     });
     candidates.tags.get_mut::<i32>("operator")?.fill(RANDOM);
     candidates.tags.get_mut::<i64>("parents")?.fill(-1);

@@ -178,7 +178,12 @@ fn check_task(name: &str, config: &StrategyConfig<'_>) -> Result<()> {
         // Not a task, but what stands for one that could not be built, so that problems of both are reported at once.
         return Ok(());
     }
-    let message = if task.gradients.is_none() {
+    let message = if task.bounds.is_some() {
+        format!(
+            "{name} goes along gradients wherever they lead, and the genes of task \"{}\" have bounds; of arm, angles = \"radians\" has none",
+            task.name
+        )
+    } else if task.gradients.is_none() {
         format!(
             "{name} searches by gradients, and task \"{}\" knows none: sphere, rastrigin, plateau and arm do",
             task.name
@@ -186,11 +191,6 @@ fn check_task(name: &str, config: &StrategyConfig<'_>) -> Result<()> {
     } else if task.descriptor.is_empty() {
         format!(
             "{name} searches by the descriptor's gradients, and task \"{}\" has no descriptor",
-            task.name
-        )
-    } else if task.bounds.is_some() {
-        format!(
-            "{name} goes along gradients wherever they lead, and the genes of task \"{}\" have bounds; of arm, angles = \"radians\" has none",
             task.name
         )
     } else {

@@ -65,7 +65,28 @@ pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
 pub(crate) use ranks::{deviation, mean_and_max};
 
-use illume_core::StrategyEntry;
+use illume_core::{Error, Result, Strategy, StrategyConfig, StrategyEntry, TaskSpec};
+
+/// The strategy of an entry for a task whose genes it can vary.
+///
+/// # Errors
+/// Genes that are categories, where it varies none; wrong parameters.
+pub fn build(entry: &StrategyEntry, config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
+    check_categories(entry.categories, "name", entry.name, config.task)?;
+    (entry.build)(config)
+}
+
+fn check_categories(takes: bool, key: &str, name: &str, task: &TaskSpec) -> Result<()> {
+    let unordered = task.genes.as_ref().and_then(|genes| genes.unordered());
+    let Some(group) = unordered.filter(|_| !takes) else {
+        return Ok(());
+    };
+    let message = format!(
+        "\"{name}\" searches along numbers, and the categories of \"{}\" have no order: take \"map_elites\", or \"multi_emitter\" with emitters of kind \"iso_line\" and \"polynomial\"",
+        group.name
+    );
+    Err(Error::config("strategy", key, message))
+}
 
 /// Every strategy that a configuration can name.
 pub fn registry() -> &'static [StrategyEntry] {

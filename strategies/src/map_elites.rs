@@ -87,6 +87,7 @@ type All = (MapElitesParams, (IsoLineParams, PolynomialParams));
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
+    categories: true,
     small: "batch = 30",
     suggested: "[strategy]\nline_sigma = 0.2",
     steps: &[("iso_sigma", 0.5)],

@@ -22,6 +22,7 @@ params! {
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
+    categories: true,
     novelty_by: Some(live_on_novelty),
     nested: Some(parameters),
     small: "active = 2\ninitial = 20\nemitters = [{ kind = \"iso_line\", batch = 12 }, { kind = \"polynomial\", batch = 9, polynomial_bounds = [-2, 2] }, { kind = \"evolution_strategy\", batch = 8, sigma = 0.1 }]",

@@ -8,6 +8,7 @@ pub(crate) mod cma_es;
 mod fold;
 pub(crate) mod gradient;
 pub(crate) mod lm_ma_es;
+mod margin;
 mod noise;
 mod openai_es;
 pub(crate) mod pgpe;

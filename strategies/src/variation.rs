@@ -1,5 +1,9 @@
 //! Variation operators on dense genomes. Each is a pure function of the parents and the noise at the child's address.
 
+mod discrete;
+
+pub use discrete::Discrete;
+
 use illume_core::Stream;
 use illume_numerics::simd_dispatch;
 

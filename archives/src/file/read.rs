@@ -3,12 +3,13 @@
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hdf5::{File, Group};
-use illume_core::{ArchiveSpec, Axis, Batch, Cells, Dense, Error, Genomes, Lineages, Result, Rule, State};
+use illume_core::{ArchiveSpec, Axis, Batch, Cells, Dense, Error, GeneSpace, Genomes, Lineages, Result, Rule, State};
 
-use super::h5;
 use super::{ACTIVE, Attributes, EVALUATION_FORMAT, FORMAT, FORMAT_VERSION, OWN_TABLE};
+use super::{genes, h5};
 use crate::metrics::{Metrics, measure_archive};
 use crate::registry::{MOST_CELLS, check_spec, registry};
 
@@ -24,6 +25,8 @@ pub struct ArchiveFile {
     pub genome_dim: usize,
     /// Whether genomes are stored as lineages.
     pub lineage: bool,
+    /// What genes are, if the task said it: genomes are then coordinates of these.
+    pub genes: Option<Arc<GeneSpace>>,
     /// In cell order: `cell` i64, `fitness` f64, `descriptor` f64 `[k]`, `generation` i64, `operator` i32, `parents` i64 `[2]`, `seed` u64;
     /// of an unstructured archive also `novelty` f64. Behind them what else the elites have.
     pub elites: Batch,
@@ -109,12 +112,14 @@ fn read_parts(path: &Path, file: File, bytes: u64) -> std::result::Result<Archiv
     attributes.operators = operators.map_err(|_| "/elites/operator has no attribute 'operators'".to_string())?;
     let (genome_dim, lineage) = read_form(&elites_group, elites.rows(), bytes)?;
     let history = h5::read_table(&group(&file, "history")?, bytes)?;
+    let genes = genes::read(&file, genome_dim, bytes)?.map(Arc::new);
     let path = path.to_path_buf();
     Ok(ArchiveFile {
         attributes,
         spec,
         genome_dim,
         lineage,
+        genes,
         elites,
         history,
         path,
@@ -468,6 +473,7 @@ impl ArchiveFile {
         Ok(Some(ArchiveFile {
             attributes: self.attributes.clone(),
             spec: self.spec.clone(),
+            genes: self.genes.clone(),
             elites: read().map_err(|what| self.refuse(&what))?,
             history: Batch::new(),
             path: self.path.clone(),

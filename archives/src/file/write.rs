@@ -4,12 +4,13 @@ use std::path::Path;
 
 use hdf5::{Dataset, File};
 use illume_core::{
-    Archive, Batch, Cells, Column, Comm, Data, Element, Error, GenomeRef, Inbox, Lineages, Result, Rule, State,
+    Archive, Batch, Cells, Column, Comm, Data, Element, Error, GeneSpace, GenomeRef, Inbox, Lineages, Result, Rule,
+    State,
 };
 
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
-use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, slab};
+use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, genes, slab};
 
 /// Bytes of genomes that rank 0 holds at a time.
 const PIECE_BYTES: usize = 8 << 20;
@@ -24,6 +25,8 @@ pub struct Contents<'a> {
     pub genome_dim: usize,
     /// Whether the archive holds lineages.
     pub lineage: bool,
+    /// What genes are, if the task said it: dense genomes are then written as values as well.
+    pub genes: Option<&'a GeneSpace>,
     /// One row for each generation or so; rank 0's counts.
     pub history: &'a Batch,
     /// A strategy's state; rank 0's counts. Its solution is always written, its tables only into a checkpoint.
@@ -69,16 +72,16 @@ fn groups<'a>(contents: &Contents<'a>) -> Vec<(&'static str, &'a dyn Archive)> {
 }
 
 /// Elites with their genomes, which come to rank 0 piece by piece; once something has failed there, nothing more is written.
-fn write_group(
+fn write_group<'a>(
     group: &str,
     archive: &dyn Archive,
-    contents: &Contents<'_>,
-    output: &mut Option<Result<Output>>,
+    contents: &Contents<'a>,
+    output: &mut Option<Result<Output<'a>>>,
     comm: &dyn Comm,
 ) -> Result<()> {
     let mut cells = archive.elites().filled.clone();
     cells.sort_unstable();
-    let write = |output: &mut Option<Result<Output>>, part: &mut dyn FnMut(&mut Output) -> hdf5::Result<()>| {
+    let write = |output: &mut Option<Result<Output<'a>>>, part: &mut dyn FnMut(&mut Output<'a>) -> hdf5::Result<()>| {
         if let Some(Ok(out)) = output
             && let Err(error) = part(out)
         {
@@ -116,15 +119,17 @@ fn piece_rows(dim: usize) -> usize {
 }
 
 /// A file being filled piece by piece.
-struct Output {
+struct Output<'a> {
     file: Unfinished,
-    genomes: GenomeSink,
+    genomes: GenomeSink<'a>,
     rows: usize,
 }
 
-enum GenomeSink {
+enum GenomeSink<'a> {
     Dense {
         dataset: Option<Dataset>,
+        /// Values of genes, and what makes them of genomes.
+        values: Option<(Dataset, &'a GeneSpace)>,
         dim: usize,
         buffer: Vec<f32>,
     },
@@ -136,9 +141,9 @@ enum GenomeSink {
     Closed,
 }
 
-impl Output {
+impl<'a> Output<'a> {
     /// All but the elites.
-    fn create(path: &Path, contents: &Contents<'_>) -> Result<Output> {
+    fn create(path: &Path, contents: &Contents<'a>) -> Result<Output<'a>> {
         let file = Unfinished::create(path)?;
         fill(file.hdf5(), contents).map_err(|e| file.explain(e))?;
         Ok(Output {
@@ -153,7 +158,7 @@ impl Output {
         &mut self,
         group: &str,
         archive: &dyn Archive,
-        contents: &Contents<'_>,
+        contents: &Contents<'a>,
         cells: &[u32],
     ) -> hdf5::Result<()> {
         self.genomes = write_elites(self.file.hdf5(), group, archive, contents, cells)?;
@@ -164,7 +169,12 @@ impl Output {
     fn append(&mut self, genomes: &[GenomeRef<'_>]) -> hdf5::Result<()> {
         let internal = |e: Error| hdf5::Error::Internal(e.to_string());
         match &mut self.genomes {
-            GenomeSink::Dense { dataset, dim, buffer } => {
+            GenomeSink::Dense {
+                dataset,
+                values,
+                dim,
+                buffer,
+            } => {
                 buffer.clear();
                 for genome in genomes {
                     buffer.extend_from_slice(genome.dense().map_err(internal)?);
@@ -172,6 +182,15 @@ impl Output {
                 if let Some(dataset) = dataset {
                     slab::write_rows(dataset, self.rows, *dim, buffer)?;
                     // A full disk shows here, while the file can still be closed.
+                    dataset.flush()?;
+                }
+                if let Some((dataset, genes)) = values {
+                    let mut decoded = vec![0.0; *dim];
+                    for genome in buffer.chunks_exact_mut(*dim) {
+                        genes.decode(genome, &mut decoded);
+                        genome.copy_from_slice(&decoded);
+                    }
+                    slab::write_rows(dataset, self.rows, *dim, buffer)?;
                     dataset.flush()?;
                 }
             }
@@ -205,7 +224,7 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for Output<'_> {
     fn drop(&mut self) {
         // Datasets are closed before their file, and not before there is room for what they still hold.
         self.file.make_room();
@@ -241,6 +260,9 @@ fn fill(file: &File, contents: &Contents<'_>) -> hdf5::Result<()> {
     }
     let compress = contents.compress.min(9);
     write_cells(file, contents, compress)?;
+    if let Some(space) = contents.genes {
+        genes::write(file, space)?;
+    }
     Maker::new(file, "history", compress, "how the run went, a row at a time")?
         .table(contents.history, Some(h5::ROWS))?;
     if let Some(solution) = contents.state.and_then(|s| s.solution.as_ref()) {
@@ -328,13 +350,13 @@ fn column<T: Element>(name: &str, width: usize, unit: &str, description: &str, v
 }
 
 /// The columns of the elites in cell order, and what will take their genomes.
-fn write_elites(
+fn write_elites<'a>(
     file: &File,
     group: &str,
     archive: &dyn Archive,
-    contents: &Contents<'_>,
+    contents: &Contents<'a>,
     cells: &[u32],
-) -> hdf5::Result<GenomeSink> {
+) -> hdf5::Result<GenomeSink<'a>> {
     let (e, spec) = (archive.elites(), archive.spec());
     let (n, k) = (cells.len(), spec.axes.len());
     let description = match group {
@@ -384,9 +406,27 @@ fn write_elites(
     }
     let dim = contents.genome_dim;
     let axes = [elite, ("gene", "genes")];
-    let dataset = maker.dataset::<f32>("genome", &[n, dim], true, ["", "genes"], &axes)?;
+    let space = contents.genes.filter(|_| group != ACTIVE);
+    if let Some(space) = space {
+        maker.named_dimension("gene", "genes by name", &space.names())?;
+    }
+    let about = contents
+        .genes
+        .map_or("genes", |_| "coordinates of the genes, from 0 to 1");
+    let dataset = maker.dataset::<f32>("genome", &[n, dim], true, ["", about], &axes)?;
+    let values = match space {
+        Some(space) => {
+            let about = "values of the genes; of a category its number in /genes";
+            Some((
+                maker.dataset::<f32>("value", &[n, dim], true, ["", about], &axes)?,
+                space,
+            ))
+        }
+        None => None,
+    };
     Ok(GenomeSink::Dense {
         dataset: (n * dim > 0).then_some(dataset),
+        values: values.filter(|_| n * dim > 0),
         dim,
         buffer: Vec::new(),
     })

@@ -149,6 +149,7 @@ fn a_checkpoint_holds_both_and_goes_on_as_if_nothing_had_been() {
             archive: &archive,
             genome_dim: 1,
             lineage: false,
+            genes: None,
             history: &history,
             state: None,
             checkpoint,

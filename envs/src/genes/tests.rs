@@ -1,7 +1,7 @@
 use illume_core::{TaskConfig, toml};
 
 use super::*;
-use crate::testing::{check_gradients, evaluate, task};
+use crate::testing::{evaluate, task};
 
 const MIXED: &str = r#"
 name = "sphere"
@@ -43,7 +43,7 @@ fn a_task_is_asked_in_values() {
     let spec = with.spec();
     assert_eq!((spec.bounds, spec.genome_dim), (Some([0.0, 1.0]), 5));
     assert_eq!(spec.init, Init::Uniform { lower: 0.0, upper: 1.0 });
-    assert!(spec.gradients.is_none(), "integers have no slope");
+    assert!(spec.gradients.is_none());
     assert!(
         spec.facts
             .iter()
@@ -64,13 +64,6 @@ fn rows_in_the_middle_of_a_request_are_scored_as_alone() {
         assert_eq!(alone.fitness[0], whole.fitness[row]);
         assert_eq!(alone.descriptor[..], whole.descriptor[2 * row..2 * row + 2]);
     }
-}
-
-#[test]
-fn gradients_follow_the_coordinates() {
-    let genes = "[[genes]]\nname = \"x\"\nlower = -2.0\nupper = 4.0\ncount = 3\n[[genes]]\nname = \"y\"\nlower = 0.5\nupper = 5.0\nscale = \"log\"\n";
-    let task = task(&format!("name = \"sphere\"\ndim = 4\n{genes}"));
-    check_gradients(&*task, &[0.2, 0.4, 0.9, 0.5], 0.01);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile, Evaluation};
-use illume_core::{Axis, Cells, Column, Data, Result};
+use illume_core::{Axis, Cells, Column, Data, GeneKind, Result};
 use serde_json::{Value, json};
 
 use super::{Page, films};
@@ -19,6 +19,8 @@ use crate::sweep::duration::words;
 
 /// Bytes of genes that a report takes.
 const GENES: usize = 1_500_000;
+/// Genes with names that the map may be coloured by.
+const NAMED_GENES: usize = 32;
 /// Rows of history that it takes.
 const HISTORY: usize = 2000;
 /// Axes of which every pair has a projection, where there are more than two; of more axes, the first.
@@ -139,6 +141,7 @@ fn elites(file: &ArchiveFile, evaluation: Option<&Evaluation>, shown: &str, film
         "operator",
     ];
     columns.sort_by_key(|c| order.iter().position(|name| c["name"] == *name).unwrap_or(order.len()));
+    columns.extend(gene_columns(file)?);
     let (genes, genes_note) = genes(file)?;
     let descriptor = elites.get::<f64>("descriptor")?;
     let pairs: Vec<[usize; 2]> = (0..k.min(PAIRED))
@@ -235,6 +238,30 @@ fn described(column: &Column, operators: &[String]) -> Option<Value> {
     Some(json!({"name": column.name, "label": label, "unit": column.unit, "names": names, "data": data}))
 }
 
+/// Values of the genes that have names, each as a column of its own.
+fn gene_columns(file: &ArchiveFile) -> Result<Vec<Value>> {
+    let n = file.rows();
+    let Some(space) = file
+        .genes
+        .as_ref()
+        .filter(|space| n > 0 && space.dim() <= NAMED_GENES && n * space.dim() * 4 <= GENES)
+    else {
+        return Ok(Vec::new());
+    };
+    let values = Genes::of_elites(file, (0..n).collect())?.values(0..n)?;
+    let column = |(gene, name): (usize, String)| {
+        let group = space.group_of(gene);
+        let own = values.iter().copied().skip(gene).step_by(space.dim());
+        let (names, data) = match &group.kind {
+            GeneKind::Categorical(labels) => (json!(labels), packed(own.map(|x| x as i32))),
+            GeneKind::Integer => (Value::Null, packed(own.map(|x| x as i32))),
+            _ => (Value::Null, packed(own)),
+        };
+        json!({"name": format!("gene {name}"), "label": name.replace('_', " "), "unit": group.unit, "names": names, "data": data})
+    };
+    Ok(space.names().into_iter().enumerate().map(column).collect())
+}
+
 /// The genes of all elites, or why the page has none.
 fn genes(file: &ArchiveFile) -> Result<(Value, Option<String>)> {
     let (n, dim) = (file.rows(), file.genome_dim);
@@ -254,7 +281,7 @@ fn genes(file: &ArchiveFile) -> Result<(Value, Option<String>)> {
             Some(format!("{each} genes, which this page leaves out to stay small.")),
         ));
     }
-    let mut genes = packed(Genes::of_elites(file, (0..n).collect())?.read(0..n)?);
+    let mut genes = packed(Genes::of_elites(file, (0..n).collect())?.values(0..n)?);
     genes["dim"] = json!(dim);
     Ok((genes, None))
 }

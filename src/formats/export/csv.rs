@@ -11,7 +11,7 @@ use crate::engine::output::Fault;
 
 /// Writes every column but genomes: descriptors under the names of their axes, operators by name, columns of several numbers with
 /// these numbered, from 1 or, under the names of pyribs, from 0. Where there are genes, they stand before all others, a column for
-/// each. Numbers are written so that they come back as they were. `written` is told how many genomes are.
+/// each; those that have names of their own stand under these, with their values. Numbers are written so that they come back as they were. `written` is told how many genomes are.
 ///
 /// # Errors
 /// `to` cannot be written, or the genes cannot be read.
@@ -24,7 +24,9 @@ pub fn csv(
     mut written: impl FnMut(usize),
 ) -> Result<(), Fault> {
     let dim = genes.map_or(0, |genes| genes.dim);
-    let mut line: String = (0..dim).map(|i| format!("{}_{i},", names.genome())).collect();
+    let of_genes = genes.map_or_else(Vec::new, |genes| names.genes(genes, table, axes));
+    let mut line: String = of_genes.iter().map(|name| quoted(name).into_owned() + ",").collect();
+    let space = names.space(genes);
     for column in scalars(table) {
         for name in flat(names, column, table, axes) {
             line += &quoted(&name);
@@ -38,8 +40,17 @@ pub fn csv(
         for row in piece.clone() {
             line.clear();
             let at = (row - piece.start) * dim;
-            for gene in data.iter().flat_map(|data| &data[at..at + dim]) {
-                line += &format!("{gene:?},");
+            match (&data, space) {
+                (None, _) => (),
+                (Some(data), None) => data[at..at + dim].iter().for_each(|gene| line += &format!("{gene:?},")),
+                (Some(data), Some(space)) => {
+                    for (run, group) in space.runs() {
+                        for z in &data[at..][run] {
+                            line += &quoted(&group.shown(group.value(*z)));
+                            line.push(',');
+                        }
+                    }
+                }
             }
             row_of_scalars(&mut line, table, row, operators);
             finish(&mut line);

@@ -43,6 +43,7 @@ pub fn h5(
         archive: &archive,
         genome_dim: file.genome_dim,
         lineage: false,
+        genes: file.genes.as_deref(),
         history: &file.history,
         state: Some(&state),
         checkpoint: false,

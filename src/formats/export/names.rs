@@ -1,8 +1,8 @@
 //! What columns are called: as in our files, or as in the data frames of pyribs (`ribs.archives.ArchiveDataFrame`, 0.12).
 
-use illume_core::{Axis, Batch, Column, Result};
+use illume_core::{Axis, Batch, Column, GeneSpace, Result};
 
-use super::scalars;
+use super::{Genes, scalars};
 
 /// Whose names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -29,6 +29,26 @@ impl Names {
             }
             Names::Pyribs => pyribs(table),
         }
+    }
+
+    /// What the genes are, where columns have their names and hold their values: in other programs' frames they stay what was searched in.
+    pub fn space<'a>(self, genes: Option<&'a Genes<'_>>) -> Option<&'a GeneSpace> {
+        genes?.space.as_deref().filter(|_| self == Names::Own)
+    }
+
+    /// Names of the columns of genes, beside those of a table.
+    pub fn genes(self, genes: &Genes<'_>, table: &Batch, axes: &[Axis]) -> Vec<String> {
+        let Some(space) = self.space(Some(genes)) else {
+            return (0..genes.dim).map(|i| format!("{}_{i}", self.genome())).collect();
+        };
+        let others: Vec<String> = scalars(table)
+            .flat_map(|column| flat(self, column, table, axes))
+            .collect();
+        let name = |name: String| match others.contains(&name) {
+            true => format!("gene_{name}"),
+            false => name,
+        };
+        space.names().into_iter().map(name).collect()
     }
 
     /// What genomes are called.

@@ -2,6 +2,7 @@
 
 use std::io::{Seek, Write};
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 
 use illume_core::{Batch, Column};
 use zip::result::{ZipError, ZipResult};
@@ -12,7 +13,8 @@ use super::{Genes, npy, pieces, scalars};
 use crate::engine::output::Fault;
 
 /// Writes every column of these tables but genomes as an array (`[rows]`, or `[rows, width]` for descriptors and other columns of several
-/// numbers), the names of the descriptor's axes and of the operators, and, if there are any, the genes under this name, `[rows, dim]` f32.
+/// numbers), the names of the descriptor's axes and of the operators, and, if there are any, the genes under this name, `[rows, dim]` f32; where these have names and
+/// values of their own, these as `genes` and `value`.
 /// `written` is told how many genomes are.
 ///
 /// # Errors
@@ -34,15 +36,10 @@ pub fn npz(
         npz.words(name, words)?;
     }
     if let Some((name, genes)) = genes {
-        let (rows, dim) = (genes.rows(), genes.dim);
-        npz.begin(name, "<f4", &[rows, dim])?;
-        let mut bytes = Vec::new();
-        for piece in pieces(rows, dim) {
-            bytes.clear();
-            let data = genes.read(piece.clone())?;
-            bytes.extend(data.iter().flat_map(|x| x.to_le_bytes()));
-            npz.zip.write_all(&bytes)?;
-            written(piece.end);
+        npz.genomes(name, genes, &|piece| genes.read(piece), &mut written)?;
+        if let Some(space) = &genes.space {
+            npz.words("genes", &space.names())?;
+            npz.genomes("value", genes, &|piece| genes.values(piece), &mut written)?;
         }
     }
     Ok(npz.finish()?)
@@ -80,6 +77,25 @@ impl<'a, W: Write + Seek> Npz<'a, W> {
         column.data.write_bytes(0..column.data.len(), &mut bytes);
         self.begin(&column.name, &kind, &shape)?;
         Ok(self.zip.write_all(&bytes)?)
+    }
+
+    /// Numbers of all genomes, `[rows, dim]`, that are read piece by piece.
+    fn genomes(
+        &mut self,
+        name: &str,
+        genes: &Genes<'_>,
+        read: &dyn Fn(Range<usize>) -> illume_core::Result<Vec<f32>>,
+        written: &mut impl FnMut(usize),
+    ) -> Result<(), Fault> {
+        let (rows, dim) = (genes.rows(), genes.dim);
+        self.begin(name, "<f4", &[rows, dim])?;
+        for piece in pieces(rows, dim) {
+            let data = read(piece.clone())?;
+            let bytes: Vec<u8> = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+            self.zip.write_all(&bytes)?;
+            written(piece.end);
+        }
+        Ok(())
     }
 
     /// Texts as an array of numpy's `str`: all as long as the longest, four bytes a character.

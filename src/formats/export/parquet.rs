@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use illume_core::{Axis, Batch, Column, Data};
+use illume_core::{Axis, Batch, Column, Data, GeneGroup, GeneKind};
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
@@ -44,8 +44,15 @@ pub fn parquet(
 ) -> std::result::Result<(), Fault> {
     let dim = genes.map_or(0, |genes| genes.dim);
     let mut fields = Vec::new();
-    for i in 0..dim {
-        fields.push(field(&format!("{}_{i}", names.genome()), Physical::FLOAT, None)?);
+    let space = names.space(genes);
+    let of_genes = genes.map_or_else(Vec::new, |genes| names.genes(genes, table, axes));
+    for (i, name) in of_genes.iter().enumerate() {
+        let (physical, logical) = match space.map(|space| &space.group_of(i).kind) {
+            Some(GeneKind::Categorical(_)) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            Some(GeneKind::Integer) => (Physical::INT32, None),
+            _ => (Physical::FLOAT, None),
+        };
+        fields.push(field(name, physical, logical)?);
     }
     for column in scalars(table) {
         let (physical, logical) = kind(column);
@@ -63,7 +70,10 @@ pub fn parquet(
         let mut group = file.next_row_group()?;
         for i in 0..dim {
             let gene: Vec<f32> = data.chunks_exact(dim).map(|genes| genes[i]).collect();
-            put::<FloatType, _>(&mut group, &gene)?;
+            match space {
+                None => put::<FloatType, _>(&mut group, &gene)?,
+                Some(space) => put_gene(&mut group, space.group_of(i), &gene)?,
+            }
         }
         for column in scalars(table) {
             (0..column.width).try_for_each(|i| put_column(&mut group, column, i, piece.clone(), operators))?;
@@ -120,6 +130,23 @@ fn put_column<W: Write + Send>(
         Data::U8(v) => put::<Int32Type, _>(group, &of(v, at, rows, i32::from)),
         Data::U32(v) => put::<Int32Type, _>(group, &of(v, at, rows, |x| x as i32)),
         Data::U64(v) => put::<Int64Type, _>(group, &of(v, at, rows, |x| x as i64)),
+    }
+}
+
+/// A gene's values by its coordinates.
+fn put_gene<W: Write + Send>(
+    to: &mut SerializedRowGroupWriter<'_, W>,
+    gene: &GeneGroup,
+    coordinates: &[f32],
+) -> Result<()> {
+    let values = coordinates.iter().map(|z| gene.value(*z));
+    match &gene.kind {
+        GeneKind::Categorical(_) => {
+            let labels = values.map(|value| ByteArray::from(gene.shown(value).as_str()));
+            put::<ByteArrayType, _>(to, &labels.collect::<Vec<_>>())
+        }
+        GeneKind::Integer => put::<Int32Type, _>(to, &values.map(|value| value as i32).collect::<Vec<_>>()),
+        GeneKind::Real | GeneKind::Log => put::<FloatType, _>(to, &values.collect::<Vec<_>>()),
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn coefficient_space(task: &TaskSpec) -> TaskSpec {
         genome_dim: 1 + task.descriptor_dim(),
         bounds: None,
         given: None,
+        genes: None,
         ..task.clone()
     }
 }

@@ -19,8 +19,21 @@ pub struct EmitterEntry {
     /// One line: what it makes.
     pub summary: &'static str,
     pub params: fn() -> Vec<ParamInfo>,
+    /// Whether it varies genes that are categories.
+    pub categories: bool,
     /// Makes it, or several of it, by its table, which stands in the place of the strategy's.
     pub build: fn(&StrategyConfig<'_>) -> Result<Emitters>,
+}
+
+impl EmitterEntry {
+    /// Makes it for a task that it can vary.
+    ///
+    /// # Errors
+    /// Genes that are categories, where it varies none; wrong parameters.
+    pub fn checked(&self, config: &StrategyConfig<'_>) -> Result<Emitters> {
+        crate::check_categories(self.categories, "kind", self.kind, config.task)?;
+        (self.build)(config)
+    }
 }
 
 params! {
@@ -60,6 +73,7 @@ pub fn emitters() -> &'static [EmitterEntry] {
             kind: "iso_line",
             summary: "children of two elites by iso+line-dd",
             params: <(BatchParams, IsoLineParams)>::describe,
+            categories: true,
             build: |config| {
                 let (batch, own): (BatchParams, IsoLineParams) = own(config)?;
                 varied(config, own.operator(), batch.batch)
@@ -69,6 +83,7 @@ pub fn emitters() -> &'static [EmitterEntry] {
             kind: "polynomial",
             summary: "elites changed by polynomial mutation",
             params: <(BatchParams, PolynomialParams)>::describe,
+            categories: true,
             build: |config| {
                 let (batch, own): (BatchParams, PolynomialParams) = own(config)?;
                 varied(
@@ -82,6 +97,7 @@ pub fn emitters() -> &'static [EmitterEntry] {
             kind: "evolution_strategy",
             summary: "searches of CMA-ME and CMA-MAE, ordered by what the archive makes of their candidates",
             params: Search::describe,
+            categories: false,
             build: |config| {
                 let (count, (params, rankers)): Search = own(config)?;
                 searches(config, ("count", count.count), &params, &rankers.rankers)
@@ -91,6 +107,7 @@ pub fn emitters() -> &'static [EmitterEntry] {
             kind: "pga",
             summary: "policies that climb the critic of PGA-MAP-Elites, and its actor",
             params: Learned::<PgaParams>::describe,
+            categories: false,
             build: |config| {
                 let (batch, learner): Learned<PgaParams> = own(config)?;
                 learned(config, batch.batch, pga_me::emitter(config, batch.batch, &learner))
@@ -100,6 +117,7 @@ pub fn emitters() -> &'static [EmitterEntry] {
             kind: "dcg",
             summary: "policies that climb the conditioned critic of DCG-MAP-Elites",
             params: Learned::<DcgParams>::describe,
+            categories: false,
             build: |config| {
                 let (batch, learner): Learned<DcgParams> = own(config)?;
                 learned(config, batch.batch, dcg_me::emitter(config, batch.batch, &learner))
@@ -109,6 +127,7 @@ pub fn emitters() -> &'static [EmitterEntry] {
             kind: "dcrl",
             summary: "policies that climb the conditioned critic of DCRL-MAP-Elites, and its conditioned actor as genomes",
             params: Dcrl::describe,
+            categories: false,
             build: |config| {
                 let (rows, learner): Dcrl = own(config)?;
                 let all = rows.batch.saturating_add(rows.actors);
@@ -197,7 +216,7 @@ pub(crate) fn build_all(config: &StrategyConfig<'_>) -> Result<Emitters> {
             task: config.task,
             memory: config.memory,
         };
-        match entry(table).and_then(|entry| (entry.build)(&config)) {
+        match entry(table).and_then(|entry| entry.checked(&config)) {
             Ok(emitters) => all.extend(emitters),
             Err(Error::Config(found)) => problems.extend(found.into_iter().map(|problem| Problem {
                 section: if problem.section == "strategy" {

@@ -83,6 +83,8 @@ impl Emitter for Variation {
         let noise = Stream::new(context.seed, Purpose::Variation, context.generation, 0);
         let line_noise = Stream::new(context.seed, Purpose::Line, context.generation, 0);
         let mutation = Stream::new(context.seed, Purpose::Variation, context.generation, 1);
+        let of_discrete = Stream::new(context.seed, Purpose::Variation, context.generation, 2);
+        let discrete = variation::Discrete::of(context.task.genes.as_deref());
         let (dim, parts) = (context.task.genome_dim, &self.parts);
         let rows = match GENES_PER_TASK / dim {
             0 => 1,
@@ -108,11 +110,21 @@ impl Emitter for Variation {
                     line_noise.normals(first as u64, &mut draws);
                     draws.iter_mut().for_each(|l| *l *= line);
                     variation::iso_line_rows(children, &parents, iso, &draws, limits);
+                    if let Some(discrete) = &discrete {
+                        let rows = children.chunks_exact_mut(dim).zip(parents.chunks_exact(2)).zip(&draws);
+                        for (row, ((child, pair), line)) in (first as u64..).zip(rows) {
+                            discrete.iso_line(child, [pair[0], pair[1]], iso, *line, &of_discrete, row);
+                        }
+                    }
                 }
                 Operator::Polynomial { rate, eta, bounds } => {
                     for (i, child) in children.chunks_exact_mut(dim).enumerate() {
                         let row = (first + i) as u64;
-                        variation::polynomial(child, genes(&chosen[2 * i])?, &mutation, row, rate, eta, bounds);
+                        let parent = genes(&chosen[2 * i])?;
+                        variation::polynomial(child, parent, &mutation, row, rate, eta, bounds);
+                        if let Some(discrete) = &discrete {
+                            discrete.polynomial(child, parent, &of_discrete, row);
+                        }
                         child.iter_mut().for_each(|x| *x = x.clamp(limits[0], limits[1]));
                         piece.parents[2 * i + 1] = -1;
                     }

@@ -10,12 +10,14 @@ pub(super) mod tests;
 #[cfg(test)]
 mod tests_bounds;
 #[cfg(test)]
+mod tests_margin;
+#[cfg(test)]
 mod tests_pyribs;
 
 use illume_core::{Error, Params, Result, StrategyConfig, StrategyEntry, TaskSpec, params};
 
 use super::restarts::RestartParams;
-use super::{Entry, Optimizers, Settings, Start, members, search};
+use super::{Entry, Optimizers, Settings, Start, margin, members, search};
 use constants::Constants;
 use full::{Factor, Full};
 
@@ -107,9 +109,10 @@ fn full_by(
     }
     let start = Start::new(params.sigma, &params.center, task);
     let (dim, active, decompositions) = (task.genome_dim, params.active, params.decompositions);
+    let discrete = margin::discrete(task);
     let optimizers = Optimizers::new(members(params.population, task)?, start, move |members, start| {
         let constants = change(Constants::full(dim, members, active));
-        Box::new(Full::new(dim, constants, start, decompositions, factor))
+        Box::new(Full::new(dim, constants, start, decompositions, factor).with(discrete.clone()))
     });
     let matrices = MATRICES * size_of::<f64>() as f64 * (dim as f64).powi(2);
     Ok(Optimizers {

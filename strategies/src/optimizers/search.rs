@@ -8,7 +8,7 @@ use illume_core::{
 };
 
 use super::restarts::{RestartParams, Restarts};
-use super::stops::{Progress, Stop};
+use super::stops::{Progress, Stop, longer};
 use super::{Optimizer, Optimizers, Ranking, fitness_or_nan};
 use crate::candidates::prepare;
 use crate::{best_first, mean_and_max};
@@ -137,7 +137,10 @@ impl Search {
     fn stop(&mut self, context: &Context<'_>) -> Result<Option<Stop>> {
         let of_optimizer = self.optimizer.stop(context, self.tol_x)?;
         let members = self.optimizer.members();
-        let by_fitness = self.progress.stop(context.task.genome_dim, members, self.tol_fun);
+        let genes = context.task.genes.as_ref();
+        let discrete = genes.is_some_and(|genes| genes.groups().iter().any(|group| group.cells().is_some()));
+        let longer = longer(context.task.genome_dim, members, discrete);
+        let by_fitness = self.progress.stop(longer, self.tol_fun);
         Ok(self.restarts.count().or(of_optimizer).or(by_fitness))
     }
 }

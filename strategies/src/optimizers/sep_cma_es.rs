@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use super::cma_es::constants::Constants;
 use super::fold::Fold;
+use super::margin::{self, Discrete, Margin};
 use super::noise::{SLICE, add_up, genes_of};
 use super::restarts::RestartParams;
 use super::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
@@ -63,11 +64,14 @@ pub(super) const OPTIMIZER: Entry = Entry {
 /// One member alone.
 pub(super) fn separable(params: &SepCmaEsParams, task: &TaskSpec) -> Result<Optimizers> {
     let start = Start::new(params.sigma, &params.center, task);
-    let dim = task.genome_dim;
+    let (dim, discrete) = (task.genome_dim, margin::discrete(task));
     Ok(Optimizers::new(
         members(params.population, task)?,
         start,
-        move |members, start| Box::new(Separable::new(dim, Constants::separable(dim, members), start)),
+        move |members, start| {
+            let constants = Constants::separable(dim, members);
+            Box::new(Separable::new(dim, constants, start).with(dim, discrete.clone()))
+        },
     ))
 }
 
@@ -83,6 +87,8 @@ struct Separable {
     axis_ratio: f64,
     /// The longest axis of the distribution by which the last generation was drawn.
     longest: f64,
+    /// Where some genes are discrete.
+    margin: Option<Margin>,
 }
 
 /// What a rank holds of its slices alone.
@@ -95,6 +101,8 @@ struct Own {
     /// Weighted sums over the parents of z and of z^2.
     first: Vec<f64>,
     second: Vec<f64>,
+    /// A: by how much the margin widens the standard deviations of its discrete genes.
+    factors: Vec<f64>,
 }
 
 impl Separable {
@@ -110,15 +118,36 @@ impl Separable {
             own: Own::default(),
             axis_ratio: 1.0,
             longest: start.step(),
+            margin: None,
         }
+    }
+
+    /// The same with some genes discrete.
+    fn with(mut self, dim: usize, discrete: Option<Discrete>) -> Separable {
+        self.margin = discrete.map(|genes| Margin::new(genes, dim, self.members()));
+        self
     }
 
     fn begin_with(&mut self, context: &Context<'_>, mean: &[f64]) {
         let mine = self.mine(context);
+        let (mut mean, mut factors) = (mean.to_vec(), Vec::new());
+        if let Some(margin) = &self.margin {
+            margin.unfolded(self.start.fold.as_ref(), &mut mean);
+            // Every rank for itself, from what all know.
+            for (gene, cells) in margin.genes.iter() {
+                let mut factor = 1.0;
+                margin.correct(*cells, self.sigma, &mut mean[*gene], &mut factor);
+                self.spread[*gene] = (self.sigma * factor) as f32;
+                if mine.contains(gene) {
+                    factors.push(factor);
+                }
+            }
+        }
         self.center = mean.iter().map(|m| *m as f32).collect();
         self.own = Own {
             mean: mean[mine.clone()].to_vec(),
             variance: vec![1.0; mine.len()],
+            factors,
             ..Own::empty(mine.len())
         };
     }
@@ -133,7 +162,17 @@ impl Separable {
         for (out, from) in out.chunks_mut(SLICE).zip((from..).step_by(SLICE)) {
             stream.normals(from as u64, out);
             let range = from..from + out.len();
-            spread_out(&self.center[range.clone()], &self.spread[range], self.start.fold, out);
+            let (center, spread) = (&self.center[range.clone()], &self.spread[range.clone()]);
+            let Some(margin) = &self.margin else {
+                spread_out(center, spread, self.start.fold, out);
+                continue;
+            };
+            let number = |(i, cells): (usize, u32)| (i, cells, spread[i].mul_add(out[i], center[i]));
+            let discrete: Vec<(usize, u32, f32)> = margin.within(range).map(number).collect();
+            spread_out(center, spread, self.start.fold, out);
+            for (i, cells, u) in discrete {
+                out[i] = margin::gene(f64::from(u), cells);
+            }
         }
     }
 
@@ -191,6 +230,7 @@ impl Separable {
         self.sigma = step_size(sigma, factor);
         let next = self.sigma;
         let widest = self.start.fold.map_or(f64::INFINITY, |fold| fold.widest());
+        let (margin, from) = (self.margin.as_ref(), mine.start);
         let own = &mut self.own;
         own.mean
             .par_chunks_mut(SLICE)
@@ -198,15 +238,17 @@ impl Separable {
             .zip(own.path.par_chunks_mut(SLICE))
             .zip(own.first.par_chunks(SLICE).zip(own.second.par_chunks(SLICE)))
             .zip(self.center[mine.clone()].par_chunks_mut(SLICE))
-            .zip(self.spread[mine].par_chunks_mut(SLICE))
-            .for_each(|(((((mean, variance), path), (first, second)), center), spread)| {
+            .zip(self.spread[mine.clone()].par_chunks_mut(SLICE))
+            .enumerate()
+            .for_each(|(s, (((((mean, variance), path), (first, second)), center), spread))| {
                 for i in 0..mean.len() {
                     let step = variance[i].sqrt() * first[i];
                     path[i] = keep * path[i] + gain * step;
                     variance[i] = (decay + rank_mu * second[i]) * variance[i] + rank_one * path[i] * path[i];
                     mean[i] += sigma * step;
                     let mut deviation = next * variance[i].sqrt();
-                    if deviation > widest {
+                    let folded = || margin.is_none_or(|margin| !margin.has(from + s * SLICE + i));
+                    if deviation > widest && folded() {
                         let narrower = widest / deviation;
                         variance[i] *= narrower * narrower;
                         path[i] *= narrower;
@@ -216,6 +258,15 @@ impl Separable {
                     spread[i] = deviation as f32;
                 }
             });
+        let Some(margin) = &self.margin else {
+            return;
+        };
+        for ((i, cells), factor) in margin.within(mine).zip(&mut own.factors) {
+            let deviation = next * own.variance[i].sqrt();
+            margin.correct(cells, deviation, &mut own.mean[i], factor);
+            self.center[from + i] = own.mean[i] as f32;
+            self.spread[from + i] = (deviation * *factor) as f32;
+        }
     }
 
     /// Makes center and spread whole on every rank.
@@ -282,7 +333,8 @@ impl Optimizer for Separable {
     }
 
     fn reset(&mut self, context: &Context<'_>, genes: &[f32]) {
-        *self = Separable::new(context.task.genome_dim, self.constants.clone(), self.start);
+        let (dim, discrete) = (context.task.genome_dim, self.margin.take().map(|margin| margin.genes));
+        *self = Separable::new(dim, self.constants.clone(), self.start).with(dim, discrete);
         self.begin_with(context, &self.start.unfolded(genes));
     }
 
@@ -333,10 +385,24 @@ impl Optimizer for Separable {
         const PART: usize = 1 << 14;
         let (first, fold) = (self.start.step(), self.start.fold.as_ref());
         let tol_x = tol_x * first;
-        let parts = self.center.par_chunks(PART).zip(self.spread.par_chunks(PART));
-        let genes = parts.map(|(center, spread)| {
-            let genes = center.iter().zip(spread).map(|(c, s)| (f64::from(*c), f64::from(*s)));
-            Genes::of(genes, fold, tol_x)
+        let parts = self
+            .center
+            .par_chunks(PART)
+            .zip(self.spread.par_chunks(PART))
+            .enumerate();
+        // Discrete genes never come to rest.
+        let real = |gene: usize| self.margin.as_ref().is_none_or(|margin| !margin.has(gene));
+        let genes = parts.map(|(part, (center, spread))| {
+            let genes = center
+                .iter()
+                .zip(spread)
+                .enumerate()
+                .filter(|(i, _)| real(part * PART + i));
+            let genes = genes.map(|(_, (c, s))| (f64::from(*c), f64::from(*s)));
+            match self.margin {
+                None => Genes::of(genes, fold, tol_x),
+                Some(_) => Genes::of(genes, fold, tol_x).among_others(),
+            }
         });
         let genes = genes.reduce_with(Genes::and);
         // A rank has the path of its own genes alone.
@@ -367,6 +433,10 @@ impl Optimizer for Separable {
         for (gene, u) in genes.iter_mut().zip(&self.center) {
             *gene = self.start.fold.map_or(*u, |fold| fold.gene(f64::from(*u)) as f32);
         }
+        if let Some(margin) = &self.margin {
+            let discrete = margin.genes.iter();
+            discrete.for_each(|(i, cells)| genes[*i] = margin::gene(f64::from(self.center[*i]), *cells));
+        }
     }
 
     fn sigma(&self) -> f64 {
@@ -391,7 +461,20 @@ impl Optimizer for Separable {
         let mut distribution = Batch::new();
         distribution.push("sigma", 1, "", "step size", vec![self.sigma]);
         distribution.push("updates", 1, "", "updates made", vec![self.updates]);
-        Ok(vec![("vectors".into(), vectors), ("law".into(), distribution)])
+        let mut tables = vec![("vectors".into(), vectors), ("law".into(), distribution)];
+        if let Some(margin) = &self.margin {
+            let mut whole = vec![0.0; context.task.genome_dim];
+            for ((i, _), factor) in margin.within(self.mine(context)).zip(&own.factors) {
+                whole[self.mine(context).start + i] = *factor;
+            }
+            let whole = self.whole(context, &whole[self.mine(context)])?;
+            let factors = margin.genes.iter().map(|(gene, _)| whole[*gene]).collect();
+            let mut table = Batch::new();
+            let about = "by how much the standard deviation of each discrete gene is widened";
+            table.push("factor", 1, "", about, factors);
+            tables.push(("margin".into(), table));
+        }
+        Ok(tables)
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
@@ -411,6 +494,16 @@ impl Optimizer for Separable {
             path: read("path")?[mine.clone()].to_vec(),
             ..Own::empty(mine.len())
         };
+        if let Some(margin) = &self.margin {
+            let factors = vector(state.table("margin")?, "factor", margin.genes.len(), 1)?;
+            for ((gene, _), factor) in margin.genes.iter().zip(factors) {
+                let deviation = self.sigma * variance[*gene].sqrt();
+                self.spread[*gene] = (deviation * factor) as f32;
+                if mine.contains(gene) {
+                    self.own.factors.push(factor);
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -426,6 +519,7 @@ impl Own {
             path: zeros(),
             first: zeros(),
             second: zeros(),
+            factors: Vec::new(),
         }
     }
 }

@@ -106,6 +106,15 @@ impl Genes {
         }
     }
 
+    /// The same beside discrete genes, which go on when these have come to rest.
+    pub fn among_others(self) -> Genes {
+        Genes {
+            one: false,
+            small: false,
+            ..self
+        }
+    }
+
     pub fn stop(self) -> Option<Stop> {
         match self {
             Genes { fixed: true, .. } => Some(Stop::NoEffectCoord),
@@ -123,6 +132,13 @@ pub(crate) fn is_still(path: &[f64], sigma: f64, tol_x: f64) -> bool {
 /// TolXUp, of the longest axis and the first step size.
 pub(crate) fn has_diverged(longest: f64, first: f64) -> bool {
     longest > GROWTH * first
+}
+
+/// Generations by which periods are longer for so many genes and members. Where some genes are discrete, the margin shows a better value of one of them only every
+/// 2 n generations in the mean (each member has it with probability 1 / (2 n members)): seven times that miss it once in a thousand.
+pub(crate) fn longer(dim: usize, members: usize, discrete: bool) -> usize {
+    let by_members = (30.0 * dim as f64 / members as f64).ceil() as usize;
+    by_members + if discrete { 14 * dim } else { 0 }
 }
 
 /// Fitness since a distribution began: the best and the median of each generation.
@@ -154,10 +170,9 @@ impl Progress {
         self.generations += 1;
     }
 
-    /// The criterion that fitness meets after a generation.
-    pub fn stop(&self, dim: usize, members: usize, tol_fun: f64) -> Option<Stop> {
-        let by_members = (30.0 * dim as f64 / members as f64).ceil() as usize;
-        let period = (10 + by_members).min(MOST);
+    /// The criterion that fitness meets after a generation; [`longer`] says by how much periods are longer than those of few genes.
+    pub fn stop(&self, longer: usize, tol_fun: f64) -> Option<Stop> {
+        let period = (10 + longer).min(MOST);
         if self.best.len() >= period {
             let newest = self.best.range(self.best.len() - period..);
             let (low, high) = newest.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), f| {
@@ -170,7 +185,7 @@ impl Progress {
                 return Some(Stop::TolFun);
             }
         }
-        let period = (self.generations as usize / 5).clamp((120 + by_members).min(MOST), MOST);
+        let period = (self.generations as usize / 5).clamp((120 + longer).min(MOST), MOST);
         // Now and then: the medians of a long period take as long as a generation of few genes.
         let due = self.generations.is_multiple_of(1 + period as u64 / 64) && self.best.len() >= period;
         let stagnates = |history: &VecDeque<f64>| {
@@ -234,7 +249,7 @@ mod tests {
         for best in best {
             let fitness: Vec<f64> = order.iter().map(|i| best - below * *i as f64).collect();
             progress.push(&[0; 10], &fitness, &order);
-            if let Some(stop) = progress.stop(10, 10, 1e-12) {
+            if let Some(stop) = progress.stop(longer(10, 10, false), 1e-12) {
                 return Some((progress.generations, stop));
             }
         }
@@ -269,7 +284,7 @@ mod tests {
                 .map(|i| if i == 0 { 1e6 + f64::from(g % 5) } else { f64::from(g) })
                 .collect();
             progress.push(&[0; 10], &fitness, &order);
-            assert_eq!(progress.stop(10, 10, 1e-12), None, "{g}");
+            assert_eq!(progress.stop(longer(10, 10, false), 1e-12), None, "{g}");
         }
     }
 
@@ -278,10 +293,10 @@ mod tests {
         let order: Vec<usize> = (0..10).collect();
         let mut progress = Progress::default();
         for _ in 0..40 {
-            assert_eq!(progress.stop(10, 10, 1e-12), None);
+            assert_eq!(progress.stop(longer(10, 10, false), 1e-12), None);
             progress.push(&[2; 10], &[0.0; 10], &order);
         }
-        assert_eq!(progress.stop(10, 10, 1e-12), Some(Stop::EqualFunValues));
+        assert_eq!(progress.stop(longer(10, 10, false), 1e-12), Some(Stop::EqualFunValues));
     }
 
     #[test]

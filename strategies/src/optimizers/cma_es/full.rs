@@ -14,6 +14,7 @@ use illume_numerics::eigen::decompose;
 use rayon::prelude::*;
 
 use super::constants::Constants;
+use crate::optimizers::margin::{self, Discrete, Margin};
 use crate::optimizers::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
 use crate::optimizers::{Optimizer, Ranking, Start, step_size, vector};
 
@@ -57,6 +58,8 @@ pub(crate) struct Full {
     steps: Vec<f64>,
     weighted: Vec<f64>,
     seconds: f64,
+    /// Where some genes are discrete: these, and the factor A of each.
+    pub(super) margin: Option<(Margin, Vec<f64>)>,
 }
 
 impl Full {
@@ -83,12 +86,47 @@ impl Full {
             steps: Vec::new(),
             weighted: Vec::new(),
             seconds: 0.0,
+            margin: None,
             constants,
         };
         for i in 0..dim {
             distribution.transform[place(dim, i, i)] = 1.0;
         }
         distribution
+    }
+
+    /// The same with some genes discrete.
+    pub fn with(mut self, discrete: Option<Discrete>) -> Full {
+        self.margin = discrete.map(|genes| {
+            let factors = vec![1.0; genes.len()];
+            (Margin::new(genes, self.dim, self.members()), factors)
+        });
+        self
+    }
+
+    /// Begins at these numbers, of which genes are folded.
+    pub(super) fn begin_at(&mut self, mean: Vec<f64>) {
+        self.mean = mean;
+        if let Some((margin, _)) = &self.margin {
+            margin.unfolded(self.start.fold.as_ref(), &mut self.mean);
+        }
+        self.keep_margin();
+    }
+
+    /// Corrects mean and A of discrete genes.
+    pub(super) fn keep_margin(&mut self) {
+        let Some((margin, factors)) = &mut self.margin else {
+            return;
+        };
+        for ((gene, cells), factor) in margin.genes.iter().zip(factors) {
+            let deviation = self.sigma * self.covariance.at(*gene, *gene).sqrt();
+            margin.correct(*cells, deviation, &mut self.mean[*gene], factor);
+        }
+    }
+
+    /// Whether a gene is discrete.
+    fn is_discrete(&self, gene: usize) -> bool {
+        self.margin.as_ref().is_some_and(|(margin, _)| margin.has(gene))
     }
 
     /// Places for the members and p_c.
@@ -276,6 +314,7 @@ impl Full {
         if let Some(fold) = self.start.fold {
             self.narrow(fold.widest());
         }
+        self.keep_margin();
     }
 
     /// Standard deviation of a gene.
@@ -283,9 +322,13 @@ impl Full {
         self.sigma * self.covariance.at(gene, gene).sqrt()
     }
 
-    /// Scales genes whose standard deviation is above `widest` down to that, covariance and path alike.
+    /// Scales genes whose standard deviation is above `widest` down to that, covariance and path alike. Discrete ones are not folded.
     fn narrow(&mut self, widest: f64) {
-        let factors: Vec<f64> = (0..self.dim).map(|i| (widest / self.deviation(i)).min(1.0)).collect();
+        let factor = |i: usize| match self.is_discrete(i) {
+            true => 1.0,
+            false => (widest / self.deviation(i)).min(1.0),
+        };
+        let factors: Vec<f64> = (0..self.dim).map(factor).collect();
         if factors.iter().all(|f| *f == 1.0) {
             return;
         }
@@ -348,19 +391,21 @@ impl Optimizer for Full {
 
     fn begin(&mut self, context: &Context<'_>) {
         if self.mean.is_empty() {
-            self.mean = self.start.mean(context);
+            self.begin_at(self.start.mean(context));
         }
     }
 
     fn reset(&mut self, _context: &Context<'_>, genes: &[f32]) {
-        *self = Full::new(
+        let discrete = self.margin.take().map(|(margin, _)| margin.genes);
+        let fresh = Full::new(
             self.dim,
             self.constants.clone(),
             self.start,
             self.decompositions,
             self.factor,
         );
-        self.mean = self.start.unfolded(genes);
+        *self = fresh.with(discrete);
+        self.begin_at(self.start.unfolded(genes));
     }
 
     fn ask(&mut self, context: &Context<'_>, rows: Range<usize>, genes: &mut [f32]) -> Result<()> {
@@ -389,6 +434,13 @@ impl Optimizer for Full {
                 *gene = self.start.gene(u);
             }
         }
+        let Some((margin, factors)) = &self.margin else {
+            return;
+        };
+        for ((i, cells), factor) in margin.genes.iter().zip(factors) {
+            let y = self.steps[(i / ROWS * self.width() + member) * ROWS + i % ROWS];
+            genes[*i] = margin::gene(self.mean[*i] + sigma * factor * y, *cells);
+        }
     }
 
     fn tell(&mut self, _context: &Context<'_>, ranking: &Ranking<'_>) -> Result<()> {
@@ -408,8 +460,12 @@ impl Optimizer for Full {
     fn stop(&self, _context: &Context<'_>, tol_x: f64) -> Result<Option<Stop>> {
         let (sigma, first, fold) = (self.sigma, self.start.step(), self.start.fold.as_ref());
         let tol_x = tol_x * first;
-        let genes = (0..self.dim).map(|i| (self.mean[i], self.deviation(i)));
-        let genes = Genes::of(genes, fold, tol_x);
+        let real = (0..self.dim).filter(|i| !self.is_discrete(*i));
+        let genes = real.map(|i| (self.mean[i], self.deviation(i)));
+        let mut genes = Genes::of(genes, fold, tol_x);
+        if self.margin.is_some() {
+            genes = genes.among_others();
+        }
         // One axis after the other.
         let axis = (self.updates % self.dim as u64) as usize;
         let along = |row: usize| 0.1 * sigma * self.transform[place(self.dim, row, axis)];
@@ -429,6 +485,10 @@ impl Optimizer for Full {
     fn mean(&self, genes: &mut [f32]) {
         for (gene, u) in genes.iter_mut().zip(&self.mean) {
             *gene = self.start.gene(*u);
+        }
+        if let Some((margin, _)) = &self.margin {
+            let discrete = margin.genes.iter();
+            discrete.for_each(|(i, cells)| genes[*i] = margin::gene(self.mean[*i], *cells));
         }
     }
 
@@ -491,7 +551,14 @@ impl Optimizer for Full {
         let about = "whether bounds have narrowed the covariance since then";
         distribution.push("narrowed", 1, "", about, vec![u64::from(self.narrowed)]);
         let tables = [("vectors", vectors), ("covariance", covariance), ("law", distribution)];
-        Ok(tables.map(|(name, table)| (name.into(), table)).to_vec())
+        let mut tables = tables.map(|(name, table)| (name.into(), table)).to_vec();
+        if let Some((_, factors)) = &self.margin {
+            let mut margin = Batch::new();
+            let about = "by how much the standard deviation of each discrete gene is widened";
+            margin.push("factor", 1, "", about, factors.clone());
+            tables.push(("margin".into(), margin));
+        }
+        Ok(tables)
     }
 
     fn load(&mut self, _context: &Context<'_>, state: &State) -> Result<()> {
@@ -515,6 +582,9 @@ impl Optimizer for Full {
         self.updates = distribution.get::<u64>("updates")?[0];
         self.decomposed = distribution.get::<u64>("decomposed")?[0];
         self.narrowed = distribution.get::<u64>("narrowed")?[0] != 0;
+        if let Some((margin, factors)) = &mut self.margin {
+            *factors = vector(state.table("margin")?, "factor", margin.genes.len(), 1)?;
+        }
         Ok(())
     }
 }
