@@ -73,7 +73,7 @@ impl Values {
 /// An array in a file of its own, named as the file is.
 ///
 /// # Errors
-/// No such file, or as [`array`].
+/// No such file, or as [`array()`].
 pub fn file(path: &Path) -> Result<Field> {
     let refuse = |what: String| Error::input(format!("{}: {what}", path.display()));
     let bytes = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
