@@ -41,29 +41,30 @@ fn between(text: &str, before: &str, after: &str) -> Vec<String> {
 #[test]
 fn recipes_have_the_version_the_licence_the_description_and_the_rust_of_the_manifest() {
     let manifest = manifest();
-    let [version, license, rust] = ["version", "license", "rust-version"].map(|key| shared(&manifest, key));
+    let owned = ["version", "license", "rust-version"].map(|key| shared(&manifest, key));
+    let [version, license, rust] = owned.each_ref().map(String::as_str);
     let description = manifest["package"]["description"].as_str().unwrap();
 
     let conda = read("tools/packaging/conda/recipe.yaml");
-    assert_eq!(between(&conda, "  version: \"", "\""), [version.clone()]);
-    assert_eq!(between(&conda, "  license: ", "\n"), [license.clone()]);
+    assert_eq!(between(&conda, "  version: \"", "\""), [version]);
+    assert_eq!(between(&conda, "  license: ", "\n"), [license]);
     assert_eq!(between(&conda, "  summary: \"", "\""), [description]);
-    assert_eq!(between(&conda, "- rust >=", "\n"), [rust.clone()]);
+    assert_eq!(between(&conda, "- rust >=", "\n"), [rust]);
 
     let spack = read("tools/packaging/spack/packages/illume/package.py");
-    assert_eq!(between(&spack, "    version(\"", "\")"), [version.clone()]);
+    assert_eq!(between(&spack, "    version(\"", "\")"), [version]);
     assert_eq!(
         between(&spack, "illume@", " "),
         [version],
         "the line that is to be typed"
     );
-    assert_eq!(between(&spack, "license(\"", "\")"), [license.clone()]);
+    assert_eq!(between(&spack, "license(\"", "\")"), [license]);
     assert_eq!(between(&spack, "    \"\"\"", "\"\"\""), [description]);
     assert_eq!(between(&spack, "depends_on(\"rust@", ":\""), [rust]);
 
     assert_eq!(
         between(&read("tools/container/illume.def"), "image.licenses ", "\n"),
-        [license.clone()]
+        [license]
     );
     assert_eq!(
         between(&read("tools/container/Containerfile"), "image.licenses=\"", "\""),
@@ -101,11 +102,8 @@ fn features_that_recipes_and_images_ask_for_are_there_and_leave_the_games_out() 
 /// Arguments of an image's definition and their defaults.
 fn arguments(lines: impl Iterator<Item = String>) -> BTreeMap<String, String> {
     let pairs = lines.filter_map(|line| {
-        Some(
-            line.trim()
-                .split_once('=')
-                .map(|(name, value)| (name.to_string(), value.to_string()))?,
-        )
+        let (name, value) = line.trim().split_once('=')?;
+        Some((name.to_string(), value.to_string()))
     });
     pairs.collect()
 }

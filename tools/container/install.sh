@@ -71,7 +71,7 @@ build() {
 run() {
   local packages
   mapfile -t packages <$home/packages
-  if [ -n "${PYTHON:-}" ] || [ -d $home/torch ]; then packages+=(python3 python3-venv); fi
+  if [ -n "${PYTHON:-}" ]; then packages+=(python3 python3-venv); fi
   apt_install "${packages[@]}" ca-certificates
   if [ -n "${PYTHON:-}" ]; then
     python3 -m venv $home/python
