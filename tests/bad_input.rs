@@ -606,9 +606,10 @@ fn a_wrong_override_is_refused_in_one_sentence() {
     let folder = folder();
     let config = write_config(folder.path(), GOOD);
     let out = folder.path().join("out");
-    let cases: [(&str, &[&str]); 10] = [
+    let cases: [(&str, &[&str]); 11] = [
         ("seed", &["--set seed", "key=value"]),
-        ("a.b.c=1", &["--set a.b.c", "section.key"]),
+        ("a..c=1", &["--set a..c", "section.key"]),
+        ("task.name.c=1", &["--set task.name.c", "name is not a table"]),
         (".x=1", &["--set .x", "section.key"]),
         ("strategy.batch=-1", &["--set strategy.batch", "non-negative", "-1"]),
         ("strategy.batch=", &["--set strategy.batch"]),
