@@ -122,6 +122,12 @@ fn archives_are_arrays_and_tables() {
 }
 
 #[test]
+fn genes_of_several_kinds_are_values() {
+    let folder = folder();
+    assert!(check("genes", &[arg(folder.path())]).contains("genes: checked"));
+}
+
+#[test]
 fn wrong_input_is_one_sentence() {
     let folder = folder();
     let said = check("wrong", &[arg(folder.path())]);

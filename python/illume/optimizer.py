@@ -86,6 +86,9 @@ class Optimizer:
     descriptor: axes as ``("name", lower, upper)``, with a unit behind if they have one, or as dicts; none for optimization without a descriptor.
     bounds: ``(lower, upper)`` to which every gene is clipped.
     init: interval from which first genes are drawn, or ``{"mean": m, "sd": s}`` for normal ones; default `bounds`, without them normal of mean 0, sd 1.
+    genes: what single genes or groups of them are, in place of dim, bounds and init: dicts as ``[[task.genes]]`` of a configuration (docs/how_to/genes.md),
+        ``{"name": "rate", "lower": 1e-4, "upper": 0.1, "scale": "log"}``, ``{"name": "layers", "lower": 1, "upper": 8, "kind": "integer"}``,
+        ``{"name": "kind", "values": ["a", "b"]}``. Genomes are values of these, of a category its index.
     seed: the same seed and the same values give the same archive, bit for bit, for any number of threads; replaces config's.
     fitness: what the fitness is, with its unit, for files and plots.
     qd_offset: added to each elite's fitness in the QD score, so that none lowers it.
@@ -103,6 +106,7 @@ class Optimizer:
         descriptor: Optional[Descriptor] = None,
         bounds: Optional[tuple[float, float]] = None,
         init: Any = None,
+        genes: Optional[Sequence[Mapping[str, Any]]] = None,
         seed: Optional[int] = None,
         fitness: Optional[str] = None,
         qd_offset: Optional[float] = None,
@@ -112,8 +116,12 @@ class Optimizer:
         config = configuration(config)
         if seed is not None:
             config["seed"] = int(seed)
+        if genes is not None:
+            genes = [dict(gene) for gene in genes]
+            dim = sum(gene.get("count", 1) for gene in genes) if dim is None else dim
         described = {
             "dim": dim if dim is None else int(dim),
+            "genes": genes,
             "descriptor": None if descriptor is None else axes(descriptor),
             "bounds": None if bounds is None else interval("bounds", bounds),
             "init": None if init is None else start(init),

@@ -57,7 +57,7 @@ impl File {
     /// Genomes of all elites; lineages are decoded when their genes are asked for.
     fn genomes(&self, py: Python<'_>) -> PyResult<Decoded> {
         let genomes = py.detach(|| self.decodable()).map_err(raise)?;
-        Ok(Decoded::new(genomes, self.0.genome_dim))
+        Ok(Decoded::new(genomes, self.0.genome_dim, self.0.genes.clone()))
     }
 
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -71,7 +71,7 @@ impl File {
                 return Ok(None);
             };
             // Of a task that this build has not, the lineage alone is there.
-            let genes = with_genes(stored.clone(), || self.decoder());
+            let genes = with_genes(stored.clone(), self.0.genes.as_deref(), || self.decoder());
             Ok(Some(genes.unwrap_or(stored)))
         };
         let solution = py.detach(read).map_err(raise)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use illume::core::{Batch, Decoder, Error, Genomes, Lineages, Result, Scratch};
+use illume::core::{Batch, Decoder, Error, GeneSpace, Genomes, Lineages, Result, Scratch};
 use numpy::{IntoPyArray as _, PyArray2, PyArrayMethods as _};
 use pyo3::prelude::*;
 use rayon::prelude::*;
@@ -15,11 +15,13 @@ use crate::pools::Threads;
 pub struct Decoded {
     genomes: Genomes,
     dim: usize,
+    /// What genes are, where genomes are coordinates of them.
+    space: Option<Arc<GeneSpace>>,
 }
 
 impl Decoded {
-    pub fn new(genomes: Genomes, dim: usize) -> Decoded {
-        Decoded { genomes, dim }
+    pub fn new(genomes: Genomes, dim: usize, space: Option<Arc<GeneSpace>>) -> Decoded {
+        Decoded { genomes, dim, space }
     }
 }
 
@@ -40,32 +42,45 @@ impl Decoded {
             ))));
         }
         let genes = py.detach(|| -> Result<Vec<f32>> {
-            Threads::new(None)?.install(|| Ok(decoded(&self.genomes, &rows, self.dim)))
+            Threads::new(None)?.install(|| Ok(decoded(&self.genomes, &rows, self.dim, self.space.as_deref())))
         });
         matrix(py, genes.map_err(raise)?, rows.len(), self.dim)
     }
 }
 
-/// Genes of rows, `[rows, dim]`, on the threads of the present pool.
-pub fn decoded(genomes: &Genomes, rows: &[usize], dim: usize) -> Vec<f32> {
+/// Genes of rows, `[rows, dim]`, values where they have a kind and bounds, on the threads of the present pool.
+pub fn decoded(genomes: &Genomes, rows: &[usize], dim: usize, space: Option<&GeneSpace>) -> Vec<f32> {
     let mut genes = vec![0.0; rows.len() * dim];
     // Members of an evolution strategy come in pairs that share their noise.
     let chunk = genomes.chunk();
     let pieces = genes.par_chunks_mut((dim * chunk).max(1)).zip(rows.par_chunks(chunk));
     pieces.for_each_init(Scratch::default, |scratch, (genes, rows)| {
         for (genes, &row) in genes.chunks_exact_mut(dim).zip(rows) {
-            genes.copy_from_slice(genomes.genes(row, scratch));
+            let stored = genomes.genes(row, scratch);
+            match space {
+                Some(space) => space.decode(stored, genes),
+                None => genes.copy_from_slice(stored),
+            }
         }
     });
     genes
 }
 
-/// A strategy's result; one that is a lineage gets its genes beside it, as the column `genome`.
+/// A strategy's result; one that is a lineage gets its genes beside it, as the column `genome`. Genes that have a kind and bounds are values.
 ///
 /// # Errors
 /// The decoder's; a damaged table.
-pub fn with_genes(mut solution: Batch, decoder: impl FnOnce() -> Result<Decoder>) -> Result<Batch> {
+pub fn with_genes(
+    mut solution: Batch,
+    space: Option<&GeneSpace>,
+    decoder: impl FnOnce() -> Result<Decoder>,
+) -> Result<Batch> {
     if solution.find("lineage_streams").is_none() {
+        if let (Some(space), Some(_)) = (space, solution.find("genome")) {
+            let genes = solution.get_mut::<f32>("genome")?;
+            let coordinates = genes.to_vec();
+            space.decode(&coordinates, genes);
+        }
         return Ok(solution);
     }
     let mut lineages = Lineages::new();
@@ -73,7 +88,7 @@ pub fn with_genes(mut solution: Batch, decoder: impl FnOnce() -> Result<Decoder>
     let decoder = decoder()?;
     let dim = decoder.dim;
     lineages.decoder = Some(Arc::new(decoder));
-    let genes = decoded(&Genomes::Lineage(lineages), &[0], dim);
+    let genes = decoded(&Genomes::Lineage(lineages), &[0], dim, space);
     solution.push("genome", dim, "", "genes, as they are evaluated", genes);
     Ok(solution)
 }

@@ -175,15 +175,14 @@ impl Engine {
                     };
                     let (table, genomes) = snapshot::elites(run.archive(), dim, decoder)?;
                     let operators = run.strategy().spec().operators.clone();
+                    let space = task.spec().genes.clone();
+                    let genomes = Decoded::new(genomes, dim, space);
                     Ok((table, genomes, run.archive().spec().clone(), operators, run.metrics()))
                 })
             })
         });
         let (table, genomes, spec, operators, metrics) = copied.map_err(raise)?;
-        Ok((
-            snapshot::about(py, &spec, &operators, table, &metrics)?,
-            Decoded::new(genomes, dim),
-        ))
+        Ok((snapshot::about(py, &spec, &operators, table, &metrics)?, genomes))
     }
 
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -206,7 +205,7 @@ impl Engine {
             state.run.with_dependent_mut(|task, run| {
                 let solution = run.state()?.solution;
                 solution
-                    .map(|s| with_genes(s, || decoder(config, task.spec())))
+                    .map(|s| with_genes(s, task.spec().genes.as_deref(), || decoder(config, task.spec())))
                     .transpose()
             })
         };
@@ -235,7 +234,9 @@ impl Engine {
             (state.config.task.clone(), state.run.borrow_owner().spec().clone())
         });
         let axes = spec.descriptor.into_iter().map(|a| (a.name, a.unit, a.lower, a.upper));
-        Ok((dict(py, &table)?, axes.collect(), spec.bounds))
+        // Genes that have bounds each are asked for in coordinates of their own.
+        let bounds = spec.bounds.filter(|_| spec.genes.is_none());
+        Ok((dict(py, &table)?, axes.collect(), bounds))
     }
 
     /// Writes a checkpoint.
@@ -315,7 +316,8 @@ impl State {
         }
         let between_phases = &mut self.between_phases;
         let seeds = &mut self.seeds;
-        let (rows, genes) = self.run.with_dependent_mut(|_, run| {
+        let (rows, genes) = self.run.with_dependent_mut(|task, run| {
+            let space = task.spec().genes.as_deref();
             loop {
                 if !*between_phases && (run.done() >= 1.0 || run.time_used() >= 1.0) {
                     let why = run.strategy().ended().unwrap_or_else(|| "the budget is used up".into());
@@ -335,8 +337,8 @@ impl State {
                 if rows > 0 {
                     seeds.clone_from(&candidates.seeds);
                     let genes = match &candidates.genomes {
-                        Genomes::Dense(dense) => dense.data.clone(),
-                        genomes => decoded(genomes, &(0..rows).collect::<Vec<_>>(), dim),
+                        Genomes::Dense(dense) if space.is_none() => dense.data.clone(),
+                        genomes => decoded(genomes, &(0..rows).collect::<Vec<_>>(), dim, space),
                     };
                     return Ok((rows, genes));
                 }

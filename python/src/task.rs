@@ -1,7 +1,9 @@
 //! A task whose values come from outside: what Python says of it is its table in files, so that a file makes it again.
 
-use illume::core::{Axis, Error, Init, Request, Result, Scores, Status, Task, TaskSpec, Worker};
-use illume::envs::PYTHON;
+use std::sync::Arc;
+
+use illume::core::{Axis, Error, GeneSpace, Init, Request, Result, Scores, Status, Task, TaskSpec, Worker};
+use illume::envs::{PYTHON, WithGenes};
 use illume::{Config, registry};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -61,7 +63,17 @@ pub fn task(config: &Config) -> Result<Box<dyn Task>> {
         let message = "a task whose values come from Python acts through no network; remove the table policy";
         return Err(config.locate(Error::config("policy", key, message)));
     }
-    Ok(Box::new(Outside(spec(&config.task)?)))
+    let mut table = config.task.clone();
+    let genes = table.remove("genes");
+    let genes = genes.map(|genes| GeneSpace::from_toml(&genes, "genes")).transpose()?;
+    let task = Box::new(Outside(spec(&table)?));
+    match genes {
+        Some(_) if task.0.bounds.is_some() || table.contains_key("init") => Err(Error::input(
+            "genes have bounds each, between which the first ones are drawn: leave out bounds and init",
+        )),
+        Some(genes) => Ok(Box::new(WithGenes::new(task, Arc::new(genes))?)),
+        None => Ok(task),
+    }
 }
 
 fn spec(table: &Table) -> Result<TaskSpec> {

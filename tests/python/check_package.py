@@ -216,6 +216,44 @@ def archives(*_):
     print("archives: checked")
 
 
+def genes(folder, *_):
+    """Genes of several kinds: ask gives values, and so do the archive, a file and the program's own view of it."""
+    kinds = [
+        {"name": "rate", "lower": 1e-4, "upper": 1e-1, "scale": "log"},
+        {"name": "layers", "lower": 1, "upper": 8, "kind": "integer", "count": 2},
+        {"name": "kind", "values": ["a", "b", "c"]},
+    ]
+    config = {"strategy": {"name": "map_elites", "batch": 40}, "archive": {"shape": [10, 10]}}
+    optimizer = illume.Optimizer(config, genes=kinds, descriptor=[("x", 0, 0.1), ("y", 1, 8)], seed=4)
+
+    def told(optimizer, generations):
+        for _ in range(generations):
+            values = optimizer.ask()
+            assert values.shape[1] == 4 and (1e-4 <= values[:, 0]).all() and (values[:, 0] <= 0.1000000015).all()
+            assert np.isin(values[:, 1:3], range(1, 9)).all() and np.isin(values[:, 3], range(3)).all()
+            optimizer.tell(-np.abs(values[:, 3] - 2) - np.abs(values[:, 2] - 5), values[:, :2])
+        return optimizer
+
+    told(optimizer, 10)
+    path = os.path.join(folder, "genes.h5")
+    optimizer.save(path)
+    told(optimizer, 5)
+    again = told(illume.Optimizer.load(path), 5)
+    same(optimizer.archive, again.archive, "genes, gone on")
+    best = optimizer.archive.best
+    assert best.genome[3] == 2 and best.genome[2] == 5 and best.fitness == 0, best
+    stored = illume.load(path).archive
+    assert np.isin(stored.genomes[:, 1:], range(9)).all() and stored.genomes[:, 1].max() > 1
+    for given in (dict(bounds=(0, 1)), dict(dim=3)):
+        try:
+            illume.Optimizer(config, genes=kinds, descriptor=[("x", 0, 1)], **given)
+        except illume.Error as error:
+            assert "\n" not in str(error) and "genes" in str(error), error
+        else:
+            raise AssertionError(given)
+    print("genes: checked")
+
+
 def wrong(folder, *_):
     """Wrong input is one sentence each."""
     good = {"strategy": {"name": "map_elites", "batch": 10}, "archive": {"shape": [4, 4]}}
