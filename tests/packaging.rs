@@ -51,7 +51,7 @@ fn recipes_have_the_version_the_licence_the_description_and_the_rust_of_the_mani
     assert_eq!(between(&conda, "  summary: \"", "\""), [description]);
     assert_eq!(between(&conda, "- rust >=", "\n"), [rust]);
 
-    let spack = read("tools/packaging/spack/packages/illume/package.py");
+    let spack = read("tools/packaging/spack/spack_repo/illume/packages/illume/package.py");
     assert_eq!(between(&spack, "    version(\"", "\")"), [version]);
     assert_eq!(
         between(&spack, "illume@", " "),
@@ -78,7 +78,7 @@ fn features_that_recipes_and_images_ask_for_are_there_and_leave_the_games_out() 
     let there = manifest["features"].as_table().unwrap();
     let mut asked = between(&read("tools/packaging/conda/recipe.yaml"), "--features ", "\n");
     assert_eq!(asked, ["mpi"]);
-    let spack = read("tools/packaging/spack/packages/illume/package.py");
+    let spack = read("tools/packaging/spack/spack_repo/illume/packages/illume/package.py");
     let variants = between(&spack, "    variant(\"", "\"");
     assert!(!variants.is_empty());
     for variant in &variants {

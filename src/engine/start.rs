@@ -133,6 +133,17 @@ fn of_archive(path: &Path, most: usize, task: &TaskSpec, memory: &Memory) -> Res
     for row in order {
         genes.extend_from_slice(genomes.genes(row, &mut scratch));
     }
+    // Coordinates of other genes stand for other values.
+    if file.genes != task.genes {
+        if let Some(own) = &file.genes {
+            let coordinates = genes.clone();
+            let rows = coordinates.chunks_exact(own.dim()).zip(genes.chunks_exact_mut(own.dim()));
+            rows.for_each(|(coordinates, values)| own.decode(coordinates, values));
+        }
+        if let Some(space) = &task.genes {
+            encode(space, &mut genes)?;
+        }
+    }
     Ok(genes)
 }
 

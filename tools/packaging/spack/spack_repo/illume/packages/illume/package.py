@@ -1,6 +1,6 @@
-# Spack's recipe for illume, built from the clone that you are in:
+# Recipe of Spack (1.0 or newer) for illume, built from the clone that you are in:
 #
-#   spack repo add tools/packaging/spack
+#   spack repo add tools/packaging/spack/spack_repo/illume
 #   spack dev-build illume@0.1.0 +mpi
 #
 # Robots and language models are not among its variants, since Spack has no MuJoCo that new: `make build` in the clone has them.
