@@ -182,7 +182,7 @@ fn wrong_genes_are_refused_in_one_sentence_with_their_line() {
         (
             "lower = -5.0",
             "lower = 5.0",
-            &["config.toml:7:", "task.genes[x].upper", "above lower = 5", "got 5"][..],
+            &[".toml:8:", "task.genes[x].upper", "above lower = 5", "got 5"][..],
         ),
         (
             "kind = \"integer\"",
@@ -238,7 +238,7 @@ fn wrong_genes_are_refused_in_one_sentence_with_their_line() {
         let parts = ["strategy", "categories of \"solver\" have no order", "\"map_elites\""];
         refused(&config(THREE, strategy), &parts);
     }
-    let table = "[task]\nname = \"sphere\"\ndim = 1\n[task.genes]\nx = { lower = 0, upper = 1 }\n";
+    let table = "[task]\nname = \"sphere\"\ndim = 2\n[task.genes]\nx = { lower = 0, upper = 1 }\n";
     let parts = ["task.genes", "[[task.genes]]", "no order"];
     refused(
         &format!("{table}[strategy]\n{MAP_ELITES}\n[budget]\ngenerations = 1\n"),
