@@ -178,17 +178,26 @@ fn what_is_no_fault_of_a_genome_changes_nothing() {
     let folder = folder();
     let marks = folder.path();
     let plain = done(folder.path(), "plain", &faulty("none", marks, "", 4), 1, "1");
-    for (mode, ranks, threads) in [("killed", 1, "2"), ("chatty", 1, "1"), ("slow", 1, "8")] {
-        let text = faulty(mode, marks, "", 4);
+    for (mode, more, threads) in [
+        ("killed", "", "2"),
+        ("chatty", "", "1"),
+        ("slow", "", "8"),
+        ("stray", "", "1"),
+        ("stray", "batch = 1", "2"),
+        ("leaves", "", "2"),
+        ("leaves", "batch = 1", "1"),
+    ] {
+        let text = faulty(mode, marks, more, 4);
         let config = write_config(folder.path(), &text);
-        let dir = folder.path().join(mode);
+        let dir = folder.path().join(format!("{mode}{}", more.len()));
+        let ranks = 1;
         let ended = run(ranks, &["run", arg(&config), "--out", arg(&dir), "--threads", threads]);
         assert_eq!(ended.code(), Some(0), "{mode}: {ended}");
         assert!(!ended.stderr.contains("failed"), "{mode}: {ended}");
         assert_equal_files(&plain.join("archive.h5"), &dir.join("archive.h5"));
     }
     assert!(folder.path().join("mark-killed").exists() && folder.path().join("mark-chatty").exists());
-    let log = fs::metadata(folder.path().join("chatty/program-0.log")).unwrap().len();
+    let log = fs::metadata(folder.path().join("chatty0/program-0.log")).unwrap().len();
     assert!((16 << 20..17 << 20).contains(&log), "{log}");
 }
 
@@ -204,7 +213,7 @@ fn a_program_that_always_fails_ends_the_run_with_a_checkpoint() {
     assert_says(
         last,
         &[
-            "illume: 5 rows on end made the program fail (task.give_up); the first time",
+            "illume: 5 consecutive rows made the program fail (task.give_up); the first time",
             "it never works",
             "program-0.log",
         ],

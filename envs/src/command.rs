@@ -12,9 +12,9 @@ mod tests;
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use illume_core::{
     Axis, Error, GeneSpace, Init, Problem, Request, Result, Scores, Scratch, Status, Task, TaskConfig, TaskEntry,
@@ -22,7 +22,7 @@ use illume_core::{
 };
 
 use self::log::Log;
-use self::process::{Fault, Process};
+use self::process::{END, Fault, Process};
 use self::protocol::{Agreed, Answered, Asked, Greeting, InitWord, Shape};
 use crate::genes::WithGenes;
 
@@ -45,7 +45,7 @@ params! {
         timeout: f64 = 600.0, range(0.0, 1e9);
         /// Seconds that the program may take to start; 0 for no limit.
         start_timeout: f64 = 600.0, range(0.0, 1e9);
-        /// The run ends, with a checkpoint, after a generation in which so many rows on end made the program fail; 0 for never.
+        /// The run ends, with a checkpoint, after a generation in which so many consecutive rows made the program fail; 0 for never.
         give_up: u32 = 20, range(0, u32::MAX);
     }
 }
@@ -159,6 +159,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         log: Arc::new(Log::default()),
         idle: Mutex::new(Vec::new()),
         failures: AtomicU32::new(0),
+        given_up: AtomicBool::new(false),
         failure: Mutex::new(None),
     };
     let wrong = |message: String| Error::config("task", "command", message);
@@ -222,8 +223,10 @@ struct Shared {
     log: Arc<Log>,
     /// Programs that run and that no worker has.
     idle: Mutex<Vec<Process>>,
-    /// Rows on end that made the program fail.
+    /// Consecutive rows that made the program fail.
     failures: AtomicU32,
+    /// Whether there were so many that no row is asked any more.
+    given_up: AtomicBool,
     /// Why the first row failed.
     failure: Mutex<Option<String>>,
 }
@@ -282,16 +285,29 @@ impl Shared {
 
     /// Whether it has failed so often that no row is asked any more.
     fn given_up(&self) -> bool {
-        self.give_up > 0 && self.failures.load(Ordering::Relaxed) >= self.give_up
+        self.given_up.load(Ordering::Relaxed)
     }
 
     /// Takes down that a row failed; `program` if the program did, not the row alone.
     fn row_failed(&self, why: String, program: bool) {
-        if program {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+        if !program {
+            self.failures.store(0, Ordering::Relaxed);
+        } else if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= self.give_up && self.give_up > 0 {
+            self.given_up.store(true, Ordering::Relaxed);
         }
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.get_or_insert(why);
+    }
+}
+
+impl Drop for Shared {
+    /// All are told at once that nothing more will come, and have the same time to end themselves.
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        idle.iter_mut().for_each(Process::close);
+        let began = Instant::now();
+        idle.drain(..)
+            .for_each(|process| process.end_within(END.saturating_sub(began.elapsed())));
     }
 }
 
@@ -304,6 +320,7 @@ impl Task for Command {
         Ok(Box::new(CommandWorker {
             task: self,
             process: None,
+            was_used: false,
             genes: Vec::new(),
             seeds: Vec::new(),
             request: Vec::new(),
@@ -329,7 +346,7 @@ impl Task for Command {
         shared.given_up().then(|| {
             let first = self.failure().unwrap_or_default();
             format!(
-                "{} rows on end made the program fail (task.give_up); the first time {first}",
+                "{} consecutive rows made the program fail (task.give_up); the first time {first}",
                 shared.give_up
             )
         })
@@ -343,6 +360,8 @@ impl Task for Command {
 struct CommandWorker<'t> {
     task: &'t Command,
     process: Option<Process>,
+    /// Whether the program that was asked last had answered another request before.
+    was_used: bool,
     genes: Vec<f32>,
     seeds: Vec<u64>,
     request: Vec<u8>,
@@ -369,7 +388,7 @@ impl Worker for CommandWorker<'_> {
 impl CommandWorker<'_> {
     /// Scores rows of the batch at hand; the first row of the batch has its scores at `at`.
     fn score(&mut self, at: usize, rows: Range<usize>, scores: &mut Scores<'_>) {
-        let fault = match self.ask(rows.clone()) {
+        let fault = match self.ask(rows.clone(), false) {
             Ok(answered) => return self.take(at + rows.start, &answered, scores),
             Err(fault) => fault,
         };
@@ -377,9 +396,11 @@ impl CommandWorker<'_> {
             // Which row it was can only be told one by one.
             return rows.for_each(|row| self.score(at, row..row + 1, scores));
         }
-        // Whoever sends signals (a scheduler, the system where memory runs out) means the process, not the row.
+        // Whoever sends signals (a scheduler, the system where memory runs out) means the process, not the row; and what a program did that had answered others
+        // before may come from these: a fresh one is to say it.
         let again = match fault {
-            Fault::Died { killed: true, .. } => self.ask(rows.clone()),
+            Fault::Died { killed: true, .. } => self.ask(rows.clone(), true),
+            Fault::Died { .. } | Fault::Garbled(_) if self.was_used => self.ask(rows.clone(), true),
             fault => Err(fault),
         };
         match again {
@@ -404,14 +425,16 @@ impl CommandWorker<'_> {
         self.task.shared.failures.store(0, Ordering::Relaxed);
     }
 
-    /// Asks the program about rows of the batch, started anew if need be. A program that did not answer as it should is ended.
-    fn ask(&mut self, rows: Range<usize>) -> std::result::Result<Answered, Fault> {
+    /// Asks the program about rows of the batch, a `fresh` one or started anew if need be. A program that did not answer as it should is ended.
+    fn ask(&mut self, rows: Range<usize>, fresh: bool) -> std::result::Result<Answered, Fault> {
+        self.was_used = false;
         let (shared, agreed) = (&self.task.shared, &self.task.agreed);
         if shared.given_up() {
             return Err(Fault::Garbled("is not asked any more".into()));
         }
         if self.process.is_none() {
-            let idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = || shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = if fresh { None } else { idle() };
             let started = idle.map_or_else(|| self.start(), Ok);
             self.process = Some(started?);
         }
@@ -427,13 +450,20 @@ impl CommandWorker<'_> {
         };
         protocol::request(shape.frames, &asked, &mut self.request);
         let process = self.process.as_mut().expect("just started");
+        self.was_used = process.was_used;
         let mut failed = None;
-        let answer = process.ask(&self.request, shared.limit, &|bytes| shape.ends(bytes), |bytes| {
-            shape.read(bytes, &mut failed)
-        });
+        let answer = process.ask(
+            &self.request,
+            shared.limit,
+            &|bytes, seen| shape.ends(bytes, seen),
+            |bytes| shape.read(bytes, &mut failed),
+        );
         match (answer, failed) {
             (Ok(Ok(_)), Some(why)) => Err(Fault::Said(why)),
-            (Ok(Ok(answered)), None) => Ok(answered),
+            (Ok(Ok(answered)), None) => {
+                process.was_used = true;
+                Ok(answered)
+            }
             (Ok(Err(what)), _) => Err(self.end(Fault::Garbled(what))),
             (Err(fault), _) => Err(self.end(fault)),
         }

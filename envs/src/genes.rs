@@ -5,7 +5,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use illume_core::{Camera, Error, GeneSpace, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskSpec, Worker};
+use illume_core::{
+    Camera, Error, GeneGroup, GeneSpace, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskSpec, Worker,
+    inward,
+};
 
 /// A task that is asked in values and answers for coordinates.
 pub struct WithGenes {
@@ -31,12 +34,12 @@ impl WithGenes {
             ));
         }
         if let Some([low, high]) = spec.bounds {
-            let beyond = |x: f64| !(f64::from(low)..=f64::from(high)).contains(&x);
-            let outside = genes
-                .groups()
-                .iter()
-                .find(|group| beyond(group.lower) || beyond(group.upper));
-            if let Some(group) = outside {
+            // Values are single-precision numbers within the group's bounds.
+            let beyond = |group: &&GeneGroup| {
+                let [lower, upper] = inward([group.lower, group.upper]);
+                lower < low || upper > high
+            };
+            if let Some(group) = genes.groups().iter().find(beyond) {
                 return wrong(format!(
                     "values of \"{}\" go from {} to {}, and task \"{}\" takes genes from {low} to {high} alone",
                     group.name, group.lower, group.upper, spec.name

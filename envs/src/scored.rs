@@ -214,6 +214,10 @@ impl Worker for ScoredWorker<'_> {
             self.seeds.resize(self.seeds.len().max(request.seeds.len()), 0);
         }
         for repeat in 1..n {
+            // Rows that have failed stay so.
+            if scores.status.iter().all(|status| *status != Status::Ok as u8) {
+                break;
+            }
             for row in rows.clone() {
                 self.seeds[row] = seed_of(request.seeds[row], repeat);
             }

@@ -143,9 +143,7 @@ fn export(args: &ExportArgs, target: &Path) -> Result<String> {
     let file = file::open(&path)?;
     // Genes with names are few, and people look for them.
     let by_name = form == Form::Csv && args.names == Names::Own && file.genes.is_some();
-    if !by_name {
-        check_options(args, form, target)?;
-    }
+    check_options(args, form, by_name, target)?;
     match form {
         Form::Qdax => check_folder(target, &file, args.force)?,
         _ => check_target(target, &[&path], args.force)?,
@@ -165,9 +163,9 @@ fn export(args: &ExportArgs, target: &Path) -> Result<String> {
 }
 
 /// Whether the options go together.
-fn check_options(args: &ExportArgs, form: Form, target: &Path) -> Result<()> {
+fn check_options(args: &ExportArgs, form: Form, by_name: bool, target: &Path) -> Result<()> {
     let shown = target.display();
-    if args.genomes && (form, args.names) == (Form::Csv, Names::Own) {
+    if args.genomes && !by_name && (form, args.names) == (Form::Csv, Names::Own) {
         return Err(Error::input(format!(
             "--genomes: {shown} would hold no genomes, as text is large; .npz and .h5 hold them, and a .csv with --names pyribs does"
         )));

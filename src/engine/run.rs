@@ -515,6 +515,16 @@ impl<'t> Run<'t> {
         self.failure.as_deref().filter(|sentence| !sentence.is_empty())
     }
 
+    /// What decides about the run's parts beside the configuration, which a task may have from elsewhere: a program of the user's own, files.
+    pub(crate) fn task_in_words(&self) -> String {
+        let spec = self.task.spec();
+        let (dim, deterministic, offset) = (spec.genome_dim, spec.deterministic, spec.qd_offset);
+        format!(
+            "{dim} genes, bounds {:?}, init {:?}, descriptor {:?}, QD offset {offset}, deterministic {deterministic}, genes {:?}",
+            spec.bounds, spec.init, spec.descriptor, spec.genes
+        )
+    }
+
     /// Why this rank's task can score no more, once that is so.
     pub fn gave_up(&self) -> Option<String> {
         self.task.gave_up()

@@ -137,7 +137,9 @@ fn of_archive(path: &Path, most: usize, task: &TaskSpec, memory: &Memory) -> Res
     if file.genes != task.genes {
         if let Some(own) = &file.genes {
             let coordinates = genes.clone();
-            let rows = coordinates.chunks_exact(own.dim()).zip(genes.chunks_exact_mut(own.dim()));
+            let rows = coordinates
+                .chunks_exact(own.dim())
+                .zip(genes.chunks_exact_mut(own.dim()));
             rows.for_each(|(coordinates, values)| own.decode(coordinates, values));
         }
         if let Some(space) = &task.genes {
@@ -162,19 +164,20 @@ const FITNESS: [&str; 2] = ["objective", "fitness"];
 
 /// The rows of a list: in its order, or by fitness where it has that.
 fn of_solutions(path: &Path, most: usize, task: &TaskSpec, memory: &Memory) -> Result<Vec<f32>> {
-    let numbered = |name: &str| {
-        let mut rest = GENES.iter().filter_map(|prefix| name.strip_prefix(prefix));
-        rest.next().is_some_and(|number| number.parse::<usize>().is_ok())
+    // Columns of one name, by their numbers.
+    let numbered = |names: &[String], prefix: &str| -> Vec<usize> {
+        let number = |name: &String| name.strip_prefix(prefix)?.parse::<usize>().ok();
+        let mut found: Vec<(usize, usize)> = (0..names.len()).filter_map(|i| Some((number(&names[i])?, i))).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, i)| i).collect()
     };
     let fitness = |name: &str| FITNESS.contains(&name);
     let table = Numbers::read(path, |names| {
         let all = 0..names.len();
-        let genes: Vec<usize> = all.clone().filter(|&i| numbered(&names[i])).collect();
-        let genes = if genes.is_empty() {
-            all.clone().filter(|&i| !fitness(&names[i])).collect()
-        } else {
-            genes
-        };
+        let mut found = GENES.iter().map(|prefix| numbered(names, prefix));
+        let genes = found
+            .find(|genes| !genes.is_empty())
+            .unwrap_or_else(|| all.clone().filter(|&i| !fitness(&names[i])).collect());
         genes
             .into_iter()
             .chain(all.filter(|&i| fitness(&names[i])).take(1))

@@ -76,3 +76,7 @@ for line in sys.stdin:
         elif mode in ("slow", "restless"):
             time.sleep(0.02)
     say(json.dumps({"fitness": fitness, "descriptor": descriptor}))
+    if bad and mode == "stray":
+        say("the simulation of the beam has converged")
+    if bad and mode == "leaves":
+        sys.exit(1)

@@ -17,7 +17,7 @@ use super::log::{Log, Tail};
 /// Tells Python to flush what it writes.
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 /// How long a program may take to end itself, once its output has ended or it has been told that no more will come.
-const END: Duration = Duration::from_secs(2);
+pub(super) const END: Duration = Duration::from_secs(2);
 /// How often it is seen whether a program that does not answer is still there.
 const LOOK: Duration = Duration::from_millis(100);
 /// Bytes read at a time.
@@ -48,7 +48,8 @@ impl std::fmt::Display for Fault {
 }
 
 /// Where an answer ends in what has been read so far: its length, none if it is not all there.
-pub(super) type Complete<'a> = &'a dyn Fn(&[u8]) -> Result<Option<usize>, String>;
+/// The second argument is how many bytes were there when it was last asked.
+pub(super) type Complete<'a> = &'a dyn Fn(&[u8], usize) -> Result<Option<usize>, String>;
 
 /// A running program.
 pub(super) struct Process {
@@ -64,6 +65,8 @@ pub(super) struct Process {
     tail: Tail,
     /// Whether it has been waited for, so that its number may be another's.
     gone: bool,
+    /// Whether it has answered a request.
+    pub was_used: bool,
 }
 
 impl Process {
@@ -96,6 +99,7 @@ impl Process {
             log: log.clone(),
             tail: Tail::default(),
             gone: false,
+            was_used: false,
         };
         let fds = [
             process.stdin.as_ref().map(AsFd::as_fd),
@@ -120,7 +124,7 @@ impl Process {
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, Fault> {
         let began = Instant::now();
-        let mut rest = request;
+        let (mut rest, mut seen) = (request, 0);
         // What came unasked would be taken for the answer.
         self.hear()?;
         if !self.inbox.is_empty() {
@@ -131,12 +135,13 @@ impl Process {
             if !rest.is_empty() {
                 self.send(&mut rest);
             }
-            if rest.is_empty()
-                && let Some(length) = complete(&self.inbox).map_err(Fault::Garbled)?
-            {
-                let answer = read(&self.inbox[..length]);
-                self.inbox.drain(..length);
-                return Ok(answer);
+            if rest.is_empty() {
+                if let Some(length) = complete(&self.inbox, seen).map_err(Fault::Garbled)? {
+                    let answer = read(&self.inbox[..length]);
+                    self.inbox.drain(..length);
+                    return Ok(answer);
+                }
+                seen = self.inbox.len();
             }
             let left = match limit {
                 None => LOOK,
@@ -266,6 +271,8 @@ impl Process {
         if let Some(pid) = self.pid() {
             let _ = kill_process_group(pid, Signal::KILL);
         }
+        // It may have left its group.
+        let _ = self.child.kill();
         let status = self.child.wait().ok();
         self.gone = true;
         status.filter(|_| ended)
@@ -282,9 +289,19 @@ impl Process {
         !matches!(waitid(WaitId::Pid(pid), options), Ok(None) | Err(Errno::INTR))
     }
 
+    /// Tells it that nothing more will come.
+    pub fn close(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Gives it so long to end itself, then ends it and what it started.
+    pub fn end_within(mut self, limit: Duration) {
+        self.end(limit);
+    }
+
     /// Ends it at once, and what it started.
-    pub fn kill(mut self) {
-        self.end(Duration::ZERO);
+    pub fn kill(self) {
+        self.end_within(Duration::ZERO);
     }
 }
 

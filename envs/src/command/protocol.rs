@@ -154,9 +154,12 @@ pub(super) fn hello(params: &CommandParams, genes: Option<&GeneSpace>, arguments
     line
 }
 
-/// Where a line ends that may be so long.
-pub(super) fn line(bytes: &[u8], longest: usize) -> std::result::Result<Option<usize>, String> {
-    let end = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+/// Where a line ends that may be so long and has no end among its first `seen` bytes.
+pub(super) fn line(bytes: &[u8], seen: usize, longest: usize) -> std::result::Result<Option<usize>, String> {
+    let end = bytes[seen..]
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map(|at| seen + at + 1);
     match end {
         None if bytes.len() > longest => Err(format!(
             "answered more than {longest} bytes without the end of a line, beginning with {}",
@@ -167,8 +170,8 @@ pub(super) fn line(bytes: &[u8], longest: usize) -> std::result::Result<Option<u
 }
 
 /// Where the greeting ends.
-pub(super) fn greeting_ends(bytes: &[u8]) -> std::result::Result<Option<usize>, String> {
-    line(bytes, GREETING)
+pub(super) fn greeting_ends(bytes: &[u8], seen: usize) -> std::result::Result<Option<usize>, String> {
+    line(bytes, seen, GREETING)
 }
 
 /// Reads a greeting.
@@ -272,7 +275,7 @@ pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greet
         {
             problem(
                 "bounds",
-                format!("the program's {what} are [{lower}, {upper}], expected two finite numbers, the lower first"),
+                format!("the {what} are [{lower}, {upper}], expected two finite numbers, the lower first"),
             );
         }
     }
@@ -339,7 +342,7 @@ pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greet
         0 => greeting.batch.unwrap_or(1),
         batch => batch,
     };
-    let most = MOST.min((u32::MAX as usize - 8) / (8 + 4 * dim.max(1)));
+    let most = MOST.min((u32::MAX as usize - 8) / (8 + 4 * dim.clamp(1, MOST)));
     if !(1..=most).contains(&batch) {
         let message = format!("{batch}, expected from 1 to {most} rows of {dim} genes");
         problem("batch", message);
@@ -454,9 +457,9 @@ impl Shape {
     ///
     /// # Errors
     /// It cannot be one, as the end of a sentence.
-    pub fn ends(self, bytes: &[u8]) -> std::result::Result<Option<usize>, String> {
+    pub fn ends(self, bytes: &[u8], seen: usize) -> std::result::Result<Option<usize>, String> {
         match self.frames {
-            Frames::Json => line(bytes, GREETING + WIDEST * self.rows * self.width()),
+            Frames::Json => line(bytes, seen, GREETING + WIDEST * self.rows * self.width()),
             Frames::Binary => {
                 let Some(length) = bytes.first_chunk::<4>() else {
                     return Ok(None);
@@ -561,7 +564,16 @@ impl Shape {
 
 /// JSON in which NaN and Infinity, as Python and others write them, are null; none where there is no such word.
 fn without_nan(bytes: &[u8]) -> Option<Vec<u8>> {
-    const WORDS: [&[u8]; 5] = [b"-Infinity", b"Infinity", b"NaN", b"-inf", b"nan"];
+    const WORDS: [&[u8]; 8] = [
+        b"-Infinity",
+        b"Infinity",
+        b"-NaN",
+        b"NaN",
+        b"-inf",
+        b"inf",
+        b"-nan",
+        b"nan",
+    ];
     let mut plain = Vec::with_capacity(bytes.len());
     let (mut at, mut quoted, mut found) = (0, false, false);
     while at < bytes.len() {
