@@ -406,6 +406,39 @@ fn arguments_of_the_configuration_reach_the_program() {
     assert_says(&stored, &["[task.arguments]\ngravity = 9.81"]);
 }
 
+/// The arguments of a program are parameters of sweeps, by their names in its table.
+#[test]
+fn a_sweep_varies_what_a_program_is_told() {
+    let folder = folder();
+    let script = "import json, sys; mass = json.loads(input())['arguments']['mass']; \
+                  print(json.dumps({'illume': 1, 'dim': 2, 'bounds': [0, 1], 'descriptor': [{'name': 'x', 'lower': 0, 'upper': 1}], 'batch': 8}), flush=True); \
+                  [print(json.dumps({'fitness': [mass] * len(g), 'descriptor': [r[:1] for r in g]}), flush=True) for g in (json.loads(l)['genomes'] for l in sys.stdin)]";
+    let text = format!(
+        "seeds = 2\n[base.task]\nname = \"command\"\ncommand = {}\n[base.strategy]\nname = \"map_elites\"\nbatch = 20\n[base.archive]\nshape = [4]\n\
+         [base.budget]\ngenerations = 4\n[parameters]\ntask.arguments.mass = [3, 7]\n[metric]\nname = \"max_fitness\"\n[resources]\nthreads_per_run = 1\n",
+        words(&["python3", "-c", script])
+    );
+    let file = write_config(folder.path(), &text);
+    let dir = folder.path().join("sweep");
+    let said = run(1, &["sweep", "run", arg(&file), "--out", arg(&dir)]).succeeded();
+    assert_says(&said, &["mass=7", "mass=3"]);
+    let csv = fs::read_to_string(dir.join("sweep.csv")).unwrap();
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let at = |name: &str| {
+        header
+            .iter()
+            .position(|column| *column == name)
+            .unwrap_or_else(|| panic!("{name} in {header:?}"))
+    };
+    for line in csv.lines().skip(1) {
+        let values: Vec<&str> = line.split(',').collect();
+        let [mass, best] =
+            [values[at("task.arguments.mass")], values[at("max_fitness")]].map(|x| x.parse::<f64>().unwrap());
+        assert_eq!(mass, best, "{csv}");
+    }
+    assert_eq!(csv.lines().count(), 5, "{csv}");
+}
+
 /// A program may say kinds and bounds of its genes, and is handed values of these.
 #[test]
 fn a_program_says_what_its_genes_are() {

@@ -318,6 +318,7 @@ mod tests {
         assert_eq!(values("policy.hidden=[8,8],[64]"), ["[8, 8]", "[64]"]);
         assert_eq!(values("strategy.x=choice(true,false)"), ["true", "false"]);
         assert_eq!(values("strategy.x=5"), ["5"]);
+        assert_eq!(values("task.arguments.mass=1,2.5"), ["1", "2.5"]);
         for wrong in [
             "strategy.x",
             "seed=1,2",
@@ -330,7 +331,7 @@ mod tests {
             "strategy.x=range(0,1,0)",
             "strategy.x=range(a,b)",
             "strategy.x=range(0,1e12)",
-            "a.b.c=1",
+            "a..c=1",
         ] {
             let error = Axis::from_override(wrong).unwrap_err().to_string();
             assert!(error.starts_with(wrong) && !error.contains('\n'), "{error}");
