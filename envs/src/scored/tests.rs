@@ -142,8 +142,8 @@ fn repeats_are_the_mean_of_evaluations_with_seeds_of_their_own_and_the_sum_of_th
         assert_eq!(fitness[row], single.iter().map(|s| s.1[row]).sum::<f64>() / 3.0);
         assert_eq!(steps[row], single.iter().map(|s| s.3[row]).sum::<u32>());
     }
-    for at in 0..4 {
-        assert_eq!(descriptor[at], single.iter().map(|s| s.2[at]).sum::<f64>() / 3.0);
+    for (at, mean) in descriptor.iter().enumerate() {
+        assert_eq!(*mean, single.iter().map(|s| s.2[at]).sum::<f64>() / 3.0);
     }
     // A cap is on all steps together.
     assert_eq!(scores(&*repeated, &seeds, 30).3, [30, 30]);
@@ -183,7 +183,7 @@ fn a_row_of_which_one_evaluation_failed_has_failed() {
         ..ScoreParams::default()
     };
     let task = wrap(Box::new(Odd(spec)), &params).unwrap();
-    let whole = |seed: &u64| (0..4).all(|repeat| seed_of(*seed, repeat) % 2 == 0);
+    let whole = |seed: &u64| (0..4).all(|repeat| seed_of(*seed, repeat).is_multiple_of(2));
     let ok = (0..1000).find(whole).unwrap();
     let even = (0..1000).find(|seed| seed % 2 == 0 && !whole(seed)).unwrap();
     assert_eq!(
