@@ -170,8 +170,7 @@ class Episodes:
             raise ValueError(f"descriptor: {given!r} names no numbers of 0 to {size - 1}")
         low, high = space.low.ravel(), space.high.ravel()
         axes = []
-        for number, i in enumerate(at):
-            lower, upper = bounds[number] if bounds is not None else (low[i], high[i])
+        for i, (lower, upper) in zip(at, zip(low[at], high[at]) if bounds is None else pairs(bounds, len(at))):
             if not (np.isfinite(lower) and np.isfinite(upper) and lower < upper):
                 raise ValueError(f"descriptor: number {i} of {self.name} has no finite bounds: give descriptor_bounds=[(lower, upper), ...]")
             word = {"final": "last observation", "mean": "mean observation", "action": "mean action"}[kind]
@@ -192,8 +191,13 @@ class Episodes:
             part = slots[at : at + self._limit]
             played = self._play(genomes[[row for row, _ in part]], [episode_seed(int(seeds[row]), number) for row, number in part])
             for (row, number), episode in zip(part, played):
+                descriptor[row, number] = np.nan
+                if k > 0 and not episode.failed:
+                    try:
+                        descriptor[row, number] = self._describe(episode)
+                    except Exception as error:
+                        self._fail(episode, error)
                 fitness[row, number] = np.nan if episode.failed else np.sum(episode.rewards)
-                descriptor[row, number] = self._describe(episode) if k > 0 and not episode.failed else np.nan
                 steps[row, number] = episode.steps
         return fitness.mean(axis=1), descriptor.mean(axis=1), steps.sum(axis=1)
 
@@ -203,9 +207,15 @@ class Episodes:
             self._envs.append(self._make())
         episodes: list[Episode] = []
         for env, seed in zip(self._envs, seeds):
-            observation, info = env.reset(seed=seed)
-            episodes.append(Episode(env, observations=[self._flat(observation)], infos=[info]))
-        running = np.arange(len(genomes))
+            episode = Episode(env)
+            episodes.append(episode)
+            try:
+                observation, info = env.reset(seed=seed)
+                episode.observations.append(self._flat(observation))
+                episode.infos.append(info)
+            except Exception as error:
+                self._fail(episode, error)
+        running = np.array([i for i, episode in enumerate(episodes) if not episode.failed], dtype=int)
         policies = self._policies(self.layers, self.activation == "relu", self._choices, genomes)
         feet = [foot_geoms(env, self._feet) for env in self._envs[: len(genomes)]] if self._feet else []
         while len(running) > 0:
@@ -217,8 +227,8 @@ class Episodes:
                 try:
                     observation, reward, terminated, truncated, info = episode.env.step(action)
                 except Exception as error:
-                    print(f"{self.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-                    episode.failed, going[place] = True, False
+                    self._fail(episode, error)
+                    going[place] = False
                     continue
                 episode.observations.append(self._flat(observation))
                 episode.actions.append(action)
@@ -234,6 +244,11 @@ class Episodes:
             episode.rewards, episode.contacts = np.array(episode.rewards), np.array(episode.contacts)
         return episodes
 
+    def _fail(self, episode: Episode, error: Exception) -> None:
+        """An episode whose environment or descriptor raised an exception takes its own row with it, and no other."""
+        print(f"{self.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        episode.failed = True
+
     def _flat(self, observation: Any) -> np.ndarray:
         if not self._box:
             observation = self._spaces.flatten(self._observation_space, observation)
@@ -243,6 +258,17 @@ class Episodes:
         if self._choices:
             return self._first + int(np.argmax(outputs))
         return (self._middle + self._half * outputs.astype(np.float64).reshape(self._half.shape)).astype(self._action)
+
+
+def pairs(bounds: Any, count: int) -> list[tuple[float, float]]:
+    """So many intervals."""
+    try:
+        found = [(float(lower), float(upper)) for lower, upper in bounds]
+    except (TypeError, ValueError):
+        found = []
+    if len(found) != count:
+        raise ValueError(f"descriptor_bounds: expected [(lower, upper), ...] for {count} axes, got {bounds!r}")
+    return found
 
 
 def episode_seed(seed: int, number: int) -> int:
@@ -306,6 +332,19 @@ def gym(
         envs=envs,
         **keywords,
     )
+    serve(played, qd_offset, deterministic, batch, frames, requests, answers)
+
+
+def serve(
+    played: Episodes,
+    qd_offset: Optional[float] = None,
+    deterministic: bool = False,
+    batch: int = 16,
+    frames: str = "binary",
+    requests: Any = None,
+    answers: Any = None,
+) -> None:
+    """Serves episodes as ``task.command``; parameters as `gym` has them."""
     worker(
         played.__call__,
         dim=played.dim,
@@ -341,11 +380,21 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--frames", choices=("binary", "json"), default="binary")
     parser.add_argument("--keywords", type=json.loads, default={}, help="of the environment, as JSON")
     given = vars(parser.parse_args(arguments))
-    given["hidden"] = [int(units) for units in given["hidden"].split(",") if units]
+    serving = {name: given.pop(name) for name in ("qd_offset", "deterministic", "batch", "frames")}
     try:
-        gym(given.pop("env"), **given.pop("keywords"), **given)
+        given["hidden"] = layers(given["hidden"])
+        played = Episodes(given.pop("env"), **given.pop("keywords"), **given)
     except ValueError as error:
         parser.error(str(error))
+    serve(played, **serving)
+
+
+def layers(hidden: str) -> list[int]:
+    """Units of hidden layers, ``64,64``; none for a policy without."""
+    try:
+        return [int(units) for units in hidden.split(",") if units]
+    except ValueError:
+        raise ValueError(f"hidden: expected units of layers such as 64,64, got {hidden!r}") from None
 
 
 if __name__ == "__main__":

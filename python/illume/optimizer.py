@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Union
 
@@ -17,15 +19,22 @@ if TYPE_CHECKING:
 Descriptor = Sequence[Union[tuple, Mapping[str, Any]]]
 
 
+def path_of(config: Union[Mapping[str, Any], str, os.PathLike]) -> Optional[Path]:
+    """The path that a configuration is given by; None for a dict or a text: a string with a line break, or with "=" where no file has that name."""
+    if isinstance(config, Mapping) or isinstance(config, str) and ("\n" in config or "=" in config and not os.path.exists(config)):
+        return None
+    if not isinstance(config, (str, os.PathLike)):
+        raise Error(f"config: expected a dict, a TOML text or the path of a TOML file, got a {type(config).__name__}")
+    return Path(config)
+
+
 def configuration(config: Union[Mapping[str, Any], str, os.PathLike]) -> dict[str, Any]:
     """A configuration as a dict: a dict, the text of a TOML file, or the path of one."""
     if isinstance(config, Mapping):
         return {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
-    if isinstance(config, str) and ("\n" in config or "=" in config):
-        return parse_toml(config, "config")
-    if not isinstance(config, (str, os.PathLike)):
-        raise Error(f"config: expected a dict, a TOML text or the path of a TOML file, got a {type(config).__name__}")
-    path = Path(config)
+    path = path_of(config)
+    if path is None:
+        return parse_toml(str(config), "config")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -36,13 +45,15 @@ def configuration(config: Union[Mapping[str, Any], str, os.PathLike]) -> dict[st
 def axes(descriptor: Descriptor) -> list[dict[str, Any]]:
     """The axes of a descriptor, given as ``(name, lower, upper)``, with a unit behind if there is one, or as dicts of these."""
     found = []
+    if isinstance(descriptor, (str, Mapping)) or not isinstance(descriptor, Iterable):
+        raise Error(f'descriptor: expected a list of axes ("name", lower, upper), got {descriptor!r}')
     for number, axis in enumerate(descriptor):
         wrong = Error(f'descriptor: expected axes as ("name", lower, upper) or dicts of name, lower, upper, got {axis!r} for axis {number}')
         if isinstance(axis, Mapping):
             if not {"name", "lower", "upper"} <= set(axis) <= {"name", "lower", "upper", "unit"}:
                 raise wrong
             axis = (axis["name"], axis["lower"], axis["upper"], axis.get("unit", ""))
-        if isinstance(axis, str) or not 3 <= len(axis) <= 4:
+        if isinstance(axis, str) or not isinstance(axis, Sequence) or not 3 <= len(axis) <= 4:
             raise wrong
         try:
             name, lower, upper, unit = str(axis[0]), float(axis[1]), float(axis[2]), str(axis[3]) if len(axis) == 4 else ""
@@ -64,8 +75,36 @@ def start(given: Any) -> Any:
     if isinstance(given, Mapping):
         if set(given) != {"mean", "sd"}:
             raise Error(f'init: expected (lower, upper) or {{"mean": ..., "sd": ...}}, got {given!r}')
-        return {key: float(given[key]) for key in ("mean", "sd")}
+        return {key: real(f"init: {key}", given[key]) for key in ("mean", "sd")}
     return interval("init", given)
+
+
+def real(name: str, given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError, OverflowError):
+        raise Error(f"{name}: expected a number, got {given!r}") from None
+
+
+def whole(name: str, given: Any) -> int:
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise Error(f"{name}: expected an integer, got {given!r}") from None
+
+
+def gene_tables(given: Any) -> list[dict[str, Any]]:
+    try:
+        return [dict(gene) for gene in given]
+    except (TypeError, ValueError):
+        raise Error(f"genes: expected a list of dicts as [[task.genes]], got {given!r}") from None
+
+
+def on(threads: Optional[int]) -> Optional[int]:
+    """A number of threads."""
+    if threads is not None and not 1 <= whole("threads", threads) <= 4096:
+        raise Error(f"threads: expected a number from 1 to 4096, got {threads}")
+    return threads
 
 
 class Optimizer:
@@ -115,18 +154,19 @@ class Optimizer:
     ):
         config = configuration(config)
         if seed is not None:
-            config["seed"] = int(seed)
+            config["seed"] = whole("seed", seed)
         if genes is not None:
-            genes = [dict(gene) for gene in genes]
-            dim = sum(gene.get("count", 1) for gene in genes) if dim is None else dim
+            genes = gene_tables(genes)
+            dim = sum(whole("genes: count", gene.get("count", 1)) for gene in genes) if dim is None else dim
+        dim = None if dim is None else whole("dim", dim)
         described = {
-            "dim": dim if dim is None else int(dim),
+            "dim": dim,
             "genes": genes,
             "descriptor": None if descriptor is None else axes(descriptor),
             "bounds": None if bounds is None else interval("bounds", bounds),
             "init": None if init is None else start(init),
             "fitness": fitness,
-            "qd_offset": None if qd_offset is None else float(qd_offset),
+            "qd_offset": None if qd_offset is None else real("qd_offset", qd_offset),
             "deterministic": deterministic,
         }
         given = {key: value for key, value in described.items() if value is not None}
@@ -139,7 +179,7 @@ class Optimizer:
             raise Error(f"dim: expected the number of genes of a genome, at least 1, got {dim}")
         else:
             config["task"] = {"name": "python", **given}
-        self._begin(Engine(config, threads))
+        self._begin(Engine(config, on(threads)))
 
     def _begin(self, engine: Engine) -> None:
         self._engine = engine
@@ -162,7 +202,7 @@ class Optimizer:
         budget: keys that replace those of the run's budget; 0 for no limit.
         """
         optimizer = cls.__new__(cls)
-        optimizer._begin(Engine.load(Path(path), dict(budget) if budget is not None else None, threads))
+        optimizer._begin(Engine.load(Path(path), dict(budget) if budget is not None else None, on(threads)))
         return optimizer
 
     def save(self, path: Union[str, os.PathLike]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Mapping, Optional, Union
 
-from ._illume import Error, to_toml
-from .optimizer import configuration
+from ._illume import Error, parse_toml, to_toml
+from .optimizer import configuration, path_of
 from .runs import Run, load
 
 
@@ -43,17 +44,20 @@ def run(
         name of its file.
     ranks: processes, started by `launcher` where there are more than one; the number of ranks follows it.
     threads: of each rank; default the node's cores divided by its ranks.
-    set: keys that override the configuration's, ``{"task.dim": 20}``, as ``--set`` does.
+    set: keys that override the configuration's, ``{"task.dim": 20}`` or ``{"task": {"dim": 20}}``, as ``--set`` does; None leaves a key as it is.
     resume: goes on with the run that `out` holds, if there is one.
     program: default the environment variable ILLUME, else ``illume`` in PATH.
 
-    A run that the program refuses raises ``illume.Error`` with the program's sentences, one that fails or is interrupted RuntimeError.
+    A run that the program refuses raises ``illume.Error`` with the program's sentences, one that fails or that a signal ended RuntimeError. Ctrl-C in
+    a terminal reaches the program as well: when it has left its checkpoint and ended, KeyboardInterrupt is raised.
     """
     program = found(program)
-    overrides = [f"{key}={to_toml({'v': value})[4:].strip()}" for key, value in flat(set or {})]
-    table = configuration(config)
-    named = None if isinstance(config, Mapping) or "\n" in os.fspath(config) or "=" in os.fspath(config) else Path(config)
-    out = out or (set or {}).get("output.dir") or table.get("output", {}).get("dir") or (named and Path("runs") / named.stem)
+    changed = dict(flat(parse_toml(to_toml(dict(set or {})), "set")))
+    table, named = configuration(config), path_of(config)
+    output = table.get("output") or {}
+    if not isinstance(output, Mapping):
+        raise Error(f"output: expected a table, got {output!r}")
+    out = out or changed.get("output.dir") or output.get("dir") or (named and Path("runs") / named.stem)
     if not out:
         raise Error("out: expected the run directory, since neither it nor output.dir is given")
     start = [launcher] if isinstance(launcher, str) else list(launcher)
@@ -63,8 +67,8 @@ def run(
             file.write_text(to_toml(table), encoding="utf-8")
         command = [*start, str(ranks)] if ranks > 1 else []
         command += [program, "run", str(file), "--out", os.fspath(out)]
-        for override in overrides:
-            command += ["--set", override]
+        for key, value in changed.items():
+            command += ["--set", f"{key}={inline(value)}"]
         command += (["--threads", str(threads)] if threads is not None else []) + (["--resume"] if resume else [])
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
@@ -73,7 +77,7 @@ def run(
         try:
             _, said = process.communicate()
         except KeyboardInterrupt:
-            process.wait()  # it got the same signal, and leaves a checkpoint
+            process.communicate()  # it got the same signal, and leaves a checkpoint; what it says on the way is read, lest it waits
             raise
     if process.returncode != 0:
         sentence = sentences(said, "" if named else str(file)) or f"{command[0]} ended with code {process.returncode}"
@@ -88,6 +92,15 @@ def flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]
             yield from flat(value, f"{within}{key}.")
         else:
             yield f"{within}{key}", value
+
+
+def inline(value: Any) -> str:
+    """A value in TOML on one line, tables in lists as well."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key, ensure_ascii=False)} = {inline(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(inline(inner) for inner in value) + "]"
+    return to_toml({"v": value})[len("v = ") :].strip()
 
 
 def sentences(said: str, file: str) -> str:

@@ -43,10 +43,10 @@ def worker(
     function: of a genome, f32 ``[dim]``, and its seed, an int; gives ``fitness``, or ``(fitness, descriptor)``, with `steps`
         ``(fitness, descriptor, steps)``. `vectorized`, of genomes ``[n, dim]`` and seeds ``[n]``; gives arrays ``[n]``, ``[n, k]``, ``[n]``. It may leave
         the seed out, and has a parameter ``arguments`` if it wants the table ``[task.arguments]`` of the configuration. The result must depend on
-        genome and seed alone. NaN, or an exception (whose sentence goes to standard error), is a failed evaluation.
-    dim: genes of a genome; may be left to the configuration (``task.dim``), as may `bounds`, ``(lower, upper)`` of every gene, and
+        genome and seed alone. NaN, None, or an exception (whose sentence goes to standard error), is a failed evaluation.
+    dim: genes of a genome; default what `genes` count, and may be left to the configuration (``task.dim``), as may `bounds`, ``(lower, upper)`` of every gene, and
         `descriptor`, axes as ``("name", lower, upper)``, with a unit behind if they have one.
-    init: interval from which first genes are drawn, or ``{"mean": 0, "sd": 0.5}``; genes: tables as ``[[task.genes]]``, in place of bounds.
+    init: interval from which first genes are drawn, or ``{"mean": 0, "sd": 0.5}``; genes: dicts as ``[[task.genes]]``, in place of bounds and init.
     fitness: what the fitness is, with its unit; to be maximized. qd_offset: added to it in the QD score.
     deterministic: False if the seed matters.
     version: of the function, kept with the run.
@@ -60,7 +60,7 @@ def worker(
         "dim": dim,
         "bounds": bounds if bounds is None else [float(x) for x in bounds],
         "init": dict(init) if isinstance(init, Mapping) else init if init is None else [float(x) for x in init],
-        "genes": genes,
+        "genes": None if genes is None else [dict(gene) for gene in genes],
         "descriptor": None if descriptor is None else [axis(a) for a in descriptor],
         "fitness": fitness,
         "qd_offset": qd_offset,
@@ -110,9 +110,9 @@ def serve(function: Callable[..., Any], said: dict[str, Any], vectorized: bool, 
     if asked.get("illume") != PROTOCOL:
         line({"error": f"the worker speaks version {PROTOCOL} of the protocol, illume version {asked.get('illume')}"})
         return
-    dim = said.get("dim") or asked.get("dim")
+    dim = said.get("dim") or asked.get("dim") or sum(int(gene.get("count", 1)) for gene in said.get("genes") or asked.get("genes") or [])
     if not dim:
-        line({"error": "neither the worker (dim=) nor the configuration (task.dim) says how many genes a genome has"})
+        line({"error": "neither the worker (dim= or genes=) nor the configuration (task.dim) says how many genes a genome has"})
         return
     axes = said.get("descriptor") or asked.get("descriptor") or []
     k, with_steps = len(axes), bool(said.get("steps"))
@@ -137,6 +137,7 @@ def serve(function: Callable[..., Any], said: dict[str, Any], vectorized: bool, 
         body = exactly(requests, int.from_bytes(head, "little"))
         if body is None:
             return
+        body = bytearray(body)  # arrays over it may be written to, as those from JSON
         n = int.from_bytes(body[:4], "little")
         seeds = np.frombuffer(body, "<u8", n, 8)
         genomes = np.frombuffer(body, "<f4", n * dim, 8 + 8 * n).reshape(n, dim)
@@ -199,12 +200,15 @@ class Values:
     def call(self, genome: np.ndarray, seed: Any) -> Any:
         """What the function gives; None if it fails."""
         try:
-            return self.function(genome, seed, **self.keywords) if self.seeded else self.function(genome, **self.keywords)
+            value = self.function(genome, seed, **self.keywords) if self.seeded else self.function(genome, **self.keywords)
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             sentence = traceback.format_exception_only(type(error), error)[-1].strip()
             print(f"{sentence} ({os.path.basename(place.filename)}:{place.lineno})", file=sys.stderr, flush=True)
             return None
+        if value is None:
+            print("the function gave None: does it return its values?", file=sys.stderr, flush=True)
+        return value
 
     def parts(self, value: Any, n: Optional[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = () if n is None else (n,)

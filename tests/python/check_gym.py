@@ -52,6 +52,29 @@ def any():
     played = illume.Episodes(brittle, hidden=[], descriptor="mean:0", max_steps=20)
     fitness, descriptor, steps = played(np.array([[0, 0, 0, 0], [0, 0, 0, 50], [0, 0, 0, 1]], "f4"), np.array([1, 1, 1]))
     assert np.isnan(fitness).tolist() == np.isnan(descriptor[:, 0]).tolist() == [False, True, False] and steps.tolist() == [20, 0, 20]
+
+    class Moody(gymnasium.Wrapper):
+        def reset(self, *, seed=None, options=None):
+            if seed == 7:
+                raise RuntimeError("no reset today")
+            return super().reset(seed=seed, options=options)
+
+    def picky(episode):
+        if episode.observations[0][0] < min_cosine:
+            raise RuntimeError("that cannot be described")
+        return [0.5]
+
+    min_cosine = -2
+    played = illume.Episodes(lambda: Moody(gymnasium.make("Pendulum-v1")), hidden=[], descriptor=(picky, [("x", 0, 1)]), max_steps=5)
+    genomes, seeds = np.zeros((4, played.dim), "f4"), np.array([1, 7, 2, 3])
+    fitness, descriptor, steps = played(genomes, seeds)
+    assert np.isnan(fitness).tolist() == np.isnan(descriptor[:, 0]).tolist() == [False, True, False, False] and steps.tolist() == [5, 0, 5, 5]
+    cosines = [gymnasium.make("Pendulum-v1").reset(seed=int(seed))[0][0] for seed in (1, 2, 3)]
+    min_cosine = np.median(cosines)
+    fitness, _, _ = played(genomes, seeds)
+    assert np.isnan(fitness).sum() == 2 and np.isnan(fitness)[[0, 2, 3]].tolist() == [cosine < min_cosine for cosine in cosines]
+    fitness, _, _ = played(genomes[:1], seeds[1:2])  # none is left
+    assert np.isnan(fitness).all()
     # Policies of numpy alone are the compiled ones, within their last bits.
     genomes, seen = rng.normal(size=(4, 8 * 3 + 3 + 3 * 2 + 2)).astype("f4"), rng.normal(size=(3, 8)).astype("f4")
     for relu in (False, True):
@@ -62,6 +85,8 @@ def any():
         ("names no numbers of 0 to 2", dict(descriptor="final:3")),
         ("expected \"final:I,J\"", dict(descriptor="speed")),
         ("has no finite bounds", dict(env="CartPole-v1", descriptor="final:1")),
+        ("for 2 axes, got [(-1, 1)]", dict(descriptor="final:0,1", descriptor_bounds=[(-1, 1)])),
+        ("for 1 axes, got 5", dict(descriptor="final:0", descriptor_bounds=5)),
         ("give the geoms", dict(descriptor="feet")),
         ('expected "tanh" or "relu"', dict(activation="gelu")),
         ("at least 1", dict(episodes=0)),
@@ -86,8 +111,13 @@ def any():
     fitness, descriptor, steps = played(genomes, np.array([1, 2, 3]))
     assert answer["fitness"] == fitness.tolist() and answer["descriptor"] == descriptor.tolist() and answer["steps"] == steps.tolist()
     assert child.wait(20) == 0
-    bad = subprocess.run([sys.executable, "-m", "illume.gym_worker", "Pendulum-v1", "--descriptor", "x"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert bad.returncode == 2 and "expected \"final:I,J\"" in bad.stderr, bad
+    for part, words in [('expected "final:I,J"', ["--descriptor", "x"]), ("hidden: expected units of layers", ["--hidden", "8,x"])]:
+        bad = subprocess.run([sys.executable, "-m", "illume.gym_worker", "Pendulum-v1", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert bad.returncode == 2 and part in bad.stderr and "usage:" in bad.stderr and "Traceback" not in bad.stderr, bad
+    # What goes wrong while it serves is no wrong use of the command.
+    command = [sys.executable, "-m", "illume.gym_worker", "Pendulum-v1"]
+    lost = subprocess.run(command, input="no JSON\n", capture_output=True, text=True)
+    assert lost.returncode == 1 and "JSONDecodeError" in lost.stderr and "usage:" not in lost.stderr, lost
     print("gym: checked")
 
 

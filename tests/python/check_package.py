@@ -4,6 +4,7 @@ check_package.py SECTION ARGUMENT...: prints what it found, and fails by an asse
 """
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -300,6 +301,20 @@ def wrong(folder, *_):
         ("bounds: expected two numbers", lambda: optimizer(bounds=3)),
         ("bounds: expected two finite numbers", lambda: optimizer(bounds=(1, 1))),
         ("init: expected (lower, upper)", lambda: optimizer(init={"mean": 0})),
+        ("init: mean: expected a number, got 'a'", lambda: optimizer(init={"mean": "a", "sd": 1})),
+        ("descriptor: expected a list of axes", lambda: optimizer(descriptor=5)),
+        ("got 5 for axis 0", lambda: optimizer(descriptor=[5])),
+        ("dim: expected an integer, got 'x'", lambda: optimizer(dim="x")),
+        ("dim: expected an integer, got 2.7", lambda: optimizer(dim=2.7)),
+        ("seed: expected an integer, got 'x'", lambda: optimizer(seed="x")),
+        ("qd_offset: expected a number, got 'x'", lambda: optimizer(qd_offset="x")),
+        ("genes: expected a list of dicts", lambda: illume.Optimizer(good, genes=[5])),
+        ("genes: count: expected an integer", lambda: illume.Optimizer(good, genes=[{"name": "a", "lower": 0, "upper": 1, "count": "x"}])),
+        ("threads: expected a number from 1 to 4096, got -1", lambda: optimizer(threads=-1)),
+        ("threads: expected", lambda: illume.Optimizer.load(saved, threads=2**70)),
+        ("expected a table [output], got 5", lambda: optimizer({**good, "output": 5})),
+        ("output: expected a table, got 5", lambda: illume.run({**good, "output": 5}, program="/bin/true")),
+        ("cannot read the configuration a=b.toml", lambda: illume.Optimizer(pathlib.Path("a=b.toml"), dim=3)),
         ('did you mean "map_elites"', lambda: optimizer({"strategy": {"name": "map_elite"}})),
         ("config: strategy.batch: expected", lambda: optimizer({"strategy": {"name": "map_elites", "batch": "many"}})),
         ("config: archive.shape", lambda: optimizer({**good, "archive": {"shape": [3]}})),
@@ -351,6 +366,17 @@ def loads(folder, program):
     assert run.metrics["filled"] == len(run.archive) and run.solution["genome"].shape == (9,)
     two = illume.run(config, out=os.path.join(folder, "two"), ranks=1, threads=2, set={"task.joints": 9, "budget": {"generations": 6}})
     same(two.archive, run.archive, "another number of threads")
+    # Keys that are tables in lists, or None; the directory as one of them; a file whose name looks like a text.
+    file = os.path.join(folder, "joints=8.toml")
+    with open(file, "w") as text:
+        text.write(to_toml({**config, "task": {"name": "command", "command": [sys.executable, "-c", "import illume; illume.worker(lambda g: (g[0], g), descriptor=[('x', 0, 1), ('y', 0, 1)])"]}}))
+    kinds = [{"name": "a b", "lower": 0, "upper": 1}, {"name": "kind", "values": ["x", 'y"']}]
+    changed = {"output": {"dir": os.path.join(folder, "three")}, "task.genes": kinds, "archive": None, "strategy": {"sigma": None, "parents": np.int64(4)}}
+    for given in (file, pathlib.Path(file)):
+        changed["output"]["dir"] += "x"
+        three = illume.run(given, threads=1, set=changed)
+        assert str(three.directory) == changed["output"]["dir"] and three.config["strategy"]["parents"] == 4 and three.archive.genomes.shape[1] == 2
+        assert [gene["name"] for gene in three.config["task"]["genes"]] == ["a b", "kind"] and three.config["strategy"]["sigma"] == 0.05
     for part, kind, given in [
         ("expected", ValueError, dict(out=os.path.join(folder, "bad"), set={"budget.generations": -1})),
         ("run", ValueError, dict(out=out)),

@@ -120,6 +120,23 @@ worker(value, descriptor=[("x", 0, 1)], steps=True, frames="{frames}")
         said = failing.end()
         assert said.count("\n") == 1 and "ValueError: the wing broke (" in said, said
 
+    # Genes say how many there are; a genome may be changed in place; a function that gives nothing is told so.
+    kinds = [{"name": "a", "lower": 0, "upper": 1, "count": 2}, {"name": "b", "values": ["x", "y"]}]
+    for frames in ("json", "binary"):
+        for vectorized in (False, True):
+            changing = Parent(f"""
+def value(genome):
+    genome += 1
+    return genome.sum(axis=-1)
+worker(value, genes={kinds}, frames="{frames}", vectorized={vectorized})
+""", file)
+            assert changing.said["genes"] == kinds and "dim" not in changing.said, changing.said
+            assert np.array_equal(changing.ask([[1, 2, 3], [4, 5, 6]], [0, 1]), [[9], [18]])
+            assert changing.end() == ""
+        silent = Parent(f'worker(lambda genome: None, frames="{frames}")', file, opening={"genes": kinds})
+        assert np.isnan(silent.ask([[1, 2, 3]], [0])).all()
+        assert silent.end() == "the function gave None: does it return its values?\n"
+
     # A batch of which nothing can be said.
     for frames, wrong in (("json", "descriptor has shape (3,), (2,) is expected"), ("binary", "failed")):
         shape = Parent(f'worker(lambda g: (1.0, g[:3]), dim=4, descriptor={axes}, frames="{frames}")', file)
