@@ -57,6 +57,7 @@ fn what_is_wrong_in_the_book_is_said() {
         "envs",
         "lm",
         "numerics",
+        "python",
         "src",
         "strategies",
     ];

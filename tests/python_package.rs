@@ -128,6 +128,17 @@ fn genes_of_several_kinds_are_values() {
 }
 
 #[test]
+fn what_a_run_began_with_is_not_needed_to_go_on() {
+    let folder = folder();
+    assert!(check("start", &[arg(folder.path())]).contains("start: checked"));
+}
+
+#[test]
+fn a_forked_child_has_threads_of_its_own() {
+    assert!(check("forked", &[]).contains("forked: checked"));
+}
+
+#[test]
 fn wrong_input_is_one_sentence() {
     let folder = folder();
     let said = check("wrong", &[arg(folder.path())]);

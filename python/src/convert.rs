@@ -23,8 +23,15 @@ pub fn to_toml(config: &Bound<'_, PyDict>) -> PyResult<String> {
     toml::to_string(&table(config, "")?).map_err(|e| wrong(format!("the configuration cannot be written as TOML: {e}")))
 }
 
+/// Most dicts and lists within each other: one that contains itself has no end.
+const DEEPEST: usize = 64;
+
 /// A dict as a table; `None` leaves a key out. `within` is the key that it is the value of.
 pub fn table(dict: &Bound<'_, PyDict>, within: &str) -> PyResult<Table> {
+    table_at(dict, within, 0)
+}
+
+fn table_at(dict: &Bound<'_, PyDict>, within: &str, depth: usize) -> PyResult<Table> {
     let mut table = Table::new();
     for (key, object) in dict {
         let key: String = key.extract().map_err(|_| {
@@ -38,7 +45,7 @@ pub fn table(dict: &Bound<'_, PyDict>, within: &str) -> PyResult<Table> {
         } else {
             format!("{within}.{key}")
         };
-        if let Some(value) = value(&object, &whole)? {
+        if let Some(value) = value(&object, &whole, depth + 1)? {
             table.insert(key, value);
         }
     }
@@ -49,11 +56,17 @@ fn shown(within: &str) -> &str {
     if within.is_empty() { "its top level" } else { within }
 }
 
-fn value(object: &Bound<'_, PyAny>, key: &str) -> PyResult<Option<Value>> {
+fn value(object: &Bound<'_, PyAny>, key: &str, depth: usize) -> PyResult<Option<Value>> {
+    if depth > DEEPEST {
+        let first = key.split('.').next().unwrap_or(key);
+        return Err(wrong(format!(
+            "{first}: a configuration holds at most {DEEPEST} dicts and lists within each other, got more: does one contain itself?"
+        )));
+    }
     let list = |items: Bound<'_, PyAny>| -> PyResult<Option<Value>> {
         let mut values = Vec::new();
         for item in items.try_iter()? {
-            let item = value(&item?, key)?;
+            let item = value(&item?, key, depth + 1)?;
             values.push(item.ok_or_else(|| wrong(format!("{key}: a list of a configuration cannot hold None")))?);
         }
         Ok(Some(Value::Array(values)))
@@ -72,12 +85,12 @@ fn value(object: &Bound<'_, PyAny>, key: &str) -> PyResult<Option<Value>> {
     } else if object.is_instance_of::<PyString>() {
         Ok(Some(Value::String(object.extract()?)))
     } else if let Ok(dict) = object.cast::<PyDict>() {
-        Ok(Some(Value::Table(table(dict, key)?)))
+        Ok(Some(Value::Table(table_at(dict, key, depth)?)))
     } else if object.hasattr("tolist")? {
         // Arrays and scalars of numpy.
-        value(&object.call_method0("tolist")?, key)
+        value(&object.call_method0("tolist")?, key, depth + 1)
     } else if object.hasattr("__fspath__")? {
-        value(&object.call_method0("__fspath__")?, key)
+        value(&object.call_method0("__fspath__")?, key, depth + 1)
     } else if object.hasattr("__len__")? && object.hasattr("__getitem__")? {
         list(object.clone())
     } else {

@@ -13,6 +13,7 @@ use pyo3::types::PyDict;
 use crate::convert::{columns, dict, parse_toml};
 use crate::errors::raise;
 use crate::genomes::{Decoded, with_genes};
+use crate::pools::Threads;
 use crate::snapshot;
 use crate::task::task;
 
@@ -27,12 +28,15 @@ impl File {
         py.detach(|| file::open(&path)).map(File).map_err(raise)
     }
 
-    /// What the root's attributes say.
+    /// What the root's attributes say; `fitness` where the file has it: what it is, of a task whose value is minimized.
     fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let a = &self.0.attributes;
         let dict = PyDict::new(py);
         dict.set_item("software_version", &a.software_version)?;
         dict.set_item("task", &a.task)?;
+        if !a.fitness.is_empty() {
+            dict.set_item("fitness", &a.fitness)?;
+        }
         dict.set_item("strategy", &a.strategy)?;
         dict.set_item("seed", a.seed)?;
         dict.set_item("generation", a.generation)?;
@@ -57,7 +61,8 @@ impl File {
     /// Genomes of all elites; lineages are decoded when their genes are asked for.
     fn genomes(&self, py: Python<'_>) -> PyResult<Decoded> {
         let genomes = py.detach(|| self.decodable()).map_err(raise)?;
-        Ok(Decoded::new(genomes, self.0.genome_dim, self.0.genes.clone()))
+        let threads = Threads::new(None).map_err(raise)?;
+        Ok(Decoded::new(genomes, self.0.genome_dim, self.0.genes.clone(), threads))
     }
 
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -74,7 +79,7 @@ impl File {
             let genes = with_genes(stored.clone(), self.0.genes.as_deref(), || self.decoder());
             Ok(Some(genes.unwrap_or(stored)))
         };
-        let solution = py.detach(read).map_err(raise)?;
+        let solution = py.detach(|| Threads::new(None)?.install(read)).map_err(raise)?;
         solution.map(|batch| columns(py, batch)).transpose()
     }
 }

@@ -17,11 +17,17 @@ pub struct Decoded {
     dim: usize,
     /// What genes are, where genomes are coordinates of them.
     space: Option<Arc<GeneSpace>>,
+    threads: Threads,
 }
 
 impl Decoded {
-    pub fn new(genomes: Genomes, dim: usize, space: Option<Arc<GeneSpace>>) -> Decoded {
-        Decoded { genomes, dim, space }
+    pub fn new(genomes: Genomes, dim: usize, space: Option<Arc<GeneSpace>>, threads: Threads) -> Decoded {
+        Decoded {
+            genomes,
+            dim,
+            space,
+            threads,
+        }
     }
 }
 
@@ -42,7 +48,8 @@ impl Decoded {
             ))));
         }
         let genes = py.detach(|| -> Result<Vec<f32>> {
-            Threads::new(None)?.install(|| Ok(decoded(&self.genomes, &rows, self.dim, self.space.as_deref())))
+            self.threads
+                .install(|| Ok(decoded(&self.genomes, &rows, self.dim, self.space.as_deref())))
         });
         matrix(py, genes.map_err(raise)?, rows.len(), self.dim)
     }

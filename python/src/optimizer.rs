@@ -1,7 +1,7 @@
 //! Ask and tell: a run whose candidates Python evaluates.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use illume::archives::file::read_checkpoint;
 use illume::cluster::Solo;
@@ -37,6 +37,8 @@ struct State {
     /// Whether a strategy of several phases is between two of them.
     between_phases: bool,
     seeds: Vec<u64>,
+    /// Why the run cannot go on, or be saved, once its strategy asked for what Python cannot give.
+    refused: Option<&'static str>,
 }
 
 /// A run in progress. Methods let other threads of Python go on while they compute.
@@ -55,7 +57,7 @@ impl Engine {
     #[pyo3(signature = (config, threads = None))]
     fn new(py: Python<'_>, config: &Bound<'_, PyDict>, threads: Option<usize>) -> PyResult<Engine> {
         let table = table(config, "")?;
-        py.detach(|| Engine::made(Config::of_table(table.clone(), "config")?, &table, threads))
+        py.detach(|| Engine::made(Config::of_table(table.clone(), "config")?, &table, threads, false))
             .map_err(raise)
     }
 
@@ -88,7 +90,10 @@ impl Engine {
                 ("strategy".to_string(), Value::Table(config.strategy.clone())),
             ]));
             config.budget = Config::of_table(whole, "load")?.budget;
-            let engine = Engine::made(config, &given, threads)?;
+            // What a run began with is not needed after its first generation.
+            // A checkpoint of no generation has nothing of what the run begins with.
+            let going_on = checkpoint.attributes.generation > 0;
+            let engine = Engine::made(config, &given, threads, going_on)?;
             engine.with(|state| state.run.with_dependent_mut(|_, run| run.load(&checkpoint)))?;
             Ok(engine)
         };
@@ -114,13 +119,14 @@ impl Engine {
     }
 
     /// Candidates that wait for `tell`; none before `ask`.
-    fn asked(&self, py: Python<'_>) -> Option<usize> {
-        py.detach(|| self.lock().asked)
+    fn asked(&self, py: Python<'_>) -> PyResult<Option<usize>> {
+        py.detach(|| Ok(self.lock()?.asked)).map_err(raise)
     }
 
     /// Evaluation seeds of the candidates that were asked for last, u64 `[n]`.
-    fn seeds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
-        py.detach(|| self.lock().seeds.clone()).into_pyarray(py)
+    fn seeds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
+        let seeds = py.detach(|| Ok(self.lock()?.seeds.clone())).map_err(raise)?;
+        Ok(seeds.into_pyarray(py))
     }
 
     /// (genes of a genome, axes of the descriptor).
@@ -130,13 +136,13 @@ impl Engine {
 
     /// What has been counted: generation, evaluations, invalid, outside; whether the run is over, and why if the strategy says so.
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (counters, done, ended) = py.detach(|| {
-            let mut state = self.lock();
-            state.run.with_dependent_mut(|_, run| {
+        let found = || {
+            Ok(self.lock()?.run.with_dependent_mut(|_, run| {
                 let over = run.done() >= 1.0 || run.time_used() >= 1.0;
                 (run.counters(), over, run.strategy().ended())
-            })
-        });
+            }))
+        };
+        let (counters, done, ended) = py.detach(found).map_err(raise)?;
         let dict = PyDict::new(py);
         dict.set_item("generation", counters.generation)?;
         dict.set_item("evaluations", counters.evaluations)?;
@@ -149,12 +155,13 @@ impl Engine {
 
     /// Metrics of the archive, and the present values of the strategy's columns.
     fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (metrics, own) = py.detach(|| {
-            let mut state = self.lock();
-            state
+        let found = || {
+            let mut state = self.lock()?;
+            Ok(state
                 .run
-                .with_dependent_mut(|_, run| (run.metrics(), run.strategy_values()))
-        });
+                .with_dependent_mut(|_, run| (run.metrics(), run.strategy_values())))
+        };
+        let (metrics, own) = py.detach(found).map_err(raise)?;
         let dict = snapshot::measured(py, &metrics)?;
         for (name, value) in own {
             dict.set_item(name, value)?;
@@ -176,7 +183,7 @@ impl Engine {
                     let (table, genomes) = snapshot::elites(run.archive(), dim, decoder)?;
                     let operators = run.strategy().spec().operators.clone();
                     let space = task.spec().genes.clone();
-                    let genomes = Decoded::new(genomes, dim, space);
+                    let genomes = Decoded::new(genomes, dim, space, self.threads);
                     Ok((table, genomes, run.archive().spec().clone(), operators, run.metrics()))
                 })
             })
@@ -186,16 +193,16 @@ impl Engine {
     }
 
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let history = py.detach(|| {
-            let mut state = self.lock();
+        let found = || {
+            let mut state = self.lock()?;
             let between = state.unfinished();
             // A generation in progress gets no row.
-            state.run.with_dependent_mut(|_, run| match between {
+            Ok(state.run.with_dependent_mut(|_, run| match between {
                 true => run.recorded().batch(),
                 false => run.history().batch(),
-            })
-        });
-        columns(py, history)
+            }))
+        };
+        columns(py, py.detach(found).map_err(raise)?)
     }
 
     /// The strategy's own result, if that is not the archive.
@@ -215,11 +222,11 @@ impl Engine {
 
     /// The resolved configuration.
     fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let text = py.detach(|| {
-            self.lock()
-                .run
-                .with_dependent_mut(|_, run| run.config_text().to_string())
-        });
+        let text = || {
+            let mut state = self.lock()?;
+            Ok(state.run.with_dependent_mut(|_, run| run.config_text().to_string()))
+        };
+        let text = py.detach(text).map_err(raise)?;
         parse_toml(py, &text, "the resolved configuration")
     }
 
@@ -229,10 +236,11 @@ impl Engine {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<(String, String, f64, f64)>, Option<[f32; 2]>)> {
-        let (table, spec) = py.detach(|| {
-            let state = self.lock();
-            (state.config.task.clone(), state.run.borrow_owner().spec().clone())
-        });
+        let found = || {
+            let state = self.lock()?;
+            Ok((state.config.task.clone(), state.run.borrow_owner().spec().clone()))
+        };
+        let (table, spec) = py.detach(found).map_err(raise)?;
         let axes = spec.descriptor.into_iter().map(|a| (a.name, a.unit, a.lower, a.upper));
         // Genes that have bounds each are asked for in coordinates of their own.
         let bounds = spec.bounds.filter(|_| spec.genes.is_none());
@@ -242,6 +250,7 @@ impl Engine {
     /// Writes a checkpoint.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         let save = |state: &mut State| {
+            state.refusal()?;
             let generation = state.run.with_dependent_mut(|_, run| run.counters().generation);
             if state.unfinished() {
                 return Err(Error::input(format!(
@@ -266,8 +275,10 @@ fn unlimited(limits: &Table) -> bool {
     limits.iter().flatten().all(|value| none(value))
 }
 
+const EPISODES: &str = "the strategy learns from episodes, which are not seen from Python: take one that needs fitness and descriptor alone";
+
 impl Engine {
-    fn made(mut config: Config, given: &Table, threads: Option<usize>) -> Result<Engine> {
+    fn made(mut config: Config, given: &Table, threads: Option<usize>, going_on: bool) -> Result<Engine> {
         // Who asks decides when to stop: no limit is one that was not given.
         let limits = given.get("budget").and_then(Value::as_table);
         if limits.is_none_or(unlimited) {
@@ -276,7 +287,12 @@ impl Engine {
         let threads = Threads::new(threads)?;
         let task = task(&config)?;
         let (dim, axes) = (task.spec().genome_dim, task.spec().descriptor_dim());
-        let run = threads.install(|| TaskAndRun::try_new(task, |task| Run::new(&config, task.as_ref(), &Solo)))?;
+        let run = threads.install(|| {
+            TaskAndRun::try_new(task, |task| match going_on {
+                true => Run::going_on(&config, task.as_ref(), &Solo, 1),
+                false => Run::new(&config, task.as_ref(), &Solo),
+            })
+        })?;
         Ok(Engine {
             state: Mutex::new(State {
                 run,
@@ -284,6 +300,7 @@ impl Engine {
                 asked: None,
                 between_phases: false,
                 seeds: Vec::new(),
+                refused: None,
             }),
             threads,
             axes,
@@ -291,13 +308,19 @@ impl Engine {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The run, for this thread alone.
+    ///
+    /// # Errors
+    /// An earlier call panicked, and left the run half updated.
+    fn lock(&self) -> Result<MutexGuard<'_, State>> {
+        let broken =
+            "an earlier call broke off and left the run half updated: make the optimizer again, or load what it saved";
+        self.state.lock().map_err(|_| Error::failed(broken))
     }
 
     /// Does something with the run on its threads. The caller holds no lock of Python's.
     fn with<T: Send>(&self, work: impl FnOnce(&mut State) -> Result<T> + Send) -> Result<T> {
-        let mut state = self.lock();
+        let mut state = self.lock()?;
         let state = &mut *state;
         self.threads.install(|| work(state))
     }
@@ -308,14 +331,21 @@ impl State {
         self.asked.is_some() || self.between_phases
     }
 
+    /// # Errors
+    /// Why the run cannot go on.
+    fn refusal(&self) -> Result<()> {
+        self.refused.map_or(Ok(()), |why| Err(Error::input(why)))
+    }
+
     fn ask(&mut self, dim: usize) -> Result<(usize, Vec<f32>)> {
+        self.refusal()?;
         if let Some(rows) = self.asked {
             return Err(Error::input(format!(
                 "ask() was called twice: tell() what the {rows} candidates are worth comes first"
             )));
         }
         let between_phases = &mut self.between_phases;
-        let seeds = &mut self.seeds;
+        let (seeds, refused) = (&mut self.seeds, &mut self.refused);
         let (rows, genes) = self.run.with_dependent_mut(|task, run| {
             let space = task.spec().genes.as_deref();
             loop {
@@ -330,9 +360,8 @@ impl State {
                 let candidates = run.ask()?;
                 let rows = candidates.genomes.rows();
                 if candidates.record || !candidates.observed.is_empty() || candidates.network.is_some() {
-                    return Err(Error::input(
-                        "the strategy learns from episodes, which are not seen from Python: take one that needs fitness and descriptor alone",
-                    ));
+                    *refused = Some(EPISODES);
+                    return Err(Error::input(EPISODES));
                 }
                 if rows > 0 {
                     seeds.clone_from(&candidates.seeds);

@@ -7,31 +7,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use illume::core::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Pools by their size, shared by all optimizers of a process.
-static POOLS: Mutex<Option<HashMap<usize, Arc<ThreadPool>>>> = Mutex::new(None);
+/// Pools by process and size, shared by all optimizers of a process. Of a forked process the parent's threads are not there, so that it gets its own.
+static POOLS: Mutex<Option<HashMap<(u32, usize), Arc<ThreadPool>>>> = Mutex::new(None);
 
 thread_local! {
     /// The pool whose only thread is this one, so that a loop on one thread wakes no other; none if this thread cannot have one.
     static HERE: OnceCell<Option<ThreadPool>> = const { OnceCell::new() };
 }
 
-/// So many threads to compute on.
-pub enum Threads {
-    /// The one that calls.
-    Here,
-    Pool(Arc<ThreadPool>),
-}
+/// So many threads to compute on; with one it is the thread that calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads(usize);
 
 impl Threads {
     /// Without a number one for each core that this process may use.
     ///
     /// # Errors
-    /// A number that is none; threads that cannot be started.
+    /// A number that is none.
     pub fn new(threads: Option<usize>) -> Result<Threads> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         match threads.unwrap_or_else(cores) {
-            1 => Ok(Threads::Here),
-            threads @ 2..=4096 => shared(threads).map(Threads::Pool),
+            threads @ 1..=4096 => Ok(Threads(threads)),
             other => {
                 let message = format!("threads: expected a number from 1 to 4096, got {other}");
                 Err(Error::input(message))
@@ -44,9 +40,9 @@ impl Threads {
     /// # Errors
     /// The work's own; a thread that cannot be started.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        match self {
-            Threads::Pool(pool) => pool.install(work),
-            Threads::Here => HERE.with(|here| {
+        match self.0 {
+            threads @ 2.. => shared(threads)?.install(work),
+            _ => HERE.with(|here| {
                 let own = || {
                     ThreadPoolBuilder::new()
                         .num_threads(1)
@@ -66,7 +62,8 @@ impl Threads {
 fn shared(threads: usize) -> Result<Arc<ThreadPool>> {
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let pools = pools.get_or_insert_default();
-    if let Some(pool) = pools.get(&threads) {
+    let key = (std::process::id(), threads);
+    if let Some(pool) = pools.get(&key) {
         return Ok(pool.clone());
     }
     let made = ThreadPoolBuilder::new()
@@ -74,5 +71,5 @@ fn shared(threads: usize) -> Result<Arc<ThreadPool>> {
         .thread_name(|i| format!("illume-{i}"))
         .build();
     let made = made.map_err(|e| Error::failed(format!("cannot start {threads} threads: {e}")))?;
-    Ok(pools.entry(threads).or_insert(Arc::new(made)).clone())
+    Ok(pools.entry(key).or_insert(Arc::new(made)).clone())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use illume::core::{Axis, Error, GeneSpace, Init, Request, Result, Scores, Status, Task, TaskSpec, Worker};
+use illume::core::{Axis, Error, GeneSpace, Init, Request, Result, Scores, Status, Task, TaskSpec, Worker, inward};
 use illume::envs::{PYTHON, WithGenes};
 use illume::{Config, registry};
 use serde::{Deserialize, Serialize};
@@ -86,22 +86,36 @@ fn spec(table: &Table) -> Result<TaskSpec> {
             format!("expected the number of genes of a genome, at least 1, got {}", d.dim),
         );
     }
-    for (key, interval) in [("bounds", d.bounds), ("init", d.init.and_then(Start::interval))] {
-        if let Some([lower, upper]) = interval
-            && !(lower < upper && narrow(lower).is_finite() && narrow(upper).is_finite())
-        {
+    let drawn = d.init.and_then(Start::interval);
+    for (key, interval) in [("bounds", d.bounds), ("init", drawn)] {
+        let Some([lower, upper]) = interval else { continue };
+        if !(lower < upper && narrow(lower).is_finite() && narrow(upper).is_finite()) {
             return wrong(
                 key,
                 format!("expected two finite numbers, the lower one first, got ({lower}, {upper})"),
             );
         }
+        let [low, high] = inward([lower, upper]);
+        if low >= high {
+            let message =
+                format!("expected an interval that holds two numbers of single precision, got ({lower}, {upper})");
+            return wrong(key, message);
+        }
     }
-    if let Some(Start::Normal { mean, sd }) = d.init
-        && !(mean.is_finite() && sd.is_finite() && sd >= 0.0)
+    if let (Some([lower, upper]), Some([from, to])) = (d.bounds, drawn)
+        && (from < lower || to > upper)
     {
         return wrong(
             "init",
-            format!("expected a finite mean and an sd of at least 0, got {mean} and {sd}"),
+            format!("expected an interval within the bounds ({lower}, {upper}), got ({from}, {to})"),
+        );
+    }
+    if let Some(Start::Normal { mean, sd }) = d.init
+        && !(narrow(mean).is_finite() && narrow(sd).is_finite() && narrow(sd) > 0.0)
+    {
+        return wrong(
+            "init",
+            format!("expected a mean that is finite in single precision and such an sd above 0, got {mean} and {sd}"),
         );
     }
     for (i, axis) in d.descriptor.iter().enumerate() {
@@ -127,10 +141,10 @@ fn spec(table: &Table) -> Result<TaskSpec> {
             mean: narrow(mean),
             sd: narrow(sd),
         },
-        (Some(Start::Uniform([lower, upper])), _) | (None, Some([lower, upper])) => Init::Uniform {
-            lower: narrow(lower),
-            upper: narrow(upper),
-        },
+        (Some(Start::Uniform(interval)), _) | (None, Some(interval)) => {
+            let [lower, upper] = inward(interval);
+            Init::Uniform { lower, upper }
+        }
         (None, None) => Init::Normal { mean: 0.0, sd: 1.0 },
     };
     let axes = d
@@ -138,7 +152,7 @@ fn spec(table: &Table) -> Result<TaskSpec> {
         .iter()
         .map(|a| Axis::new(&a.name, &a.unit, a.lower, a.upper));
     Ok(TaskSpec {
-        bounds: d.bounds.map(|bounds| bounds.map(narrow)),
+        bounds: d.bounds.map(inward),
         descriptor: axes.collect(),
         fitness: d.fitness,
         qd_offset: d.qd_offset,

@@ -255,6 +255,66 @@ def genes(folder, *_):
     print("genes: checked")
 
 
+def start(folder, *_):
+    """What a run begins with is needed by its first generation alone; a file says what its fitness is if that is minimized."""
+    solutions = os.path.join(folder, "start.npy")
+    np.save(solutions, np.full((3, 10), 0.25, dtype="f4"))
+    given = {**CMA_ME, "strategy": {"name": "map_elites", "batch": 20}, "start": {"solutions": solutions}}
+    optimizer = illume.Optimizer(given, seed=5, **sphere_task(10))
+    before, after = (os.path.join(folder, name) for name in ("before.h5", "after.h5"))
+    optimizer.save(before)
+    assert (optimizer.ask()[:3] == 0.25).all()
+    optimizer = drive(illume.Optimizer.load(before), 4)
+    optimizer.save(after)
+    os.remove(solutions)
+    again = illume.Optimizer.load(after)
+    assert again.generation == 4
+    same(drive(again).archive, drive(optimizer).archive, "without the file that it began with")
+    try:
+        illume.Optimizer.load(before)
+    except illume.Error as error:
+        assert "start.npy" in str(error) and "\n" not in str(error), error
+    else:
+        raise AssertionError("nothing to begin with")
+    assert "fitness" not in illume.load(after).attributes
+    less = illume.Optimizer({**CMA_ME, "task": {"name": "sphere", "dim": 10, "direction": "minimize"}}, seed=5)
+    less.save(before)
+    assert illume.load(before).attributes["fitness"].startswith("minus ")
+    print("start: checked")
+
+
+def forked(*_):
+    """A forked child, which has none of its parent's threads, makes optimizers of its own, and goes on with copies of its parent's."""
+    begun = drive(illume.Optimizer(CMA_ME, seed=3, threads=2, **sphere_task(10)), 4)
+    expected = drive(illume.Optimizer(CMA_ME, seed=3, threads=2, **sphere_task(10))).archive
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # it would wait for threads that are not there
+        try:
+            for threads in (2, 1, None):
+                found = drive(illume.Optimizer(CMA_ME, seed=3, threads=threads, **sphere_task(10))).archive
+                assert found.genomes.tobytes() == expected.genomes.tobytes(), threads
+            same(drive(begun).archive, expected, "the parent's")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    # One thread wakes no other, lineages and results included.
+    program = """
+import os, illume
+deep = {"strategy": {"name": "deep_ga", "population": 20, "parents": 4, "sigma": 0.1}, "archive": {"shape": [10, 10]}}
+optimizer = illume.Optimizer(deep, dim=6, descriptor=[("x", -1, 1), ("y", -1, 1)], seed=2, threads=1)
+before = len(os.listdir("/proc/self/task"))
+for _ in range(3):
+    genomes = optimizer.ask()
+    optimizer.tell(genomes[:, 0], genomes[:, :2])
+assert optimizer.archive.genomes.shape[1] == 6 and optimizer.solution["genome"].shape == (6,)
+assert len(os.listdir("/proc/self/task")) == before, "threads were started"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    print("forked: checked")
+
+
 def wrong(folder, *_):
     """Wrong input is one sentence each."""
     good = {"strategy": {"name": "map_elites", "batch": 10}, "archive": {"shape": [4, 4]}}
@@ -284,6 +344,13 @@ def wrong(folder, *_):
         file.write(b"no HDF5")
     saved = os.path.join(folder, "saved.h5")
     ready.save(saved)
+    around = {}
+    around["strategy"] = {"name": "map_elites", "more": around}
+
+    class Same:
+        def tolist(self):
+            return self
+
     for part, make in [
         ("ask() was called twice", asked.ask),
         ("before ask()", lambda: ready.tell([1.0], [[0, 0]])),
@@ -300,8 +367,14 @@ def wrong(folder, *_):
         ("names that differ", lambda: optimizer(descriptor=[("x", 0, 1), ("x", 0, 1)])),
         ("bounds: expected two numbers", lambda: optimizer(bounds=3)),
         ("bounds: expected two finite numbers", lambda: optimizer(bounds=(1, 1))),
+        ("bounds: expected two finite numbers", lambda: optimizer(bounds=(0, 1e39))),
+        ("bounds: expected an interval that holds two numbers of single precision", lambda: optimizer(bounds=(1, 1 + 1e-9))),
+        ("init: expected an interval within the bounds (0, 1), got (-1, 1)", lambda: optimizer(bounds=(0, 1), init=(-1, 1))),
         ("init: expected (lower, upper)", lambda: optimizer(init={"mean": 0})),
         ("init: mean: expected a number, got 'a'", lambda: optimizer(init={"mean": "a", "sd": 1})),
+        ("an sd above 0, got 0 and 0", lambda: optimizer(init={"mean": 0, "sd": 0})),
+        ("init: expected a mean that is finite in single precision", lambda: optimizer(init={"mean": 1e39, "sd": 1})),
+        ("init: expected a mean that is finite in single precision", lambda: optimizer(init={"mean": 0, "sd": 1e39})),
         ("descriptor: expected a list of axes", lambda: optimizer(descriptor=5)),
         ("got 5 for axis 0", lambda: optimizer(descriptor=[5])),
         ("dim: expected an integer, got 'x'", lambda: optimizer(dim="x")),
@@ -314,6 +387,9 @@ def wrong(folder, *_):
         ("threads: expected", lambda: illume.Optimizer.load(saved, threads=2**70)),
         ("expected a table [output], got 5", lambda: optimizer({**good, "output": 5})),
         ("output: expected a table, got 5", lambda: illume.run({**good, "output": 5}, program="/bin/true")),
+        ("strategy: a configuration holds at most 64 dicts", lambda: optimizer(around)),
+        ("strategy: a configuration holds at most 64 dicts", lambda: optimizer({"strategy": {"name": Same()}})),
+        ("a: a configuration holds at most 64 dicts", lambda: illume.run(good, out=folder, program="/bin/true", set={"a": around})),
         ("cannot read the configuration a=b.toml", lambda: illume.Optimizer(pathlib.Path("a=b.toml"), dim=3)),
         ('did you mean "map_elites"', lambda: optimizer({"strategy": {"name": "map_elite"}})),
         ("config: strategy.batch: expected", lambda: optimizer({"strategy": {"name": "map_elites", "batch": "many"}})),
