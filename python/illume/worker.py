@@ -29,7 +29,7 @@ def worker(
     descriptor: Optional[Sequence[Union[tuple, Mapping[str, Any]]]] = None,
     fitness: str = "fitness",
     qd_offset: Optional[float] = None,
-    deterministic: bool = True,
+    deterministic: Optional[bool] = None,
     version: Optional[str] = None,
     batch: Optional[int] = None,
     frames: str = "binary",
@@ -48,7 +48,7 @@ def worker(
         `descriptor`, axes as ``("name", lower, upper)``, with a unit behind if they have one.
     init: interval from which first genes are drawn, or ``{"mean": 0, "sd": 0.5}``; genes: dicts as ``[[task.genes]]``, in place of bounds and init.
     fitness: what the fitness is, with its unit; to be maximized. qd_offset: added to it in the QD score.
-    deterministic: False if the seed matters.
+    deterministic: whether the result does not depend on the seed; default: whether `function` takes none. False lets noisy values be evaluated again.
     version: of the function, kept with the run.
     batch: genomes of a request at most; default 1, or 64 if `vectorized`. frames: ``"binary"`` or ``"json"``.
     requests, answers: binary streams, default standard input and output. What the function prints goes to standard error.
@@ -64,7 +64,7 @@ def worker(
         "descriptor": None if descriptor is None else [axis(a) for a in descriptor],
         "fitness": fitness,
         "qd_offset": qd_offset,
-        "deterministic": deterministic,
+        "deterministic": not takes_seed(function) if deterministic is None else deterministic,
         "version": version,
         "batch": batch or (64 if vectorized else 1),
         "frames": frames,
@@ -172,18 +172,27 @@ class Wrong(Exception):
     """A batch of which nothing can be said: the function gave something of another shape."""
 
 
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []  # a builtin
+
+
+def takes_seed(function: Callable[..., Any]) -> bool:
+    """Whether a function takes a seed behind the genome."""
+    own = [p for p in parameters(function) if p.name != "arguments"]
+    positional = [p for p in own if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in own)
+
+
 class Values:
     """The values of genomes by the user's function."""
 
     def __init__(self, function: Callable[..., Any], vectorized: bool, k: int, steps: bool, arguments: Mapping[str, Any]):
         self.function, self.vectorized, self.k, self.steps = function, vectorized, k, steps
-        try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):
-            parameters = []  # a builtin
-        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "arguments"]
-        self.seeded = len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in parameters)
-        self.keywords = {"arguments": arguments} if any(p.name == "arguments" for p in parameters) else {}
+        self.seeded = takes_seed(function)
+        self.keywords = {"arguments": arguments} if any(p.name == "arguments" for p in parameters(function)) else {}
 
     def of(self, genomes: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Fitness ``[n]``, descriptors ``[n, k]``, steps ``[n]``; NaN for rows that failed."""

@@ -96,7 +96,7 @@ worker(value, dim=4, descriptor={axes}, frames="{frames}", vectorized={vectorize
 """
                 parent = Parent(program, file, alone)
                 assert parent.said == {
-                    "illume": 1, "dim": 4, "bounds": [-3.0, 3.0], "fitness": "fitness", "qd_offset": 2, "deterministic": True, "version": "1.2",
+                    "illume": 1, "dim": 4, "bounds": [-3.0, 3.0], "fitness": "fitness", "qd_offset": 2, "deterministic": False, "version": "1.2",
                     "batch": 64 if vectorized else 1, "frames": frames,
                     "descriptor": [{"name": "x", "unit": "", "lower": 0.0, "upper": 1.0}, {"name": "y", "unit": "m", "lower": -2.0, "upper": 2.0}],
                 }, parent.said
