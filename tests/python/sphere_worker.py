@@ -6,5 +6,11 @@ import illume
 from check_package import sphere, sphere_task
 
 dim = int(sys.argv[2])
-print("this is for the log")
-illume.worker(sphere, vectorized=True, frames=sys.argv[1], batch=20, **sphere_task(dim))
+
+
+def value(genomes):
+    print("this is for the log")
+    return sphere(genomes)
+
+
+illume.worker(value, vectorized=True, frames=sys.argv[1], batch=20, **sphere_task(dim))
