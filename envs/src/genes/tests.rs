@@ -50,7 +50,8 @@ fn a_task_is_asked_in_values() {
             .any(|(name, value)| name == "genes" && value == "2 real, 1 log, 1 integer, 1 categorical")
     );
     let coordinates = [0.0, 0.5, 0.5, 0.6, 0.9, 1.0, 0.25, 0.0, 0.1, 0.4];
-    let values = [-2.0, 1.0, 0.1, 3.0, 2.0, 4.0, -0.5, 0.01, 1.0, 1.0];
+    // 0.01 in single precision lies below the bound.
+    let values = [-2.0, 1.0, 0.1, 3.0, 2.0, 4.0, -0.5, 0.01f32.next_up(), 1.0, 1.0];
     assert_eq!(evaluate(&*with, &coordinates, 2), evaluate(&*plain, &values, 2));
 }
 
