@@ -57,7 +57,7 @@ fn coordinates_stand_for_values_between_the_bounds() {
         "1e-4 in single precision lies below"
     );
     space.decode(&[1.0; 6], &mut values);
-    assert_eq!(values, [3.0, 3.0, 3.0, 0.1, 8.0, 2.0]);
+    assert_eq!(values, [3.0, 3.0, 3.0, 0.1f32.next_down(), 8.0, 2.0]);
     space.decode(&[0.5, 0.25, 0.75, 1.0 / 3.0, 0.49, 0.34], &mut values);
     assert_eq!(values[..3], [0.0, -1.5, 1.5]);
     assert!((values[3] - 1e-3).abs() < 1e-8, "{}", values[3]);
@@ -65,7 +65,7 @@ fn coordinates_stand_for_values_between_the_bounds() {
     // Beyond the interval: the nearer end.
     space.decode(&[-0.5, 7.0, 0.0, -1.0, 1.5, f32::NAN], &mut values);
     assert_eq!(values[..2], [-3.0, 3.0]);
-    assert_eq!(values[3..5], [1e-4, 8.0]);
+    assert_eq!(values[3..5], [1e-4f32.next_up(), 8.0]);
 }
 
 #[test]
