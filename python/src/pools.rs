@@ -8,7 +8,10 @@ use illume::core::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Pools by process and size, shared by all optimizers of a process. Of a forked process the parent's threads are not there, so that it gets its own.
-static POOLS: Mutex<Option<HashMap<(u32, usize), Arc<ThreadPool>>>> = Mutex::new(None);
+static POOLS: Mutex<Option<Pools>> = Mutex::new(None);
+
+/// By process and number of threads.
+type Pools = HashMap<(u32, usize), Arc<ThreadPool>>;
 
 thread_local! {
     /// The pool whose only thread is this one, so that a loop on one thread wakes no other; none if this thread cannot have one.
