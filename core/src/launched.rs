@@ -1,6 +1,7 @@
 //! What a launcher says of its processes in the environment, for those who ask before or without MPI; how programs are started and end.
 
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
 
 /// Variables of launchers begin so; a program started by a rank is no rank.
 const LAUNCHERS: [&str; 8] = [
@@ -54,6 +55,11 @@ fn is_setting(name: &str) -> bool {
         "OMPI_MCA_plm",
     ];
     SETTINGS.iter().any(|start| name.starts_with(start)) && !own.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a signal ended a program, or, as a shell reports it, what it had started.
+pub fn was_killed(status: ExitStatus) -> bool {
+    status.signal().is_some() || matches!(status.code(), Some(129..=192))
 }
 
 /// The name of a signal that ends programs which have a fault, behind its number: ` (SIGSEGV)`; empty for others.

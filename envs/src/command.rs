@@ -13,7 +13,7 @@ mod tests;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use illume_core::{
@@ -165,7 +165,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let wrong = |message: String| Error::config("task", "command", message);
     let (process, greeting) = shared.greeted().map_err(wrong)?;
     let agreed = protocol::agree(&params, config.genes.as_deref(), greeting)?;
-    shared.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+    shared.idle().push(process);
     let spec = spec(&shared, &agreed);
     let genes = agreed.genes.clone();
     let command = Box::new(Command { shared, agreed, spec });
@@ -232,6 +232,10 @@ struct Shared {
 }
 
 impl Shared {
+    fn idle(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A program that has been started and has answered the greeting.
     ///
     /// # Errors
@@ -433,8 +437,7 @@ impl CommandWorker<'_> {
             return Err(Fault::Garbled("is not asked any more".into()));
         }
         if self.process.is_none() {
-            let idle = || shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let idle = if fresh { None } else { idle() };
+            let idle = if fresh { None } else { shared.idle().pop() };
             let started = idle.map_or_else(|| self.start(), Ok);
             self.process = Some(started?);
         }
@@ -491,12 +494,7 @@ impl CommandWorker<'_> {
 impl Drop for CommandWorker<'_> {
     fn drop(&mut self) {
         if let Some(process) = self.process.take() {
-            self.task
-                .shared
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(process);
+            self.task.shared.idle().push(process);
         }
     }
 }

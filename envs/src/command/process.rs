@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use illume_core::{forget_launcher, signal_name};
+use illume_core::{forget_launcher, signal_name, was_killed};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -317,12 +317,6 @@ enum Heard {
     Something,
     Nothing,
     End,
-}
-
-/// Whether a signal ended it, or, as a shell reports it, what it had started.
-fn was_killed(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.signal().is_some() || matches!(status.code(), Some(129..=192))
 }
 
 fn how(status: ExitStatus) -> String {

@@ -4,13 +4,13 @@
 //! Several lines may be waiting, so it may answer them together.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use illume_core::{Error, Result};
+use illume_core::{Error, Result, was_killed};
 use serde_json::{Value, json};
 
 use super::jsonl::short;
@@ -47,7 +47,7 @@ impl Process {
         let began = Instant::now();
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => return status.signal().is_some() || matches!(status.code(), Some(129..=192)),
+                Ok(Some(status)) => return was_killed(status),
                 // Its output ends a moment before it does.
                 Ok(None) if silent && began.elapsed() < END => std::thread::sleep(Duration::from_millis(1)),
                 _ => return false,
