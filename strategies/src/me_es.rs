@@ -242,6 +242,10 @@ impl Strategy for MeEs {
         if self.phase == Phase::Start && !archive.elites().filled.is_empty() {
             self.phase = Phase::Members;
         }
+        if archive.spec().rule("depth").is_some() {
+            let message = "me_es goes back to cells that it has improved, of which each has one elite: expected depth = 1 and keep = \"best\"";
+            return Err(Error::config("archive", "depth", message));
+        }
         let operator = if self.explores(context.generation) {
             EXPLORE
         } else {
