@@ -279,6 +279,14 @@ impl State {
 pub trait Strategy: Send {
     fn spec(&self) -> &StrategySpec;
 
+    /// Whether it can live on this archive, asked before a run begins.
+    ///
+    /// # Errors
+    /// It cannot, which is due to a key of the configuration.
+    fn check(&self, _archive: &dyn Archive) -> Result<()> {
+        Ok(())
+    }
+
     /// Fills in this rank's block of candidates (whose buffers are those of the last generation, to be reused).
     ///
     /// # Errors

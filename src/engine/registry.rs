@@ -157,6 +157,7 @@ pub fn strategy_and_archive(
             );
             return Err(Error::config("archive", "depth", message));
         }
+        strategy.check(archive.as_ref())?;
         Ok((strategy, archive))
     };
     parts().map_err(|e| config.locate(e))

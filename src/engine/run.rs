@@ -199,6 +199,7 @@ impl<'t> Run<'t> {
         settings: Settings,
         comm: &'t dyn Comm,
     ) -> Result<Run<'t>> {
+        strategy.check(archive.as_ref())?;
         let measured = &task.spec().measures;
         let own = [corrected::columns(&settings.output), strategy.spec().history.clone()].concat();
         let history = History::new(measured, &own, settings.output.history_rows);

@@ -101,7 +101,7 @@ pub trait Emitter: Send {
         false
     }
 
-    /// Whether it can live in this archive, asked before the first candidate is made.
+    /// Whether it can live in this archive, asked before a run begins.
     ///
     /// # Errors
     /// It cannot, which is due to a key of the configuration.

@@ -282,10 +282,13 @@ impl Strategy for Scheduler {
         &self.spec
     }
 
+    fn check(&self, archive: &dyn Archive) -> Result<()> {
+        self.emitters.iter().try_for_each(|emitter| emitter.check(archive))
+    }
+
     fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
         let episodes = self.emitters.iter().any(|e| e.needs_episodes());
         if self.phase == 0 {
-            self.emitters.iter().try_for_each(|emitter| emitter.check(archive))?;
             let given = context.task.given_rows().unwrap_or(0);
             self.random = (self.needs_elites || given > 0) && archive.elites().filled.is_empty();
             if self.random {
