@@ -15,6 +15,7 @@ pub struct Again {
     steps: Vec<u32>,
     moments: Vec<f64>,
     measures: Vec<f64>,
+    objectives: Vec<f64>,
 }
 
 impl Again {
@@ -45,6 +46,7 @@ impl Again {
         zero(&mut self.steps, scores.steps.len());
         zero(&mut self.moments, scores.moments.len());
         zero(&mut self.measures, scores.measures.len());
+        zero(&mut self.objectives, scores.objectives.len());
         let again = Request {
             seeds: &self.seeds[..request.seeds.len()],
             ..request.clone()
@@ -56,6 +58,7 @@ impl Again {
             steps: &mut self.steps,
             moments: &mut self.moments,
             measures: &mut self.measures,
+            objectives: &mut self.objectives,
             trajectories: &mut [],
         };
         worker.evaluate(&again, rows, &mut own);
@@ -64,6 +67,7 @@ impl Again {
         sum(scores.descriptor, &self.descriptor);
         sum(scores.moments, &self.moments);
         sum(scores.measures, &self.measures);
+        sum(scores.objectives, &self.objectives);
         let steps = scores.steps.iter_mut().zip(&self.steps);
         steps.for_each(|(sum, steps)| *sum = sum.saturating_add(*steps));
         let status = scores.status.iter_mut().zip(&self.status);
@@ -82,6 +86,7 @@ impl Again {
         let mean = |sum: &mut f64| *sum /= n as f64;
         scores.fitness.iter_mut().for_each(mean);
         scores.descriptor.iter_mut().for_each(mean);
+        scores.objectives.iter_mut().for_each(mean);
         for row in scores.measures.chunks_exact_mut(measures.len().max(1)) {
             let shares = row.iter_mut().zip(measures).filter(|(_, m)| m.kind == Measure::Share);
             shares.for_each(|(sum, _)| *sum /= n as f64);

@@ -225,6 +225,7 @@ mod tests {
             steps: &mut steps,
             moments: &mut [],
             measures: &mut [],
+            objectives: &mut [],
             trajectories: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);

@@ -11,6 +11,7 @@ mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 mod noisy;
+mod objectives;
 pub mod pixels;
 mod policy;
 mod registry;

@@ -11,7 +11,7 @@ use illume_core::{
 params! {
     /// Noise of a task that is a function of genes.
     pub struct NoiseParams {
-        /// Standard deviation of Gaussian noise on the fitness.
+        /// Standard deviation of Gaussian noise on the fitness, or on each objective where there are several.
         fitness_noise: f64 = 0.0, at_least(0.0);
         /// Standard deviation of Gaussian noise on each axis of the descriptor.
         descriptor_noise: f64 = 0.0, at_least(0.0);
@@ -128,7 +128,8 @@ struct Expected<'a> {
 impl Worker for Expected<'_> {
     fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>) {
         self.worker.evaluate(request, rows, scores);
-        scores.fitness.iter_mut().for_each(|x| *x += self.shift);
+        let several = scores.objectives.iter_mut();
+        scores.fitness.iter_mut().chain(several).for_each(|x| *x += self.shift);
     }
 }
 
@@ -155,16 +156,24 @@ impl Worker for NoisyWorker<'_> {
             ..
         } = *self.noise;
         let k = scores.descriptor.len() / scores.fitness.len().max(1);
-        let mut draws = vec![0.0f32; 1 + k];
+        let m = scores.objectives.len() / scores.fitness.len().max(1);
+        let mut draws = vec![0.0f32; 1 + k + m];
         for (i, row) in rows.enumerate() {
             if scores.status[i] != Status::Ok as u8 {
                 continue;
             }
             let stream = |index| Stream::new(request.seeds[row], Purpose::Episode, 0, index);
             stream(VALUES).normals(0, &mut draws);
-            scores.fitness[i] += fitness_noise * f64::from(draws[0]);
+            let several = &mut scores.objectives[i * m..(i + 1) * m];
+            let noise = draws[1 + k..].iter().map(|z| fitness_noise * f64::from(*z));
+            several.iter_mut().zip(noise).for_each(|(x, noise)| *x += noise);
+            match m {
+                0 => scores.fitness[i] += fitness_noise * f64::from(draws[0]),
+                m => scores.fitness[i] = several.iter().sum::<f64>() / m as f64,
+            }
             if second_share > 0.0 && stream(MODE).uniform(0) < second_share {
                 scores.fitness[i] += second_mode;
+                several.iter_mut().for_each(|x| *x += second_mode);
             }
             let place = scores.descriptor[i * k..(i + 1) * k].iter_mut();
             place
@@ -307,6 +316,7 @@ mod tests {
                     steps: &mut [0],
                     moments: &mut [],
                     measures: &mut [],
+                    objectives: &mut [],
                     trajectories: &mut [],
                 },
             );

@@ -347,6 +347,7 @@ mod tests {
             steps: &mut steps,
             moments: &mut moments,
             measures: &mut [],
+            objectives: &mut [],
             trajectories: &mut trajectories,
         };
         worker.evaluate(&request, 0..1, &mut scores);

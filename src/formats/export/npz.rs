@@ -13,7 +13,7 @@ use super::{Genes, npy, pieces, scalars};
 use crate::engine::output::Fault;
 
 /// Writes every column of these tables but genomes as an array (`[rows]`, or `[rows, width]` for descriptors and other columns of several
-/// numbers), the names of the descriptor's axes and of the operators, and, if there are any, the genes under this name, `[rows, dim]` f32; where these have names and
+/// numbers), the names of the descriptor's axes, of the operators and of several objectives (`objective_names`), and, if there are any, the genes under this name, `[rows, dim]` f32; where these have names and
 /// values of their own, these as `genes` and `value`.
 /// `written` is told how many genomes are.
 ///
@@ -22,7 +22,7 @@ use crate::engine::output::Fault;
 pub fn npz(
     to: &mut (impl Write + Seek),
     tables: [Option<&Batch>; 2],
-    [axes, operators]: [&[String]; 2],
+    [axes, operators, objectives]: [&[String]; 3],
     genes: Option<(&str, &Genes<'_>)>,
     mut written: impl FnMut(usize),
 ) -> Result<(), Fault> {
@@ -34,6 +34,9 @@ pub fn npz(
     }
     for (name, words) in [("axes", axes), ("operators", operators)] {
         npz.words(name, words)?;
+    }
+    if !objectives.is_empty() {
+        npz.words("objective_names", objectives)?;
     }
     if let Some((name, genes)) = genes {
         npz.genomes(name, genes, &|piece| genes.read(piece), &mut written)?;
