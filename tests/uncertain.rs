@@ -25,22 +25,46 @@ fn spent(strategy: &str, archive: &str) -> Vec<f64> {
 fn every_generation_has_the_same_evaluations_whatever_they_are_spent_on() {
     for (strategy, archive, batch) in [
         ("name = \"extract_me\"\nbatch = 400", "depth = 8", 400.0),
-        ("name = \"extract_me\"\nbatch = 400\nextract_share = 0.5\nsamples = 4", "depth = 3", 400.0),
+        (
+            "name = \"extract_me\"\nbatch = 400\nextract_share = 0.5\nsamples = 4",
+            "depth = 3",
+            400.0,
+        ),
         ("name = \"archive_sampling\"\nbatch = 400", "depth = 2", 400.0),
         ("name = \"parallel_adaptive_sampling\"\nbatch = 403", "depth = 2", 403.0),
-        ("name = \"deep_grid\"\nbatch = 400", "depth = 5\nkeep = \"recent\"", 400.0),
+        (
+            "name = \"deep_grid\"\nbatch = 400",
+            "depth = 5\nkeep = \"recent\"",
+            400.0,
+        ),
         ("name = \"me_sampling\"\nbatch = 400", "", 384.0),
-        ("name = \"me_low_spread\"\nbatch = 400\nsamples = 8", "keep = \"low_spread\"", 400.0),
+        (
+            "name = \"me_low_spread\"\nbatch = 400\nsamples = 8",
+            "keep = \"low_spread\"",
+            400.0,
+        ),
         ("name = \"map_elites\"\nbatch = 50\nsamples = 8", "", 400.0),
     ] {
         let spent = spent(strategy, archive);
         for (i, pair) in spent.windows(2).enumerate() {
             // Of what is left for children less than one child's is not spent.
             let (of, most) = (pair[1] - pair[0], batch);
-            let least = if strategy.contains("adaptive") { most - 7.0 } else { most - 3.0 };
-            assert!((least..=most).contains(&of), "{strategy}: {of} evaluations in generation {}", i + 2);
+            let least = if strategy.contains("adaptive") {
+                most - 7.0
+            } else {
+                most - 3.0
+            };
+            assert!(
+                (least..=most).contains(&of),
+                "{strategy}: {of} evaluations in generation {}",
+                i + 2
+            );
         }
-        assert!(spent[0] <= batch && spent[0] > 0.9 * batch, "{strategy}: {} at first", spent[0]);
+        assert!(
+            spent[0] <= batch && spent[0] > 0.9 * batch,
+            "{strategy}: {} at first",
+            spent[0]
+        );
     }
 }
 
@@ -72,18 +96,31 @@ fn corrected_scores_of_a_task_that_knows_its_means_are_exact() {
                 ..Candidates::default()
             };
             let (mut rows, mut unused) = (Batch::new(), Vec::new());
-            evaluator.evaluate(&candidates, archive, &mut rows, &mut unused).unwrap();
+            evaluator
+                .evaluate(&candidates, archive, &mut rows, &mut unused)
+                .unwrap();
             let (fitness, cells): (&[f64], &[i64]) = (rows.get("fitness").unwrap(), rows.get("cell").unwrap());
             let mut best = vec![f64::NAN; 100];
-            fitness.iter().zip(cells).for_each(|(f, cell)| best[*cell as usize] = best[*cell as usize].max(*f));
+            fitness
+                .iter()
+                .zip(cells)
+                .for_each(|(f, cell)| best[*cell as usize] = best[*cell as usize].max(*f));
             let score: f64 = best.iter().filter(|f| !f.is_nan()).map(|f| f + 0.5).sum();
             let stored = run.metrics().qd_score;
+            drop(fetched);
             let history = run.history().batch();
             let found = column(&history, "qd_score_corrected");
-            assert!((found[11] - score).abs() < 1e-9, "{strategy}: {} and {score}", found[11]);
+            assert!(
+                (found[11] - score).abs() < 1e-9,
+                "{strategy}: {} and {score}",
+                found[11]
+            );
             assert!(stored > score, "luck adds: {stored} and {score}");
             // Between two corrections it is that of the first; before, there is none.
-            assert!(found[2].is_nan() && found[3] == found[6] && found[7] != found[6], "{found:?}");
+            assert!(
+                found[2].is_nan() && found[3] == found[6] && found[7] != found[6],
+                "{found:?}"
+            );
             let filled = best.iter().filter(|f| !f.is_nan()).count() as f64 / 100.0;
             assert_eq!(column(&history, "coverage_corrected")[11], filled);
         });
@@ -148,7 +185,9 @@ fn corrected(strategy: &str, archive: &str) -> f64 {
     let rest = "[budget]\nevaluations = 204_800\n[output]\ncorrected_every = 10";
     let scores = (1..=3).map(|seed| {
         let text = text(NOISE, strategy, archive, rest).replace("seed = 4", &format!("seed = {seed}"));
-        finish(&text, |run| *column(&run.history().batch(), "qd_score_corrected").last().unwrap())
+        finish(&text, |run| {
+            *column(&run.history().batch(), "qd_score_corrected").last().unwrap()
+        })
     });
     scores.sum::<f64>() / 3.0
 }
@@ -161,7 +200,6 @@ fn evaluations_spent_on_what_is_known_already_are_worth_more_than_luck() {
         ("name = \"archive_sampling\"\nbatch = 1024", "depth = 2"),
         ("name = \"parallel_adaptive_sampling\"\nbatch = 1024", "depth = 2"),
         ("name = \"me_sampling\"\nbatch = 1024", ""),
-        ("name = \"me_low_spread\"\nbatch = 1024", "keep = \"low_spread\""),
         (
             "name = \"multi_emitter\"\nsamples = 2\nemitters = [{ kind = \"resample\", batch = 256 }, { kind = \"iso_line\", batch = 384 }]",
             "depth = 8",
@@ -170,4 +208,31 @@ fn evaluations_spent_on_what_is_known_already_are_worth_more_than_luck() {
         let score = corrected(strategy, archive);
         assert!(score > plain, "{strategy}: {score:.2}, MAP-Elites {plain:.2}");
     }
+}
+
+/// Where noise is the same everywhere, how far evaluations spread is luck, and refusing by it costs: the archive is worth less than that of ME-Sampling, but grows.
+#[test]
+fn elites_that_spread_little_are_found_and_kept() {
+    let rest = "[budget]\nevaluations = 204_800\n[output]\ncorrected_every = 10";
+    let of = |strategy: &str, archive: &str| {
+        finish(&text(NOISE, strategy, archive, rest), |run| {
+            let elites = run.archive().elites();
+            let spread = elites.columns().get::<f64>("spread").map(<[f64]>::to_vec);
+            let spread = spread
+                .map(|all| elites.filled.iter().map(|c| all[*c as usize]).sum::<f64>() / elites.filled.len() as f64);
+            (spread, column(&run.history().batch(), "qd_score_corrected"))
+        })
+    };
+    let (spread, scores) = of(
+        "name = \"me_low_spread\"\nbatch = 1024\nsamples = 8",
+        "keep = \"low_spread\"",
+    );
+    assert!(
+        scores.last().unwrap() > &scores[9],
+        "{} after {}",
+        scores.last().unwrap(),
+        scores[9]
+    );
+    // Two points of a Gaussian of deviation 0.05 in the plane lie 0.05 sqrt(pi) = 0.0886 apart on average.
+    assert!(spread.unwrap() < 0.8 * 0.0886);
 }
