@@ -108,7 +108,7 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ("name = \"dtlz2\"\nobjectives = 4\ndim = 3", &["task.dim", "at least 4 genes", "got 3"]),
         ("name = \"dtlz2\"\nobjectives = 1", &["task.objectives", "1"]),
         ("name = \"rastrigin_pair\"\nlag = 0", &["task.lag"]),
-        ("name = \"arm\"\nangles = \"radians\"\nobjectives = true", &["task.objectives", "expected false", "radians"]),
+        ("name = \"arm\"\nangles = \"radians\"\nobjectives = 2", &["task.objectives", "expected 1", "radians"]),
         ("name = \"zdt1\"\nweights = [0, 0]", &["task.weights", "not all 0", "minus_f1, minus_f2"]),
         ("name = \"zdt1\"\ndirection = \"minimize\"", &["task.direction", "\"zdt1\" has several objectives"]),
     ];

@@ -5,7 +5,7 @@
 KEYWORDS are the environment's as JSON; FEET are geoms, comma-separated. Output is 64-bit little-endian floats: the numbers of
 positions, velocities, observations, actions; then the first state and observation; then for each step the action in [-1, 1], the
 observation, the reward, the reward without its forward and contact terms, whether it terminated, positions, velocities and
-whether each foot touches the floor.
+whether each foot touches the floor. Of an environment of MO-Gymnasium (`mo-...`) the reward is replaced by as many numbers as it has.
 """
 
 import json
@@ -26,6 +26,9 @@ def touches(model, data, foot):
 
 
 def main(environment, keywords, feet, seed, steps):
+    several = environment.startswith("mo-")
+    if several:
+        import mo_gymnasium  # noqa: F401
     env = gymnasium.make(environment, **json.loads(keywords)).unwrapped
     model, data = env.model, env.data
     feet = [foot for foot in feet.split(",") if foot]

@@ -357,7 +357,7 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
             false => ("archive", "kind", format!("an archive of kind \"{kind}\" keeps fronts of several objectives")),
         };
         let message = format!(
-            "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, arm with task.objectives = true and programs that say some have several",
+            "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, arm with task.objectives = 2 and programs that say some have several",
             task.name
         );
         return Err(Error::config(section, key, message));
