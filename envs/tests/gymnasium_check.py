@@ -26,8 +26,7 @@ def touches(model, data, foot):
 
 
 def main(environment, keywords, feet, seed, steps):
-    several = environment.startswith("mo-")
-    if several:
+    if environment.startswith("mo-"):
         import mo_gymnasium  # noqa: F401
     env = gymnasium.make(environment, **json.loads(keywords)).unwrapped
     model, data = env.model, env.data
@@ -46,7 +45,7 @@ def main(environment, keywords, feet, seed, steps):
         observation, reward, terminated, _, info = env.step(control)
         still = info.get("reward_survive", 0.0) + info["reward_ctrl"]
         contacts = [touches(model, data, foot) for foot in feet]
-        put(action, observation, [reward, still, terminated], data.qpos, data.qvel, contacts)
+        put(action, observation, reward, [still, terminated], data.qpos, data.qvel, contacts)
 
 
 main(*sys.argv[1:])
