@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+pub(crate) mod corrected;
 mod decoder;
 pub(crate) mod difference;
 pub(crate) mod directory;
@@ -14,6 +15,7 @@ mod measures;
 pub(crate) mod output;
 pub mod registry;
 pub(crate) mod run;
+mod samples;
 pub(crate) mod start;
 pub mod versions;
 

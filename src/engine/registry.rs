@@ -151,9 +151,25 @@ pub fn strategy_and_archive(
             );
             return Err(Error::config("archive", "learning_rate", message));
         }
+        if entry.members && archive.spec().rule("depth").is_none() {
+            let message = format!(
+                "\"{}\" lives on cells that hold several elites or compare how these spread: expected an archive of cells with depth above 1 or another keep, such as {}",
+                entry.name,
+                suggested_archive(entry).replace('\n', ", ")
+            );
+            return Err(Error::config("archive", "depth", message));
+        }
+        strategy.check(archive.as_ref())?;
         Ok((strategy, archive))
     };
     parts().map_err(|e| config.locate(e))
+}
+
+/// The keys of `[archive]` that a strategy suggests.
+fn suggested_archive(entry: &StrategyEntry) -> String {
+    let table: toml::Table = entry.suggested.parse().unwrap_or_default();
+    let keys = table.get("archive").map(toml::to_string);
+    keys.and_then(|text| text.ok()).unwrap_or_default().trim().to_string()
 }
 
 /// Refuses `[start]` where a strategy cannot begin with genomes.

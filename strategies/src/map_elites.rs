@@ -13,6 +13,8 @@ params! {
         batch: usize = 256, range(1, 1 << 31);
         /// Random candidates in the first generation; 0 for as many as `batch`.
         initial: usize = 0, range(0, 1 << 31);
+        /// Evaluations of each candidate, under seeds of their own, whose means its fitness and descriptor are; each counts (ME-Sampling). Of episodes the first alone is learned from.
+        samples: usize = 1, range(1, 1 << 16);
         /// Share of the batch made by polynomial mutation instead of iso+line-dd.
         polynomial_share: f64 = 0.0, range(0.0, 1.0);
     }
@@ -120,5 +122,7 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         apart: false,
         by_operator: false,
         bandit: None,
+        samples: params.samples as u32,
+        spread: false,
     })))
 }

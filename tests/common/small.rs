@@ -37,6 +37,21 @@ pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String>
         return None;
     }
     let text = format!("kind = \"{}\"\n{}", entry.kind, entry.small);
+    if strategy.members {
+        // What it suggests, of a depth that fits a small batch.
+        let suggested: toml::Table = strategy.suggested.parse().unwrap();
+        let keys = ["depth", "keep", "selection"];
+        let own = keys
+            .iter()
+            .filter_map(|key| Some((*key, suggested["archive"].get(*key)?)));
+        let own: Vec<String> = own
+            .map(|(key, value)| format!("{key} = {value}").replace("32", "4"))
+            .collect();
+        return (entry.params)()
+            .iter()
+            .any(|p| p.name == "depth")
+            .then(|| format!("{text}\n{}", own.join("\n")));
+    }
     if !strategy.thresholds {
         return Some(text);
     }

@@ -11,7 +11,7 @@ use super::exchange::gather_episodes;
 use super::labels::Labels;
 use super::learning::{Learning, Published, Settings};
 use super::stock::{COLUMNS, Row, scale};
-use crate::emitters::{Column, Emitter, LivesOn, Part, Piece, Proposal, Rows, missing, select};
+use crate::emitters::{Column, Emitter, LivesOn, Part, Piece, Proposal, Rows, drawn, missing, select};
 use crate::learn::{Learner, Networks, fold_condition};
 
 /// The part of policies that climb the critic; all others are of the actor.
@@ -79,7 +79,7 @@ impl PolicyGradient {
         let selection = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
         let parent = |row: usize| {
             let mut two = [0; 2];
-            select(&selection, row, &elites.filled, &mut two);
+            select(&selection, row, archive, &mut two);
             two[0]
         };
         // Every rank knows what every row asks for: learning needs it when the episodes come back.
@@ -153,14 +153,13 @@ impl PolicyGradient {
     /// The conditioned actor, folded for elites' descriptors with noise.
     fn roll_out(&mut self, context: &Context<'_>, archive: &dyn Archive, proposal: Proposal<'_>) {
         let k = self.condition();
-        let filled = &archive.elites().filled;
         let draws = Stream::new(context.seed, Purpose::Selection, context.generation, 1);
         let noise = Stream::new(context.seed, Purpose::Exploration, context.generation, DESCRIPTORS);
         self.requested.clear();
         self.requested.resize(proposal.total * k, 0.0);
         let mut z = vec![0.0; k];
         for (row, d) in self.requested.chunks_exact_mut(k).enumerate() {
-            let cell = filled[draws.below(row as u64, filled.len() as u64) as usize] as usize;
+            let cell = drawn(archive, draws.word64(row as u64)) as usize;
             scale(&self.axes, &archive.elites().descriptor()[cell * k..(cell + 1) * k], d);
             noise.normals((row * k) as u64, &mut z);
             for ((d, z), sd) in d.iter_mut().zip(&z).zip(&self.plan.descriptor_noise) {

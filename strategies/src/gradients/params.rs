@@ -104,6 +104,8 @@ impl GradientBatchParams {
             apart: false,
             by_operator: true,
             bandit: None,
+            samples: 1,
+            spread: false,
         })))
     }
 }
