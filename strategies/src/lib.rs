@@ -19,6 +19,8 @@ pub mod learn;
 mod lineages;
 mod map_elites;
 mod me_es;
+mod mome;
+mod mome_pgx;
 mod multi_emitter;
 mod ns_es;
 mod openai_es;
@@ -98,6 +100,9 @@ fn check_categories(takes: bool, key: &str, name: &str, task: &TaskSpec) -> Resu
 pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
+        mome::ENTRY,
+        mome_pgx::PGX,
+        mome_pgx::P2C,
         uncertain::EXTRACT_ME,
         uncertain::ARCHIVE_SAMPLING,
         uncertain::PARALLEL_ADAPTIVE_SAMPLING,
