@@ -169,10 +169,14 @@ fn what_does_not_go_together_is_said_in_a_sentence() {
 /// Archive files hold the fronts, not the fittest of each cell alone, and a run goes on from them as if it had not been stopped.
 #[test]
 fn policy_gradients_of_several_objectives_learn_and_go_on() {
-    for strategy in ["mome_pgx", "mome_p2c"] {
+    for strategy in ["mome_pgx", "mome_p2c", "c_morl"] {
         let folder = folder();
+        let own = match strategy {
+            "c_morl" => "first_stage = 4\nchosen = 3\nextension = 2",
+            _ => "batch = 40",
+        };
         let text = format!(
-            "seed = 2\n[task]\nname = \"hard_maze\"\nepisode_length = 60\nobjectives = 2\ntime_in_observation = true\n[policy]\nhidden = [8]\n[strategy]\nname = \"{strategy}\"\nbatch = 40\n\
+            "seed = 2\n[task]\nname = \"hard_maze\"\nepisode_length = 60\nobjectives = 2\ntime_in_observation = true\n[policy]\nhidden = [8]\n[strategy]\nname = \"{strategy}\"\n{own}\n\
              pg_steps = 20\ncritic_steps = 40\nminibatch = 32\ncritic_hidden = [16, 16]\nreplay = 20_000\n[archive]\nshape = [8, 8]\ndepth = 10\nkeep = \"front\"\nselection = \"crowding\"\n\
              [budget]\ngenerations = 8\n"
         );

@@ -1,5 +1,6 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod c_morl;
 mod candidates;
 mod center;
 mod cma_me;
@@ -103,6 +104,7 @@ pub fn registry() -> &'static [StrategyEntry] {
         mome::ENTRY,
         mome_pgx::PGX,
         mome_pgx::P2C,
+        c_morl::ENTRY,
         uncertain::EXTRACT_ME,
         uncertain::ARCHIVE_SAMPLING,
         uncertain::PARALLEL_ADAPTIVE_SAMPLING,

@@ -5,9 +5,9 @@
 //!
 //! Both keep fronts in cells and draw parents by crowding (`archive.keep = "front"`, `archive.selection = "crowding"`).
 
-use illume_core::{Error, Params, Result, StrategyConfig, StrategyEntry, params};
+use illume_core::{Error, Params, Result, StrategyEntry, params};
 
-use crate::gradients::{GradientBatchParams, LearnerParams, Plan, Reward, check_task};
+use crate::gradients::{GradientBatchParams, LearnerParams, Plan, Reward, check_task, several};
 
 params! {
     /// Parameters of `mome_pgx` beside those of the batch and of the learner.
@@ -98,14 +98,3 @@ pub(crate) const P2C: StrategyEntry = StrategyEntry {
         },
     )
 };
-
-/// The number of objectives of a task that has several.
-fn several(config: &StrategyConfig<'_>, name: &str) -> Result<usize> {
-    match config.task.objectives.len() {
-        0 => {
-            let message = format!("{name} climbs critics of several objectives, and task \"{}\" has one: set task.objectives = 2", config.task.name);
-            Err(Error::config("strategy", "name", message))
-        }
-        several => Ok(several),
-    }
-}
