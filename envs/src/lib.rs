@@ -10,6 +10,7 @@ mod genes;
 mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
+mod objectives;
 pub mod pixels;
 mod policy;
 mod registry;

@@ -9,6 +9,8 @@ pub struct Results {
     pub fitness: Vec<f64>,
     pub descriptor: Vec<f64>,
     pub steps: Vec<u32>,
+    /// `[rows, m]`.
+    pub objectives: Vec<f64>,
 }
 
 /// The task of a `[task]` table.
@@ -47,6 +49,7 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         fitness: vec![0.0; rows],
         descriptor: vec![0.0; rows * task.spec().descriptor_dim()],
         steps: vec![0; rows],
+        objectives: vec![0.0; rows * task.spec().objectives.len()],
     };
     let mut scores = Scores {
         status: &mut r.status,
@@ -55,6 +58,7 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         steps: &mut r.steps,
         moments: &mut [],
         measures: &mut [],
+        objectives: &mut r.objectives,
         trajectories: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);

@@ -76,6 +76,7 @@ fn capped(
         steps: &mut found.steps,
         moments: &mut [],
         measures: &mut found.measures,
+        objectives: &mut [],
         trajectories: &mut found.answers,
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
