@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod again;
 mod batch;
 mod decode;
 mod elites;
@@ -25,6 +26,7 @@ mod traits;
 extern crate self as illume_core;
 pub use {serde, toml};
 
+pub use again::Again;
 pub use batch::{Batch, Column, Data, Element};
 pub use decode::Decoder;
 pub use elites::{Elites, Taken};

@@ -26,6 +26,8 @@ use illume_numerics::simd_dispatch;
 
 use illume_numerics::transpose::transpose;
 
+use crate::noisy::{self, NoiseParams};
+
 params! {
     /// Parameters of `arm`.
     pub struct ArmParams {
@@ -43,7 +45,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     name: "arm",
     family: &[],
     summary: "planar arm: fitness -sd of the joint angles, descriptor the position of its end",
-    params: <ArmParams as params::Params>::describe,
+    params: <(ArmParams, NoiseParams) as params::Params>::describe,
     network: false,
     cases: false,
     policy: None,
@@ -55,11 +57,14 @@ pub const ENTRY: TaskEntry = TaskEntry {
 };
 
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
-    let ArmParams {
-        joints,
-        angles,
-        objectives,
-    } = params::read(config.task, "task", &["name"])?;
+    let (
+        ArmParams {
+            joints,
+            angles,
+            objectives,
+        },
+        noise,
+    ): (_, NoiseParams) = params::read(config.task, "task", &["name"])?;
     let objectives = objectives > 1;
     let radians = angles == "radians";
     if radians && objectives {
@@ -72,7 +77,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     ];
     let reach = if radians { joints as f64 } else { 1.0 };
     let axis = |name: &str| Axis::new(name, "", if radians { -reach } else { 0.0 }, reach);
-    Ok(Box::new(Arm {
+    let arm = Arm {
         radians,
         spec: TaskSpec {
             bounds: (!radians).then_some([0.0, 1.0]),
@@ -101,7 +106,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
                 },
             )
         },
-    }))
+    };
+    noisy::wrap(arm, noise)
 }
 
 struct Arm {

@@ -19,6 +19,8 @@ pub mod learn;
 mod lineages;
 mod map_elites;
 mod me_es;
+mod mome;
+mod mome_pgx;
 mod multi_emitter;
 mod ns_es;
 mod openai_es;
@@ -29,6 +31,7 @@ mod ranks;
 mod scheduler;
 #[cfg(test)]
 mod testing;
+mod uncertain;
 mod validation;
 mod variation;
 
@@ -40,7 +43,9 @@ pub use dcg_me::{DcgMeParams, DcgParams};
 pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use eggroll::{Eggroll, EggrollParams};
-pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
+pub use emitters::{
+    ActorBatchParams, BatchParams, CountParams, DrawParams, EmitterEntry, ResampleParams, emitters,
+};
 pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams, NslcParams};
 pub use gradients::{GradientBatchParams, LearnerParams};
@@ -63,6 +68,9 @@ pub use optimizers::snes::SnesParams;
 pub use optimizers::xnes::XnesParams;
 pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
+pub use uncertain::{
+    AdaptiveSamplesParams, ChildSamplesParams, ExtractParams, ManySamplesParams, SampledBatchParams,
+};
 pub(crate) use ranks::{deviation, mean_and_max};
 
 use illume_core::{Error, Result, Strategy, StrategyConfig, StrategyEntry, TaskSpec};
@@ -92,6 +100,15 @@ fn check_categories(takes: bool, key: &str, name: &str, task: &TaskSpec) -> Resu
 pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
+        mome::ENTRY,
+        mome_pgx::PGX,
+        mome_pgx::P2C,
+        uncertain::EXTRACT_ME,
+        uncertain::ARCHIVE_SAMPLING,
+        uncertain::PARALLEL_ADAPTIVE_SAMPLING,
+        uncertain::DEEP_GRID,
+        uncertain::ME_SAMPLING,
+        uncertain::ME_LOW_SPREAD,
         multi_emitter::ENTRY,
         pga_me::ENTRY,
         dcg_me::ENTRY,

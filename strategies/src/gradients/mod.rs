@@ -11,6 +11,7 @@ mod stock;
 
 pub(crate) use emitter::{Plan, PolicyGradient};
 pub(crate) use labels::Labels;
+pub(crate) use replay::Reward;
 pub use params::{GradientBatchParams, LearnerParams};
 #[cfg(test)]
 pub(crate) use replay::similarity;
