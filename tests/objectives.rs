@@ -196,3 +196,25 @@ fn policy_gradients_of_several_objectives_learn_and_go_on() {
         assert!(members.rows() >= file.rows() && members.elites.find("objectives").is_some());
     }
 }
+
+/// Policies that climb the critic of the effort spend less of it than those that are varied, in the fronts that both feed.
+#[test]
+fn policies_have_more_of_the_objective_whose_critic_they_climb() {
+    let folder = folder();
+    let text = "seed = 2\n[task]\nname = \"hard_maze\"\nepisode_length = 100\nobjectives = 2\ntime_in_observation = true\n[policy]\nhidden = [8]\n[strategy]\nname = \"mome_pgx\"\nbatch = 60\n\
+                iso_sigma = 0.05\nline_sigma = 0.2\npg_steps = 30\ncritic_steps = 300\nminibatch = 32\ncritic_hidden = [16, 16]\nreplay = 100_000\n[archive]\nshape = [10, 10]\ndepth = 20\nkeep = \"front\"\n\
+                selection = \"crowding\"\n[budget]\ngenerations = 15\n";
+    let dir = folder.path().join("run");
+    run(1, &["run", arg(&write_config(folder.path(), text)), "--out", arg(&dir)]).succeeded();
+    // The archive file holds the fronts.
+    let members = open(&dir.join("archive.h5")).active().unwrap().unwrap().elites;
+    let (emitter, generation): (&[i32], &[i64]) = (members.get("emitter").unwrap(), members.get("generation").unwrap());
+    let objectives = members.get::<f64>("objectives").unwrap();
+    let effort = |of: i32| {
+        let own: Vec<f64> = (0..emitter.len()).filter(|i| emitter[*i] == of && generation[*i] > 3).map(|i| -objectives[2 * i + 1]).collect();
+        assert!(own.len() > 5, "emitter {of} has {} members", own.len());
+        own.iter().sum::<f64>() / own.len() as f64
+    };
+    let (varied, climbed) = (effort(0), effort(2));
+    assert!(climbed < 0.6 * varied, "{climbed} {varied}");
+}
