@@ -170,7 +170,8 @@ fn ranks_agree_and_a_restored_archive_goes_on_as_it_would_have() {
                 }
             }
             let rows: Vec<usize> = archive.elites().filled.iter().map(|m| *m as usize).collect();
-            (archive.elites().columns().select(&rows), archive.loneliness.clone(), archive.elites().filled.clone())
+            let loneliness: Vec<f64> = rows.iter().map(|member| archive.loneliness[*member]).collect();
+            (archive.elites().columns().select(&rows), loneliness, archive.elites().filled.clone())
         })
     };
     let one = run(1, false).remove(0);
@@ -191,8 +192,8 @@ fn again(archive: &FrontsArchive, comm: &dyn Comm) -> FrontsArchive {
     table.push("cell", 1, "", "", filled.iter().map(|m| i64::from(*m)).collect());
     let own = block(rows.len(), comm.rank(), comm.size());
     let wanted: Vec<u32> = (0..comm.size()).flat_map(|rank| filled[block(rows.len(), rank, comm.size())].to_vec()).collect();
-    let bounds: Vec<usize> = (0..=comm.size()).map(|rank| block(rows.len(), rank.min(comm.size() - 1), comm.size())).enumerate()
-        .map(|(rank, block)| if rank == comm.size() { rows.len() } else { block.start }).collect();
+    let start = |rank: usize| block(rows.len(), rank, comm.size()).start;
+    let bounds: Vec<usize> = (0..comm.size()).map(start).chain([rows.len()]).collect();
     let mut inbox = Inbox::default();
     let fetched = archive.fetch(&wanted, &bounds, comm, &mut inbox).unwrap();
     let data = own.flat_map(|i| fetched.genome(filled[i]).unwrap().dense().unwrap().to_vec()).collect();
