@@ -7,6 +7,7 @@ mod decoder;
 pub(crate) mod difference;
 pub(crate) mod directory;
 mod evaluate;
+pub(crate) mod fronts;
 mod gather;
 mod history;
 pub mod lock;

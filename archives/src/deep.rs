@@ -15,7 +15,7 @@ use illume_core::{
 use crate::archive::{Storing, check_block};
 use crate::division::Outside;
 use crate::niches::{Best, Niches};
-use crate::numbered;
+use crate::{mome, numbered};
 
 params! {
     /// How many elites a cell holds, and which; parameters of every archive of cells.
@@ -23,14 +23,15 @@ params! {
         /// Elites that a cell holds.
         depth: usize = 1, range(1, 1 << 16);
         /// Which members a full cell keeps: the "best" by fitness, the most "recent", a newcomer in place of one at "random", or one that is better and spreads no more ("low_spread", of depth 1, for me_low_spread).
+        /// Of several objectives the "front" of those that none dominates; where that is full, whoever is crowded most leaves, one at random ("front_random"), or the newcomer ("front_first").
         keep: String = "best".into(), one_of(&KEEPS);
-        /// Which member of a cell is bred from: the "best", any ("uniform"), or one drawn in proportion to its fitness above the cell's lowest ("proportional").
+        /// Which member of a cell is bred from: the "best", any ("uniform"), or one drawn in proportion to its fitness above the cell's lowest ("proportional"); of a front also in proportion to how lonely it is ("crowding").
         selection: String = "best".into(), one_of(&SELECTIONS);
     }
 }
 
-const KEEPS: [&str; 4] = ["best", "recent", "random", "low_spread"];
-const SELECTIONS: [&str; 3] = ["best", "uniform", "proportional"];
+const KEEPS: [&str; 7] = ["best", "recent", "random", "low_spread", mome::KEEPS[0], mome::KEEPS[1], mome::KEEPS[2]];
+const SELECTIONS: [&str; 4] = ["best", "uniform", "proportional", mome::BY_CROWDING];
 
 impl DepthParams {
     /// Whether this is an ordinary archive.
@@ -46,9 +47,23 @@ impl DepthParams {
         ]
     }
 
+    /// Whether cells hold fronts of several objectives.
+    pub(crate) fn keeps_fronts(&self) -> bool {
+        mome::KEEPS.contains(&self.keep.as_str())
+    }
+
     /// # Errors
     /// Keys that do not go together.
     pub(crate) fn check(&self) -> Result<()> {
+        let own = if self.keeps_fronts() { "proportional" } else { mome::BY_CROWDING };
+        if self.selection == own {
+            let message = format!(
+                "\"{own}\" is not for keep = \"{}\": expected {}",
+                self.keep,
+                if self.keeps_fronts() { "\"best\", \"uniform\" or \"crowding\"" } else { "\"best\", \"uniform\" or \"proportional\"" }
+            );
+            return Err(Error::config("archive", "selection", message));
+        }
         if self.keep == "low_spread" && self.depth != 1 {
             let message = format!(
                 "expected 1, as keep = \"low_spread\" compares with one elite, got {}",
@@ -90,6 +105,7 @@ struct Rules {
 pub(crate) fn check(spec: &ArchiveSpec) -> Result<()> {
     match spec.rule("depth") {
         None => Ok(()),
+        Some(_) if mome::holds_fronts(spec) => mome::check(spec),
         Some(_) => Rules::of(spec).map(|_| ()),
     }
 }

@@ -11,6 +11,7 @@ pub mod file;
 mod grid;
 mod kmeans;
 pub mod metrics;
+mod mome;
 mod nearest;
 mod neighbours;
 mod niches;

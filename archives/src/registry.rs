@@ -8,6 +8,7 @@ use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Ce
 use crate::archive::CellArchive;
 use crate::deep::{self, DeepArchive, DepthParams};
 use crate::division::Outside;
+use crate::mome::FrontsArchive;
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
 use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
 use crate::{cvt, dns};
@@ -265,6 +266,7 @@ fn build(
     Ok(match held {
         Held::One => Box::new(archive()?),
         Held::Soft(rule) => Box::new(SoftArchive::new(archive()?.soft(*rule)?, archive()?)),
+        Held::Several(depth) if depth.keeps_fronts() => Box::new(FrontsArchive::new(spec, outside, config)?),
         Held::Several(_) => Box::new(DeepArchive::new(spec, outside, config)?),
     })
 }

@@ -108,6 +108,8 @@ pub struct Trajectory {
     pub actions: Vec<f32>,
     /// `[steps]`.
     pub rewards: Vec<f32>,
+    /// What each step brought of each of several objectives, `[steps, m]`; empty for a task of one.
+    pub objectives: Vec<f32>,
     /// The task ended the episode; otherwise its time was up.
     pub terminated: bool,
     /// Of a task that is answered in tokens, in place of all the above: one for each case, in the order of the cases.
@@ -124,6 +126,7 @@ impl Trajectory {
         self.observations.clear();
         self.actions.clear();
         self.rewards.clear();
+        self.objectives.clear();
         self.terminated = false;
         self.answers.clear();
     }

@@ -7,7 +7,7 @@
 //! With `angles = "radians"` it is that of Fontaine and Nikolaidis, 'Covariance matrix adaptation MAP-annealing' (GECCO 2023; authors' program,
 //! `experiments/arm/arm.py:23-67`): genes are angles without bounds, links have length 1, fitness is 100 (1 - variance of the genes), and the descriptor is the position itself.
 //!
-//! With `objectives = true` it has two: `straightness`, minus the standard deviation of the genes, and `minus_effort`, minus the mean size of the joints' turns as a share of
+//! With `objectives = 2` it has two: `straightness`, minus the standard deviation of the genes, and `minus_effort`, minus the mean size of the joints' turns as a share of
 //! half a turn. Where the end of the arm has to be tells one from the other: few joints that turn far, or all of them a little.
 //!
 //! The kernel has one row in each lane: genes of [`LANES`] rows are transposed into a tile, and angles are kept in turns, where
@@ -35,8 +35,8 @@ params! {
         joints: usize = 20, range(1, 100_000);
         /// What genes are: "shares" of a whole turn, from 0 to 1, or "radians" without bounds, with links of length 1 and fitness in percent.
         angles: String = "shares".into(), one_of(&["shares", "radians"]);
-        /// Whether there are two objectives: straightness, minus the standard deviation of the genes, and minus the effort, the mean size of the joints' turns. Of genes that are shares.
-        objectives: bool = false, any();
+        /// Objectives: 1, or 2 for straightness, minus the standard deviation of the genes, and minus the effort, the mean size of the joints' turns; of genes that are shares.
+        objectives: usize = 1, range(1, 2);
     }
 }
 
@@ -65,9 +65,10 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         },
         noise,
     ): (_, NoiseParams) = params::read(config.task, "task", &["name"])?;
+    let objectives = objectives > 1;
     let radians = angles == "radians";
     if radians && objectives {
-        let message = "expected false, as the effort is a share of half a turn, which angles = \"radians\" have no bounds for";
+        let message = "expected 1, as the effort is a share of half a turn, which angles = \"radians\" have no bounds for";
         return Err(Error::config("task", "objectives", message));
     }
     let pair = vec![
@@ -422,7 +423,7 @@ mod tests {
     #[test]
     fn the_pair_is_minus_the_deviation_and_minus_the_mean_turn() {
         let genes = [0.5f32, 0.5, 0.5, 0.25, 0.75, 0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0];
-        let task = task("name = \"arm\"\njoints = 3\nobjectives = true");
+        let task = task("name = \"arm\"\njoints = 3\nobjectives = 2");
         let results = evaluate(task.as_ref(), &genes, 4);
         let third = |x: f64| x / 3.0;
         let expected = [

@@ -160,6 +160,7 @@ fn trajectories_add_up_to_the_fitness() {
             assert_eq!(sizes, expected, "{}", spec.name);
             let sum: f64 = t.rewards.iter().map(|r| f64::from(*r)).sum();
             assert!((sum - r.fitness[i]).abs() < 1e-4 * (1.0 + sum.abs()), "{}", spec.name);
+            assert_eq!(t.objectives.len(), steps * spec.objectives.len(), "{}", spec.name);
             assert!(!t.terminated || r.steps[i] <= STEPS, "{}", spec.name);
             let negative = t.rewards.iter().any(|r| *r < 0.0);
             assert!(

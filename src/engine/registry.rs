@@ -159,6 +159,14 @@ pub fn strategy_and_archive(
             );
             return Err(Error::config("archive", "depth", message));
         }
+        let keep = archive.spec().rule("keep").map(ToString::to_string);
+        if entry.fronts && entry.cells && !keep.is_some_and(|keep| keep.starts_with("front")) {
+            let message = format!(
+                "\"{}\" breeds from a front in each cell: expected \"front\" with a depth such as 50",
+                entry.name
+            );
+            return Err(Error::config("archive", "keep", message));
+        }
         strategy.check(archive.as_ref())?;
         Ok((strategy, archive))
     };
@@ -373,7 +381,7 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
             false => ("archive", "kind", format!("an archive of kind \"{kind}\" keeps fronts of several objectives")),
         };
         let message = format!(
-            "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, arm with task.objectives = true and programs that say some have several",
+            "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, programs that say some, and with task.objectives = 2 arm, hard_maze and robots have several",
             task.name
         );
         return Err(Error::config(section, key, message));

@@ -15,6 +15,7 @@ use illume_core::{
 };
 
 use crate::engine::corrected::{self, Correction, Subject};
+use crate::engine::fronts;
 use crate::engine::gather::{gather_moments, gather_rows, why_failed};
 use crate::engine::history::History;
 use crate::engine::measures::Measures;
@@ -201,7 +202,12 @@ impl<'t> Run<'t> {
     ) -> Result<Run<'t>> {
         strategy.check(archive.as_ref())?;
         let measured = &task.spec().measures;
-        let own = [corrected::columns(&settings.output), strategy.spec().history.clone()].concat();
+        let own = [
+            corrected::columns(&settings.output),
+            fronts::columns(task.spec(), archive.spec()),
+            strategy.spec().history.clone(),
+        ]
+        .concat();
         let history = History::new(measured, &own, settings.output.history_rows);
         let correction = Correction::new(&settings.output, task, strategy.spec().lineage)?;
         Ok(Run {
@@ -496,6 +502,7 @@ impl<'t> Run<'t> {
         ];
         row.extend(self.measures.values().map(|(_, value)| value));
         row.extend(self.correction.iter().flat_map(|c| c.values()));
+        row.extend(fronts::values(self.task.spec(), self.archive.as_ref()));
         self.strategy.history(&mut row);
         self.history.push(row);
     }

@@ -1,5 +1,6 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod c_morl;
 mod candidates;
 mod center;
 mod cma_me;
@@ -19,6 +20,8 @@ pub mod learn;
 mod lineages;
 mod map_elites;
 mod me_es;
+mod mome;
+mod mome_pgx;
 mod multi_emitter;
 mod ns_es;
 mod openai_es;
@@ -98,6 +101,10 @@ fn check_categories(takes: bool, key: &str, name: &str, task: &TaskSpec) -> Resu
 pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
+        mome::ENTRY,
+        mome_pgx::PGX,
+        mome_pgx::P2C,
+        c_morl::ENTRY,
         uncertain::EXTRACT_ME,
         uncertain::ARCHIVE_SAMPLING,
         uncertain::PARALLEL_ADAPTIVE_SAMPLING,

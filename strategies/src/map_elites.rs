@@ -85,7 +85,7 @@ impl PolynomialParams {
     }
 }
 
-type All = (MapElitesParams, (IsoLineParams, PolynomialParams));
+pub(crate) type All = (MapElitesParams, (IsoLineParams, PolynomialParams));
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
@@ -97,11 +97,15 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "map_elites",
         "MAP-Elites (Mouret and Clune 2015) with iso+line-dd and polynomial mutation",
         All::describe,
-        build,
+        |config| strategy("map_elites", config),
     )
 };
 
-fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
+/// Variation of an archive's elites, as the strategy of this name.
+///
+/// # Errors
+/// Wrong parameters, bounds that are missing, more than fits into memory.
+pub(crate) fn strategy(name: &'static str, config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     let (params, (iso_line, polynomial)): All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
     // The first candidates of the batch are iso+line children, the last ones polynomial mutants.
     let mutants = (params.polynomial_share * params.batch as f64).round() as usize;
@@ -114,7 +118,7 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
     config.claim_rows(key, rows as f64, 1)?;
     let variation = Variation::new(vec![(iso_line.operator(), params.batch - mutants), (mutation, mutants)]);
     Ok(Box::new(Scheduler::new(Composition {
-        name: "map_elites",
+        name,
         initial: params.initial,
         sized_by: &["batch", "initial"],
         emitters: vec![Box::new(variation)],

@@ -26,6 +26,7 @@ fn deep(depth: usize, keep: &str, selection: &str) -> DeepArchive {
         archive: &table,
         seed: 5,
         axes: &spec.axes,
+        objectives: &[],
         genome_dim: 1,
         qd_offset: 10.0,
         lineage: false,

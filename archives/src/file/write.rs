@@ -11,6 +11,7 @@ use illume_core::{
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
 use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, genes, objectives, slab};
+use crate::mome::holds_fronts;
 use crate::niches::NICHE;
 
 /// Bytes of genomes that rank 0 holds at a time.
@@ -67,7 +68,10 @@ pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()
 fn groups<'a>(contents: &Contents<'a>) -> Vec<(&'static str, &'a dyn Archive)> {
     match contents.archive.results() {
         None => vec![("elites", contents.archive)],
-        Some(results) if contents.checkpoint => vec![("elites", results), (ACTIVE, contents.archive)],
+        // Fronts are a result as well.
+        Some(results) if contents.checkpoint || holds_fronts(results.spec()) => {
+            vec![("elites", results), (ACTIVE, contents.archive)]
+        }
         Some(results) => vec![("elites", results)],
     }
 }

@@ -6,7 +6,7 @@
 //! Lengths are in map units, angles in degrees, y points down on the usual pictures.
 
 use illume_core::{
-    Axis, Camera, Network, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params,
+    Axis, Camera, Network, Objective, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params,
 };
 use illume_numerics::math::{fraction, sin_cos_turns};
 use illume_numerics::simd_dispatch;
@@ -31,6 +31,8 @@ params! {
         /// Whether the observation ends with the share of the episode's time that remains, from 1 to 0: without it nothing that the
         /// agent sees says when it will be paid.
         time_in_observation: bool = false, any();
+        /// Objectives: 1, or 2 for the progress towards the goal and minus the sum of speeds, which walls do not spare the agent.
+        objectives: usize = 1, range(1, 2);
     }
 }
 
@@ -99,6 +101,13 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         negative_rewards: (pay == Some(0.0)).then(|| "set task.reward = \"closeness\"".into()),
         max_steps: params.episode_length,
         test_steps: params.episode_length,
+        objectives: match params.objectives {
+            1 => Vec::new(),
+            _ => vec![
+                Objective::new("progress", "map units", [-diagonal, distance(START)]),
+                Objective::new("minus_effort", "map units", [-f64::from(RATE) * f64::from(params.episode_length), 0.0]),
+            ],
+        },
         ..TaskSpec::new("hard_maze", network.params(), policy.init(&network))
     };
     Ok(Box::new(HardMaze {
@@ -123,8 +132,15 @@ impl HardMaze {
         Maze {
             agent: Agent::START,
             pay: self.pay,
+            left: 0.0,
         }
     }
+}
+
+/// From a place to the goal.
+fn distance(at: [f32; 2]) -> f64 {
+    let [x, y] = [0, 1].map(|i| f64::from(at[i]) - f64::from(GOAL[i]));
+    x.hypot(y)
 }
 
 impl Task for HardMaze {
@@ -150,11 +166,14 @@ impl Task for HardMaze {
 struct Maze {
     agent: Agent,
     pay: Option<f64>,
+    /// Distance to the goal before the step, for objectives.
+    left: f64,
 }
 
 impl Env for Maze {
     fn reset(&mut self, _seed: u64, observation: &mut [f32]) {
         self.agent = Agent::START;
+        self.left = distance(START);
         sense(&self.agent, observation);
     }
 
@@ -171,8 +190,13 @@ impl Env for Maze {
     }
 
     fn final_reward(&mut self) -> Option<f64> {
-        let [x, y] = [0, 1].map(|i| f64::from(self.agent.at[i]) - f64::from(GOAL[i]));
-        self.pay.map(|base| base - x.hypot(y))
+        self.pay.map(|base| base - distance(self.agent.at))
+    }
+
+    fn objectives(&mut self, out: &mut [f64]) {
+        let left = distance(self.agent.at);
+        out.copy_from_slice(&[self.left - left, 0.0 - f64::from(self.agent.speed.abs())]);
+        self.left = left;
     }
 }
 
@@ -295,6 +319,7 @@ mod tests {
         let mut maze = Maze {
             agent: Agent::START,
             pay: Some(0.0),
+            left: 0.0,
         };
         let mut observation = vec![0.0; OBSERVATION];
         maze.reset(0, &mut observation);

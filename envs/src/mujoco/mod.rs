@@ -114,6 +114,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         negative_rewards: robot
             .pays_below_zero()
             .then(|| "set task.positive_reward = true".into()),
+        objectives: robot.objectives(episode_length),
         max_steps: episode_length,
         test_steps: episode_length,
         ..TaskSpec::new(name, policy.params(), params.init(&policy))

@@ -2,6 +2,7 @@ use illume_core::toml::Table;
 use illume_core::{Axis, Dense, Genomes, Purpose, Stream, TaskConfig};
 
 use super::*;
+use crate::testing::{evaluate, task};
 
 fn build(task: &str) -> Result<Box<dyn Task>> {
     let (task, policy): (Table, Table) = (task.parse().unwrap(), Table::new());
@@ -86,7 +87,7 @@ fn scores(task: &dyn Task, seeds: &[u64; 3], max_steps: u32) -> (Vec<u8>, Vec<f6
 
 fn wrapped(direction: &str, repeats: usize) -> Box<dyn Task> {
     let direction = direction.into();
-    wrap(Dice::task(), &ScoreParams { direction, repeats }).unwrap()
+    wrap(Dice::task(), &ScoreParams { direction, repeats, weights: Vec::new() }).unwrap()
 }
 
 #[test]

@@ -142,7 +142,7 @@ mod tests {
         table.push("descriptor", 1, "", "", vec![0.25f64, 0.5]);
         table.push("operator", 1, "", "", vec![0i32, 1]);
         let mut file = Cursor::new(Vec::new());
-        let words = [&["x".to_string(), "über".into()][..], &[]];
+        let words = [&["x".to_string(), "über".into()][..], &[], &[]];
         npz(&mut file, [Some(&table), None], words, None, |_| ()).unwrap();
         file.into_inner()
     }
@@ -210,7 +210,7 @@ mod tests {
         table.push("fitness", 1, "", "", vec![0.0f64; 100]);
         let export = |room| {
             let mut disk = Full(Cursor::new(Vec::new()), room);
-            npz(&mut disk, [Some(&table), None], [&[], &[]], None, |_| ()).map(|()| disk.0.into_inner().len())
+            npz(&mut disk, [Some(&table), None], [&[], &[], &[]], None, |_| ()).map(|()| disk.0.into_inner().len())
         };
         let size = export(usize::MAX).unwrap();
         for room in [0, 40, size / 2, size - 1] {
