@@ -1,5 +1,9 @@
 //! What an archive is worth, in four numbers.
 
+mod front;
+
+pub use front::FrontMetrics;
+
 use illume_core::{ArchiveSpec, Elites};
 
 /// The usual summary of an archive.

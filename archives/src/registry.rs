@@ -11,7 +11,7 @@ use crate::division::Outside;
 use crate::mome::FrontsArchive;
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
 use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
-use crate::{cvt, dns};
+use crate::{cvt, dns, front};
 
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
@@ -110,7 +110,7 @@ const UNSTRUCTURED: ArchiveEntry = ArchiveEntry {
 
 /// All archives, by kind.
 pub fn registry() -> &'static [ArchiveEntry] {
-    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY]
+    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY, front::ENTRY]
 }
 
 fn outside(word: &str) -> Outside {
@@ -341,8 +341,11 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
     check_axes(&spec.axes)?;
     let k = spec.axes.len();
     let capacity = match &spec.cells {
-        // Elites without cells are told apart by their descriptors.
-        Cells::None => Some(spec.capacity).filter(|c| k > 0 && (1..=MOST_CELLS).contains(c)),
+        // Elites without cells are told apart by their descriptors, or by their objectives.
+        Cells::None => {
+            let told_apart = k > 0 || spec.kind == front::ENTRY.kind;
+            Some(spec.capacity).filter(|c| told_apart && (1..=MOST_CELLS).contains(c))
+        }
         _ if k == 0 => Some(1),
         Cells::Grid { shape } => capacity(shape).filter(|_| shape.len() == k),
         Cells::Cvt { centroids } => {

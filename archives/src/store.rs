@@ -141,6 +141,16 @@ impl Shard {
         }
     }
 
+    /// Genomes of some cells become those of others, (from, to), and of `before` cells `after` are left.
+    pub(crate) fn renumber(&mut self, moved: &[(usize, usize)], before: usize, after: usize) {
+        for &(from, to) in moved {
+            self.release(to);
+            self.slot_of[to] = std::mem::replace(&mut self.slot_of[from], NONE);
+        }
+        (after..before).for_each(|cell| self.release(cell));
+        self.grow(after);
+    }
+
     /// Copies all rows noted by [`Shard::put`] since the last call.
     pub(crate) fn copy(&mut self, genomes: &Genomes) {
         match &mut self.form {

@@ -68,6 +68,25 @@ impl Elites {
         self.value_mut::<i64>(PARENTS)[2 * before..].fill(-1);
     }
 
+    /// Leaves `cells` of them, after the elites of some took other cells, (from, to); what is in all others stays there.
+    ///
+    /// # Errors
+    /// A defect.
+    pub fn renumber(&mut self, moved: &[(usize, usize)], cells: usize) -> Result<()> {
+        let rows = self.columns.select(&moved.iter().map(|(from, _)| *from).collect::<Vec<_>>());
+        for (at, (from, to)) in moved.iter().enumerate() {
+            self.owner[*to] = self.owner[*from];
+            let (row, cell) = (at as u32, *to as u32);
+            self.take(&rows, &[Taken { row, cell }], 0)?;
+        }
+        if cells < self.columns.rows() {
+            self.columns.resize(cells);
+            self.owner.truncate(cells);
+        }
+        self.grow(cells);
+        Ok(())
+    }
+
     /// Empties all cells; there are `cells` of them then.
     pub fn clear(&mut self, cells: usize) {
         self.filled.clear();

@@ -1,5 +1,5 @@
 //! What every task can be told of its scores: `task.direction`, whether its value is to be minimized, `task.repeats`, evaluations whose mean a candidate's score is, and
-//! `task.weights`, by which the fitness of a task of several objectives is their sum. All wrap the task that was built, which knows nothing of them.
+//! `task.weights`, by which the fitness of a task of several objectives is their sum, and `task.reference`, from where their hypervolumes are measured. All wrap the task that was built, which knows nothing of them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -20,6 +20,8 @@ params! {
         repeats: usize = 1, range(1, 1 << 16);
         /// Of a task of several objectives: what a unit of each counts in the fitness, which is then their weighted sum; empty for what the task says, as a rule their mean.
         weights: Vec<f64> = vec![], each(finite());
+        /// Of a task of several objectives, all of which are maximized: a value of each that is worse than what counts, from which hypervolumes are measured; empty for the task's own.
+        reference: Vec<f64> = vec![], each(finite());
     }
 }
 
@@ -34,7 +36,7 @@ pub(crate) fn take(table: &mut Table, problems: &mut Vec<Problem>) -> ScoreParam
 /// Repeats of a task whose evaluations are all alike, or that has cases in place of them.
 pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn Task>> {
     let minimized = params.direction == "minimize";
-    if !minimized && params.repeats == 1 && params.weights.is_empty() {
+    if !minimized && params.repeats == 1 && params.weights.is_empty() && params.reference.is_empty() {
         return Ok(task);
     }
     let mut spec = task.spec().clone();
@@ -54,6 +56,9 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
             ));
         }
         spec.repeats = params.repeats;
+    }
+    for (objective, reference) in spec.objectives.iter_mut().zip(&params.reference) {
+        objective.range[0] = *reference;
     }
     if !params.weights.is_empty() {
         let terms = params.weights.iter().zip(&spec.objectives);
@@ -95,6 +100,13 @@ fn check_objectives(spec: &TaskSpec, params: &ScoreParams) -> Result<()> {
             names.join(", ")
         );
         return Err(Error::config("task", "direction", message));
+    }
+    if !params.reference.is_empty() && params.reference.len() != m {
+        let message = match m {
+            0 => format!("task \"{}\" has one objective: expected no reference, got {:?}", spec.name, params.reference),
+            _ => format!("expected {m} numbers, one for each of the objectives {}, got {:?}", names.join(", "), params.reference),
+        };
+        return Err(Error::config("task", "reference", message));
     }
     let weights = &params.weights;
     if weights.is_empty() || (weights.len() == m && weights.iter().any(|w| *w != 0.0)) {

@@ -1,5 +1,6 @@
 //! `illume info`: what an archive is and how good.
 
+mod front;
 mod policy;
 
 use std::path::{Path, PathBuf};
@@ -84,6 +85,7 @@ fn fields(file: &ArchiveFile) -> Value {
         "qd_score": number(m.qd_score),
         "qd_offset": file.spec.qd_offset,
         "objectives": a.objectives.iter().zip(best_of_each(file)).map(|(o, best)| json!({"name": o.name, "unit": o.unit, "reference": number(o.range[0]), "ideal": number(o.range[1]), "best": number(best)})).collect::<Vec<_>>(),
+        "front": front::value(file),
         "fitness": (!a.fitness.is_empty()).then_some(&a.fitness),
         "max_fitness": number(m.max_fitness),
         "mean_fitness": number(m.mean_fitness),
@@ -199,7 +201,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         described.push(format!("and {more} more"));
     }
     let genes = described.join(", ");
-    let several = objectives(file);
+    let (several, front) = (objectives(file), front::words(file));
     let rows = [
         ("file", path.display().to_string()),
         ("task", a.task.clone()),
@@ -232,6 +234,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             format!("{} (offset {})", significant(m.qd_score), file.spec.qd_offset),
         ),
         ("objectives", several.clone()),
+        ("front", front.clone()),
         ("fitness", a.fitness.clone()),
         ("best fitness", significant(m.max_fitness)),
         ("mean fitness", significant(m.mean_fitness)),
@@ -250,6 +253,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name))
         .filter(|(name, _)| !validated.is_empty() || *name != "validation")
         .filter(|(name, _)| !several.is_empty() || *name != "objectives")
+        .filter(|(name, _)| !front.is_empty() || *name != "front")
         .filter(|(name, _)| !a.fitness.is_empty() || *name != "fitness")
         .filter(|(name, _)| !genes.is_empty() || *name != "genes");
     named(rows)

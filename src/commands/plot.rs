@@ -3,6 +3,7 @@
 mod archive;
 mod compare;
 mod counts;
+mod front;
 mod kind;
 mod overlay;
 mod report;
@@ -29,13 +30,13 @@ pub struct PlotArgs {
     /// Run directories or .h5 files: one for a map, or for curves where the archive says nothing; several (of one task) to compare strategies; or the folder of a sweep
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// What to draw [default: a map of one archive, projections of three axes or more; curves where the archive says nothing, or of several runs]
+    /// What to draw [default: a map of one archive, projections of three axes or more, the front of one of kind "front"; curves where the archive says nothing, or of several runs]
     #[arg(short, long, value_enum)]
     kind: Option<Kind>,
     /// Plot to write, .png, .svg or .pdf [default: .png and .svg, beside the archive, named by the kind if one is given; several runs: comparison.png and .svg here; a sweep: sweep.png and .svg in its folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Axes to show, as 0,1: two of a map, up to six of projections, any of parallel axes
+    /// Axes to show, as 0,1: two of a map, up to six of projections, any of parallel axes; of a front its objectives
     #[arg(long, value_name = "X,Y", value_parser = axes)]
     axes: Option<Axes>,
     /// Column of the elites that gives colours: fitness, generation, operator, novelty, an axis or any other that they have; after `illume eval` also corrected_fitness, fitness_sd, descriptor_distance and others [default: fitness; of lineage generation]
@@ -178,13 +179,19 @@ fn one(path: &Path, args: &PlotArgs) -> Result<String> {
     finish(kind, &drawing, about, &targets, args)
 }
 
+/// The kind of archive that is a front.
+const FRONT: &str = "front";
+
 /// What is drawn of one archive if nothing is said: what its options are for, else a map unless that would say nothing of the run.
 fn default(file: &ArchiveFile, args: &PlotArgs, curves: bool) -> Kind {
     let elites = args.axes.is_some() || args.color.is_some() || args.range.is_some() || args.paths_shown.is_some();
     let says_nothing = file.spec.axes.is_empty() || !registry::shown(&file.attributes.strategy).is_empty();
     let chosen = args.axes.as_ref().map(Vec::len);
     match file.spec.axes.len() {
-        _ if curves || (says_nothing && !elites) => Kind::Curves,
+        _ if curves => Kind::Curves,
+        // Where its elites lie by their objectives, which is what such an archive is.
+        _ if file.spec.kind == FRONT && (!elites || args.axes.is_some()) => Kind::Front,
+        _ if says_nothing && !elites => Kind::Curves,
         3.. if chosen != Some(2) => Kind::Projections,
         _ => Kind::Map,
     }

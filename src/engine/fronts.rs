@@ -1,27 +1,41 @@
-//! What fronts in cells are worth, as columns of the history: the hypervolume of the front of all members, and the MOQD score, the sum of the hypervolumes of each cell's front (Pierrot,
+//! What fronts are worth, as columns of the history: of a task of several objectives the size of the front of all elites and its hypervolume; where cells hold fronts the hypervolume of the front of all members, and the MOQD score, the sum of the hypervolumes of each cell's front (Pierrot,
 //! Richard, Beguir and Cully, 'Multi-objective quality diversity optimization', GECCO 2022, <https://arxiv.org/abs/2202.03057>). Both are measured from the task's references.
 
 use std::collections::BTreeMap;
 
+use illume_archives::metrics::FrontMetrics;
 use illume_core::{Archive, ArchiveSpec, Rule, TaskSpec};
 use illume_numerics::fronts::{Equal, Points, hypervolume, non_dominated};
 
 /// Objectives that a task has at most for this: beyond, a hypervolume takes too long for every generation.
 const MOST: usize = 3;
 
-/// The columns of this task in this archive: (name, unit, description); none unless cells hold fronts and the task says from where they are measured.
+/// The columns of this task in this archive: (name, unit, description); none of a task of one objective, nor where cells hold fronts and the task does not say from where they are measured.
 pub(crate) fn columns(task: &TaskSpec, archive: &ArchiveSpec) -> Vec<(String, String, String)> {
     let fronts = matches!(archive.rule("keep"), Some(Rule::Text(keep)) if keep.starts_with("front"));
-    if !fronts || reference(task).is_none() {
+    let named = |(name, meaning): (&str, &str)| (name.to_string(), String::new(), meaning.to_string());
+    if task.objectives.is_empty() || (fronts && reference(task).is_none()) {
         return Vec::new();
+    }
+    if !fronts {
+        return FRONT.map(named).into();
     }
     let all = [
         ("moqd_score", "sum over the cells of the hypervolume of each cell's front, from the objectives' references"),
         ("global_hypervolume", "hypervolume of the front of all members of all cells, from the objectives' references"),
         ("members", "members of all fronts"),
     ];
-    all.map(|(name, meaning)| (name.to_string(), String::new(), meaning.to_string())).into()
+    all.map(named).into()
 }
+
+/// Of any other archive of a task of several objectives.
+const FRONT: [(&str, &str); 2] = [
+    ("front_size", "elites in the archive that no other dominates"),
+    (
+        "hypervolume",
+        "what they dominate from the objectives' references on; none where these are not known, or where it takes long to measure",
+    ),
+];
 
 /// Where hypervolumes are measured from, if the task says it and has not too many objectives.
 fn reference(task: &TaskSpec) -> Option<Vec<f64>> {
@@ -32,6 +46,14 @@ fn reference(task: &TaskSpec) -> Option<Vec<f64>> {
 
 /// The values of the columns, if there are some.
 pub(crate) fn values(task: &TaskSpec, archive: &dyn Archive) -> Vec<f64> {
+    let objectives = &task.objectives;
+    if columns(task, archive.spec()).len() == FRONT.len() {
+        let elites = archive.results().unwrap_or(archive).elites();
+        let cells = elites.filled.iter().map(|cell| *cell as usize);
+        let front = FrontMetrics::of(elites.columns(), cells, objectives);
+        let found = front.map(|front| [front.rows.len() as f64, front.hypervolume_in_passing(objectives)]);
+        return found.unwrap_or_default().into();
+    }
     let Some(reference) = reference(task).filter(|_| !columns(task, archive.spec()).is_empty()) else {
         return Vec::new();
     };

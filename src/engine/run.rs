@@ -507,6 +507,13 @@ impl<'t> Run<'t> {
         self.history.push(row);
     }
 
+    /// What fronts are worth, of a task of several objectives: columns of the history.
+    pub fn front_values(&self) -> Vec<(String, f64)> {
+        let (task, archive) = (self.task.spec(), self.archive.as_ref());
+        let names = fronts::columns(task, archive.spec()).into_iter().map(|(name, ..)| name);
+        names.zip(fronts::values(task, archive)).collect()
+    }
+
     /// Share of the budget that is used, 1 or more when the run is over: also where the strategy has nothing left to try.
     pub fn done(&self) -> f64 {
         match self.strategy.ended() {

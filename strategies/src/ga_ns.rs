@@ -12,9 +12,9 @@ use illume_core::{
     Archive, Batch, Candidates, Context, Error, InsertReport, Next, Purpose, Result, State, Status, Strategy,
     StrategyConfig, StrategyEntry, StrategySpec, Stream, TaskSpec, Told, params,
 };
+use illume_numerics::fronts::{Points, by_fronts};
 
 use crate::candidates::prepare;
-use crate::fronts::by_fronts;
 use crate::lineages::{Individual, LineageParams, Nursery, individuals, push_lineage, tables};
 use crate::{best_first, mean_and_max};
 
@@ -264,8 +264,8 @@ impl Strategy for GaNs {
             Order::Novelty => best_first(status, novelty).into_iter().filter(ok).collect(),
             Order::Fronts => {
                 let rows: Vec<usize> = (0..status.len()).filter(ok).collect();
-                let points: Vec<[f64; 2]> = rows.iter().map(|&i| [novelty[i], competition[i]]).collect();
-                by_fronts(&points).into_iter().map(|i| rows[i]).collect()
+                let points: Vec<f64> = rows.iter().flat_map(|&i| [novelty[i], competition[i]]).collect();
+                by_fronts(&Points::new(&points, 2)).into_iter().map(|i| rows[i]).collect()
             }
         };
         let ranked: Vec<Individual> = order

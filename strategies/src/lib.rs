@@ -11,7 +11,6 @@ mod deep_ga;
 mod eggroll;
 pub mod emitters;
 mod essa;
-mod fronts;
 mod ga_ns;
 mod gather;
 mod gradients;
@@ -24,6 +23,9 @@ mod mome;
 mod mome_pgx;
 mod multi_emitter;
 mod ns_es;
+mod nsga;
+mod nsga2;
+mod nsga3;
 mod openai_es;
 mod optimizers;
 mod pga_me;
@@ -56,6 +58,9 @@ pub use map_elites::{IsoLineParams, MapElitesParams, PolynomialParams};
 pub use me_es::{MeEs, MeEsParams};
 pub use multi_emitter::{MultiEmitterParams, strategy_of_emitters};
 pub use ns_es::{NsEs, NsEsParams, NsraEsParams};
+pub use nsga::MatingParams;
+pub use nsga2::Nsga2Params;
+pub use nsga3::Nsga3Params;
 pub use openai_es::{OpenAiEs, OpenAiEsParams};
 pub use optimizers::ars::ArsParams;
 pub use optimizers::cma_es::CmaEsParams;
@@ -137,6 +142,8 @@ pub fn registry() -> &'static [StrategyEntry] {
         ns_es::NS_ES,
         ns_es::NSR_ES,
         ns_es::NSRA_ES,
+        nsga2::ENTRY,
+        nsga3::ENTRY,
         grpo::ENTRY,
     ]
 }

@@ -51,25 +51,31 @@ params! {
     }
 }
 
+/// Bounds of a gene for operators that need some: those of the parameter `key`, or the task's own where it is empty.
+///
+/// # Errors
+/// Bounds that are none.
+pub(crate) fn gene_bounds(given: &[f64], key: &str, task: &TaskSpec) -> Result<Option<[f32; 2]>> {
+    let single: Vec<f32> = given.iter().map(|x| *x as f32).collect();
+    match single.as_slice() {
+        [] => Ok(task.bounds),
+        // What distributions divide by.
+        &[low, high] if low < high && (high - low).is_finite() => Ok(Some([low, high])),
+        _ => {
+            let message =
+                format!("expected [lower, upper] with lower < upper as numbers of single precision, got {given:?}");
+            Err(Error::config("strategy", key, message))
+        }
+    }
+}
+
 impl PolynomialParams {
     /// The operator on a task. Bounds may be missing where no key says that it is used.
     ///
     /// # Errors
     /// Bounds that are none, or missing.
     pub(crate) fn operator(&self, task: &TaskSpec, used_by: Option<&str>) -> Result<Operator> {
-        let given: Vec<f32> = self.polynomial_bounds.iter().map(|x| *x as f32).collect();
-        let bounds = match given.as_slice() {
-            [] => task.bounds,
-            // What the distribution divides by.
-            &[low, high] if low < high && (high - low).is_finite() => Some([low, high]),
-            _ => {
-                let message = format!(
-                    "expected [lower, upper] with lower < upper as numbers of single precision, got {:?}",
-                    self.polynomial_bounds
-                );
-                return Err(Error::config("strategy", "polynomial_bounds", message));
-            }
-        };
+        let bounds = gene_bounds(&self.polynomial_bounds, "polynomial_bounds", task)?;
         if let (Some(key), None) = (used_by, bounds) {
             let message = format!(
                 "polynomial mutation needs bounds of a gene and task \"{}\" has none: give polynomial_bounds = [lower, upper]",

@@ -3,9 +3,9 @@
 //! novelty search and of novelty search with local competition (Lehman and Stanley 2011).
 
 use crate::emitters::LivesOn;
-use crate::fronts::by_fronts;
 use illume_core::toml::{self, Table};
 use illume_core::{Axis, Batch, Error, InsertReport, Result, Status, Stream};
+use illume_numerics::fronts::{Points, by_fronts};
 
 /// What counts as better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +127,8 @@ impl Ranker {
         let ok = |own: &usize| status[rows[*own]] == Status::Ok as u8;
         let mut keyed: Vec<([f64; 2], usize)> = (0..rows.len()).filter(ok).map(|own| (key(rows[own]), own)).collect();
         if self.value == By::Fronts {
-            let points: Vec<[f64; 2]> = keyed.iter().map(|(point, _)| *point).collect();
-            keyed = by_fronts(&points).into_iter().map(|i| keyed[i]).collect();
+            let points: Vec<f64> = keyed.iter().flat_map(|(point, _)| *point).collect();
+            keyed = by_fronts(&Points::new(&points, 2)).into_iter().map(|i| keyed[i]).collect();
         } else {
             keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(i.cmp(j)));
         }

@@ -1,7 +1,11 @@
 //! Variation operators on dense genomes. Each is a pure function of the parents and the noise at the child's address.
 
+mod crossover;
 mod discrete;
 
+#[cfg(test)]
+pub(crate) use crossover::spread;
+pub use crossover::simulated_binary;
 pub use discrete::Discrete;
 
 use illume_core::Stream;
@@ -36,7 +40,6 @@ fn iso_line(child: &mut [f32], x1: &[f32], x2: &[f32], iso: f32, line: f32, boun
 /// Polynomial mutation (Deb and Agrawal 1999; bounded form of Deb 2001): each gene with probability `rate`, distribution index `eta`. A gene
 /// outside the bounds, of which the distribution knows nothing, is put on the nearer bound before it is mutated.
 pub fn polynomial(child: &mut [f32], parent: &[f32], stream: &Stream, row: u64, rate: f32, eta: f32, bounds: [f32; 2]) {
-    let [low, high] = bounds;
     let mut draws = vec![0.0f32; 2 * child.len()];
     stream.uniforms(row * draws.len() as u64, &mut draws);
     for ((x, &p), draw) in child.iter_mut().zip(parent).zip(draws.chunks_exact(2)) {
@@ -44,16 +47,20 @@ pub fn polynomial(child: &mut [f32], parent: &[f32], stream: &Stream, row: u64, 
         if draw[0] >= rate {
             continue;
         }
-        let p = p.clamp(low, high);
-        let (to_low, to_high) = ((p - low) / (high - low), (high - p) / (high - low));
-        let u = draw[1];
-        let delta = if u < 0.5 {
-            (2.0 * u + (1.0 - 2.0 * u) * (1.0 - to_low).powf(eta + 1.0)).powf(1.0 / (eta + 1.0)) - 1.0
-        } else {
-            1.0 - (2.0 * (1.0 - u) + (2.0 * u - 1.0) * (1.0 - to_high).powf(eta + 1.0)).powf(1.0 / (eta + 1.0))
-        };
-        *x = (p + delta * (high - low)).clamp(low, high);
+        *x = polynomial_gene(p, draw[1], eta, bounds);
     }
+}
+
+/// A gene that is mutated, by a uniform number.
+pub(crate) fn polynomial_gene(gene: f32, u: f32, eta: f32, [low, high]: [f32; 2]) -> f32 {
+    let p = gene.clamp(low, high);
+    let (to_low, to_high) = ((p - low) / (high - low), (high - p) / (high - low));
+    let delta = if u < 0.5 {
+        (2.0 * u + (1.0 - 2.0 * u) * (1.0 - to_low).powf(eta + 1.0)).powf(1.0 / (eta + 1.0)) - 1.0
+    } else {
+        1.0 - (2.0 * (1.0 - u) + (2.0 * u - 1.0) * (1.0 - to_high).powf(eta + 1.0)).powf(1.0 / (eta + 1.0))
+    };
+    (p + delta * (high - low)).clamp(low, high)
 }
 
 #[cfg(test)]

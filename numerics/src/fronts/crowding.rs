@@ -30,12 +30,12 @@ pub fn crowding(points: &Points<'_>, numbers: &[usize]) -> Vec<f64> {
 
 /// Places of a front's points by an objective, the best first, and how far they extend along it.
 fn along(points: &Points<'_>, numbers: &[usize], objective: usize) -> (Vec<usize>, f64) {
-    let of = |i: usize| points.point(numbers[i])[objective];
-    let mut order: Vec<usize> = (0..numbers.len()).collect();
     // `-0 + 0` is `0`.
-    order.sort_by(|&a, &b| (of(b) + 0.0).total_cmp(&(of(a) + 0.0)));
-    let extent = of(order[0]) - of(order[order.len() - 1]);
-    (order, extent)
+    let of = |i: usize| points.point(numbers[i])[objective] + 0.0;
+    let mut order: Vec<(f64, usize)> = (0..numbers.len()).map(|i| (of(i), i)).collect();
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let extent = order[0].0 - order[order.len() - 1].0;
+    (order.into_iter().map(|(_, i)| i).collect(), extent)
 }
 
 /// Numbers of the points from first to last: by front, then by crowding distance (the lonelier first), then by number.

@@ -1,8 +1,8 @@
 //! The hypervolume of a front (Zitzler and Thiele 1999): how much of the space between a reference and the front its points dominate. Exact in any number of objectives.
 //!
 //! One and two objectives by sorting; three by a sweep along the last with a staircase of the first two (Fonseca, Paquete and López-Ibáñez, 'An improved dimension-sweep algorithm for the hypervolume indicator', CEC 2006);
-//! more by what each point adds to those behind it (While, Bradstreet and Barone, 'A fast way of calculating exact hypervolumes', IEEE Transactions on Evolutionary Computation 16(1), 2012): points are taken
-//! by their last objective, the worst first, so that within what those behind a point leave of it they all have its own last value, and one objective less is left.
+//! more by what each point adds to those before it (While, Bradstreet and Barone, 'A fast way of calculating exact hypervolumes', IEEE Transactions on Evolutionary Computation 16(1), 2012): points are taken
+//! by their last objective, the best first, so that within what a point covers those before it are nowhere worse in the last one, and one objective less is left.
 
 use rayon::prelude::*;
 
@@ -40,7 +40,7 @@ pub fn contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
     (0..points.len()).into_par_iter().map(one).collect()
 }
 
-/// The front of the points above the reference, by how far they are above it.
+/// The points above the reference, by how far they are above it: of more than three objectives the front alone.
 fn above(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
     let m = points.dim();
     assert_eq!(reference.len(), m, "a reference of other objectives");
@@ -51,7 +51,7 @@ fn above(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
             heights.extend(height());
         }
     }
-    front(&heights, m)
+    if m > 3 { front(&heights, m) } else { heights }
 }
 
 /// The points that none dominates, each once.
@@ -60,7 +60,7 @@ fn front(heights: &[f64], m: usize) -> Vec<f64> {
     points.of(&non_dominated(&points, Equal::First))
 }
 
-/// Volume of boxes from the origin to each of the heights, none of which covers another.
+/// Volume of boxes from the origin to each of the heights.
 fn volume(heights: &[f64], m: usize, spread: bool) -> f64 {
     let points = Points::new(heights, m);
     let n = points.len();
@@ -71,27 +71,52 @@ fn volume(heights: &[f64], m: usize, spread: bool) -> f64 {
         (_, 2) => area(&points),
         (_, 3) => sweep(&points.of(&falling(&points, 2)), &mut Vec::new()),
         _ => {
-            let sorted = points.of(&falling(&points, m - 1).into_iter().rev().collect::<Vec<_>>());
+            let sorted = points.of(&falling(&points, m - 1));
             let sorted = Points::new(&sorted, m);
-            // Cut to a point, those behind it are still in the order of any other objective: that of a sweep is found once.
-            let order = if m == 4 { falling(&sorted, 2) } else { Vec::new() };
-            let add = |buffers: &mut Buffers, i: usize| sorted.point(i)[m - 1] * slice(&sorted, i, &order, buffers);
+            let slices = slices(&sorted);
+            let add = |buffers: &mut Buffers, slice: &Slice| sorted.point(slice.point)[m - 1] * alone(&sorted, slice, buffers);
             if spread && n >= SPREAD {
-                let each = (0..n).into_par_iter().map_init(Buffers::default, add);
+                let each = slices.par_iter().map_init(Buffers::default, add);
                 // Summed in order, for any number of threads.
                 return each.collect::<Vec<f64>>().iter().sum();
             }
             let mut buffers = Buffers::default();
-            (0..n).map(|i| add(&mut buffers, i)).sum()
+            slices.iter().map(|slice| add(&mut buffers, slice)).sum()
         }
     }
 }
 
 /// Numbers of the points by an objective, the best first.
 fn falling(points: &Points<'_>, objective: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by(|&a, &b| points.point(b)[objective].total_cmp(&points.point(a)[objective]));
-    order
+    let mut order: Vec<(f64, usize)> = (0..points.len()).map(|i| (points.point(i)[objective], i)).collect();
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    order.into_iter().map(|(_, i)| i).collect()
+}
+
+/// A point, and those that are no worse in the last objective and none of which covers another in the rest: best first by the last of these.
+struct Slice {
+    point: usize,
+    others: Vec<usize>,
+}
+
+/// Of points that are the best first by their last objective, those that have something for themselves in the others.
+fn slices(sorted: &Points<'_>) -> Vec<Slice> {
+    let k = sorted.dim() - 1;
+    let rest = |i: usize| &sorted.point(i)[..k];
+    let (mut slices, mut front): (Vec<Slice>, Vec<usize>) = (Vec::new(), Vec::new());
+    for point in 0..sorted.len() {
+        if front.iter().any(|&other| covers(rest(other), rest(point))) {
+            continue;
+        }
+        slices.push(Slice {
+            point,
+            others: front.clone(),
+        });
+        front.retain(|&other| !covers(rest(point), rest(other)));
+        let at = front.partition_point(|&other| rest(other)[k - 1] >= rest(point)[k - 1]);
+        front.insert(at, point);
+    }
+    slices
 }
 
 #[derive(Default)]
@@ -100,23 +125,21 @@ struct Buffers {
     stairs: Vec<[f64; 2]>,
 }
 
-/// What point `i` has for itself in all objectives but the last, next to those behind it. `order` is that of a sweep, where one follows.
-fn slice(sorted: &Points<'_>, i: usize, order: &[usize], buffers: &mut Buffers) -> f64 {
+/// What a point has for itself in all objectives but the last, next to the others of its slice.
+fn alone(sorted: &Points<'_>, slice: &Slice, buffers: &mut Buffers) -> f64 {
     let k = sorted.dim() - 1;
-    let own = &sorted.point(i)[..k];
-    if (i + 1..sorted.len()).any(|j| covers(&sorted.point(j)[..k], own)) {
-        return 0.0;
-    }
+    let own = &sorted.point(slice.point)[..k];
+    let all = own.iter().product::<f64>();
+    // Cut to the point, the others are still in the order in which a sweep wants them.
     let Buffers { cut, stairs } = buffers;
     cut.clear();
-    let mut cut_to = |j: usize| cut.extend(sorted.point(j)[..k].iter().zip(own).map(|(a, b)| a.min(*b)));
-    let all = own.iter().product::<f64>();
-    if k == 3 {
-        order.iter().filter(|j| **j > i).for_each(|j| cut_to(*j));
-        return all - sweep(cut, stairs);
+    for &other in &slice.others {
+        cut.extend(sorted.point(other)[..k].iter().zip(own).map(|(a, b)| a.min(*b)));
     }
-    (i + 1..sorted.len()).for_each(cut_to);
-    all - volume(&front(cut, k), k, false)
+    match k {
+        3 => all - sweep(cut, stairs),
+        _ => all - volume(&front(cut, k), k, false),
+    }
 }
 
 /// Area of two objectives.

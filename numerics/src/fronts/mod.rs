@@ -15,7 +15,7 @@ pub use distances::{
 };
 pub use hypervolume::{contributions, hypervolume};
 pub use preferences::{directions, directions_count, expected_utility, sparsity};
-pub use sort::{Equal, non_dominated, sort};
+pub use sort::{Equal, covered, non_dominated, sort};
 
 /// Points of several objectives, `[points, objectives]`.
 #[derive(Debug, Clone, Copy)]

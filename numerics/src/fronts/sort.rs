@@ -4,6 +4,8 @@
 //! evolutionary multiobjective optimization', IEEE Transactions on Evolutionary Computation 19(2), 2015): points come best first by their first objective, so that none is dominated by a later one, and
 //! of the fronts so far the first is sought in which none dominates a point.
 
+use std::cmp::Ordering;
+
 use super::{Points, best_first, covers, dominates};
 
 /// What becomes of points that are equal in every objective.
@@ -18,9 +20,34 @@ pub enum Equal {
 /// Numbers of the points with no NaN, best first by [`best_first`], then by number.
 fn ordered(points: &Points<'_>) -> Vec<usize> {
     let whole = |i: &usize| !points.point(*i).iter().any(|x| x.is_nan());
-    let mut order: Vec<usize> = (0..points.len()).filter(whole).collect();
-    order.sort_by(|&a, &b| best_first(points.point(a), points.point(b)));
-    order
+    let keyed = (0..points.len()).filter(whole).map(|i| (points.point(i)[0], i));
+    let mut order: Vec<(f64, usize)> = keyed.collect();
+    order.sort_unstable_by(|a, b| {
+        let first = b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal);
+        first.then_with(|| best_first(points.point(a.1), points.point(b.1)).then(a.1.cmp(&b.1)))
+    });
+    order.into_iter().map(|(_, i)| i).collect()
+}
+
+/// Of each of these points whether one of `others` is nowhere worse.
+pub fn covered(points: &Points<'_>, others: &Points<'_>) -> Vec<bool> {
+    assert_eq!(points.dim(), others.dim(), "points of other objectives");
+    if points.dim() != 2 {
+        let by_any = |point: &[f64]| others.iter().any(|other| covers(other, point));
+        return points.iter().map(by_any).collect();
+    }
+    // Of those that are no worse in the first objective the best second one.
+    let order = ordered(others);
+    let best = order.iter().scan(f64::NEG_INFINITY, |best, i| {
+        *best = best.max(others.point(*i)[1]);
+        Some(*best)
+    });
+    let best: Vec<f64> = best.collect();
+    let by_any = |point: &[f64]| {
+        let no_worse = order.partition_point(|i| others.point(*i)[0] >= point[0]);
+        no_worse > 0 && best[no_worse - 1] >= point[1]
+    };
+    points.iter().map(by_any).collect()
 }
 
 /// The fronts, each in the order of numbers: a point is in the first front of which none dominates it. Points with a NaN are a last front.
@@ -73,21 +100,45 @@ fn push(fronts: &mut Vec<Vec<usize>>, at: usize, i: usize) {
 /// Numbers of the points that none dominates, ascending; of those with a NaN none.
 pub fn non_dominated(points: &Points<'_>, equal: Equal) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::new();
+    let mut stairs = Stairs::default();
+    let mut before = None;
     for i in ordered(points) {
         let point = points.point(i);
-        // Of two objectives the last one kept has the highest second value.
-        let others = match points.dim() {
-            1 | 2 => &kept[kept.len().saturating_sub(1)..],
-            _ => &kept[..],
+        // Equal points follow one another.
+        let twin = before.filter(|(other, _)| points.point(*other) == point);
+        let keep = match twin {
+            Some((_, kept)) => kept && equal == Equal::All,
+            // Those before it are no worse in the first objective.
+            None => match *point {
+                [_] => kept.is_empty(),
+                [_, y] => stairs.climb(y, 0.0),
+                [_, y, z] => stairs.climb(y, z),
+                _ => !kept.iter().rev().any(|&other| covers(points.point(other), point)),
+            },
         };
-        let covered = others.iter().rev().any(|&other| {
-            let other = points.point(other);
-            covers(other, point) && (equal == Equal::First || other != point)
-        });
-        if !covered {
+        before = Some((i, twin.map_or(keep, |(_, kept)| kept)));
+        if keep {
             kept.push(i);
         }
     }
     kept.sort_unstable();
     kept
+}
+
+/// Pairs none of which covers another; the first value rises, the second falls.
+#[derive(Default)]
+struct Stairs(Vec<[f64; 2]>);
+
+impl Stairs {
+    /// Adds a pair, if none covers it.
+    fn climb(&mut self, x: f64, y: f64) -> bool {
+        let at = self.0.partition_point(|step| step[0] < x);
+        if self.0.get(at).is_some_and(|step| step[1] >= y) {
+            return false;
+        }
+        let to = at + usize::from(self.0.get(at).is_some_and(|step| step[0] == x));
+        let from = self.0[..at].partition_point(|step| step[1] > y);
+        self.0.splice(from..to, [[x, y]]);
+        true
+    }
 }

@@ -212,6 +212,20 @@ fn fronts_are_those_of_the_definition() {
     }
 }
 
+#[test]
+fn who_is_covered_is_found_as_by_its_definition() {
+    for case in 0..40 {
+        let m = 1 + case as usize % 4;
+        let (a, b) = (drawn(case, 30, m, Some(5)), drawn(case + 100, 20, m, Some(4)));
+        let (a, b) = (Points::new(&a, m), Points::new(&b, m));
+        let expected: Vec<bool> = a.iter().map(|a| b.iter().any(|b| covers(b, a))).collect();
+        assert_eq!(covered(&a, &b), expected);
+    }
+    let (point, nan) = ([1.0, 1.0], [f64::NAN, 2.0]);
+    assert_eq!(covered(&Points::new(&point, 2), &Points::new(&nan, 2)), [false]);
+    assert_eq!(covered(&Points::new(&nan, 2), &Points::new(&point, 2)), [false]);
+}
+
 /// Of pymoo's test of NSGA-II.
 #[test]
 fn crowding_is_a_mean_of_shares() {

@@ -4,7 +4,7 @@ use illume_archives::file::ArchiveFile;
 use illume_core::{Error, Result, mix64};
 use serde_json::{Value, json};
 
-use super::{Kind, PlotArgs, overlay};
+use super::{Kind, PlotArgs, front, overlay};
 use crate::analysis::activity::Activity;
 use crate::analysis::ancestry::Ancestry;
 use crate::analysis::principal::principal;
@@ -40,12 +40,13 @@ pub(super) fn draw(kind: Kind, files: &[ArchiveFile], args: &PlotArgs) -> Result
         Kind::Lineage => lineage(file, args),
         Kind::Difference => difference(&files[0], &files[1], args),
         Kind::Genes => genes(file, args),
+        Kind::Front => front::draw(files, args),
         Kind::Map | Kind::Ccdf | Kind::Curves => maps(files, args),
     }
 }
 
 /// How an archive is told from the others: by strategy and seed, where these suffice, else by its path.
-fn labels(files: &[ArchiveFile]) -> Vec<String> {
+pub(super) fn labels(files: &[ArchiveFile]) -> Vec<String> {
     let several = files
         .iter()
         .any(|f| f.attributes.strategy != files[0].attributes.strategy);
@@ -133,7 +134,7 @@ fn scale_of(colours: &Colours) -> Value {
     }
 }
 
-fn caption(file: &ArchiveFile) -> [String; 2] {
+pub(super) fn caption(file: &ArchiveFile) -> [String; 2] {
     let (title, subtitle) = captions(&file.attributes, &file.metrics());
     [title, subtitle]
 }

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Difference,
     /// Principal components of the genomes
     Genes,
+    /// What no other elite dominates of several objectives: two as a plane (of one archive or several), more as parallel axes
+    Front,
 }
 
 impl Kind {
@@ -35,7 +37,7 @@ impl Kind {
     /// How many archives it shows, at most.
     fn archives(self) -> usize {
         match self {
-            Kind::Map | Kind::Ccdf | Kind::Curves => usize::MAX,
+            Kind::Map | Kind::Ccdf | Kind::Curves | Kind::Front => usize::MAX,
             Kind::Difference => 2,
             _ => 1,
         }
@@ -43,12 +45,12 @@ impl Kind {
 
     /// Refuses options that are for other kinds, and paths that are too many or too few.
     pub fn check(self, args: &PlotArgs) -> Result<()> {
-        use Kind::{Ccdf, Curves, Difference, Genes, Lineage, Map, Operators, Parallel, Projections};
+        use Kind::{Ccdf, Curves, Difference, Front, Genes, Lineage, Map, Operators, Parallel, Projections};
         let options: [(&str, bool, &[Kind]); 10] = [
             (
                 "--axes",
                 args.axes.is_some(),
-                &[Map, Projections, Parallel, Lineage, Difference],
+                &[Map, Projections, Parallel, Lineage, Difference, Front],
             ),
             (
                 "--color",

@@ -63,7 +63,8 @@ impl Pace {
 
 /// The columns by which a strategy wants to be followed, with their values: `validation 0.75`.
 fn own_terms(run: &Run<'_>) -> Vec<String> {
-    let values = run.strategy_values();
+    let mut values = run.strategy_values();
+    values.extend(run.front_values());
     let value = |column: &str| values.iter().find(|(name, _)| name == column).map(|(_, value)| *value);
     let shown = registry::shown(&run.strategy().spec().name).iter();
     shown
@@ -154,6 +155,8 @@ pub(super) fn progress_fields(run: &Run<'_>) -> Value {
                 .into_iter()
                 .map(|(name, value)| (name, finite(value))),
         );
+        let front = run.front_values().into_iter();
+        map.extend(front.map(|(name, value)| (name, finite(value))));
         let measured = run.measures().values();
         map.extend(measured.map(|(m, value)| (m.name.into(), finite(value))));
     }

@@ -70,6 +70,23 @@ impl Discrete {
         }
     }
 
+    /// What simulated binary crossover did to a pair that it crossed. An integer takes the step from its own parent; a category is either parent's, with probability one half.
+    pub fn crossover(&self, children: [&mut [f32]; 2], parents: [&[f32]; 2], stream: &Stream, pair: u64) {
+        let [a, b] = children;
+        for (gene, cells, ordered, [first, second]) in self.draws(stream, pair) {
+            let from = [0, 1].map(|i| cell(parents[i][gene], cells));
+            let to = if ordered {
+                let step = [a[gene] - parents[0][gene], b[gene] - parents[1][gene]];
+                [stepped(from[0], step[0], cells, first), stepped(from[1], step[1], cells, second)]
+            } else if first < 0.5 {
+                [from[1], from[0]]
+            } else {
+                from
+            };
+            (a[gene], b[gene]) = (middle(to[0], cells), middle(to[1], cells));
+        }
+    }
+
     /// What polynomial mutation did to a row.
     pub fn polynomial(&self, child: &mut [f32], parent: &[f32], stream: &Stream, row: u64) {
         for (gene, cells, ordered, [first, _]) in self.draws(stream, row) {
