@@ -32,7 +32,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     members: true,
     fronts: true,
     small: "divisions = 3\nfirst_stage = 3\nchosen = 2\nextension = 2\npg_steps = 3\ncritic_steps = 7\nminibatch = 10\ncritic_hidden = [9, 8]\nreplay = 500",
-    suggested: "[task]\nobjectives = 2\ntime_in_observation = true\n[archive]\nkind = \"cvt\"\ncells = 1\ndepth = 200\nkeep = \"front\"\nselection = \"crowding\"",
+    suggested: "[task]\nobjectives = 2\ntime_in_observation = true\n[archive]\ndepth = 200\nkeep = \"front\"\nselection = \"crowding\"",
     ..StrategyEntry::new(
         "c_morl",
         "C-MORL (Liu et al. 2025): policies for a grid of preferences, then constrained extension of the front",
@@ -47,7 +47,11 @@ fn build(config: &StrategyConfig<'_>) -> illume_core::Result<Box<dyn Strategy>> 
     let policy = check_task("c_morl", config.task, false)?;
     let count = illume_numerics::fronts::directions_count(of, own.divisions).unwrap_or(usize::MAX);
     let rows = count.max(own.chosen.saturating_mul(of));
-    let key = if count >= own.chosen.saturating_mul(of) { "divisions" } else { "chosen" };
+    let key = if count >= own.chosen.saturating_mul(of) {
+        "divisions"
+    } else {
+        "chosen"
+    };
     config.claim_rows(key, rows as f64, 2)?;
     let mut settings = learner.plan(config, 0, policy, vec![1.0; of], None)?.settings;
     settings.reward = Reward::Preferred { of };

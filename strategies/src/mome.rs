@@ -11,7 +11,7 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     fronts: true,
     categories: true,
     small: "batch = 30",
-    suggested: "[strategy]\nline_sigma = 0.2\n[archive]\nkind = \"cvt\"\ncells = 128\ndepth = 50\nkeep = \"front\"\nselection = \"uniform\"",
+    suggested: "[strategy]\nline_sigma = 0.2\n[archive]\ndepth = 50\nkeep = \"front\"\nselection = \"uniform\"",
     steps: &[("iso_sigma", 0.5)],
     ..StrategyEntry::new(
         "mome",

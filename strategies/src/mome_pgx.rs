@@ -32,7 +32,7 @@ params! {
 type Pgx = (GradientBatchParams, (LearnerParams, MomePgxParams));
 type P2c = (GradientBatchParams, (LearnerParams, MomeP2cParams));
 
-const SUGGESTED: &str = "[task]\nobjectives = 2\ntime_in_observation = true\n[strategy]\nline_sigma = 0.05\n[archive]\nkind = \"cvt\"\ncells = 128\ndepth = 50\nkeep = \"front\"\nselection = \"crowding\"";
+const SUGGESTED: &str = "[task]\nobjectives = 2\ntime_in_observation = true\n[strategy]\nline_sigma = 0.05\n[archive]\ndepth = 50\nkeep = \"front\"\nselection = \"crowding\"";
 
 pub(crate) const PGX: StrategyEntry = StrategyEntry {
     network: true,
