@@ -44,6 +44,7 @@ pub use registry::{ArchiveConfig, ArchiveEntry, NestedParams, StrategyConfig, St
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
 pub use spec::{ArchiveSpec, Axis, Cells, Differentiable, Given, Measure, Measured, Rule, StrategySpec, TaskSpec};
 pub use traits::{
-    Archive, ArchiveMut, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
-    Offer, Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
+    Archive, ArchiveMut, CODE, Candidates, Comm, Context, ENCODER, FEATURES, Fetched, Inbox, InsertReport,
+    LearnedDescriptors, NOT_OFFERED, Next, Normalization, Offer, Outcome, Request, Scores, State, Status, Strategy,
+    Task, Told, Trajectory, Worker, block,
 };

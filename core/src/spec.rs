@@ -105,6 +105,8 @@ pub struct TaskSpec {
     pub gradients: Option<Arc<dyn Differentiable>>,
     /// What it measures of each row beside fitness and descriptor: columns of the history.
     pub measures: Vec<Measured>,
+    /// Numbers of each row that an encoder of descriptors may see, where they are wanted ([`Scores::features`](crate::Scores::features)); 0 for a task that shows nothing.
+    pub features: usize,
     /// What the log says of it at the start: (name, value).
     pub facts: Vec<(String, String)>,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
@@ -141,6 +143,7 @@ impl TaskSpec {
             policy_gradient: None,
             gradients: None,
             measures: Vec::new(),
+            features: 0,
             facts: Vec::new(),
             chunk: 1,
         }

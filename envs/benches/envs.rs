@@ -56,6 +56,7 @@ fn rate(task: &dyn Task, rows: usize, repeats: usize) -> f64 {
                     moments: &mut [],
                     measures: &mut [],
                     trajectories: &mut [],
+                    features: &mut [],
                 };
                 worker.evaluate(&request, range, &mut scores);
             }

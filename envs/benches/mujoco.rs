@@ -53,6 +53,7 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
                         moments: &mut [],
                         measures: &mut [],
                         trajectories: &mut [],
+                        features: &mut [],
                     },
                 );
                 u64::from(steps[0])

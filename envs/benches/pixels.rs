@@ -141,6 +141,7 @@ fn episodes(network: &str) -> [f64; 2] {
             moments: &mut [],
             measures: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);
     });

@@ -30,6 +30,8 @@ params! {
         joints: usize = 20, range(1, 100_000);
         /// What genes are: "shares" of a whole turn, from 0 to 1, or "radians" without bounds, with links of length 1 and fitness in percent.
         angles: String = "shares".into(), one_of(&["shares", "radians"]);
+        /// What an encoder of descriptors sees: the position of the arm's "end", or of all its "joints".
+        features: String = "joints".into(), one_of(&["end", "joints"]);
     }
 }
 
@@ -50,7 +52,11 @@ pub const ENTRY: TaskEntry = TaskEntry {
 };
 
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
-    let ArmParams { joints, angles } = params::read(config.task, "task", &["name"])?;
+    let ArmParams {
+        joints,
+        angles,
+        features,
+    } = params::read(config.task, "task", &["name"])?;
     let radians = angles == "radians";
     let reach = if radians { joints as f64 } else { 1.0 };
     let axis = |name: &str| Axis::new(name, "", if radians { -reach } else { 0.0 }, reach);
@@ -67,6 +73,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             qd_offset: if radians { 0.0 } else { 0.5 },
             deterministic: true,
             gradients: Some(Arc::new(Gradients { radians })),
+            features: if features == "end" { 2 } else { 2 * joints },
             chunk: 4 * LANES,
             ..TaskSpec::new(
                 "arm",
@@ -97,6 +104,7 @@ impl Task for Arm {
             radians: self.radians,
             tile,
             genes: Scratch::default(),
+            features: self.spec.features,
         }))
     }
 }
@@ -149,6 +157,8 @@ struct ArmWorker {
     /// Genes by joint, `[joints][rows]`; lanes without a row hold what they held before.
     tile: Vec<Lanes>,
     genes: Scratch,
+    /// Numbers shown of each row: positions of the last joints.
+    features: usize,
 }
 
 /// What a tile gives: fitness and position of each lane's row.
@@ -186,6 +196,26 @@ impl Worker for ArmWorker {
             }
         }
         scores.steps.fill(1);
+        for (row, features) in rows.zip(scores.features.chunks_exact_mut(self.features)) {
+            let genes = request.genomes.genes(row, &mut self.genes);
+            show(genes, self.radians, features);
+        }
+    }
+}
+
+/// The positions (x, y) of the last joints, the end behind all, in units of the arm's length.
+fn show(genes: &[f32], radians: bool, features: &mut [f32]) {
+    let n = genes.len();
+    let hidden = n - features.len() / 2;
+    let (mut turn, mut x, mut y) = (0.0f32, 0.0f32, 0.0f32);
+    for (joint, gene) in genes.iter().enumerate() {
+        let bend = if radians { gene * TURNS_PER_RADIAN } else { gene - 0.5 };
+        turn = fraction(turn + bend);
+        let (sine, cosine) = sin_cos_turns(turn);
+        (x, y) = (x + cosine, y + sine);
+        if let Some(place) = joint.checked_sub(hidden) {
+            features[2 * place..2 * place + 2].copy_from_slice(&[x / n as f32, y / n as f32]);
+        }
     }
 }
 
@@ -329,6 +359,27 @@ mod tests {
                     .abs()
                     .max((results.descriptor[2 * i + 1] - y).abs());
                 assert!(error < 1e-4 * joints as f64, "{joints} joints, row {i}: {error:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_position_shown_is_the_descriptor() {
+        for (angles, scale) in [("shares", 0.5), ("radians", 7.0)] {
+            for (features, count) in [("end", 2), ("joints", 14)] {
+                let text = format!("name = \"arm\"\njoints = 7\nangles = \"{angles}\"\nfeatures = \"{features}\"");
+                let task = task(&text);
+                let mut genes = vec![0.0; 9 * 7];
+                Stream::new(5, Purpose::Init, 0, 0).uniforms(0, &mut genes);
+                let (results, shown) = crate::testing::shown(&*task, &genes, 9);
+                assert_eq!(shown.len(), 9 * count);
+                for (shown, place) in shown.chunks_exact(count).zip(results.descriptor.chunks_exact(2)) {
+                    for (shown, place) in shown[count - 2..].iter().zip(place) {
+                        let from = if angles == "shares" { 0.5 } else { 0.0 };
+                        let error = f64::from(*shown) * scale + from - place;
+                        assert!(error.abs() < 1e-5, "{angles} {features}: {error}");
+                    }
+                }
             }
         }
     }

@@ -226,6 +226,7 @@ mod tests {
             moments: &mut [],
             measures: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);
         assert_eq!(status, [0]);

@@ -1,5 +1,6 @@
 //! What a genome is scored on: one file per family of tasks, policy networks, rollouts.
 
+mod areas;
 mod arm;
 pub mod atari;
 mod canvas;
@@ -10,8 +11,10 @@ mod genes;
 mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
+mod observed;
 pub mod pixels;
 mod policy;
+mod redundant_arm;
 mod registry;
 mod rollout;
 mod scored;

@@ -8,6 +8,7 @@ use illume_core::{Error, GeneSpace, Params as _, Result, Task, TaskConfig, TaskE
 
 use crate::atari::{ATARI_TASKS, PREFIX};
 use crate::genes::{WithGenes, weights};
+use crate::observed;
 use crate::scored::{self, ScoreParams};
 
 /// Names of the MuJoCo tasks, known even where they are not built in.
@@ -37,6 +38,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::functions::RASTRIGIN,
         &crate::functions::PLATEAU,
         &crate::hard_maze::ENTRY,
+        &crate::redundant_arm::ENTRY,
         &crate::command::ENTRY,
     ];
     #[cfg(feature = "mujoco")]
@@ -119,7 +121,7 @@ pub fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         true => Ok(()),
         false => Err(Error::Config(problems)),
     };
-    scored::wrap(both(task, right)?.0, &score)
+    scored::wrap(observed::wrap(both(task, right)?.0), &score)
 }
 
 /// Says of an unknown key which one of those that every task has it may be.

@@ -37,6 +37,12 @@ pub trait Env: Send {
     /// The descriptor of the episode so far, `[descriptor_dim]`.
     fn descriptor(&mut self, out: &mut [f64]);
 
+    /// What the task measures of the episode so far beside, `[measures]`, zeros before.
+    fn measures(&mut self, _out: &mut [f64]) {}
+
+    /// What an encoder of descriptors sees of the episode so far, `[features]`, where the task says that itself.
+    fn features(&mut self, _out: &mut [f32]) {}
+
     /// A reward for the state in which the episode ended, however and whenever that was, where one is paid because it ended; asked
     /// once at its end. Nothing can be earned after it, so that the episode counts as terminated.
     fn final_reward(&mut self) -> Option<f64> {
@@ -161,6 +167,8 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
 impl<E: Env> Worker for RolloutWorker<'_, E> {
     fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>) {
         let k = scores.descriptor.len() / rows.len().max(1);
+        let measures = scores.measures.len() / rows.len().max(1);
+        let seen = scores.features.len() / rows.len().max(1);
         let width = 2 * self.observation.len();
         if let Some(network) = request.network
             && self.guest.as_ref().is_none_or(|(guest, _)| guest != network)
@@ -191,6 +199,13 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
             scores.steps[i] = steps;
             if status == Status::Ok {
                 self.env.descriptor(&mut scores.descriptor[i * k..(i + 1) * k]);
+                if measures > 0 {
+                    self.env
+                        .measures(&mut scores.measures[i * measures..(i + 1) * measures]);
+                }
+                if seen > 0 {
+                    self.env.features(&mut scores.features[i * seen..(i + 1) * seen]);
+                }
             }
         }
     }
@@ -348,6 +363,7 @@ mod tests {
             moments: &mut moments,
             measures: &mut [],
             trajectories: &mut trajectories,
+            features: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);
         let [trajectory] = trajectories;

@@ -151,6 +151,7 @@ struct Again {
     steps: Vec<u32>,
     moments: Vec<f64>,
     measures: Vec<f64>,
+    features: Vec<f32>,
 }
 
 impl Again {
@@ -166,6 +167,7 @@ impl Again {
         zero(&mut self.steps, scores.steps.len());
         zero(&mut self.moments, scores.moments.len());
         zero(&mut self.measures, scores.measures.len());
+        zero(&mut self.features, scores.features.len());
     }
 
     fn scores(&mut self) -> Scores<'_> {
@@ -177,6 +179,7 @@ impl Again {
             moments: &mut self.moments,
             measures: &mut self.measures,
             trajectories: &mut [],
+            features: &mut self.features,
         }
     }
 
@@ -189,6 +192,8 @@ impl Again {
         add(scores.descriptor, &self.descriptor);
         add(scores.moments, &self.moments);
         add(scores.measures, &self.measures);
+        let features = scores.features.iter_mut().zip(&self.features);
+        features.for_each(|(sum, x)| *sum += x);
         let rows = scores.steps.iter_mut().zip(&self.steps);
         rows.for_each(|(sum, steps)| *sum = sum.saturating_add(*steps));
         let rows = scores.status.iter_mut().zip(&self.status);
@@ -233,6 +238,7 @@ impl Worker for ScoredWorker<'_> {
             let mean = |sum: &mut f64| *sum /= n as f64;
             scores.fitness.iter_mut().for_each(mean);
             scores.descriptor.iter_mut().for_each(mean);
+            scores.features.iter_mut().for_each(|sum| *sum /= n as f32);
             let measures = &self.task.spec.measures;
             for row in scores.measures.chunks_exact_mut(measures.len().max(1)) {
                 let shares = row.iter_mut().zip(measures).filter(|(_, m)| m.kind == Measure::Share);

@@ -27,6 +27,7 @@ struct Results {
     measures: Vec<f64>,
     /// For tasks that act through a network, or are answered in tokens.
     trajectories: Vec<Trajectory>,
+    features: Vec<f32>,
 }
 
 fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<dyn Task>> {
@@ -109,7 +110,9 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
         moments: vec![0.0; if request.observed.is_empty() { 0 } else { rows * width }],
         measures: vec![0.0; rows * m],
         trajectories: vec![Trajectory::default(); if recorded(task) { rows } else { 0 }],
+        features: vec![0.0; rows * task.spec().features],
     };
+    let seen = task.spec().features;
     let mut workers: Vec<_> = (0..workers).map(|_| task.worker().unwrap()).collect();
     let count = workers.len();
     for (i, chunk) in chunks.iter().enumerate() {
@@ -130,6 +133,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
             } else {
                 &mut r.trajectories[chunk.clone()]
             },
+            features: &mut r.features[chunk.start * seen..chunk.end * seen],
         };
         workers[i % count].evaluate(request, chunk.clone(), &mut scores);
         scores.check_finite();

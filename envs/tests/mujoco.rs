@@ -56,6 +56,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
             moments: &mut [],
             measures: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         },
     );
     (status, fitness, descriptor, steps)

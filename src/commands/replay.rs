@@ -292,6 +292,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Anima
         moments: &mut [],
         measures: &mut [],
         trajectories: &mut [],
+        features: &mut [],
     };
     worker.evaluate(&request, 0..1, &mut scores);
     scores.check_finite();

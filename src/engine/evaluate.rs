@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use illume_core::{Archive, Batch, Candidates, Error, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker};
+use illume_core::{
+    Archive, Batch, Candidates, Error, FEATURES, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker,
+};
 use rayon::prelude::*;
 
 /// A task with one worker for each thread of the present rayon pool.
@@ -86,6 +88,11 @@ impl<'t> Evaluator<'t> {
         for column in candidates.tags.columns() {
             rows.set(column);
         }
+        if candidates.features {
+            let seen = self.task.spec().features;
+            rows.declare::<f32>(FEATURES, seen, "", "what an encoder of descriptors sees");
+            rows.get_mut::<f32>(FEATURES)?.fill(0.0);
+        }
         rows.get_mut::<u64>("seed")?.copy_from_slice(&candidates.seeds);
         rows.get_mut::<f64>("measures")?.fill(0.0);
         Ok(())
@@ -112,7 +119,7 @@ impl<'t> Evaluator<'t> {
                 descriptor.len()
             )));
         }
-        if candidates.record || !candidates.observed.is_empty() {
+        if candidates.record || candidates.features || !candidates.observed.is_empty() {
             let message =
                 "the strategy learns from episodes or their observations: let Run::evaluate evaluate its candidates";
             return Err(Error::input(message));
@@ -129,6 +136,7 @@ impl<'t> Evaluator<'t> {
             moments: &mut [],
             measures: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         };
         scores.status.fill(0);
         scores.fitness.copy_from_slice(fitness);
@@ -172,6 +180,10 @@ impl<'t> Evaluator<'t> {
             .resize_with(if candidates.record { n } else { 0 }, Trajectory::default);
         self.trajectories.iter_mut().for_each(Trajectory::clear);
         let mut trajectories = self.trajectories.as_mut_slice();
+        // Beside the rows while these are borrowed by their names.
+        let seen = if candidates.features { spec.features } else { 0 };
+        let mut shown = vec![0.0f32; n * seen];
+        let mut features = shown.as_mut_slice();
 
         let [status, fitness, descriptor, steps, measures, cells] =
             rows.columns_mut(["status", "fitness", "descriptor", "steps", "measures", "cell"])?;
@@ -198,6 +210,7 @@ impl<'t> Evaluator<'t> {
                 moments: take(&mut rest, len * width),
                 measures: take(&mut measures, len * m),
                 trajectories: take(&mut trajectories, if candidates.record { len } else { 0 }),
+                features: take(&mut features, len * seen),
             };
             pieces.push(Piece {
                 rows: at..at + len,
@@ -244,6 +257,9 @@ impl<'t> Evaluator<'t> {
         }
         self.busy.work += Duration::from_nanos(work.into_inner());
         self.busy.wall += began.elapsed();
+        if candidates.features {
+            rows.get_mut::<f32>(FEATURES)?.copy_from_slice(&shown);
+        }
 
         withhold(candidates, rows)?;
         moments.clear();

@@ -33,6 +33,9 @@ pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String>
     } {
         return None;
     }
+    if strategy.learns && !entry.learned {
+        return None;
+    }
     let text = format!("kind = \"{}\"\n{}", entry.kind, entry.small);
     if !strategy.thresholds {
         return Some(text);

@@ -380,6 +380,7 @@ pub fn play(
         moments: &mut [],
         measures: &mut [],
         trajectories: &mut [],
+        features: &mut [],
     };
     worker.evaluate(&request, 0..n, &mut scores);
     let d = descriptor.as_chunks::<2>().0;

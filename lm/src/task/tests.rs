@@ -77,6 +77,7 @@ fn capped(
         moments: &mut [],
         measures: &mut found.measures,
         trajectories: &mut found.answers,
+        features: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
     found

@@ -122,6 +122,7 @@ fn ways(file: &ArchiveFile, view: &View, count: usize) -> Result<Vec<Vec<[f64; 2
                 moments: &mut [],
                 measures: &mut [],
                 trajectories: &mut [],
+                features: &mut [],
             };
             worker.evaluate(&request, 0..1, &mut scores);
             scores.check_finite();

@@ -149,6 +149,7 @@ fn score(worker: &mut dyn illume_core::Worker, genes: &[f32], seed: u64, k: usiz
         moments: &mut [],
         measures: &mut [],
         trajectories: &mut [],
+        features: &mut [],
     };
     worker.evaluate(&request, 0..1, &mut scores);
     assert_eq!(status, [0]);
