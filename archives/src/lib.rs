@@ -2,6 +2,7 @@
 
 mod archive;
 mod centers;
+mod container;
 mod cvt;
 mod dns;
 mod exchange;
@@ -22,6 +23,7 @@ mod unstructured;
 
 pub use archive::{CellArchive, Outside};
 pub use centers::centers;
+pub use container::{Container, ContainerParams};
 pub use cvt::CACHE_VARIABLE;
 pub use dns::{DnsArchive, DnsParams};
 pub use registry::{CvtParams, GridParams, UnstructuredParams, registry};

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use illume_core::params::{self, Params};
-use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result};
+use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result, Rule};
 
 use crate::archive::{CellArchive, Outside};
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
 use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
-use crate::{cvt, dns};
+use crate::{container, cvt, dns};
 
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
@@ -98,7 +98,7 @@ const UNSTRUCTURED: ArchiveEntry = ArchiveEntry {
 
 /// All archives, by kind.
 pub fn registry() -> &'static [ArchiveEntry] {
-    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY]
+    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY, container::ENTRY]
 }
 
 fn outside(word: &str) -> Outside {
@@ -298,8 +298,11 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
     check_axes(&spec.axes)?;
     let k = spec.axes.len();
     let capacity = match &spec.cells {
-        // Elites without cells are told apart by their descriptors.
-        Cells::None => Some(spec.capacity).filter(|c| k > 0 && (1..=MOST_CELLS).contains(c)),
+        // Elites without cells are told apart by their descriptors, the task's or learned ones.
+        Cells::None => {
+            let learned = matches!(spec.rule("codes"), Some(Rule::Count(1..)));
+            Some(spec.capacity).filter(|c| (k > 0 || learned) && (1..=MOST_CELLS).contains(c))
+        }
         _ if k == 0 => Some(1),
         Cells::Grid { shape } => capacity(shape).filter(|_| shape.len() == k),
         Cells::Cvt { centroids } => {
@@ -332,6 +335,7 @@ mod tests {
             genome_dim: 3,
             qd_offset: 0.0,
             lineage: false,
+            learned: 0,
             memory: &illume_core::Memory::alone(1e9),
         })
     }
