@@ -1,5 +1,6 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod aurora;
 mod candidates;
 mod center;
 mod cma_me;
@@ -9,6 +10,7 @@ mod dcrl_me;
 mod deep_ga;
 mod eggroll;
 pub mod emitters;
+mod encoders;
 mod essa;
 mod fronts;
 mod ga_ns;
@@ -27,11 +29,14 @@ mod pga_me;
 mod rankers;
 mod ranks;
 mod scheduler;
+mod serene;
 #[cfg(test)]
 mod testing;
 mod validation;
 mod variation;
+mod visited;
 
+pub use aurora::AuroraParams;
 pub use candidates::{draw_initial, prepare};
 pub use center::CenterParams;
 pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers, SearchParams};
@@ -41,6 +46,7 @@ pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use eggroll::{Eggroll, EggrollParams};
 pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
+pub use encoders::EncoderParams;
 pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams, NslcParams};
 pub use gradients::{GradientBatchParams, LearnerParams};
@@ -64,6 +70,7 @@ pub use optimizers::xnes::XnesParams;
 pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
 pub(crate) use ranks::{deviation, mean_and_max};
+pub use serene::{EmitterParams, ExplorationParams};
 
 use illume_core::{Error, Result, Strategy, StrategyConfig, StrategyEntry, TaskSpec};
 
@@ -92,6 +99,7 @@ fn check_categories(takes: bool, key: &str, name: &str, task: &TaskSpec) -> Resu
 pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
+        aurora::ENTRY,
         multi_emitter::ENTRY,
         pga_me::ENTRY,
         dcg_me::ENTRY,
@@ -118,6 +126,9 @@ pub fn registry() -> &'static [StrategyEntry] {
         ns_es::NS_ES,
         ns_es::NSR_ES,
         ns_es::NSRA_ES,
+        serene::SERENE,
+        serene::TAXONS,
+        serene::STAX,
         grpo::ENTRY,
     ]
 }

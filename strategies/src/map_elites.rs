@@ -83,7 +83,7 @@ impl PolynomialParams {
     }
 }
 
-type All = (MapElitesParams, (IsoLineParams, PolynomialParams));
+pub(crate) type All = (MapElitesParams, (IsoLineParams, PolynomialParams));
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     cells: true,
@@ -100,7 +100,19 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 };
 
 fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
-    let (params, (iso_line, polynomial)): All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+    let params: All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+    Ok(Box::new(Scheduler::new(composition("map_elites", config, &params)?)))
+}
+
+/// Variation alone, as a strategy of this name, when it is known that a generation fits into memory.
+///
+/// # Errors
+/// Bounds of polynomial mutation that are none, or missing; too little memory.
+pub(crate) fn composition(
+    name: &'static str,
+    config: &StrategyConfig<'_>,
+    (params, (iso_line, polynomial)): &All,
+) -> Result<Composition> {
     // The first candidates of the batch are iso+line children, the last ones polynomial mutants.
     let mutants = (params.polynomial_share * params.batch as f64).round() as usize;
     let mutation = polynomial.operator(config.task, (mutants > 0).then_some("polynomial_share"))?;
@@ -111,8 +123,8 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         .expect("two");
     config.claim_rows(key, rows as f64, 1)?;
     let variation = Variation::new(vec![(iso_line.operator(), params.batch - mutants), (mutation, mutants)]);
-    Ok(Box::new(Scheduler::new(Composition {
-        name: "map_elites",
+    Ok(Composition {
+        name,
         initial: params.initial,
         sized_by: &["batch", "initial"],
         emitters: vec![Box::new(variation)],
@@ -120,5 +132,5 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         apart: false,
         by_operator: false,
         bandit: None,
-    })))
+    })
 }
