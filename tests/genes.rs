@@ -110,8 +110,7 @@ fn names_and_values_of_genes_reach_other_programs() {
         let genomes: &[&str] = if output == &npz { &["--genomes"] } else { &[] };
         run(1, &[&["export", arg(&dir), "-o", arg(output)], genomes].concat()).succeeded();
     }
-    let columnar = cfg!(feature = "parquet");
-    if columnar {
+    if cfg!(feature = "parquet") {
         run(1, &["export", arg(&dir), "-o", arg(&parquet), "--genomes"]).succeeded();
     }
     let code = r#"
@@ -145,6 +144,9 @@ with np.load(arrays) as data:
         .unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 
+    #[cfg(feature = "parquet")]
+    assert_table_has_the_values_of(&parquet, &dir.join("archive.h5"));
+
     let said = run(1, &["info", arg(&dir)]).succeeded();
     assert!(
         said.contains("x (4 real, -5 to 5 m), rate (log, 0.01 to 5), n (2 integer, -3 to 6), solver (categorical, adam | sgd, plain | lbfgs)"),
@@ -164,6 +166,35 @@ with np.load(arrays) as data:
     run(1, &["report", arg(&dir), "-o", arg(&page)]).succeeded();
     let page = std::fs::read_to_string(&page).unwrap();
     assert!(page.contains("\"gene solver\"") && page.contains("\"lbfgs\""));
+}
+
+/// A column for each gene by its name, with values, and categories as words.
+#[cfg(feature = "parquet")]
+fn assert_table_has_the_values_of(table: &Path, archive: &Path) {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::record::Field;
+
+    let file = open(archive);
+    let genes = file.genes.clone().expect("the file says what genes are");
+    let data = match file.genomes(0..file.rows()).unwrap() {
+        illume::core::Genomes::Dense(dense) => dense.data,
+        other => panic!("{other:?}"),
+    };
+    let reader = SerializedFileReader::new(std::fs::File::open(table).unwrap()).unwrap();
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(|row| row.unwrap()).collect();
+    assert_eq!(rows.len(), file.rows());
+    for (row, genome) in rows.iter().zip(data.chunks_exact(8)) {
+        let mut values = [0.0; 8];
+        genes.decode(genome, &mut values);
+        let expected = genes.names().into_iter().zip(values).enumerate();
+        let expected = expected.map(|(i, (name, value))| match i {
+            0..5 => (name, Field::Float(value)),
+            5..7 => (name, Field::Int(value as i32)),
+            _ => (name, Field::Str(["adam", "sgd, plain", "lbfgs"][value as usize].into())),
+        });
+        let read = row.get_column_iter().take(8).map(|(name, x)| (name.clone(), x.clone()));
+        assert!(read.eq(expected), "{row}");
+    }
 }
 
 /// Runs a configuration; nothing is written.

@@ -137,6 +137,40 @@ fn essa_in_int8() {
     assert_equal_archives("precision = \"int8\"", ESSA);
 }
 
+/// The elites of an earlier run are evaluated first, or the best of them is the center.
+#[test]
+fn searches_that_begin_with_an_earlier_archive() {
+    let folder = folder();
+    let out = |name: &str| folder.path().join(name);
+    let old = config(folder.path(), "", MAP_ELITES, "generations = 3");
+    run(1, &["run", arg(&old), "--out", arg(&out("old"))]).succeeded();
+    let start = format!("start.archive={:?}", out("old"));
+    for (name, strategy) in [("map_elites", MAP_ELITES), ("essa", ESSA)] {
+        let config = config(folder.path(), "", strategy, "generations = 3");
+        let without = out(&format!("{name}-without"));
+        run(1, &["run", arg(&config), "--out", arg(&without)]).succeeded();
+        let begun = LAYOUTS.map(|(ranks, threads)| {
+            let dir = out(&format!("{name}-{ranks}x{threads}"));
+            let threads = threads.to_string();
+            let words = [
+                "run",
+                arg(&config),
+                "--out",
+                arg(&dir),
+                "--threads",
+                &threads,
+                "--set",
+                &start,
+            ];
+            run(ranks, &words).succeeded();
+            dir
+        });
+        begun[1..].iter().for_each(|dir| assert_equal_runs(&begun[0], dir));
+        let genomes = |dir: &Path| open(&dir.join("archive.h5")).genomes(0..1).unwrap();
+        assert_ne!(genomes(&begun[0]), genomes(&without), "{name}");
+    }
+}
+
 /// Kills a run that has a checkpoint, resumes it at another number of ranks, and compares with the run that was left alone.
 fn assert_survives_a_kill(task: &str, strategy: &str) {
     let folder = folder();

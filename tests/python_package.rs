@@ -148,7 +148,13 @@ fn wrong_input_is_one_sentence() {
 #[test]
 fn runs_and_sweeps_are_started_and_opened() {
     let folder = folder();
-    assert!(check("loads", &[arg(folder.path()), ILLUME]).contains("checked"));
+    let ranks = if cfg!(feature = "mpi") { "2" } else { "1" };
+    let mut python = python();
+    python
+        .arg(tree("tests/python/check_package.py"))
+        .envs(common::FOR_MPIRUN);
+    python.args(["loads", arg(folder.path()), ILLUME, ranks]);
+    assert!(run_command(python).succeeded().contains("checked"));
 }
 
 #[test]

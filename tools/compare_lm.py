@@ -84,12 +84,19 @@ def write_data(folder, test):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(l) + "\n" for l in lines))
 
 
+def by_strategy(text):
+    """`2e6`, or `essa=2e6,grpo=2e5`."""
+    given = dict(word.split("=") for word in text.split(",")) if "=" in text else dict.fromkeys(STRATEGIES, text)
+    return {name: float(tokens) for name, tokens in given.items()}
+
+
 class Comparison:
     def __init__(self, words):
         self.words, self.out = words, words.out.resolve()
         self.out.mkdir(parents=True, exist_ok=True)
         self.illume = str(words.illume.resolve())
         self.start = time.monotonic()
+        self.tokens = by_strategy(words.tokens)
         self.environment = dict(os.environ, RAYON_NUM_THREADS=str(words.threads), OMP_NUM_THREADS="1", ILLUME_MPI="off")
         if not (self.out / "test.jsonl").exists():
             write_data(self.out, words.test)
@@ -98,7 +105,7 @@ class Comparison:
             task = {**strategy["task"], "rank": words.rank, "sft_share": 0.0, "solution": "solution", "reward": "regex",
                     "pattern": r"####\s*(-?\d+)", "max_new_tokens": 24}
             lines = ["[task]", 'name = "lm/jsonl"', *(f"{k} = {json.dumps(v)}" for k, v in task.items())]
-            self.config(name).write_text("\n".join([*lines, "[strategy]", f'name = "{name}"', f"validation_interval = {words.interval}", ""]))
+            self.config(name).write_text("\n".join([*lines, "[strategy]", f'name = "{name}"', ""]))
 
     def left(self):
         return self.words.minutes * 60 - (time.monotonic() - self.start)
@@ -158,7 +165,8 @@ class Comparison:
         if not (folder / "done").exists():
             if self.left() < 5:
                 return None
-            more = {**sets, "seed": seed, "budget.generations": generations, "output.dir": str(folder)}
+            interval = {"strategy.validation_interval": max(1, generations // self.words.points)}
+            more = {**interval, **sets, "seed": seed, "budget.generations": generations, "output.dir": str(folder)}
             start = ["run", str(self.config(strategy)), *self.task(self.out / f"warm-{warm}-{self.words.steps}", split, **more), "--resume"]
             if not self.call(name, start):
                 return None
@@ -188,7 +196,7 @@ def main():
     words.add_argument("--threads", default=2, type=int, help="of each run")
     words.add_argument("--slots", default=0, type=int)
     words.add_argument("--minutes", default=600.0, type=float)
-    words.add_argument("--tokens", default=2e6, type=float, help="of a run, prompts counted")
+    words.add_argument("--tokens", default="2e6", help="of a run, prompts counted; by strategy: essa=2e6,grpo=2e5")
     words.add_argument("--tune-tokens", default=1e6, type=float)
     words.add_argument("--tries", default=8, type=int, help="of each strategy's list, to choose from")
     words.add_argument("--strategies", default="essa,grpo,eggroll")
@@ -198,7 +206,8 @@ def main():
     words.add_argument("--steps", default=20, type=int, help="of a warm start")
     words.add_argument("--warm-rate", default=2e-3, type=float)
     words.add_argument("--rank", default=2, type=int)
-    words.add_argument("--interval", default=5, type=int, help="generations between validations")
+    words.add_argument("--points", default=8, type=int, help="validations along a run")
+    words.add_argument("--chosen", default="", help="parameters of each strategy as JSON, in place of tries: a report.json's 'chosen'")
     words = words.parse_args()
     c = Comparison(words)
     names = words.strategies.split(",")
@@ -213,11 +222,11 @@ def main():
     print(f"{c.left():.0f} s left; model {base}, warm starts {report['warm']}, with twenty more steps {report['longer']}", flush=True)
     write()
 
-    tries = [(n, i, s) for i in range(words.tries) for n in names for s in [TRIES[n][i]]]
+    chosen = {name: sets for name, sets in json.loads(words.chosen or "{}").items() if name in names}
+    tries = [(n, i, s) for i in range(words.tries) for n in names if n not in chosen for s in [TRIES[n][i]]]
     done = c.all([lambda n=n, i=i, s=s: c.run(f"try-{n}-{i}", n, 1, 101, "tune", s, words.tune_tokens) for n, i, s in tries])
     report["tries"] = [d for d in done if d]
     write()
-    chosen = {}
     for name in names:
         mine = [d for d in report["tries"] if d["strategy"] == name]
         for d in mine:
@@ -239,7 +248,7 @@ def main():
     write()
 
     runs = [(n, w, s) for w in range(1, words.warm + 1) for s in range(1, words.seeds + 1) for n in chosen]
-    done = c.all([lambda n=n, w=w, s=s: c.run(f"run-{n}-{w}-{s}", n, w, s, "test", chosen[n], words.tokens) for n, w, s in runs])
+    done = c.all([lambda n=n, w=w, s=s: c.run(f"run-{n}-{w}-{s}", n, w, s, "test", chosen[n], c.tokens[n]) for n, w, s in runs])
     report["runs"] = [d for d in done if d]
     write()
     table(report, chosen, c)

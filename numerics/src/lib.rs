@@ -10,6 +10,7 @@ pub mod covariance;
 pub mod cuda;
 pub mod eigen;
 pub mod elements;
+pub mod fronts;
 mod lanes;
 mod level;
 pub mod math;

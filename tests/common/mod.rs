@@ -72,18 +72,20 @@ pub fn started(ranks: usize, program: &str) -> Command {
         mpirun.arg("-n").arg(ranks.to_string()).arg(program);
         mpirun
     };
-    let environment = [
-        ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
-        ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
-        ("OMPI_MCA_rmaps_base_oversubscribe", "1"),
-        ("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"),
-        ("OMPI_MCA_hwloc_base_binding_policy", "none"),
-        ("PRTE_MCA_hwloc_default_binding_policy", "none"),
-        ("OMPI_MCA_btl_vader_single_copy_mechanism", "none"),
-    ];
-    command.envs(environment).env_remove("ILLUME_MPI");
+    command.envs(FOR_MPIRUN).env_remove("ILLUME_MPI");
     command
 }
+
+/// What mpirun needs as root, in a container and with few cores.
+pub const FOR_MPIRUN: [(&str, &str); 7] = [
+    ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
+    ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
+    ("OMPI_MCA_rmaps_base_oversubscribe", "1"),
+    ("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"),
+    ("OMPI_MCA_hwloc_base_binding_policy", "none"),
+    ("PRTE_MCA_hwloc_default_binding_policy", "none"),
+    ("OMPI_MCA_btl_vader_single_copy_mechanism", "none"),
+];
 
 /// How a program ended and what it said.
 #[derive(Debug)]

@@ -422,8 +422,8 @@ def wrong(folder, *_):
     print(len(told), "sentences")
 
 
-def loads(folder, program):
-    """The program run from Python; its directory, and that of a sweep."""
+def loads(folder, program, ranks):
+    """The program run from Python, on ranks too; its directory, and that of a sweep."""
     from illume._illume import to_toml
 
     os.environ["ILLUME"] = program
@@ -442,6 +442,10 @@ def loads(folder, program):
     assert run.metrics["filled"] == len(run.archive) and run.solution["genome"].shape == (9,)
     two = illume.run(config, out=os.path.join(folder, "two"), ranks=1, threads=2, set={"task.joints": 9, "budget": {"generations": 6}})
     same(two.archive, run.archive, "another number of threads")
+    more = illume.run(config, out=os.path.join(folder, "more"), ranks=int(ranks), threads=1, set={"task.joints": 9, "budget.generations": 3})
+    more = illume.run(config, out=os.path.join(folder, "more"), ranks=int(ranks), threads=1, set={"task.joints": 9, "budget.generations": 6}, resume=True)
+    same(more.archive, run.archive, "another number of ranks")
+    assert any(event.get("ranks") == int(ranks) for event in more.log), more.log
     # Keys that are tables in lists, or None; the directory as one of them; a file whose name looks like a text.
     file = os.path.join(folder, "joints=8.toml")
     with open(file, "w") as text:

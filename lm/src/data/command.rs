@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use illume_core::{Error, Result, was_killed};
+use illume_core::{Error, Result, forget_launcher, was_killed};
 use serde_json::{Value, json};
 
 use super::jsonl::short;
@@ -114,7 +114,9 @@ impl CommandReward {
     }
 
     fn start(&self) -> Result<Process> {
-        let mut child = Command::new(&self.command[0])
+        let mut program = Command::new(&self.command[0]);
+        forget_launcher(&mut program);
+        let mut child = program
             .args(&self.command[1..])
             // Signals to the run's own group, a terminal's Ctrl-C say, end the run in order: until then it needs the program.
             .process_group(0)
