@@ -29,6 +29,8 @@ fn task_for(strategy: &str) -> &'static str {
     let entry = entry(strategy);
     if entry.network {
         MAZE
+    } else if entry.fronts {
+        "name = \"zdt1\"\ndim = 6"
     } else if entry.gradients {
         "name = \"sphere\"\ndim = 6"
     } else {

@@ -49,6 +49,7 @@ fn build(config: &str, k: usize, genome_dim: usize) -> Box<dyn ArchiveMut> {
         archive: &table,
         seed: 1,
         axes: &axes,
+        objectives: &[],
         genome_dim,
         qd_offset: 0.0,
         lineage: false,

@@ -8,6 +8,7 @@ mod checkpoint;
 mod evaluation;
 mod genes;
 mod h5;
+mod objectives;
 mod read;
 mod scales;
 mod slab;
@@ -65,9 +66,12 @@ pub struct Attributes {
     pub threads: u64,
     /// Names of the variation operators, as `/elites/operator` numbers them.
     pub operators: Vec<String>,
+    /// Those of the task, as `/elites/objectives` has them; empty for a task of one.
+    pub objectives: Vec<Objective>,
 }
 
 #[cfg(test)]
 mod tests;
 
+use illume_core::Objective;
 use illume_core::serde::{Deserialize, Serialize};

@@ -332,6 +332,7 @@ mod tests {
             archive: &table,
             seed: 1,
             axes,
+            objectives: &[],
             genome_dim: 3,
             qd_offset: 0.0,
             lineage: false,

@@ -149,7 +149,7 @@ impl Elites {
             return Ok(());
         }
         for column in rows.columns() {
-            if self.columns.find(&column.name).is_none() && !PASSING.contains(&column.name.as_str()) {
+            if column.width > 0 && self.columns.find(&column.name).is_none() && !PASSING.contains(&column.name.as_str()) {
                 self.columns.declare_like(column);
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::params::ParamInfo;
-use crate::{ArchiveMut, ArchiveSpec, Axis, GeneSpace, Memory, Result, Strategy, Task, TaskSpec};
+use crate::{ArchiveMut, ArchiveSpec, Axis, GeneSpace, Memory, Objective, Result, Strategy, Task, TaskSpec};
 
 /// A task that can be named in `[task]`, or a family of tasks that differ in their name alone.
 pub struct TaskEntry {
@@ -51,6 +51,8 @@ pub struct ArchiveEntry {
     pub novelty: bool,
     /// Whether it tells its elites apart by learned descriptors, where a strategy learns some.
     pub learned: bool,
+    /// Whether it keeps elites that none dominates and no others, so that its task must have several objectives.
+    pub fronts: bool,
     /// Parameters of a small one, as TOML: what the tests that walk the registry make of it.
     pub small: &'static str,
     /// Checks the rules of a spec that comes from a file.
@@ -73,6 +75,7 @@ impl ArchiveEntry {
             params,
             novelty: false,
             learned: false,
+            fronts: false,
             small,
             check: |_| Ok(()),
             build,
@@ -87,6 +90,8 @@ pub struct ArchiveConfig<'a> {
     /// Run seed: centroids are drawn from it unless the parameters say otherwise.
     pub seed: u64,
     pub axes: &'a [Axis],
+    /// Of a task of several; else empty.
+    pub objectives: &'a [Objective],
     pub genome_dim: usize,
     pub qd_offset: f64,
     /// Store lineages, not dense genomes.
@@ -109,6 +114,8 @@ pub struct StrategyEntry {
     pub novelty: bool,
     /// Whether it breeds from the elites of cells, so that its archive must have cells.
     pub cells: bool,
+    /// Whether it breeds from fronts of several objectives, so that its task must have some and its archive keep such fronts.
+    pub fronts: bool,
     /// Of a strategy that lives on either: whether it lives on novelty, by its table.
     pub novelty_by: Option<fn(&toml::Table) -> bool>,
     /// Whether it needs a task that has cases to answer and to test on, as language models have.
@@ -157,6 +164,7 @@ impl StrategyEntry {
             network: false,
             novelty: false,
             cells: false,
+            fronts: false,
             novelty_by: None,
             cases: false,
             gradients: false,

@@ -55,6 +55,37 @@ pub enum Measure {
     Share,
 }
 
+/// One of the numbers that a task of several objectives gives for each row. All are maximized: of what is to be minimized the task gives minus it, and says so in the name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "crate::serde")]
+pub struct Objective {
+    pub name: String,
+    /// Unit of the values, or empty.
+    pub unit: String,
+    /// Where hypervolumes are measured from (worse than what counts), and the best that there is; NaN where one is not known.
+    pub range: [f64; 2],
+}
+
+impl Objective {
+    pub fn new(name: &str, unit: &str, range: [f64; 2]) -> Objective {
+        Objective {
+            name: name.into(),
+            unit: unit.into(),
+            range,
+        }
+    }
+
+    /// Where hypervolumes are measured from, if that is known.
+    pub fn reference(&self) -> Option<f64> {
+        Some(self.range[0]).filter(|x| x.is_finite())
+    }
+
+    /// The best that there is, if that is known.
+    pub fn ideal(&self) -> Option<f64> {
+        Some(self.range[1]).filter(|x| x.is_finite())
+    }
+}
+
 /// What a task is: everything the engine, an archive or a strategy may ask about it. All tasks maximize.
 #[derive(Debug, Clone)]
 pub struct TaskSpec {
@@ -107,6 +138,8 @@ pub struct TaskSpec {
     pub measures: Vec<Measured>,
     /// Numbers of each row that an encoder of descriptors may see, where they are wanted ([`Scores::features`](crate::Scores::features)); 0 for a task that shows nothing.
     pub features: usize,
+    /// The objectives of a task of several; empty where the fitness is all.
+    pub objectives: Vec<Objective>,
     /// What the log says of it at the start: (name, value).
     pub facts: Vec<(String, String)>,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
@@ -144,6 +177,7 @@ impl TaskSpec {
             gradients: None,
             measures: Vec::new(),
             features: 0,
+            objectives: Vec::new(),
             facts: Vec::new(),
             chunk: 1,
         }

@@ -11,9 +11,9 @@ use crate::{Answer, ArchiveSpec, Batch, Camera, Elites, Network, Result, Strateg
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
-    /// Fitness and descriptor are finite.
+    /// Fitness, descriptor and objectives are finite.
     Ok = 0,
-    /// Fitness or descriptor came out as NaN or infinite.
+    /// One of them came out as NaN or infinite.
     NotFinite = 1,
     /// The simulator or program failed.
     Failed = 2,
@@ -100,6 +100,8 @@ pub struct Trajectory {
     pub actions: Vec<f32>,
     /// `[steps]`.
     pub rewards: Vec<f32>,
+    /// What each step brought of each of several objectives, `[steps, m]`; empty for a task of one.
+    pub objectives: Vec<f32>,
     /// The task ended the episode; otherwise its time was up.
     pub terminated: bool,
     /// Of a task that is answered in tokens, in place of all the above: one for each case, in the order of the cases.
@@ -116,6 +118,7 @@ impl Trajectory {
         self.observations.clear();
         self.actions.clear();
         self.rewards.clear();
+        self.objectives.clear();
         self.terminated = false;
         self.answers.clear();
     }
@@ -142,6 +145,8 @@ pub struct Scores<'a> {
     pub moments: &'a mut [f64],
     /// `[rows, m]`: what the task measures of each row beside ([`TaskSpec::measures`]).
     pub measures: &'a mut [f64],
+    /// `[rows, m]` in the order of [`TaskSpec::objectives`]; empty for a task without.
+    pub objectives: &'a mut [f64],
     /// The episode of each row, cleared before; empty if they are not wanted. One that failed is left cleared.
     pub trajectories: &'a mut [Trajectory],
     /// `[rows, f]`: what an encoder of descriptors may see of each row ([`TaskSpec::features`]); empty if that is not wanted.
@@ -151,13 +156,15 @@ pub struct Scores<'a> {
 impl Scores<'_> {
     /// Marks every row with a NaN or infinite value as not finite, and zeroes its values. The engine calls it after each worker.
     pub fn check_finite(&mut self) {
-        let k = self.descriptor.len() / self.fitness.len().max(1);
-        let seen = self.features.len() / self.fitness.len().max(1);
+        let rows = self.fitness.len().max(1);
+        let (k, m) = (self.descriptor.len() / rows, self.objectives.len() / rows);
+        let seen = self.features.len() / rows;
         for i in 0..self.fitness.len() {
             let d = &mut self.descriptor[i * k..(i + 1) * k];
+            let objectives = &mut self.objectives[i * m..(i + 1) * m];
             let features = &mut self.features[i * seen..(i + 1) * seen];
-            let whole = d.iter().all(|x| x.is_finite()) && features.iter().all(|x| x.is_finite());
-            let finite = self.fitness[i].is_finite() && whole;
+            let whole = d.iter().chain(&*objectives).all(|x| x.is_finite());
+            let finite = self.fitness[i].is_finite() && whole && features.iter().all(|x| x.is_finite());
             if self.status[i] == Status::Ok as u8 && !finite {
                 self.status[i] = Status::NotFinite as u8;
             }
@@ -165,10 +172,19 @@ impl Scores<'_> {
                 self.fitness[i] = 0.0;
                 d.fill(0.0);
                 features.fill(0.0);
+                objectives.fill(0.0);
                 if let Some(trajectory) = self.trajectories.get_mut(i) {
                     trajectory.clear();
                 }
             }
+        }
+    }
+
+    /// Makes each row's fitness the mean of its objectives, which strategies of one objective go by.
+    pub fn average_objectives(&mut self) {
+        let m = self.objectives.len() / self.fitness.len().max(1);
+        for (fitness, own) in self.fitness.iter_mut().zip(self.objectives.chunks_exact(m.max(1))) {
+            *fitness = own.iter().sum::<f64>() / m as f64;
         }
     }
 }
@@ -236,7 +252,7 @@ pub fn block(total: usize, rank: usize, size: usize) -> Range<usize> {
 /// What became of the candidates.
 pub struct Told<'a> {
     pub candidates: &'a Candidates,
-    /// All rows of all ranks in order: `status`, `fitness`, `descriptor`, `steps`, `measures` of a task that has some, `cell`, `seed` and the tags.
+    /// All rows of all ranks in order: `status`, `fitness`, `descriptor`, `steps`, `measures` and `objectives` of a task that has some, `cell`, `seed` and the tags.
     pub rows: &'a Batch,
     /// Sums and sums of squares of the observations of [`Candidates::observed`], `[observed, 2 * observation_dim]`.
     pub moments: &'a [f64],

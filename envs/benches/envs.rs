@@ -55,6 +55,7 @@ fn rate(task: &dyn Task, rows: usize, repeats: usize) -> f64 {
                     steps: &mut steps[range.clone()],
                     moments: &mut [],
                     measures: &mut [],
+                    objectives: &mut [],
                     trajectories: &mut [],
                     features: &mut [],
                 };

@@ -52,6 +52,7 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
                         steps: &mut steps,
                         moments: &mut [],
                         measures: &mut [],
+                        objectives: &mut [],
                         trajectories: &mut [],
                         features: &mut [],
                     },

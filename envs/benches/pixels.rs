@@ -140,6 +140,7 @@ fn episodes(network: &str) -> [f64; 2] {
             steps: &mut steps,
             moments: &mut [],
             measures: &mut [],
+            objectives: &mut [],
             trajectories: &mut [],
             features: &mut [],
         };

@@ -7,6 +7,9 @@
 //! With `angles = "radians"` it is that of Fontaine and Nikolaidis, 'Covariance matrix adaptation MAP-annealing' (GECCO 2023; authors' program,
 //! `experiments/arm/arm.py:23-67`): genes are angles without bounds, links have length 1, fitness is 100 (1 - variance of the genes), and the descriptor is the position itself.
 //!
+//! With `objectives = 2` it has two: `straightness`, minus the standard deviation of the genes, and `minus_effort`, minus the mean size of the joints' turns as a share of
+//! half a turn. Where the end of the arm has to be tells one from the other: few joints that turn far, or all of them a little.
+//!
 //! The kernel has one row in each lane: genes of [`LANES`] rows are transposed into a tile, and angles are kept in turns, where
 //! wrapping them is exact.
 
@@ -15,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use illume_core::{
-    Axis, Differentiable, Genomes, Init, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec,
+    Axis, Differentiable, Error, Genomes, Init, Objective, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec,
     Worker, params,
 };
 use illume_numerics::math::{fraction, sin_cos_turns};
@@ -32,6 +35,8 @@ params! {
         angles: String = "shares".into(), one_of(&["shares", "radians"]);
         /// What an encoder of descriptors sees: the position of the arm's "end", or of all its "joints".
         features: String = "joints".into(), one_of(&["end", "joints"]);
+        /// Objectives: 1, or 2 for straightness, minus the standard deviation of the genes, and minus the effort, the mean size of the joints' turns; of genes that are shares.
+        objectives: usize = 1, range(1, 2);
     }
 }
 
@@ -56,8 +61,18 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         joints,
         angles,
         features,
+        objectives,
     } = params::read(config.task, "task", &["name"])?;
+    let objectives = objectives > 1;
     let radians = angles == "radians";
+    if radians && objectives {
+        let message = "expected 1, as the effort is a share of half a turn, which angles = \"radians\" have no bounds for";
+        return Err(Error::config("task", "objectives", message));
+    }
+    let pair = vec![
+        Objective::new("straightness", "", [-0.5, 0.0]),
+        Objective::new("minus_effort", "", [-1.0, 0.0]),
+    ];
     let reach = if radians { joints as f64 } else { 1.0 };
     let axis = |name: &str| Axis::new(name, "", if radians { -reach } else { 0.0 }, reach);
     Ok(Box::new(Arm {
@@ -67,12 +82,18 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             descriptor: vec![axis("x"), axis("y")],
             fitness: match radians {
                 true => "100 (1 - variance of the genes)".into(),
+                false if objectives => "mean of straightness and minus the effort".into(),
                 false => "minus the standard deviation of the genes".into(),
             },
             // The largest standard deviation of numbers in [0, 1].
-            qd_offset: if radians { 0.0 } else { 0.5 },
+            qd_offset: match radians {
+                true => 0.0,
+                false if objectives => 0.75,
+                false => 0.5,
+            },
             deterministic: true,
-            gradients: Some(Arc::new(Gradients { radians })),
+            gradients: (!objectives).then(|| Arc::new(Gradients { radians }) as Arc<dyn Differentiable>),
+            objectives: if objectives { pair } else { Vec::new() },
             features: if features == "end" { 2 } else { 2 * joints },
             chunk: 4 * LANES,
             ..TaskSpec::new(
@@ -102,6 +123,7 @@ impl Task for Arm {
         let tile = vec![[0.0; LANES]; self.spec.genome_dim];
         Ok(Box::new(ArmWorker {
             radians: self.radians,
+            pair: !self.spec.objectives.is_empty(),
             tile,
             genes: Scratch::default(),
             features: self.spec.features,
@@ -154,6 +176,8 @@ type Lanes = [f32; LANES];
 
 struct ArmWorker {
     radians: bool,
+    /// Whether there are two objectives.
+    pair: bool,
     /// Genes by joint, `[joints][rows]`; lanes without a row hold what they held before.
     tile: Vec<Lanes>,
     genes: Scratch,
@@ -194,6 +218,15 @@ impl Worker for ArmWorker {
                 scores.descriptor[2 * (at + lane)] = f64::from(poses.x[lane]);
                 scores.descriptor[2 * (at + lane) + 1] = f64::from(poses.y[lane]);
             }
+            if self.pair {
+                let own = scores.objectives[2 * at..].chunks_exact_mut(2);
+                for (lane, own) in own.take(n).enumerate() {
+                    own.copy_from_slice(&[f64::from(poses.fitness[lane]), 0.0 - effort(&self.tile, lane)]);
+                }
+            }
+        }
+        if self.pair {
+            scores.average_objectives();
         }
         scores.steps.fill(1);
         for (row, features) in rows.zip(scores.features.chunks_exact_mut(self.features)) {
@@ -217,6 +250,12 @@ fn show(genes: &[f32], radians: bool, features: &mut [f32]) {
             features[2 * place..2 * place + 2].copy_from_slice(&[x / n as f32, y / n as f32]);
         }
     }
+}
+
+/// Mean size of a row's turns, as a share of half a turn.
+fn effort(tile: &[Lanes], lane: usize) -> f64 {
+    let turns = tile.iter().map(|genes| f64::from((2.0 * genes[lane] - 1.0).abs()));
+    turns.sum::<f64>() / tile.len() as f64
 }
 
 fn poses(tile: &[Lanes], radians: bool) -> Poses {
@@ -421,5 +460,24 @@ mod tests {
                 (widest.fitness, widest.x, widest.y)
             );
         }
+    }
+
+    #[test]
+    fn the_pair_is_minus_the_deviation_and_minus_the_mean_turn() {
+        let genes = [0.5f32, 0.5, 0.5, 0.25, 0.75, 0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+        let task = task("name = \"arm\"\njoints = 3\nobjectives = 2");
+        let results = evaluate(task.as_ref(), &genes, 4);
+        let third = |x: f64| x / 3.0;
+        let expected = [
+            [0.0, 0.0],
+            [-third(0.125).sqrt(), -third(1.0)],
+            [-(2.0f64 / 9.0).sqrt(), -1.0],
+            [0.0, -1.0],
+        ];
+        for (found, expected) in results.objectives.chunks(2).zip(expected) {
+            assert!((found[0] - expected[0]).abs() < 1e-7 && (found[1] - expected[1]).abs() < 1e-7, "{found:?}");
+        }
+        assert!((results.fitness[2] - (expected[2][0] + expected[2][1]) / 2.0).abs() < 1e-7);
+        assert!(task.spec().gradients.is_none());
     }
 }

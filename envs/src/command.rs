@@ -198,6 +198,7 @@ fn spec(shared: &Shared, agreed: &Agreed) -> TaskSpec {
         descriptor: agreed.descriptor.clone(),
         fitness: greeting.objective(),
         qd_offset: greeting.qd_offset.unwrap_or(0.0),
+        objectives: agreed.objectives.iter().map(|(objective, _)| objective.clone()).collect(),
         deterministic: greeting.deterministic,
         facts: vec![("program".into(), format!("{}{version}", shared.command.join(" ")))],
         chunk: agreed.batch,
@@ -419,8 +420,20 @@ impl CommandWorker<'_> {
     }
 
     fn take(&self, at: usize, answered: &Answered, scores: &mut Scores<'_>) {
-        let (n, k) = (answered.fitness.len(), self.task.spec.descriptor_dim());
-        scores.fitness[at..at + n].copy_from_slice(&answered.fitness);
+        let objectives = &self.task.agreed.objectives;
+        let (m, k) = (objectives.len(), self.task.spec.descriptor_dim());
+        let n = answered.values.len() / m.max(1);
+        if m == 0 {
+            scores.fitness[at..at + n].copy_from_slice(&answered.values);
+        } else {
+            let signs = objectives.iter().map(|(_, sign)| sign).cycle();
+            let own = scores.objectives[m * at..m * (at + n)].iter_mut();
+            // 0 added: no value is -0.
+            own.zip(&answered.values).zip(signs).for_each(|((own, x), sign)| *own = 0.0 + sign * x);
+            let rows = scores.objectives[m * at..m * (at + n)].chunks_exact(m);
+            let fitness = scores.fitness[at..at + n].iter_mut().zip(rows);
+            fitness.for_each(|(fitness, own)| *fitness = own.iter().sum::<f64>() / m as f64);
+        }
         scores.descriptor[k * at..k * (at + n)].copy_from_slice(&answered.descriptor);
         match answered.steps.is_empty() {
             true => scores.steps[at..at + n].fill(1),
@@ -447,6 +460,7 @@ impl CommandWorker<'_> {
         };
         let shape = Shape {
             rows: rows.len(),
+            objectives: agreed.objectives.len(),
             k: agreed.descriptor.len(),
             frames: agreed.greeting.frames,
             steps: agreed.greeting.steps,

@@ -86,6 +86,10 @@ impl<E: Env + Screen> Env for Filmed<'_, E> {
         self.env.descriptor(out);
     }
 
+    fn objectives(&mut self, out: &mut [f64]) {
+        self.env.objectives(out);
+    }
+
     /// The end of the episode, of which there is always a picture, with all of its reward.
     fn final_reward(&mut self) -> Option<f64> {
         let last = self.env.final_reward();
@@ -225,6 +229,7 @@ mod tests {
             steps: &mut steps,
             moments: &mut [],
             measures: &mut [],
+            objectives: &mut [],
             trajectories: &mut [],
             features: &mut [],
         };

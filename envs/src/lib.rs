@@ -12,6 +12,7 @@ mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 mod observed;
+mod objectives;
 pub mod pixels;
 mod policy;
 mod redundant_arm;

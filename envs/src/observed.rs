@@ -90,6 +90,7 @@ impl Worker for ObservedWorker<'_> {
             steps: scores.steps,
             moments: scores.moments,
             measures: scores.measures,
+            objectives: scores.objectives,
             trajectories,
             features: &mut [],
         };

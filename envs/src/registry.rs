@@ -37,6 +37,9 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::functions::SPHERE,
         &crate::functions::RASTRIGIN,
         &crate::functions::PLATEAU,
+        &crate::objectives::ZDT,
+        &crate::objectives::DTLZ,
+        &crate::objectives::RASTRIGIN_PAIR,
         &crate::hard_maze::ENTRY,
         &crate::redundant_arm::ENTRY,
         &crate::command::ENTRY,
@@ -82,7 +85,8 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
         return wrong(format!("unknown task \"{name}\"{}", suggest(name, ATARI_TASKS)));
     }
     // The games are too many to be shown with the others.
-    let single = entries.iter().map(|e| e.name).filter(|e| !ATARI_TASKS.contains(e));
+    let names = entries.iter().flat_map(|e| std::slice::from_ref(&e.name).iter().filter(|_| e.family.is_empty()).chain(e.family));
+    let single = names.copied().filter(|e| !ATARI_TASKS.contains(e));
     let known: Vec<&str> = single
         .chain(MUJOCO_TASKS)
         .chain(LM_TASKS)

@@ -43,6 +43,9 @@ pub trait Env: Send {
     /// What an encoder of descriptors sees of the episode so far, `[features]`, where the task says that itself.
     fn features(&mut self, _out: &mut [f32]) {}
 
+    /// What the last step brought of each of several objectives, `[m]`: asked after each step of a task that has some.
+    fn objectives(&mut self, _out: &mut [f64]) {}
+
     /// A reward for the state in which the episode ended, however and whenever that was, where one is paid because it ended; asked
     /// once at its end. Nothing can be earned after it, so that the episode counts as terminated.
     fn final_reward(&mut self) -> Option<f64> {
@@ -50,7 +53,7 @@ pub trait Env: Send {
     }
 }
 
-/// Scores genomes by one episode each: fitness is the sum of rewards.
+/// Scores genomes by one episode each: fitness is the sum of rewards, and each of several objectives is the sum over the steps.
 ///
 /// An episode is truncated at the spec's `max_steps` or the request's, whichever comes first. An action that is not a number ends
 /// it as [`Status::NotFinite`]. Observation moments are those of the observations acted upon (one per step), as the
@@ -75,6 +78,8 @@ pub struct RolloutWorker<'a, E> {
     observation: Vec<f32>,
     normalized: Vec<f32>,
     action: Vec<f32>,
+    /// What a step brought of each objective.
+    earned: Vec<f64>,
 }
 
 impl<'a, E: Env> RolloutWorker<'a, E> {
@@ -98,6 +103,7 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             observation: vec![0.0; observation],
             normalized: vec![0.0; observation],
             action: vec![0.0; action],
+            earned: vec![0.0; spec.objectives.len()],
         }
     }
 
@@ -109,12 +115,12 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
         }
     }
 
-    /// One episode; `moments` are `[2 * observation_dim]` sums to be added to, or empty. Gives (status, fitness, steps).
+    /// One episode; `moments` are `[2 * observation_dim]` sums to be added to, or empty, and `objectives` `[m]` such sums. Gives (status, fitness, steps).
     fn episode(
         &mut self,
         request: &Request<'_>,
         row: usize,
-        moments: &mut [f64],
+        (moments, objectives): (&mut [f64], &mut [f64]),
         mut trajectory: Option<&mut Trajectory>,
     ) -> (Status, f64, u32) {
         let genes = request.genomes.genes(row, &mut self.genes);
@@ -142,8 +148,13 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
             steps += 1;
             show_time(&mut self.observation[sensed..], steps, self.limits[0]);
             fitness += step.reward;
+            if !self.earned.is_empty() {
+                self.env.objectives(&mut self.earned);
+                objectives.iter_mut().zip(&self.earned).for_each(|(sum, x)| *sum += x);
+            }
             if let Some(t) = trajectory.as_deref_mut() {
                 t.rewards.push(step.reward as f32);
+                t.objectives.extend(self.earned.iter().map(|x| *x as f32));
                 t.terminated = step.end == End::Terminated;
             }
             match step.end {
@@ -169,7 +180,7 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
         let k = scores.descriptor.len() / rows.len().max(1);
         let measures = scores.measures.len() / rows.len().max(1);
         let seen = scores.features.len() / rows.len().max(1);
-        let width = 2 * self.observation.len();
+        let (width, m) = (2 * self.observation.len(), self.earned.len());
         if let Some(network) = request.network
             && self.guest.as_ref().is_none_or(|(guest, _)| guest != network)
         {
@@ -190,7 +201,9 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
                 &mut []
             };
             let mut trajectory = scores.trajectories.get_mut(i);
-            let (status, fitness, steps) = self.episode(request, row, moments, trajectory.as_deref_mut());
+            let objectives = &mut scores.objectives[i * m..(i + 1) * m];
+            let sums = (moments, objectives);
+            let (status, fitness, steps) = self.episode(request, row, sums, trajectory.as_deref_mut());
             if let (Some(t), true) = (trajectory, status != Status::Ok) {
                 t.clear();
             }
@@ -362,6 +375,7 @@ mod tests {
             steps: &mut steps,
             moments: &mut moments,
             measures: &mut [],
+            objectives: &mut [],
             trajectories: &mut trajectories,
             features: &mut [],
         };

@@ -1,5 +1,5 @@
-//! What every task can be told of its scores: `task.direction`, whether its value is to be minimized, and `task.repeats`, evaluations whose mean a candidate's score is.
-//! Both wrap the task that was built, which knows nothing of them.
+//! What every task can be told of its scores: `task.direction`, whether its value is to be minimized, `task.repeats`, evaluations whose mean a candidate's score is, and
+//! `task.weights`, by which the fitness of a task of several objectives is their sum. All wrap the task that was built, which knows nothing of them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,6 +18,8 @@ params! {
         direction: String = "maximize".into(), one_of(&["maximize", "minimize"]);
         /// Evaluations of a candidate, each with a seed of its own: fitness and descriptor are their means, steps their sum. Each counts as an evaluation.
         repeats: usize = 1, range(1, 1 << 16);
+        /// Of a task of several objectives: what a unit of each counts in the fitness, which is then their weighted sum; empty for what the task says, as a rule their mean.
+        weights: Vec<f64> = vec![], each(finite());
     }
 }
 
@@ -32,10 +34,11 @@ pub(crate) fn take(table: &mut Table, problems: &mut Vec<Problem>) -> ScoreParam
 /// Repeats of a task whose evaluations are all alike, or that has cases in place of them.
 pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn Task>> {
     let minimized = params.direction == "minimize";
-    if !minimized && params.repeats == 1 {
+    if !minimized && params.repeats == 1 && params.weights.is_empty() {
         return Ok(task);
     }
     let mut spec = task.spec().clone();
+    check_objectives(&spec, params)?;
     if params.repeats > 1 {
         let refuse = |why: &str| {
             let message = format!("expected 1, as {why}, got {}", params.repeats);
@@ -52,6 +55,14 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
         }
         spec.repeats = params.repeats;
     }
+    if !params.weights.is_empty() {
+        let terms = params.weights.iter().zip(&spec.objectives);
+        spec.fitness = terms.clone().map(|(w, o)| format!("{w} {}", o.name)).collect::<Vec<_>>().join(" + ");
+        let worst: f64 = terms.map(|(w, o)| w * o.range[0]).sum();
+        spec.qd_offset = if worst.is_finite() { -worst } else { 0.0 };
+        spec.gradients = None;
+        spec.facts.push(("fitness".into(), spec.fitness.clone()));
+    }
     if minimized {
         spec.fitness = match spec.fitness.is_empty() {
             true => "minus the task's value".into(),
@@ -65,7 +76,38 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
             .gradients
             .map(|gradients| Arc::new(Descent(gradients)) as Arc<dyn Differentiable>);
     }
-    Ok(Box::new(Scored { task, spec, minimized }))
+    Ok(Box::new(Scored {
+        task,
+        spec,
+        minimized,
+        weights: params.weights.clone(),
+    }))
+}
+
+/// Whether what is said of objectives fits those of the task.
+fn check_objectives(spec: &TaskSpec, params: &ScoreParams) -> Result<()> {
+    let m = spec.objectives.len();
+    let names: Vec<&str> = spec.objectives.iter().map(|objective| objective.name.as_str()).collect();
+    if m > 0 && params.direction == "minimize" {
+        let message = format!(
+            "task \"{}\" has several objectives ({}), of which each has a direction of its own: expected \"maximize\"",
+            spec.name,
+            names.join(", ")
+        );
+        return Err(Error::config("task", "direction", message));
+    }
+    let weights = &params.weights;
+    if weights.is_empty() || (weights.len() == m && weights.iter().any(|w| *w != 0.0)) {
+        return Ok(());
+    }
+    let message = match m {
+        0 => format!("task \"{}\" has one objective: expected no weights, got {weights:?}", spec.name),
+        _ => format!(
+            "expected {m} numbers, not all 0, one for each of the objectives {}, got {weights:?}",
+            names.join(", ")
+        ),
+    };
+    Err(Error::config("task", "weights", message))
 }
 
 /// The seed of an evaluation again: the row's own for the first.
@@ -80,6 +122,8 @@ struct Scored {
     task: Box<dyn Task>,
     spec: TaskSpec,
     minimized: bool,
+    /// Of the objectives in the fitness; empty where the task says it.
+    weights: Vec<f64>,
 }
 
 impl Task for Scored {
@@ -152,6 +196,7 @@ struct Again {
     moments: Vec<f64>,
     measures: Vec<f64>,
     features: Vec<f32>,
+    objectives: Vec<f64>,
 }
 
 impl Again {
@@ -168,6 +213,7 @@ impl Again {
         zero(&mut self.moments, scores.moments.len());
         zero(&mut self.measures, scores.measures.len());
         zero(&mut self.features, scores.features.len());
+        zero(&mut self.objectives, scores.objectives.len());
     }
 
     fn scores(&mut self) -> Scores<'_> {
@@ -178,6 +224,7 @@ impl Again {
             steps: &mut self.steps,
             moments: &mut self.moments,
             measures: &mut self.measures,
+            objectives: &mut self.objectives,
             trajectories: &mut [],
             features: &mut self.features,
         }
@@ -194,6 +241,7 @@ impl Again {
         add(scores.measures, &self.measures);
         let features = scores.features.iter_mut().zip(&self.features);
         features.for_each(|(sum, x)| *sum += x);
+        add(scores.objectives, &self.objectives);
         let rows = scores.steps.iter_mut().zip(&self.steps);
         rows.for_each(|(sum, steps)| *sum = sum.saturating_add(*steps));
         let rows = scores.status.iter_mut().zip(&self.status);
@@ -239,10 +287,18 @@ impl Worker for ScoredWorker<'_> {
             scores.fitness.iter_mut().for_each(mean);
             scores.descriptor.iter_mut().for_each(mean);
             scores.features.iter_mut().for_each(|sum| *sum /= n as f32);
+            scores.objectives.iter_mut().for_each(mean);
             let measures = &self.task.spec.measures;
             for row in scores.measures.chunks_exact_mut(measures.len().max(1)) {
                 let shares = row.iter_mut().zip(measures).filter(|(_, m)| m.kind == Measure::Share);
                 shares.for_each(|(sum, _)| *sum /= n as f64);
+            }
+        }
+        let weights = &self.task.weights;
+        if !weights.is_empty() {
+            let rows = scores.objectives.chunks_exact(weights.len());
+            for (fitness, own) in scores.fitness.iter_mut().zip(rows) {
+                *fitness = own.iter().zip(weights).map(|(x, w)| w * x).sum();
             }
         }
         if self.task.minimized {

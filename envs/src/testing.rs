@@ -9,6 +9,8 @@ pub struct Results {
     pub fitness: Vec<f64>,
     pub descriptor: Vec<f64>,
     pub steps: Vec<u32>,
+    /// `[rows, m]`.
+    pub objectives: Vec<f64>,
 }
 
 /// The task of a `[task]` table.
@@ -58,6 +60,7 @@ fn evaluate_into(task: &dyn Task, genes: &[f32], rows: usize, features: &mut [f3
         fitness: vec![0.0; rows],
         descriptor: vec![0.0; rows * task.spec().descriptor_dim()],
         steps: vec![0; rows],
+        objectives: vec![0.0; rows * task.spec().objectives.len()],
     };
     let mut scores = Scores {
         status: &mut r.status,
@@ -66,6 +69,7 @@ fn evaluate_into(task: &dyn Task, genes: &[f32], rows: usize, features: &mut [f3
         steps: &mut r.steps,
         moments: &mut [],
         measures: &mut [],
+        objectives: &mut r.objectives,
         trajectories: &mut [],
         features,
     };

@@ -25,6 +25,7 @@ struct Results {
     steps: Vec<u32>,
     moments: Vec<f64>,
     measures: Vec<f64>,
+    objectives: Vec<f64>,
     /// For tasks that act through a network, or are answered in tokens.
     trajectories: Vec<Trajectory>,
     features: Vec<f32>,
@@ -100,7 +101,7 @@ fn recorded(task: &dyn Task) -> bool {
 /// Evaluates the rows in the given chunks, each chunk by the worker of its number modulo their count.
 fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], workers: usize) -> Results {
     let (k, width) = (task.spec().descriptor_dim(), 2 * task.spec().observation_dim);
-    let m = task.spec().measures.len();
+    let (m, o) = (task.spec().measures.len(), task.spec().objectives.len());
     let rows = request.genomes.rows();
     let mut r = Results {
         status: vec![0; rows],
@@ -109,6 +110,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
         steps: vec![0; rows],
         moments: vec![0.0; if request.observed.is_empty() { 0 } else { rows * width }],
         measures: vec![0.0; rows * m],
+        objectives: vec![0.0; rows * o],
         trajectories: vec![Trajectory::default(); if recorded(task) { rows } else { 0 }],
         features: vec![0.0; rows * task.spec().features],
     };
@@ -128,6 +130,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
             steps: &mut r.steps[chunk.clone()],
             moments: &mut r.moments[moments],
             measures: &mut r.measures[chunk.start * m..chunk.end * m],
+            objectives: &mut r.objectives[chunk.start * o..chunk.end * o],
             trajectories: if r.trajectories.is_empty() {
                 &mut []
             } else {
@@ -161,6 +164,7 @@ fn trajectories_add_up_to_the_fitness() {
             assert_eq!(sizes, expected, "{}", spec.name);
             let sum: f64 = t.rewards.iter().map(|r| f64::from(*r)).sum();
             assert!((sum - r.fitness[i]).abs() < 1e-4 * (1.0 + sum.abs()), "{}", spec.name);
+            assert_eq!(t.objectives.len(), steps * spec.objectives.len(), "{}", spec.name);
             assert!(!t.terminated || r.steps[i] <= STEPS, "{}", spec.name);
             let negative = t.rewards.iter().any(|r| *r < 0.0);
             assert!(

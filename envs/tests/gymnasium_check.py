@@ -5,7 +5,7 @@
 KEYWORDS are the environment's as JSON; FEET are geoms, comma-separated. Output is 64-bit little-endian floats: the numbers of
 positions, velocities, observations, actions; then the first state and observation; then for each step the action in [-1, 1], the
 observation, the reward, the reward without its forward and contact terms, whether it terminated, positions, velocities and
-whether each foot touches the floor.
+whether each foot touches the floor. Of an environment of MO-Gymnasium (`mo-...`) the reward is replaced by as many numbers as it has.
 """
 
 import json
@@ -26,6 +26,8 @@ def touches(model, data, foot):
 
 
 def main(environment, keywords, feet, seed, steps):
+    if environment.startswith("mo-"):
+        import mo_gymnasium  # noqa: F401
     env = gymnasium.make(environment, **json.loads(keywords)).unwrapped
     model, data = env.model, env.data
     feet = [foot for foot in feet.split(",") if foot]
@@ -43,7 +45,7 @@ def main(environment, keywords, feet, seed, steps):
         observation, reward, terminated, _, info = env.step(control)
         still = info.get("reward_survive", 0.0) + info["reward_ctrl"]
         contacts = [touches(model, data, foot) for foot in feet]
-        put(action, observation, [reward, still, terminated], data.qpos, data.qvel, contacts)
+        put(action, observation, reward, [still, terminated], data.qpos, data.qvel, contacts)
 
 
 main(*sys.argv[1:])

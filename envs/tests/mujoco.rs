@@ -55,6 +55,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
             steps: &mut steps,
             moments: &mut [],
             measures: &mut [],
+            objectives: &mut [],
             trajectories: &mut [],
             features: &mut [],
         },

@@ -25,6 +25,8 @@ struct Case {
     scale: f64,
     /// Rewards are those without the forward and the contact term.
     still: bool,
+    /// Objectives of MO-Gymnasium in place of the reward.
+    objectives: usize,
 }
 
 /// The numbers that the script wrote, taken from the front.
@@ -112,7 +114,8 @@ fn agrees(case: &Case) {
             let action: Vec<f32> = numbers.take(actions).iter().map(|a| *a as f32).collect();
             let ours = episode.step(&action, &mut observation);
             let theirs = scaled(numbers.take(observations));
-            let [reward, still, terminated] = numbers.take(3)[..] else {
+            let rewards = numbers.take(case.objectives.max(1));
+            let [still, terminated] = numbers.take(2)[..] else {
                 unreachable!()
             };
             place = numbers.take(nq);
@@ -128,13 +131,18 @@ fn agrees(case: &Case) {
                 "{what}: velocities after step {step}"
             );
             same(&what, step, &observation, &theirs);
-            let expected = if case.still { still } else { reward };
-            let error = (ours.reward - expected).abs();
-            assert!(
-                error <= REWARD_TOLERANCE * expected.abs().max(1.0),
-                "{what}: {} {expected} at {step}",
-                ours.reward
-            );
+            let mut earned = vec![0.0; case.objectives];
+            episode.objectives(&mut earned);
+            let (found, tolerance) = match case.objectives {
+                0 => (vec![ours.reward], REWARD_TOLERANCE),
+                // MO-Gymnasium adds its terms in single precision.
+                _ => (earned, 8.0 * f64::from(f32::EPSILON)),
+            };
+            let expected = if case.still { vec![still] } else { rewards };
+            for (found, expected) in found.iter().zip(&expected) {
+                let error = (found - expected).abs();
+                assert!(error <= tolerance * expected.abs().max(1.0), "{what}: {found} {expected} at {step}");
+            }
             assert_eq!(
                 ours.end,
                 if terminated != 0.0 {
@@ -176,7 +184,49 @@ const UNI: Case = Case {
     feet: "",
     scale: 1.0,
     still: false,
+    objectives: 0,
 };
+
+/// Whether the interpreter has MO-Gymnasium, which `make setup` does not install.
+fn has_mo_gymnasium() -> bool {
+    let found = python().is_some_and(|python| {
+        let command = Command::new(python).args(["-c", "import mo_gymnasium"]).output();
+        command.is_ok_and(|output| output.status.success())
+    });
+    if !found {
+        println!("skipped: ILLUME_PYTHON has no mo-gymnasium to compare with (pip install mo-gymnasium==1.3.2)");
+    }
+    found
+}
+
+/// Needs an interpreter that has mo-gymnasium 1.3.2 beside what `make setup` installs.
+#[test]
+fn objectives_are_those_of_mo_gymnasium() {
+    if !has_mo_gymnasium() {
+        return;
+    }
+    for (environment, task, objectives, feet) in [
+        ("mo-halfcheetah-v5", "halfcheetah_uni", 2, "ffoot,bfoot"),
+        ("mo-walker2d-v5", "walker2d_uni", 2, "foot_geom,foot_left_geom"),
+        ("mo-hopper-v5", "hopper_uni", 3, "foot_geom"),
+        ("mo-hopper-2obj-v5", "hopper_uni", 2, "foot_geom"),
+        ("mo-ant-v5", "ant_uni", 3, ANT_FEET),
+        ("mo-ant-2obj-v5", "ant_uni", 2, ANT_FEET),
+    ] {
+        let params = match task {
+            "ant_uni" => format!("objectives = {objectives}\ncontact_forces_in_observation = true"),
+            _ => format!("objectives = {objectives}"),
+        };
+        agrees(&Case {
+            environment,
+            task,
+            params: params.leak(),
+            feet,
+            objectives,
+            ..UNI
+        });
+    }
+}
 
 #[test]
 fn halfcheetah_is_that_of_gymnasium() {

@@ -28,6 +28,7 @@ def worker(
     genes: Optional[Sequence[Mapping[str, Any]]] = None,
     descriptor: Optional[Sequence[Union[tuple, Mapping[str, Any]]]] = None,
     fitness: str = "fitness",
+    objectives: Optional[Sequence[Union[str, Mapping[str, Any]]]] = None,
     qd_offset: Optional[float] = None,
     deterministic: Optional[bool] = None,
     version: Optional[str] = None,
@@ -48,6 +49,8 @@ def worker(
         `descriptor`, axes as ``("name", lower, upper)``, with a unit behind if they have one.
     init: interval from which first genes are drawn, or ``{"mean": 0, "sd": 0.5}``; genes: dicts as ``[[task.genes]]``, in place of bounds and init.
     fitness: what the fitness is, with its unit; to be maximized. qd_offset: added to it in the QD score.
+    objectives: two or more, by name or as ``{"name": "cost", "unit": "EUR", "direction": "minimize", "reference": 100, "ideal": 0}``: `function` then gives as many numbers in
+        place of the fitness, ``[m]`` or `vectorized` ``[n, m]``.
     deterministic: whether the result does not depend on the seed; default: whether `function` takes none. False lets noisy values be evaluated again.
     version: of the function, kept with the run.
     batch: genomes of a request at most; default 1, or 64 if `vectorized`. frames: ``"binary"`` or ``"json"``.
@@ -62,7 +65,8 @@ def worker(
         "init": dict(init) if isinstance(init, Mapping) else init if init is None else [float(x) for x in init],
         "genes": None if genes is None else [dict(gene) for gene in genes],
         "descriptor": None if descriptor is None else [axis(a) for a in descriptor],
-        "fitness": fitness,
+        "fitness": fitness if objectives is None else None,
+        "objectives": None if objectives is None else [o if isinstance(o, str) else dict(o) for o in objectives],
         "qd_offset": qd_offset,
         "deterministic": not takes_seed(function) if deterministic is None else deterministic,
         "version": version,
@@ -116,7 +120,8 @@ def serve(function: Callable[..., Any], said: dict[str, Any], vectorized: bool, 
         return
     axes = said.get("descriptor") or asked.get("descriptor") or []
     k, with_steps = len(axes), bool(said.get("steps"))
-    values = Values(function, vectorized, k, with_steps, asked.get("arguments") or {})
+    m = len(said.get("objectives") or [])
+    values = Values(function, vectorized, m if m > 1 else 0, k, with_steps, asked.get("arguments") or {})
     line(said)
     if said["frames"] == "json":
         while request := requests.readline():
@@ -127,7 +132,8 @@ def serve(function: Callable[..., Any], said: dict[str, Any], vectorized: bool, 
             except Wrong as error:
                 line({"error": str(error)})
                 continue
-            columns = {"fitness": plain(fitness), "descriptor": [plain(row) for row in descriptor]}
+            first = {"objectives": [plain(row) for row in fitness]} if values.m else {"fitness": plain(fitness)}
+            columns = {**first, "descriptor": [plain(row) for row in descriptor]}
             line({**columns, "steps": plain(steps)} if with_steps else columns)
         return
     while True:
@@ -143,7 +149,7 @@ def serve(function: Callable[..., Any], said: dict[str, Any], vectorized: bool, 
         genomes = np.frombuffer(body, "<f4", n * dim, 8 + 8 * n).reshape(n, dim)
         try:
             fitness, descriptor, steps = values.of(genomes, seeds)
-            parts = [fitness[:, None], descriptor] + ([steps[:, None]] if with_steps else [])
+            parts = [fitness.reshape(n, -1), descriptor] + ([steps[:, None]] if with_steps else [])
             answer = np.concatenate(parts, axis=1).astype("<f8").tobytes()
         except Wrong as error:
             print(error, file=sys.stderr, flush=True)
@@ -189,17 +195,17 @@ def takes_seed(function: Callable[..., Any]) -> bool:
 class Values:
     """The values of genomes by the user's function."""
 
-    def __init__(self, function: Callable[..., Any], vectorized: bool, k: int, steps: bool, arguments: Mapping[str, Any]):
-        self.function, self.vectorized, self.k, self.steps = function, vectorized, k, steps
+    def __init__(self, function: Callable[..., Any], vectorized: bool, m: int, k: int, steps: bool, arguments: Mapping[str, Any]):
+        self.function, self.vectorized, self.m, self.k, self.steps = function, vectorized, m, k, steps
         self.seeded = takes_seed(function)
         self.keywords = {"arguments": arguments} if any(p.name == "arguments" for p in parameters(function)) else {}
 
     def of(self, genomes: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Fitness ``[n]``, descriptors ``[n, k]``, steps ``[n]``; NaN for rows that failed."""
+        """Fitness ``[n]`` (or objectives ``[n, m]``), descriptors ``[n, k]``, steps ``[n]``; NaN for rows that failed."""
         n = len(genomes)
         if self.vectorized:
             return self.parts(self.call(genomes, seeds), n)
-        fitness, descriptor, steps = np.full(n, np.nan), np.full((n, self.k), np.nan), np.ones(n)
+        fitness, descriptor, steps = np.full((n, self.m) if self.m else n, np.nan), np.full((n, self.k), np.nan), np.ones(n)
         for row in range(n):
             value = self.call(genomes[row], int(seeds[row]))
             f, d, s = self.parts(value, None)
@@ -221,10 +227,12 @@ class Values:
 
     def parts(self, value: Any, n: Optional[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = () if n is None else (n,)
+        first = (*shape, self.m) if self.m else shape
         if value is None:
-            return np.full(shape, np.nan), np.full((*shape, self.k), np.nan), np.ones(shape)
+            return np.full(first, np.nan), np.full((*shape, self.k), np.nan), np.ones(shape)
         parts = value if isinstance(value, tuple) else (value,)
-        wanted = ["fitness"] + (["descriptor"] if self.k or self.steps else []) + (["steps"] if self.steps else [])
+        what = "objectives" if self.m else "fitness"
+        wanted = [what] + (["descriptor"] if self.k or self.steps else []) + (["steps"] if self.steps else [])
         if len(parts) < len(wanted):
             raise Wrong(f"the function gave {len(parts)} of what is wanted: {', '.join(wanted)}")
         try:
@@ -233,14 +241,16 @@ class Values:
             steps = np.asarray(parts[2] if self.steps else np.ones(shape), dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise Wrong(f"the function gave something that is no number: {error}") from None
+        if self.m and fitness.shape != first and len(parts) == self.m and not self.k and not self.steps and n is None:
+            fitness = np.asarray(value, dtype=np.float64)  # a tuple of the objectives
         if n is None:
             # A number may come as an array of one.
-            fitness, steps = (x.reshape(()) if x.size == 1 else x for x in (fitness, steps))
+            fitness, steps = (x.reshape(()) if x.size == 1 and not self.m else x for x in (fitness, steps))
             descriptor = descriptor.reshape(1) if self.k == 1 and descriptor.size == 1 else descriptor
         elif self.k == 1 and descriptor.shape == shape:
             descriptor = descriptor[:, None]
         for name, found, expected in (
-            ("fitness", fitness, shape),
+            (what, fitness, first),
             ("descriptor", descriptor, (*shape, self.k)),
             ("steps", steps, shape),
         ):

@@ -16,7 +16,7 @@ use super::elite::{self, Solution, Which};
 use super::launch::alone;
 use super::lm;
 use crate::engine::output::{Progress, json_text, named, thousands, write_streamed};
-use crate::formats::export::names::Names;
+use crate::formats::export::names::{Names, Words};
 use crate::formats::export::{self, Genes};
 use crate::formats::policy::PolicyFile;
 
@@ -320,6 +320,7 @@ fn write(
     };
     let axes: Vec<String> = file.spec.axes.iter().map(|a| a.name.clone()).collect();
     let operators = &file.attributes.operators;
+    let objectives: Vec<String> = file.attributes.objectives.iter().map(|o| o.name.clone()).collect();
     let genes = chosen.genes.as_ref();
     let no_cell = |form: &str| {
         Error::input(format!(
@@ -332,13 +333,13 @@ fn write(
     match form {
         Form::Csv => {
             let table = names.of(&chosen.table)?;
-            let words = (file.spec.axes.as_slice(), operators.as_slice());
+            let words = Words::of(file);
             write_streamed(target, |to| export::csv(to, &table, names, words, genes, written))
         }
         #[cfg(feature = "parquet")]
         Form::Parquet => {
             let table = names.of(&chosen.table)?;
-            let words = (file.spec.axes.as_slice(), operators.as_slice());
+            let words = Words::of(file);
             write_streamed(target, |to| export::parquet(to, &table, names, words, genes, written))
         }
         #[cfg(not(feature = "parquet"))]
@@ -350,7 +351,7 @@ fn write(
             let table = names.of(&chosen.table)?;
             let genes = genes.map(|genes| (names.genome(), genes));
             let tables = [Some(&table), chosen.statistics.as_ref()];
-            write_streamed(target, |to| export::npz(to, tables, [&axes, operators], genes, written))
+            write_streamed(target, |to| export::npz(to, tables, [&axes, operators, &objectives], genes, written))
         }
         Form::H5 => {
             let rows = chosen.rows.as_deref().ok_or_else(|| no_cell("an .h5 export"))?;

@@ -83,6 +83,7 @@ fn fields(file: &ArchiveFile) -> Value {
         "coverage": number(m.coverage),
         "qd_score": number(m.qd_score),
         "qd_offset": file.spec.qd_offset,
+        "objectives": a.objectives.iter().zip(best_of_each(file)).map(|(o, best)| json!({"name": o.name, "unit": o.unit, "reference": number(o.range[0]), "ideal": number(o.range[1]), "best": number(best)})).collect::<Vec<_>>(),
         "fitness": (!a.fitness.is_empty()).then_some(&a.fitness),
         "max_fitness": number(m.max_fitness),
         "mean_fitness": number(m.mean_fitness),
@@ -98,6 +99,24 @@ fn fields(file: &ArchiveFile) -> Value {
         "software_version": a.software_version,
         "format_version": file::FORMAT_VERSION,
     })
+}
+
+/// The highest value of each objective among the elites, NaN where there is none.
+fn best_of_each(file: &ArchiveFile) -> Vec<f64> {
+    let m = file.attributes.objectives.len();
+    let values = file.elites.get::<f64>("objectives").unwrap_or_default();
+    let best = |o: usize| values.iter().skip(o).step_by(m).copied().fold(f64::NAN, f64::max);
+    (0..m).map(best).collect()
+}
+
+/// The objectives in words: name, unit and the best that there is among the elites.
+fn objectives(file: &ArchiveFile) -> String {
+    let named = file.attributes.objectives.iter().zip(best_of_each(file));
+    let words = named.map(|(o, best)| {
+        let unit = if o.unit.is_empty() { String::new() } else { format!(" {}", o.unit) };
+        format!("{} (best {}{unit})", o.name, significant(best))
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// A group of genes.
@@ -180,6 +199,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         described.push(format!("and {more} more"));
     }
     let genes = described.join(", ");
+    let several = objectives(file);
     let rows = [
         ("file", path.display().to_string()),
         ("task", a.task.clone()),
@@ -211,6 +231,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
             "QD score",
             format!("{} (offset {})", significant(m.qd_score), file.spec.qd_offset),
         ),
+        ("objectives", several.clone()),
         ("fitness", a.fitness.clone()),
         ("best fitness", significant(m.max_fitness)),
         ("mean fitness", significant(m.mean_fitness)),
@@ -228,6 +249,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         .into_iter()
         .filter(|(name, _)| file.spec.has_cells() || !of_cells.contains(name))
         .filter(|(name, _)| !validated.is_empty() || *name != "validation")
+        .filter(|(name, _)| !several.is_empty() || *name != "objectives")
         .filter(|(name, _)| !a.fitness.is_empty() || *name != "fitness")
         .filter(|(name, _)| !genes.is_empty() || *name != "genes");
     named(rows)

@@ -237,10 +237,13 @@ fn list(what: Option<&str>, as_json: bool) -> Result<String> {
 /// The names of a family, if it was asked for by one of them; else how to see them.
 fn members(family: &[&str], what: Option<&str>) -> String {
     const WIDTH: usize = 120;
-    let Some((first, _)) = family.first().and_then(|name| name.split_once('/')) else {
+    let Some(first) = family.first() else {
         return String::new();
     };
-    if what.is_none_or(|what| KINDS.iter().any(|kind| kind.starts_with(what))) {
+    // Those in a folder of names are many.
+    if let Some((first, _)) = first.split_once('/')
+        && what.is_none_or(|what| KINDS.iter().any(|kind| kind.starts_with(what)))
+    {
         return format!(
             "      one of {} of a kind: `illume list {first}` names them\n",
             family.len()

@@ -284,6 +284,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Anima
     };
     let (mut status, mut fitness, mut steps) = ([0], [0.0], [0]);
     let mut descriptor = vec![0.0; spec.descriptor_dim()];
+    let mut objectives = vec![0.0; spec.objectives.len()];
     let mut scores = Scores {
         status: &mut status,
         fitness: &mut fitness,
@@ -291,6 +292,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Anima
         steps: &mut steps,
         moments: &mut [],
         measures: &mut [],
+        objectives: &mut objectives,
         trajectories: &mut [],
         features: &mut [],
     };

@@ -77,6 +77,8 @@ impl<'t> Evaluator<'t> {
             "",
             "what the task measures beside, in the order of its spec",
         );
+        let objectives = self.task.spec().objectives.len();
+        rows.declare::<f64>("objectives", objectives, "", "objectives, to be maximized");
         rows.declare::<i64>("cell", 1, "", "cell of the archive");
         rows.declare::<u64>("seed", 1, "", "evaluation seed");
     }
@@ -95,6 +97,7 @@ impl<'t> Evaluator<'t> {
         }
         rows.get_mut::<u64>("seed")?.copy_from_slice(&candidates.seeds);
         rows.get_mut::<f64>("measures")?.fill(0.0);
+        rows.get_mut::<f64>("objectives")?.fill(0.0);
         Ok(())
     }
 
@@ -119,6 +122,13 @@ impl<'t> Evaluator<'t> {
                 descriptor.len()
             )));
         }
+        if !self.task.spec().objectives.is_empty() {
+            let message = format!(
+                "task \"{}\" has several objectives: let Run::evaluate evaluate its candidates",
+                self.task.spec().name
+            );
+            return Err(Error::input(message));
+        }
         if candidates.record || candidates.features || !candidates.observed.is_empty() {
             let message =
                 "the strategy learns from episodes or their observations: let Run::evaluate evaluate its candidates";
@@ -135,6 +145,7 @@ impl<'t> Evaluator<'t> {
             steps: steps.values_mut::<u32>()?,
             moments: &mut [],
             measures: &mut [],
+            objectives: &mut [],
             trajectories: &mut [],
             features: &mut [],
         };
@@ -185,16 +196,24 @@ impl<'t> Evaluator<'t> {
         let mut shown = vec![0.0f32; n * seen];
         let mut features = shown.as_mut_slice();
 
-        let [status, fitness, descriptor, steps, measures, cells] =
-            rows.columns_mut(["status", "fitness", "descriptor", "steps", "measures", "cell"])?;
+        let [status, fitness, descriptor, steps, measures, objectives, cells] = rows.columns_mut([
+            "status",
+            "fitness",
+            "descriptor",
+            "steps",
+            "measures",
+            "objectives",
+            "cell",
+        ])?;
         let (mut status, mut fitness) = (status.values_mut::<u8>()?, fitness.values_mut::<f64>()?);
         let (mut descriptor, mut steps) = (descriptor.values_mut::<f64>()?, steps.values_mut::<u32>()?);
         let (mut measures, mut cells) = (measures.values_mut::<f64>()?, cells.values_mut::<i64>()?);
+        let mut objectives = objectives.values_mut::<f64>()?;
         status.fill(0);
         fitness.fill(0.0);
         descriptor.fill(0.0);
         steps.fill(0);
-        let (k, m) = (spec.descriptor_dim(), spec.measures.len());
+        let (k, m, o) = (spec.descriptor_dim(), spec.measures.len(), spec.objectives.len());
         // Pieces start where the global row number is a multiple of the chunk, so that mirrored pairs stay together.
         let chunk = spec.chunk.max(1).next_multiple_of(candidates.genomes.chunk());
         let mut pieces = Vec::with_capacity(n / chunk + 2);
@@ -209,6 +228,7 @@ impl<'t> Evaluator<'t> {
                 steps: take(&mut steps, len),
                 moments: take(&mut rest, len * width),
                 measures: take(&mut measures, len * m),
+                objectives: take(&mut objectives, len * o),
                 trajectories: take(&mut trajectories, if candidates.record { len } else { 0 }),
                 features: take(&mut features, len * seen),
             };

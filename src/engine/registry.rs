@@ -17,6 +17,8 @@ use crate::Config;
 
 /// The kind of archive that measures novelty.
 const UNSTRUCTURED: &str = "unstructured";
+/// The kind of archive that keeps the front of all elites.
+const FRONT: &str = "front";
 
 /// The kind of archive that tells elites apart by learned descriptors.
 const CONTAINER: &str = "container";
@@ -222,6 +224,7 @@ pub fn archive_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Resul
         archive: &archive,
         seed: 0,
         axes: &task.descriptor,
+        objectives: &task.objectives,
         genome_dim: task.genome_dim,
         qd_offset: qd_offset(&archive, task)?,
         lineage: false,
@@ -313,6 +316,7 @@ fn build_archive(
         archive: &config.archive,
         seed: config.seed,
         axes: &task.descriptor,
+        objectives: &task.objectives,
         genome_dim: task.genome_dim,
         qd_offset: qd_offset(&config.archive, task)?,
         lineage,
@@ -349,6 +353,7 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
     let kind = match table.get("kind") {
         None if novelty => UNSTRUCTURED,
         None if learns => CONTAINER,
+        None if strategy.is_some_and(|s| s.fronts && !s.cells) => FRONT,
         None if table.contains_key("shape") => "grid",
         None if table.contains_key("centroids") => "cvt",
         None if table.contains_key("cells") || task.descriptor_dim() > 2 => "cvt",
@@ -364,6 +369,24 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
     };
     let found = archive_of_kind(kind)?;
     let name = config.name("strategy");
+    let fronts = strategy.is_some_and(|s| s.fronts);
+    if (fronts || found.fronts) && task.objectives.is_empty() {
+        let (section, key, what) = match fronts {
+            true => ("strategy", "name", format!("\"{name}\" breeds from fronts of several objectives")),
+            false => ("archive", "kind", format!("an archive of kind \"{kind}\" keeps fronts of several objectives")),
+        };
+        let message = format!(
+            "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, arm with task.objectives = 2 and programs that say some have several",
+            task.name
+        );
+        return Err(Error::config(section, key, message));
+    }
+    if fronts && !cells && !found.fronts {
+        let message = format!(
+            "\"{name}\" breeds from fronts of several objectives, which an archive of kind \"{kind}\" does not keep: leave it out"
+        );
+        return Err(Error::config("archive", "kind", message));
+    }
     if novelty && task.descriptor.is_empty() {
         let why = (config.task.get("descriptor")).map_or_else(String::new, |v| format!(" (task.descriptor = {v})"));
         let message = format!(

@@ -642,6 +642,7 @@ impl<'t> Run<'t> {
             ranks: self.comm.size() as u64,
             threads: rayon::current_num_threads() as u64,
             operators: spec.operators.clone(),
+            objectives: self.task.spec().objectives.clone(),
         };
         let contents = Contents {
             attributes: &attributes,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use illume_core::{Batch, Data, Error, Result};
 
-use super::export::names::{self, Names};
+use super::export::names::{self, Names, Words};
 
 /// Columns that an error lists at most.
 const LISTED: usize = 24;
@@ -17,7 +17,7 @@ const DEEPEST: usize = 100;
 ///
 /// # Errors
 /// A condition that is none, a column that is not there, or one that is compared with something of another kind.
-pub fn rows(condition: &str, table: &Batch, axes: &[illume_core::Axis], operators: &[String]) -> Result<Vec<usize>> {
+pub fn rows(condition: &str, table: &Batch, words_of: Words<'_>) -> Result<Vec<usize>> {
     let parsed = words(condition).and_then(|words| {
         let mut parser = Parser {
             words: &words,
@@ -25,8 +25,8 @@ pub fn rows(condition: &str, table: &Batch, axes: &[illume_core::Axis], operator
             depth: 0,
             columns: Columns {
                 table,
-                named: named(table, axes),
-                operators,
+                named: named(table, words_of),
+                operators: words_of.operators,
             },
         };
         let condition = parser.any()?;
@@ -209,9 +209,9 @@ struct Columns<'t> {
 }
 
 /// What each number of a row may be called: first as in a CSV file, then otherwise.
-fn named(table: &Batch, axes: &[illume_core::Axis]) -> Vec<(String, usize, usize)> {
+fn named(table: &Batch, words: Words<'_>) -> Vec<(String, usize, usize)> {
     let mut named = Vec::new();
-    let own = |at: usize| names::flat(Names::Own, &table.columns()[at], table, axes);
+    let own = |at: usize| names::flat(Names::Own, &table.columns()[at], table, words);
     let by_number = |at: usize| {
         let column = &table.columns()[at];
         (0..column.width).map(|i| format!("{}_{i}", column.name)).collect()
@@ -219,7 +219,7 @@ fn named(table: &Batch, axes: &[illume_core::Axis]) -> Vec<(String, usize, usize
     let pyribs = |at: usize| match table.columns()[at].name.as_str() {
         "fitness" => vec!["objective".to_string()],
         "cell" => vec!["index".into()],
-        "descriptor" => (0..axes.len()).map(|i| format!("measures_{i}")).collect(),
+        "descriptor" => (0..words.axes.len()).map(|i| format!("measures_{i}")).collect(),
         _ => Vec::new(),
     };
     let ways: [&dyn Fn(usize) -> Vec<String>; 3] = [&own, &by_number, &pyribs];
@@ -353,7 +353,8 @@ mod tests {
         table.push("seed", 1, "", "", vec![u64::MAX, u64::MAX - 1, 0, 1]);
         table.push("parents", 2, "", "", vec![-1i64, -1, 0, 1, 2, 3, 4, 5]);
         let axes = [Axis::new("first half", "", 0.0, 9.0), Axis::new("seed", "", 0.0, 9.0)];
-        rows(condition, &table, &axes, &["random".into(), "iso_line".into()])
+        let operators = ["random".to_string(), "iso_line".into()];
+        rows(condition, &table, Words { axes: &axes, operators: &operators, objectives: &[] })
     }
 
     #[test]

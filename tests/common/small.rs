@@ -36,6 +36,9 @@ pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String>
     if strategy.learns && !entry.learned {
         return None;
     }
+    if entry.fronts != (strategy.fronts && !strategy.cells) {
+        return None;
+    }
     let text = format!("kind = \"{}\"\n{}", entry.kind, entry.small);
     if !strategy.thresholds {
         return Some(text);

@@ -9,7 +9,7 @@ use hdf5::{File, Group};
 use illume_core::{ArchiveSpec, Axis, Batch, Cells, Dense, Error, GeneSpace, Genomes, Lineages, Result, Rule, State};
 
 use super::{ACTIVE, Attributes, EVALUATION_FORMAT, FORMAT, FORMAT_VERSION, OWN_TABLE};
-use super::{genes, h5};
+use super::{genes, h5, objectives};
 use crate::metrics::{Metrics, measure_archive};
 use crate::registry::{MOST_CELLS, check_spec, registry};
 
@@ -110,6 +110,7 @@ fn read_parts(path: &Path, file: File, bytes: u64) -> std::result::Result<Archiv
         .dataset("operator")
         .and_then(|d| h5::get_texts(&d, "operators"));
     attributes.operators = operators.map_err(|_| "/elites/operator has no attribute 'operators'".to_string())?;
+    attributes.objectives = objectives::read(&elites_group, &elites)?;
     let (genome_dim, lineage) = read_form(&elites_group, elites.rows(), bytes)?;
     let history = h5::read_table(&group(&file, "history")?, bytes)?;
     let genes = genes::read(&file, genome_dim, bytes)?.map(Arc::new);
@@ -173,6 +174,7 @@ fn read_attributes(file: &File) -> std::result::Result<Attributes, String> {
         ranks: number("ranks")?,
         threads: number("threads")?,
         operators: Vec::new(),
+        objectives: Vec::new(),
     })
 }
 

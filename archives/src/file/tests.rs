@@ -40,6 +40,7 @@ fn spec(kind: &str) -> ArchiveSpec {
 
 fn attributes() -> Attributes {
     Attributes {
+        objectives: Vec::new(),
         software_version: "0.1.0".into(),
         task: "arm".into(),
         fitness: "minus the variance".into(),

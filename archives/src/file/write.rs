@@ -10,7 +10,7 @@ use illume_core::{
 
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
-use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, genes, slab};
+use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, genes, objectives, slab};
 
 /// Bytes of genomes that rank 0 holds at a time.
 const PIECE_BYTES: usize = 8 << 20;
@@ -380,6 +380,11 @@ fn write_elites<'a>(
         &spec.axes.iter().map(|a| a.name.clone()).collect::<Vec<_>>(),
     )?;
     let elite = ("elite", "elites, in cell order");
+    let several = &contents.attributes.objectives;
+    if !several.is_empty() {
+        let names: Vec<String> = several.iter().map(|o| o.name.clone()).collect();
+        maker.named_dimension("objective", "objectives of the task, all to be maximized", &names)?;
+    }
     let numbers = cells.iter().map(|&c| i64::from(c)).collect();
     maker.column(&column("cell", 1, "", "number of the cell", numbers), &[n], &[elite])?;
     let rows: Vec<usize> = cells.iter().map(|&c| c as usize).collect();
@@ -396,6 +401,10 @@ fn write_elites<'a>(
         match column.name.as_str() {
             "descriptor" => maker.column(column, &[n, k], &[elite, ("axis", "")])?,
             "parents" => maker.column(column, &[n, 2], &[elite, ("parent", "first and second parent")])?,
+            objectives::NAME if column.width == several.len() => {
+                maker.column(column, &[n, column.width], &[elite, ("objective", "")])?;
+                objectives::describe(&maker.group.dataset(objectives::NAME)?, several)?;
+            }
             _ if column.width == 1 => maker.column(column, &[n], &[elite])?,
             _ => maker.column(column, &[n, column.width], &[elite, (&items, "entries of a row")])?,
         }

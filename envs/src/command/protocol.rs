@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use illume_core::{Axis, Error, GeneGroup, GeneKind, GeneSpace, Problem, Result, inward, toml};
+use illume_core::{Axis, Error, GeneGroup, GeneKind, GeneSpace, Objective, Problem, Result, inward, toml};
 use serde::{Deserialize, Serialize};
 
 use super::CommandParams;
@@ -89,7 +89,7 @@ pub(super) struct Greeting {
     pub init: Option<InitWord>,
     descriptor: Option<Vec<AxisWord>>,
     pub fitness: Option<String>,
-    objectives: Option<Vec<String>>,
+    objectives: Option<Vec<ObjectiveWord>>,
     pub qd_offset: Option<f64>,
     #[serde(default)]
     pub deterministic: bool,
@@ -99,6 +99,50 @@ pub(super) struct Greeting {
     pub frames: Frames,
     #[serde(default)]
     pub steps: bool,
+}
+
+/// An objective of the program: its name, or all that is known of it, in the program's own values.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum ObjectiveWord {
+    Name(String),
+    Known(KnownObjective),
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KnownObjective {
+    name: String,
+    #[serde(default)]
+    unit: String,
+    #[serde(default)]
+    direction: Direction,
+    reference: Option<f64>,
+    ideal: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    #[default]
+    Maximize,
+    Minimize,
+}
+
+impl ObjectiveWord {
+    /// It as it is maximized, and what its values are multiplied by for that.
+    fn maximized(&self) -> (Objective, f64) {
+        let known = match self {
+            ObjectiveWord::Name(name) => return (Objective::new(name, "", [f64::NAN; 2]), 1.0),
+            ObjectiveWord::Known(known) => known,
+        };
+        let (name, sign) = match known.direction {
+            Direction::Maximize => (known.name.clone(), 1.0),
+            Direction::Minimize => (format!("minus {}", known.name), -1.0),
+        };
+        let range = [known.reference, known.ideal].map(|x| sign * x.unwrap_or(f64::NAN));
+        (Objective::new(&name, &known.unit, range), sign)
+    }
 }
 
 /// How first genes are drawn.
@@ -121,6 +165,8 @@ pub(super) struct Agreed {
     /// What the program says of genes.
     pub genes: Option<Arc<GeneSpace>>,
     pub descriptor: Vec<Axis>,
+    /// Several objectives, each with what its values are multiplied by to be maximized; else empty.
+    pub objectives: Vec<(Objective, f64)>,
     pub batch: usize,
     pub greeting: Greeting,
 }
@@ -324,13 +370,15 @@ pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greet
             );
         }
     }
-    if let Some(names) = &greeting.objectives
-        && (names.len() != 1 || greeting.fitness.is_some())
-    {
-        let message = format!(
-            "the program says the objectives {names:?}; expected one, or \"fitness\" in its place: strategies maximize one number"
-        );
-        problem("command", message);
+    let mut objectives: Vec<(Objective, f64)> = Vec::new();
+    if let Some(words) = &greeting.objectives {
+        objectives.extend(words.iter().map(ObjectiveWord::maximized));
+        if let Some(message) = wrong_objectives(&objectives, &greeting) {
+            problem("command", message);
+        }
+    }
+    if objectives.len() == 1 {
+        objectives.clear();
     }
     if let Some(offset) = greeting.qd_offset.filter(|offset| !offset.is_finite()) {
         problem(
@@ -355,20 +403,47 @@ pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greet
         bounds: bounds.map(inward),
         genes: its_genes,
         descriptor,
+        objectives,
         batch,
         greeting,
     })
 }
 
+/// What makes no sense of the objectives that a program says.
+fn wrong_objectives(objectives: &[(Objective, f64)], greeting: &Greeting) -> Option<String> {
+    let names: Vec<&str> = objectives.iter().map(|(objective, _)| objective.name.as_str()).collect();
+    let twice = (0..names.len()).any(|i| names[..i].contains(&names[i]) || names[i].is_empty());
+    if objectives.is_empty() || twice {
+        return Some(format!("the program's objectives are {names:?}, expected at least one, each with a name of its own"));
+    }
+    if greeting.fitness.is_some() {
+        return Some(format!("the program says the objectives {names:?} and a \"fitness\": expected one of both"));
+    }
+    if let [(objective, -1.0)] = objectives {
+        return Some(format!(
+            "the program's only objective is {:?}: expected \"maximize\", or task.direction = \"minimize\" in the configuration",
+            objective.name
+        ));
+    }
+    let backwards = |o: &&(Objective, f64)| o.0.range[0] >= o.0.range[1] || o.0.range.iter().any(|x| x.is_infinite());
+    let (objective, sign) = objectives.iter().find(backwards)?;
+    let [reference, ideal] = objective.range.map(|x| sign * x);
+    Some(format!(
+        "the program's objective {:?} has the reference {reference} and the ideal {ideal}: expected numbers, the reference worse",
+        objective.name
+    ))
+}
+
 impl Greeting {
     /// What the fitness is.
     pub fn objective(&self) -> String {
-        let named = self.objectives.iter().flatten().next();
-        self.fitness
-            .as_ref()
-            .or(named)
-            .cloned()
-            .unwrap_or_else(|| "fitness of the program".into())
+        let named: Vec<String> = self.objectives.iter().flatten().map(|word| word.maximized().0.name).collect();
+        match (&self.fitness, &named[..]) {
+            (Some(fitness), _) => fitness.clone(),
+            (None, []) => "fitness of the program".into(),
+            (None, [one]) => one.clone(),
+            (None, several) => format!("mean of {}", several.join(", ")),
+        }
     }
 }
 
@@ -395,8 +470,8 @@ pub(super) struct Asked<'a> {
 /// What came of them: NaN where a value is missing.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Answered {
-    /// `[rows]`.
-    pub fitness: Vec<f64>,
+    /// `[rows]`, or of several objectives `[rows, m]`.
+    pub values: Vec<f64>,
     /// `[rows, k]`.
     pub descriptor: Vec<f64>,
     /// `[rows]`, or empty.
@@ -440,6 +515,8 @@ pub(super) fn request(frames: Frames, asked: &Asked<'_>, out: &mut Vec<u8>) {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub rows: usize,
+    /// Several objectives in place of a fitness; 0 for none.
+    pub objectives: usize,
     /// Axes of the descriptor.
     pub k: usize,
     pub frames: Frames,
@@ -450,7 +527,7 @@ pub(super) struct Shape {
 impl Shape {
     /// Numbers of a row.
     fn width(self) -> usize {
-        1 + self.k + usize::from(self.steps)
+        self.objectives.max(1) + self.k + usize::from(self.steps)
     }
 
     /// Where an answer ends.
@@ -498,7 +575,7 @@ impl Shape {
         let (numbers, _) = bytes.as_chunks::<8>();
         for row in numbers.chunks_exact(self.width()) {
             let mut row = row.iter().map(|bytes| f64::from_le_bytes(*bytes));
-            answered.fitness.extend(row.next());
+            answered.values.extend(row.by_ref().take(self.objectives.max(1)));
             answered.descriptor.extend(row.by_ref().take(self.k));
             answered.steps.extend(row.next().map(|steps| steps as u32));
         }
@@ -510,6 +587,7 @@ impl Shape {
         #[serde(deny_unknown_fields)]
         struct Line {
             fitness: Option<Vec<Option<f64>>>,
+            objectives: Option<Vec<Vec<Option<f64>>>>,
             #[serde(default)]
             descriptor: Vec<Vec<Option<f64>>>,
             #[serde(default)]
@@ -517,7 +595,10 @@ impl Shape {
             error: Option<String>,
         }
         let expected = || {
-            let mut parts = vec![format!("\"fitness\": {} numbers", self.rows)];
+            let mut parts = vec![match self.objectives {
+                0 => format!("\"fitness\": {} numbers", self.rows),
+                m => format!("\"objectives\": {} lists of {m} numbers", self.rows),
+            }];
             if self.k > 0 {
                 parts.push(format!("\"descriptor\": {} lists of {} numbers", self.rows, self.k));
             }
@@ -535,8 +616,13 @@ impl Shape {
             *failed = Some(error);
             return Ok(Answered::default());
         }
-        let fitness = line.fitness.unwrap_or_default();
-        let rows = [fitness.len(), line.descriptor.len(), line.steps.len()];
+        let rows_of_values = match self.objectives {
+            0 => line.fitness.map(|values| values.into_iter().map(|x| vec![x]).collect()),
+            _ => line.objectives,
+        };
+        let values: Vec<Vec<Option<f64>>> = rows_of_values.unwrap_or_default();
+        let narrow = values.iter().find(|row| row.len() != self.objectives.max(1)).map(Vec::len);
+        let rows = [values.len(), line.descriptor.len(), line.steps.len()];
         let wanted = [
             self.rows,
             if self.k > 0 { self.rows } else { 0 },
@@ -545,17 +631,19 @@ impl Shape {
         // A program may say lists of nothing for a descriptor without axes.
         let right = rows[0] == wanted[0] && (rows[1] == wanted[1] || self.k == 0) && rows[2] == wanted[2];
         let width = line.descriptor.iter().find(|row| row.len() != self.k).map(Vec::len);
-        if !right || width.is_some() {
-            let found = format!(
-                "{} of fitness, {} of descriptors, {} of steps",
-                rows[0], rows[1], rows[2]
-            );
-            let row = width.map_or(String::new(), |width| format!(" (a descriptor of {width} numbers)"));
+        if !right || width.is_some() || narrow.is_some() {
+            let what = if self.objectives == 0 { "fitness" } else { "objectives" };
+            let found = format!("{} of {what}, {} of descriptors, {} of steps", rows[0], rows[1], rows[2]);
+            let row = match (narrow, width) {
+                (Some(width), _) => format!(" (objectives of {width} numbers)"),
+                (None, Some(width)) => format!(" (a descriptor of {width} numbers)"),
+                (None, None) => String::new(),
+            };
             return Err(format!("answered {found}{row}, {}", expected()));
         }
         let number = |x: Option<f64>| x.unwrap_or(f64::NAN);
         Ok(Answered {
-            fitness: fitness.into_iter().map(number).collect(),
+            values: values.into_iter().flatten().map(number).collect(),
             descriptor: line.descriptor.into_iter().flatten().map(number).collect(),
             steps: line.steps.into_iter().map(|steps| steps as u32).collect(),
         })

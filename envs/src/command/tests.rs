@@ -6,6 +6,7 @@ use super::protocol::{Answered, Asked, Frames, Shape, greeting, request};
 fn shape(rows: usize, k: usize, frames: Frames) -> Shape {
     Shape {
         rows,
+        objectives: 0,
         k,
         frames,
         steps: false,
@@ -35,10 +36,10 @@ fn numbers_that_are_none_are_nan_as_python_c_and_javascript_write_them() {
         let text = format!("{{\"fitness\": [{word}, 1.5], \"descriptor\": [[0.25], [{word}]]}}\n");
         let answered = read(json, &text).0.unwrap_or_else(|e| panic!("{word}: {e}"));
         assert!(
-            answered.fitness[0].is_nan() && answered.descriptor[1].is_nan(),
+            answered.values[0].is_nan() && answered.descriptor[1].is_nan(),
             "{word}"
         );
-        assert_eq!((answered.fitness[1], answered.descriptor[0]), (1.5, 0.25));
+        assert_eq!((answered.values[1], answered.descriptor[0]), (1.5, 0.25));
     }
     // Within a text such a word is one.
     let (answered, failed) = read(json, "{\"error\": \"NaN in the \\\"solver\\\"\", \"fitness\": [NaN]}\n");
@@ -71,7 +72,7 @@ fn an_answer_of_another_shape_is_told() {
         shape(2, 0, Frames::Json),
         "{\"fitness\": [1, 2], \"descriptor\": [[], []]}",
     );
-    assert_eq!(plain.0.unwrap().fitness, [1.0, 2.0]);
+    assert_eq!(plain.0.unwrap().values, [1.0, 2.0]);
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn frames_end_where_they_say_and_a_wrong_length_is_told_at_once() {
     }
     assert_eq!(binary.ends(&answer, 0), Ok(Some(36)));
     let answered = binary.read(&answer, &mut None).unwrap();
-    assert!(answered.fitness[0] == 1.0 && answered.fitness[1].is_nan() && answered.descriptor == [0.5, 0.25]);
+    assert!(answered.values[0] == 1.0 && answered.values[1].is_nan() && answered.descriptor == [0.5, 0.25]);
     assert_eq!(binary.ends(&0u32.to_le_bytes(), 0), Ok(Some(4)), "the request failed");
     let error = binary.ends(b"hello", 0).unwrap_err();
     assert!(
@@ -166,4 +167,31 @@ fn what_is_written_before_there_is_a_file_comes_first() {
     log.write(b"late\n");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "early\nlate\n");
     assert_eq!(log.path(), Some(path));
+}
+
+#[test]
+fn several_objectives_stand_where_the_fitness_does() {
+    let json = Shape {
+        objectives: 2,
+        ..shape(2, 1, Frames::Json)
+    };
+    let answer = "{\"objectives\": [[1, null], [2.5, -3]], \"descriptor\": [[0.5], [0.25]]}";
+    let answered = read(json, answer).0.unwrap();
+    assert!(answered.values[0] == 1.0 && answered.values[1].is_nan() && answered.values[2..] == [2.5, -3.0]);
+    for (text, part) in [
+        ("{\"objectives\": [[1, 2], [1]], \"descriptor\": [[0], [0]]}", "objectives of 1 numbers"),
+        ("{\"fitness\": [1, 2], \"descriptor\": [[0], [0]]}", "0 of objectives"),
+    ] {
+        let error = read(json, text).0.unwrap_err();
+        let expected = "expected a line of JSON {\"objectives\": 2 lists of 2 numbers";
+        assert!(error.contains(part) && error.contains(expected), "{error}");
+    }
+    let binary = Shape {
+        frames: Frames::Binary,
+        ..json
+    };
+    let mut answer = 48u32.to_le_bytes().to_vec();
+    [1.0, 2.0, 0.5, 3.0, 4.0, 0.25].iter().for_each(|x: &f64| answer.extend(x.to_le_bytes()));
+    let answered = binary.read(&answer, &mut None).unwrap();
+    assert_eq!((answered.values, answered.descriptor), (vec![1.0, 2.0, 3.0, 4.0], vec![0.5, 0.25]));
 }

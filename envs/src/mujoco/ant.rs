@@ -1,6 +1,9 @@
 //! Ant: walking forward, going anywhere, and going anywhere but for a trap.
 
-use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::planar::goals;
+use super::recipe::{
+    ContactLimit, Descriptor, Distribution, Goal, Noise, Objectives, Part, Progress, Recipe, Retreat, Reward,
+};
 use super::settings::{Common, Plan, robot_params};
 use super::trap::{TRAP, Wall};
 
@@ -17,6 +20,9 @@ robot_params! {
     contact_cost_weight: f64 = 5e-4, at_least(0.0);
     /// Whether the contact forces are part of the observation (105 numbers then; 27 without, as in Ant-v4).
     contact_forces_in_observation: bool = false, any();
+    /// Objectives: 1, 3 as in MO-Gymnasium's mo-ant-v5 (velocities along x and y, minus the sum of squares of the controls, survival and contact cost added to each), or 2 as in mo-ant-2obj-v5 (the first two,
+    /// less the weighted control cost).
+    objectives: u32 = 1, range(1, 3);
 }
 
 robot_params! {
@@ -56,6 +62,7 @@ pub fn uni(params: &AntUni) -> Plan {
         limit: ContactLimit::Force(FORCE_CLIP),
         terminate: params.terminate_when_unhealthy,
         positive: common.positive_reward,
+        objectives: goals(&[Goal::Forward, Goal::Sideways, Goal::Thrift], params.objectives),
     };
     let descriptor = Descriptor::Feet(FEET);
     let recipe = ant(
@@ -93,6 +100,7 @@ fn anywhere(params: &AntOmni, walls: &'static [Wall]) -> Plan {
         limit: ContactLimit::Force(FORCE_CLIP),
         terminate: params.terminate_when_unhealthy,
         positive: common.positive_reward,
+        objectives: Objectives::default(),
     };
     let limit = params.descriptor_limit;
     let descriptor = Descriptor::Place { limit };

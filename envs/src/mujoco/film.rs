@@ -92,6 +92,10 @@ impl Env for Drawn<'_> {
         self.episode.descriptor(out);
     }
 
+    fn objectives(&mut self, out: &mut [f64]) {
+        self.episode.objectives(out);
+    }
+
     fn final_reward(&mut self) -> Option<f64> {
         self.episode.final_reward()
     }

@@ -1,6 +1,6 @@
 //! Humanoid: walking forward, and going anywhere.
 
-use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Objectives, Part, Progress, Recipe, Retreat, Reward};
 use super::settings::{Common, Plan, robot_params};
 
 robot_params! {
@@ -115,6 +115,7 @@ fn reward(common: &Common, terminate: bool) -> Reward {
         limit: ContactLimit::Cost(CONTACT_COST_LIMIT),
         terminate,
         positive: common.positive_reward,
+        objectives: Objectives::default(),
     }
 }
 

@@ -99,7 +99,11 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         time_in_observation,
         fitness,
     } = plan?;
-    let params = PolicyParams::read(config.policy)?;
+    let (reward, params) = (&recipe.reward, PolicyParams::read(config.policy)?);
+    if reward.positive && !reward.objectives.goals.is_empty() {
+        let message = "expected false, as each of several objectives is what it is";
+        return Err(illume_core::Error::config("task", "positive_reward", message));
+    }
     let robot = Robot::new(recipe)?;
     let observation = robot.observation_dim() + usize::from(time_in_observation);
     let policy = params.network(observation, robot.model().sizes().controls);
@@ -114,6 +118,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         negative_rewards: robot
             .pays_below_zero()
             .then(|| "set task.positive_reward = true".into()),
+        objectives: robot.objectives(episode_length),
         max_steps: episode_length,
         test_steps: episode_length,
         ..TaskSpec::new(name, policy.params(), params.init(&policy))

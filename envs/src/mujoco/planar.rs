@@ -1,6 +1,8 @@
 //! HalfCheetah, Walker2d and Hopper, which move in the plane of x and z.
 
-use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{
+    ContactLimit, Descriptor, Distribution, Goal, Noise, Objectives, Part, Progress, Recipe, Retreat, Reward,
+};
 use super::settings::{Common, Plan, robot_params};
 
 robot_params! {
@@ -8,6 +10,8 @@ robot_params! {
     HalfCheetahUni { episode: 1000, noise: 0.1, control: 0.1, blind: true }
     /// Reward for each m/s forward.
     forward_reward_weight: f64 = 1.0, range(-1000.0, 1000.0);
+    /// Objectives: 1, or 2 as in MO-Gymnasium's mo-halfcheetah-v5: forward velocity and minus the sum of squares of the controls.
+    objectives: u32 = 1, range(1, 2);
 }
 
 robot_params! {
@@ -19,6 +23,8 @@ robot_params! {
     healthy_reward: f64 = 1.0, at_least(0.0);
     /// Whether the episode ends when the robot falls.
     terminate_when_unhealthy: bool = true, any();
+    /// Objectives: 1, or 2 as in MO-Gymnasium's mo-walker2d-v5: forward velocity and minus the sum of squares of the controls, survival added to each.
+    objectives: u32 = 1, range(1, 2);
 }
 
 robot_params! {
@@ -30,6 +36,9 @@ robot_params! {
     healthy_reward: f64 = 1.0, at_least(0.0);
     /// Whether the episode ends when the robot falls.
     terminate_when_unhealthy: bool = true, any();
+    /// Objectives: 1, 3 as in MO-Gymnasium's mo-hopper-v5 (forward velocity, ten times the height, minus the sum of squares of the controls, survival added to each), or 2 as in mo-hopper-2obj-v5 (the first
+    /// two, less the weighted control cost).
+    objectives: u32 = 1, range(1, 3);
 }
 
 /// Velocities of Walker2d and Hopper are clipped to this in observations.
@@ -39,6 +48,7 @@ pub fn halfcheetah(params: &HalfCheetahUni) -> Plan {
     let common = params.common();
     let reward = Reward {
         terminate: false,
+        objectives: speed_and_thrift(params.objectives),
         ..reward(&common, params.forward_reward_weight, 0.0)
     };
     let recipe = Recipe {
@@ -67,6 +77,7 @@ pub fn walker2d(params: &Walker2dUni) -> Plan {
     let terminate = params.terminate_when_unhealthy;
     let reward = Reward {
         terminate,
+        objectives: speed_and_thrift(params.objectives),
         ..reward(&common, params.forward_reward_weight, params.healthy_reward)
     };
     let recipe = Recipe {
@@ -89,6 +100,7 @@ pub fn hopper(params: &HopperUni) -> Plan {
     let terminate = params.terminate_when_unhealthy;
     let reward = Reward {
         terminate,
+        objectives: goals(&[Goal::Forward, Goal::Height, Goal::Thrift], params.objectives),
         ..reward(&common, params.forward_reward_weight, params.healthy_reward)
     };
     let recipe = Recipe {
@@ -106,6 +118,22 @@ pub fn hopper(params: &HopperUni) -> Plan {
         episode_length: common.episode_length,
         time_in_observation: common.time_in_observation,
         fitness: FITNESS,
+    }
+}
+
+/// Velocity and thrift, if there are two objectives.
+fn speed_and_thrift(count: u32) -> Objectives {
+    goals(&[Goal::Forward, Goal::Thrift], count)
+}
+
+/// All of these goals, or so many of the first, from which the control cost is then taken; none for one objective.
+pub(super) fn goals(all: &'static [Goal], count: u32) -> Objectives {
+    match count as usize {
+        1 => Objectives::default(),
+        count => Objectives {
+            goals: &all[..count],
+            share_cost: count < all.len(),
+        },
     }
 }
 
@@ -141,6 +169,7 @@ fn reward(common: &Common, forward: f64, healthy: f64) -> Reward {
         limit: ContactLimit::Force(0.0),
         terminate: true,
         positive: common.positive_reward,
+        objectives: Objectives::default(),
     }
 }
 

@@ -94,6 +94,40 @@ pub struct Reward {
     pub terminate: bool,
     /// Adds the largest control cost to every reward and cuts what is still negative.
     pub positive: bool,
+    /// Several objectives beside the reward, as MO-Gymnasium has them; empty for none.
+    pub objectives: Objectives,
+}
+
+/// Objectives of a step: each of these, to which survival and contact cost are added.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Objectives {
+    pub goals: &'static [Goal],
+    /// Whether the weighted control cost is taken from each, where it is no objective of its own.
+    pub share_cost: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Velocity along x, in m/s.
+    Forward,
+    /// Velocity along y, in m/s.
+    Sideways,
+    /// Ten times the height above that of the model's own state, in m.
+    Height,
+    /// Minus the sum of squares of the controls, unweighted.
+    Thrift,
+}
+
+impl Goal {
+    /// Its name, and the unit of its sum over steps.
+    pub fn words(self) -> [&'static str; 2] {
+        match self {
+            Goal::Forward => ["forward", "m/s steps"],
+            Goal::Sideways => ["sideways", "m/s steps"],
+            Goal::Height => ["height", "dm steps"],
+            Goal::Thrift => ["minus_effort", ""],
+        }
+    }
 }
 
 /// What keeps a hard contact from deciding the reward.

@@ -1,9 +1,9 @@
 //! A walking robot as an episode: what it sees, earns and is told apart by, with the semantics of Gymnasium's `*-v5`
 //! environments.
 
-use illume_core::{Axis, Error, Purpose, Result, Stream};
+use illume_core::{Axis, Error, Objective, Purpose, Result, Stream};
 
-use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{ContactLimit, Descriptor, Distribution, Goal, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::simulator::{FEET, Model, Simulator, Sizes};
 use crate::rollout::{End, Env, Step};
 
@@ -16,6 +16,8 @@ pub struct Robot {
     control_bound: f64,
     /// Whether anything asks for contact forces.
     forces: bool,
+    /// The second position in the model's own state: the height of a robot that moves in a plane.
+    height: f64,
 }
 
 impl Robot {
@@ -46,11 +48,13 @@ impl Robot {
             .iter()
             .any(|p| matches!(p, Part::ContactForces { .. }));
         let forces = seen || recipe.reward.contact > 0.0;
+        let height = model.simulator()?.positions()[1];
         Ok(Robot {
             recipe,
             model,
             control_bound,
             forces,
+            height,
         })
     }
 
@@ -107,6 +111,29 @@ impl Robot {
         f64::from(steps) * loss.max(0.0) + survival + forward.abs() * fall / self.seconds()
     }
 
+    /// Its objectives over `steps` steps, if there are several. Hypervolumes are measured from what a robot does at worst: going backward by its `Retreat`, or sideways as fast, with all that controls can cost.
+    pub fn objectives(&self, steps: u32) -> Vec<Objective> {
+        let reward = &self.recipe.reward;
+        let cost = match reward.objectives.share_cost {
+            true => self.control_bound,
+            false => 0.0,
+        };
+        // Of Ant's 13 bodies and the floor, where forces are clipped to 1.
+        let contact = reward.contact * 6.0 * self.model.sizes().bodies as f64;
+        let worst = |goal: Goal| match goal {
+            Goal::Forward | Goal::Sideways => self.recipe.retreat.speed,
+            Goal::Height => 10.0 * self.height.abs(),
+            Goal::Thrift => self.model.largest_control(),
+        };
+        let goals = reward.objectives.goals.iter();
+        let objective = |goal: &Goal| {
+            let [name, unit] = goal.words();
+            let reference = 0.0 - f64::from(steps) * (worst(*goal) + cost + contact);
+            Objective::new(name, unit, [reference, f64::NAN])
+        };
+        goals.map(objective).collect()
+    }
+
     /// Whether a step's reward can be below zero.
     pub fn pays_below_zero(&self) -> bool {
         let Reward {
@@ -131,9 +158,10 @@ impl Robot {
         Ok(Episode {
             robot: self,
             simulator: self.model.simulator()?,
-            x: 0.0,
+            place: [0.0; 2],
             steps: 0,
             contacts: [0; FEET],
+            earned: [0.0; GOALS],
         })
     }
 }
@@ -143,12 +171,17 @@ impl Robot {
 pub struct Episode<'r> {
     robot: &'r Robot,
     simulator: Simulator<'r>,
-    /// Where progress is measured from.
-    x: f64,
+    /// Where progress is measured from: x and y.
+    place: [f64; 2],
     steps: u32,
     /// Steps after which each foot touched the floor.
     contacts: [u32; FEET],
+    /// What the last step brought of each objective.
+    earned: [f64; GOALS],
 }
+
+/// Most objectives of a robot.
+const GOALS: usize = 3;
 
 impl<'r> Episode<'r> {
     /// Starts from this state.
@@ -166,18 +199,22 @@ impl<'r> Episode<'r> {
     }
 
     fn begin(&mut self, observation: &mut [f32]) {
-        self.x = self.place();
+        self.place = self.place();
         self.steps = 0;
         self.contacts.fill(0);
         self.observe(observation);
     }
 
-    fn place(&self) -> f64 {
+    fn place(&self) -> [f64; 2] {
+        let reward = &self.robot.recipe.reward;
         match self.robot.recipe.progress {
-            _ if self.robot.recipe.reward.forward == 0.0 => 0.0,
-            Progress::Slider => self.simulator.positions()[0],
-            Progress::Torso => self.simulator.torso()[0],
-            Progress::MassCenter => self.simulator.mass_center_x(),
+            _ if reward.forward == 0.0 && reward.objectives.goals.is_empty() => [0.0; 2],
+            Progress::Slider => [self.simulator.positions()[0], 0.0],
+            Progress::Torso => {
+                let [x, y, _] = self.simulator.torso();
+                [x, y]
+            }
+            Progress::MassCenter => [self.simulator.mass_center_x(), 0.0],
         }
     }
 
@@ -202,9 +239,11 @@ impl<'r> Episode<'r> {
         }
     }
 
-    fn reward(&self, healthy: bool, velocity: f64) -> f64 {
+    /// The reward of a step; `velocity` is along x and y.
+    fn reward(&mut self, healthy: bool, velocity: [f64; 2]) -> f64 {
         let reward = &self.robot.recipe.reward;
-        let control = reward.control * self.simulator.controls().iter().map(|c| c * c).sum::<f64>();
+        let effort = self.simulator.controls().iter().map(|c| c * c).sum::<f64>();
+        let control = reward.control * effort;
         let forces = || self.simulator.contact_forces().iter().flatten();
         let contact = match reward.limit {
             _ if reward.contact == 0.0 => 0.0,
@@ -212,7 +251,17 @@ impl<'r> Episode<'r> {
             ContactLimit::Cost(most) => (reward.contact * forces().map(|f| f * f).sum::<f64>()).min(most),
         };
         let survival = if healthy { reward.healthy } else { 0.0 };
-        let sum = reward.forward * velocity + survival - (control + contact);
+        let cost = if reward.objectives.share_cost { control } else { 0.0 };
+        for (earned, goal) in self.earned.iter_mut().zip(reward.objectives.goals) {
+            let own = match goal {
+                Goal::Forward => velocity[0],
+                Goal::Sideways => velocity[1],
+                Goal::Height => 10.0 * (self.simulator.positions()[1] - self.robot.height),
+                Goal::Thrift => -effort,
+            };
+            *earned = own - cost + survival - contact;
+        }
+        let sum = reward.forward * velocity[0] + survival - (control + contact);
         if reward.positive {
             (sum + self.robot.control_bound).max(0.0)
         } else {
@@ -274,9 +323,9 @@ impl Env for Episode<'_> {
                 feet &= feet - 1;
             }
         }
-        let before = std::mem::replace(&mut self.x, 0.0);
-        self.x = self.place();
-        let velocity = (self.x - before) / self.robot.seconds();
+        let before = self.place;
+        self.place = self.place();
+        let velocity = [0, 1].map(|i| (self.place[i] - before[i]) / self.robot.seconds());
         let healthy = healthy(self.simulator.positions(), self.simulator.velocities());
         self.observe(observation);
         let end = if reward.terminate && !healthy {
@@ -288,6 +337,10 @@ impl Env for Episode<'_> {
             reward: self.reward(healthy, velocity),
             end,
         }
+    }
+
+    fn objectives(&mut self, out: &mut [f64]) {
+        out.iter_mut().zip(self.earned).for_each(|(out, earned)| *out = earned);
     }
 
     fn descriptor(&mut self, out: &mut [f64]) {

@@ -379,6 +379,7 @@ pub fn play(
         steps: &mut steps,
         moments: &mut [],
         measures: &mut [],
+        objectives: &mut [],
         trajectories: &mut [],
         features: &mut [],
     };

@@ -77,6 +77,7 @@ fn scores(task: &dyn Task, seeds: &[u64; 3], max_steps: u32) -> (Vec<u8>, Vec<f6
         steps: &mut steps,
         moments: &mut [],
         measures: &mut [],
+        objectives: &mut [],
         trajectories: &mut [],
         features: &mut [],
     };
@@ -216,4 +217,18 @@ fn what_cannot_be_is_refused_in_one_sentence() {
         let message = build(task).map(|_| ()).unwrap_err().to_string();
         assert!(message.contains(part) && !message.contains('\n'), "{task}: {message}");
     }
+}
+
+#[test]
+fn weights_make_the_fitness_a_sum_of_objectives_which_stay_as_they_are() {
+    let plain = task("name = \"zdt1\"\ndim = 3");
+    let weighed = task("name = \"zdt1\"\ndim = 3\nweights = [2, 0.5]");
+    let genes = [0.25, 0.5, 0.75, 0.0, 1.0, 0.125];
+    let (before, after) = (evaluate(plain.as_ref(), &genes, 2), evaluate(weighed.as_ref(), &genes, 2));
+    assert_eq!(before.objectives, after.objectives);
+    for (own, [fitness, mean]) in before.objectives.chunks(2).zip([0, 1].map(|i| [after.fitness[i], before.fitness[i]])) {
+        assert_eq!([fitness, mean], [2.0 * own[0] + 0.5 * own[1], (own[0] + own[1]) / 2.0]);
+    }
+    assert_eq!(weighed.spec().qd_offset, 2.0 * 1.1 + 0.5 * 1.1);
+    assert_eq!(weighed.spec().fitness, "2 minus_f1 + 0.5 minus_f2");
 }

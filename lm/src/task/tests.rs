@@ -76,6 +76,7 @@ fn capped(
         steps: &mut found.steps,
         moments: &mut [],
         measures: &mut found.measures,
+        objectives: &mut [],
         trajectories: &mut found.answers,
         features: &mut [],
     };

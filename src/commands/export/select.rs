@@ -6,6 +6,7 @@ use illume_archives::file::ArchiveFile;
 use illume_core::{Error, Result};
 
 use crate::engine::output::{significant, thousands};
+use crate::formats::export::names::Words;
 use crate::formats::filter;
 
 /// Rows of an archive that are meant.
@@ -90,7 +91,7 @@ pub(super) fn select(file: &ArchiveFile, condition: Option<&str>, cells: Option<
         }
     }
     if let Some(condition) = condition {
-        let meant = filter::rows(condition, &file.elites, &file.spec.axes, &file.attributes.operators)?;
+        let meant = filter::rows(condition, &file.elites, Words::of(file))?;
         selection.rows.retain(|row| meant.binary_search(row).is_ok());
         if selection.rows.is_empty() {
             let fitness: &[f64] = file.elites.get("fitness")?;

@@ -10,6 +10,7 @@ fn go_together(task: &TaskEntry, spec: &TaskSpec, strategy: &StrategyEntry) -> b
     (task.network || !strategy.network)
         && (task.cases || !strategy.cases)
         && (spec.gradients.is_some() || !strategy.gradients)
+        && (!spec.objectives.is_empty() || !strategy.fronts)
 }
 
 /// The tables that make a task small, and of a language model the files that it needs.

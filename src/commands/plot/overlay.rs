@@ -121,6 +121,7 @@ fn ways(file: &ArchiveFile, view: &View, count: usize) -> Result<Vec<Vec<[f64; 2
                 steps: &mut steps,
                 moments: &mut [],
                 measures: &mut [],
+                objectives: &mut [],
                 trajectories: &mut [],
                 features: &mut [],
             };

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use illume_core::{Axis, Batch, Data};
+use illume_core::{Batch, Data};
 
-use super::names::{Names, flat};
+use super::names::{Names, Words, flat};
 use super::{Genes, pieces, scalars};
 use crate::engine::output::Fault;
 
@@ -19,16 +19,16 @@ pub fn csv(
     to: &mut dyn Write,
     table: &Batch,
     names: Names,
-    (axes, operators): (&[Axis], &[String]),
+    words: Words<'_>,
     genes: Option<&Genes<'_>>,
     mut written: impl FnMut(usize),
 ) -> Result<(), Fault> {
     let dim = genes.map_or(0, |genes| genes.dim);
-    let of_genes = genes.map_or_else(Vec::new, |genes| names.genes(genes, table, axes));
+    let of_genes = genes.map_or_else(Vec::new, |genes| names.genes(genes, table, words));
     let mut line: String = of_genes.iter().map(|name| quoted(name).into_owned() + ",").collect();
     let space = names.space(genes);
     for column in scalars(table) {
-        for name in flat(names, column, table, axes) {
+        for name in flat(names, column, table, words) {
             line += &quoted(&name);
             line.push(',');
         }
@@ -52,7 +52,7 @@ pub fn csv(
                     }
                 }
             }
-            row_of_scalars(&mut line, table, row, operators);
+            row_of_scalars(&mut line, table, row, words.operators);
             finish(&mut line);
             to.write_all(line.as_bytes())?;
         }
@@ -106,6 +106,7 @@ pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use illume_core::Axis;
 
     #[test]
     fn a_table_becomes_lines_with_every_number_as_it_was() {
@@ -120,7 +121,7 @@ mod tests {
         let axes = [Axis::new("x, \"left\"", "m", 0.0, 3.0), Axis::new("seed", "", 0.0, 3.0)];
         let mut text = Vec::new();
         let operators = ["random".into(), "iso_line".into()];
-        csv(&mut text, &table, Names::Own, (&axes, &operators), None, |_| ()).unwrap();
+        csv(&mut text, &table, Names::Own, Words { axes: &axes, operators: &operators, objectives: &[] }, None, |_| ()).unwrap();
         let expected = "cell,fitness,\"x, \"\"left\"\"\",descriptor_seed,operator,parent_1,parent_2,seed\n\
                         3,0.30000000000000004,1.0,2.5,iso_line,-1,-1,18446744073709551615\n";
         let text = String::from_utf8(text).unwrap();

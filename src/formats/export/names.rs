@@ -1,8 +1,28 @@
 //! What columns are called: as in our files, or as in the data frames of pyribs (`ribs.archives.ArchiveDataFrame`, 0.12).
 
-use illume_core::{Axis, Batch, Column, GeneSpace, Result};
+use illume_archives::file::ArchiveFile;
+use illume_core::{Axis, Batch, Column, GeneSpace, Objective, Result};
 
 use super::{Genes, scalars};
+
+/// What numbers of a table are called by an archive.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Words<'a> {
+    /// Of the descriptor.
+    pub axes: &'a [Axis],
+    pub operators: &'a [String],
+    pub objectives: &'a [Objective],
+}
+
+impl<'a> Words<'a> {
+    pub fn of(file: &'a ArchiveFile) -> Words<'a> {
+        Words {
+            axes: &file.spec.axes,
+            operators: &file.attributes.operators,
+            objectives: &file.attributes.objectives,
+        }
+    }
+}
 
 /// Whose names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -37,12 +57,12 @@ impl Names {
     }
 
     /// Names of the columns of genes, beside those of a table.
-    pub fn genes(self, genes: &Genes<'_>, table: &Batch, axes: &[Axis]) -> Vec<String> {
+    pub fn genes(self, genes: &Genes<'_>, table: &Batch, words: Words<'_>) -> Vec<String> {
         let Some(space) = self.space(Some(genes)) else {
             return (0..genes.dim).map(|i| format!("{}_{i}", self.genome())).collect();
         };
         let others: Vec<String> = scalars(table)
-            .flat_map(|column| flat(self, column, table, axes))
+            .flat_map(|column| flat(self, column, table, words))
             .collect();
         let name = |name: String| match others.contains(&name) {
             true => format!("gene_{name}"),
@@ -90,7 +110,7 @@ fn pyribs(table: &Batch) -> Result<Batch> {
 }
 
 /// What the numbers of a column are called where each is a column of its own.
-pub fn flat(names: Names, column: &Column, table: &Batch, axes: &[Axis]) -> Vec<String> {
+pub fn flat(names: Names, column: &Column, table: &Batch, words: Words<'_>) -> Vec<String> {
     let name = column.name.as_str();
     if names == Names::Pyribs {
         return match (column.width, name) {
@@ -98,13 +118,16 @@ pub fn flat(names: Names, column: &Column, table: &Batch, axes: &[Axis]) -> Vec<
             (width, name) => (0..width).map(|i| format!("{name}_{i}")).collect(),
         };
     }
-    if name == "descriptor" && axes.len() == column.width {
-        let taken = |name: &str| scalars(table).any(|c| c.name == name);
-        let name = |axis: &Axis| match taken(&axis.name) {
-            true => format!("descriptor_{}", axis.name),
-            false => axis.name.clone(),
-        };
-        return axes.iter().map(name).collect();
+    let taken = |name: &str| scalars(table).any(|c| c.name == name);
+    let named = |kind: &str, own: &str| match taken(own) || (kind == "objective" && words.axes.iter().any(|axis| axis.name == own)) {
+        true => format!("{kind}_{own}"),
+        false => own.to_string(),
+    };
+    if name == "descriptor" && words.axes.len() == column.width {
+        return words.axes.iter().map(|axis| named("descriptor", &axis.name)).collect();
+    }
+    if name == "objectives" && words.objectives.len() == column.width {
+        return words.objectives.iter().map(|o| named("objective", &o.name)).collect();
     }
     match (column.width, name) {
         (1, name) => vec![name.into()],
@@ -129,7 +152,7 @@ mod tests {
         let named: Vec<String> = renamed
             .columns()
             .iter()
-            .flat_map(|c| flat(Names::Pyribs, c, &renamed, &[]))
+            .flat_map(|c| flat(Names::Pyribs, c, &renamed, Words::default()))
             .collect();
         assert_eq!(
             named,

@@ -13,7 +13,7 @@ use super::{Genes, npy, pieces, scalars};
 use crate::engine::output::Fault;
 
 /// Writes every column of these tables but genomes as an array (`[rows]`, or `[rows, width]` for descriptors and other columns of several
-/// numbers), the names of the descriptor's axes and of the operators, and, if there are any, the genes under this name, `[rows, dim]` f32; where these have names and
+/// numbers), the names of the descriptor's axes, of the operators and of several objectives (`objective_names`), and, if there are any, the genes under this name, `[rows, dim]` f32; where these have names and
 /// values of their own, these as `genes` and `value`.
 /// `written` is told how many genomes are.
 ///
@@ -22,7 +22,7 @@ use crate::engine::output::Fault;
 pub fn npz(
     to: &mut (impl Write + Seek),
     tables: [Option<&Batch>; 2],
-    [axes, operators]: [&[String]; 2],
+    [axes, operators, objectives]: [&[String]; 3],
     genes: Option<(&str, &Genes<'_>)>,
     mut written: impl FnMut(usize),
 ) -> Result<(), Fault> {
@@ -34,6 +34,9 @@ pub fn npz(
     }
     for (name, words) in [("axes", axes), ("operators", operators)] {
         npz.words(name, words)?;
+    }
+    if !objectives.is_empty() {
+        npz.words("objective_names", objectives)?;
     }
     if let Some((name, genes)) = genes {
         npz.genomes(name, genes, &|piece| genes.read(piece), &mut written)?;
@@ -139,7 +142,7 @@ mod tests {
         table.push("descriptor", 1, "", "", vec![0.25f64, 0.5]);
         table.push("operator", 1, "", "", vec![0i32, 1]);
         let mut file = Cursor::new(Vec::new());
-        let words = [&["x".to_string(), "über".into()][..], &[]];
+        let words = [&["x".to_string(), "über".into()][..], &[], &[]];
         npz(&mut file, [Some(&table), None], words, None, |_| ()).unwrap();
         file.into_inner()
     }
@@ -207,7 +210,7 @@ mod tests {
         table.push("fitness", 1, "", "", vec![0.0f64; 100]);
         let export = |room| {
             let mut disk = Full(Cursor::new(Vec::new()), room);
-            npz(&mut disk, [Some(&table), None], [&[], &[]], None, |_| ()).map(|()| disk.0.into_inner().len())
+            npz(&mut disk, [Some(&table), None], [&[], &[], &[]], None, |_| ()).map(|()| disk.0.into_inner().len())
         };
         let size = export(usize::MAX).unwrap();
         for room in [0, 40, size / 2, size - 1] {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use illume_core::{Axis, Batch, Column, Data, GeneGroup, GeneKind};
+use illume_core::{Batch, Column, Data, GeneGroup, GeneKind};
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
@@ -13,7 +13,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::Type;
 
 use super::csv::operator;
-use super::names::{Names, flat};
+use super::names::{Names, Words, flat};
 use super::{Genes, pieces, scalars};
 use crate::engine::output::Fault;
 
@@ -38,14 +38,14 @@ pub fn parquet(
     to: &mut (impl Write + Send),
     table: &Batch,
     names: Names,
-    (axes, operators): (&[Axis], &[String]),
+    words: Words<'_>,
     genes: Option<&Genes<'_>>,
     mut written: impl FnMut(usize),
 ) -> std::result::Result<(), Fault> {
     let dim = genes.map_or(0, |genes| genes.dim);
     let mut fields = Vec::new();
     let space = names.space(genes);
-    let of_genes = genes.map_or_else(Vec::new, |genes| names.genes(genes, table, axes));
+    let of_genes = genes.map_or_else(Vec::new, |genes| names.genes(genes, table, words));
     for (i, name) in of_genes.iter().enumerate() {
         let (physical, logical) = match space.map(|space| &space.group_of(i).kind) {
             Some(GeneKind::Categorical(_)) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
@@ -56,7 +56,7 @@ pub fn parquet(
     }
     for column in scalars(table) {
         let (physical, logical) = kind(column);
-        for name in flat(names, column, table, axes) {
+        for name in flat(names, column, table, words) {
             fields.push(field(&name, physical, logical.clone())?);
         }
     }
@@ -76,7 +76,7 @@ pub fn parquet(
             }
         }
         for column in scalars(table) {
-            (0..column.width).try_for_each(|i| put_column(&mut group, column, i, piece.clone(), operators))?;
+            (0..column.width).try_for_each(|i| put_column(&mut group, column, i, piece.clone(), words.operators))?;
         }
         group.close()?;
         if genes.is_some() {
@@ -160,6 +160,7 @@ fn put<T: DataType, W: Write + Send>(group: &mut SerializedRowGroupWriter<'_, W>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use illume_core::Axis;
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::Field;
 
@@ -173,7 +174,8 @@ mod tests {
         table.push("seed", 1, "", "", vec![u64::MAX, 0]);
         let axes = [Axis::new("x", "m", 0.0, 3.0), Axis::new("seed", "", 0.0, 3.0)];
         let mut file = tempfile::tempfile().unwrap();
-        let words = (&axes[..], &["random".to_string(), "iso_line".into()][..]);
+        let operators = ["random".to_string(), "iso_line".into()];
+        let words = Words { axes: &axes, operators: &operators, objectives: &[] };
         parquet(&mut file, &table, Names::Own, words, None, |_| ()).unwrap();
         let reader = SerializedFileReader::new(file).unwrap();
         let rows: Vec<Vec<(String, Field)>> = reader

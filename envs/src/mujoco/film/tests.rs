@@ -148,6 +148,7 @@ fn score(worker: &mut dyn illume_core::Worker, genes: &[f32], seed: u64, k: usiz
         steps: &mut steps,
         moments: &mut [],
         measures: &mut [],
+        objectives: &mut [],
         trajectories: &mut [],
         features: &mut [],
     };
