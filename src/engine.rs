@@ -2,10 +2,12 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+pub(crate) mod corrected;
 mod decoder;
 pub(crate) mod difference;
 pub(crate) mod directory;
 mod evaluate;
+pub(crate) mod fronts;
 mod gather;
 mod history;
 pub mod lock;
@@ -14,6 +16,7 @@ mod measures;
 pub(crate) mod output;
 pub mod registry;
 pub(crate) mod run;
+mod samples;
 pub(crate) mod start;
 pub mod versions;
 

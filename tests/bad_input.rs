@@ -122,6 +122,74 @@ const EDITS: &[Edit] = &[
     // Values that do not fit one another.
     ("[10, 10]", "[10]", &[":9: archive.shape", "2 axes"]),
     ("[10, 10]", "[10, 10, 10]", &[":9: archive.shape", "2 axes"]),
+    // Cells of several elites, and those who live on them.
+    ("[10, 10]", "[10, 10]\ndepth = 0", &[":10: archive.depth", "from 1"]),
+    (
+        "[10, 10]",
+        "[10, 10]\nkeep = \"worst\"",
+        &[":10: archive.keep", "\"recent\"", "\"worst\""],
+    ),
+    (
+        "[10, 10]",
+        "[10, 10]\nselection = \"worst\"",
+        &[":10: archive.selection", "\"proportional\""],
+    ),
+    (
+        "[10, 10]",
+        "[10, 10]\ndepth = 3\nkeep = \"low_spread\"",
+        &[":10: archive.depth", "expected 1", "\"low_spread\""],
+    ),
+    (
+        "[10, 10]",
+        "[10, 10]\ndepth = 3\nlearning_rate = 0.5",
+        &[":11: archive.learning_rate", "several elites"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"extract_me\"\nbatch = 20",
+        &["archive.depth", "\"extract_me\"", "depth = 8"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"me_low_spread\"\nbatch = 40",
+        &["archive.depth", "\"me_low_spread\"", "keep = \"low_spread\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"me_sampling\"\nbatch = 20",
+        &[":6: strategy.batch", "at least 32", "20"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"extract_me\"\nweights = \"heavy\"",
+        &[":6: strategy.weights", "\"exponential\"", "\"heavy\""],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"multi_emitter\"\nemitters = [{ kind = \"resample\" }]",
+        &["archive.depth", "\"resample\"", "at least 2"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20\n[archive]",
+        "\"archive_sampling\"\nbatch = 200\n[archive]\ndepth = 2",
+        &["strategy.batch", "at least 202", "200"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20\n[archive]",
+        "\"me_es\"\n[archive]\ndepth = 2",
+        &["archive.depth", "me_es", "depth = 1"],
+    ),
+    // Noise.
+    (
+        "name = \"arm\"",
+        "name = \"arm\"\nfitness_noise = -0.1",
+        &[":4: task.fitness_noise", "at least 0"],
+    ),
+    (
+        "name = \"arm\"",
+        "name = \"arm\"\ngene_noise = 0.1\nnoisy_gene = 20",
+        &[":5: task.noisy_gene", "below 20", "got 20"],
+    ),
     ("[10, 10]", "[10, 0]", &[":9: archive.shape", "from 1 to"]),
     (
         "[10, 10]",

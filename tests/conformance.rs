@@ -27,7 +27,9 @@ fn config(task: &str, strategy: &str, archive: &str, budget: &str) -> Config {
 /// A small task for a strategy: the arm, or what pays for every episode above zero.
 fn task_for(strategy: &str) -> &'static str {
     let entry = entry(strategy);
-    if entry.network {
+    if entry.network && entry.fronts {
+        MAZE_OF_TWO
+    } else if entry.network {
         MAZE
     } else if entry.fronts {
         "name = \"zdt1\"\ndim = 6"
@@ -39,6 +41,10 @@ fn task_for(strategy: &str) -> &'static str {
 }
 
 const MAZE: &str = "name = \"hard_maze\"\nepisode_length = 50\nreward = \"closeness\"\n[policy]\nhidden = [6]";
+
+/// The same with two objectives.
+const MAZE_OF_TWO: &str =
+    "name = \"hard_maze\"\nepisode_length = 50\nreward = \"closeness\"\nobjectives = 2\n[policy]\nhidden = [6]";
 
 /// Every strategy in every kind of archive that it can have. Those for tasks with cases need a language model, which tests of their own make.
 fn each(mut test: impl FnMut(&str, &str)) {

@@ -7,6 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Running, arg, assert_equal_runs, column, folder, illume, open, run, was_killed, write_config};
+use illume::core::Genomes;
 use illume_lm::{Lora, LoraTarget, tiny_config, tiny_task};
 
 /// (ranks, threads of each).
@@ -166,7 +167,10 @@ fn searches_that_begin_with_an_earlier_archive() {
             dir
         });
         begun[1..].iter().for_each(|dir| assert_equal_runs(&begun[0], dir));
-        let genomes = |dir: &Path| open(&dir.join("archive.h5")).genomes(0..1).unwrap();
+        let genomes = |dir: &Path| match open(&dir.join("archive.h5")).genomes(0..1).unwrap() {
+            Genomes::Dense(dense) => dense.data,
+            other => panic!("{other:?}"),
+        };
         assert_ne!(genomes(&begun[0]), genomes(&without), "{name}");
     }
 }

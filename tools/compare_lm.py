@@ -165,8 +165,10 @@ class Comparison:
         if not (folder / "done").exists():
             if self.left() < 5:
                 return None
-            interval = {"strategy.validation_interval": max(1, generations // self.words.points)}
-            more = {**interval, **sets, "seed": seed, "budget.generations": generations, "output.dir": str(folder)}
+            interval = max(1, generations // self.words.points)
+            # So that the last generation is one that is validated.
+            generations -= generations % interval
+            more = {"strategy.validation_interval": interval, **sets, "seed": seed, "budget.generations": generations, "output.dir": str(folder)}
             start = ["run", str(self.config(strategy)), *self.task(self.out / f"warm-{warm}-{self.words.steps}", split, **more), "--resume"]
             if not self.call(name, start):
                 return None

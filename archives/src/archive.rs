@@ -1,41 +1,19 @@
-//! The archive of cells: one elite each, replaced only by a strictly better one. Grid and CVT differ in `locate` alone.
+//! The archive of cells: one elite each, replaced only by a strictly better one.
 
 use std::ops::Range;
 
 use illume_core::{
-    Archive, ArchiveMut, ArchiveSpec, Axis, Batch, Cells, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport,
-    NOT_OFFERED, Offer, Outcome, Result, Status, Taken, block,
+    Archive, ArchiveMut, ArchiveSpec, Batch, Comm, Elites, Error, Fetched, Genomes, Inbox, InsertReport, Offer,
+    Outcome, Result, Status, Taken, block,
 };
-use rayon::prelude::*;
 
-use crate::grid::Grid;
-use crate::nearest::Nearest;
+use crate::division::{Division, Outside};
 use crate::neighbours::among_elites;
 use crate::soft::Thresholds;
 use crate::store::Shard;
 use crate::{exchange, registry};
 
-/// Rows located by a thread at a time; a power of two near the size at which a thread's start is paid for.
-const LOCATE_CHUNK: usize = 2048;
-
 const NONE: u32 = u32::MAX;
-
-/// What becomes of a descriptor outside the bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outside {
-    /// It belongs to the nearest cell.
-    Clip,
-    /// It is refused: its cell is -1.
-    Reject,
-}
-
-#[derive(Debug)]
-enum Division {
-    /// A task without a descriptor has one cell.
-    Single,
-    Grid(Grid),
-    Cvt(Box<Nearest>),
-}
 
 /// Thresholds in place of elites' fitness.
 #[derive(Debug)]
@@ -53,7 +31,6 @@ const THRESHOLD: &str = "threshold";
 pub struct CellArchive {
     spec: ArchiveSpec,
     division: Division,
-    outside: Outside,
     elites: Elites,
     shard: Shard,
     winners: Winners,
@@ -73,23 +50,13 @@ impl CellArchive {
 
     pub(crate) fn new(spec: ArchiveSpec, outside: Outside, genome_dim: usize, lineage: bool) -> Result<CellArchive> {
         registry::check_spec(&spec)?;
-        let division = match &spec.cells {
-            Cells::None => return Err(Error::failed("an unstructured archive has no cells")),
-            _ if spec.axes.is_empty() => Division::Single,
-            Cells::Grid { shape } => Division::Grid(Grid::new(&spec.axes, shape)),
-            Cells::Cvt { centroids } => {
-                let lower: Vec<f64> = spec.axes.iter().map(|a| a.lower).collect();
-                let upper: Vec<f64> = spec.axes.iter().map(|a| a.upper).collect();
-                Division::Cvt(Box::new(Nearest::new(centroids, &lower, &upper)))
-            }
-        };
+        let division = Division::new(&spec, outside)?;
         let (cells, k) = (spec.capacity, spec.axes.len());
         let elites = Elites::new(cells, k);
         let shard = Shard::new(cells, genome_dim, lineage);
         Ok(CellArchive {
             spec,
             division,
-            outside,
             elites,
             shard,
             winners: Winners {
@@ -114,21 +81,6 @@ impl CellArchive {
             sums: vec![(0.0, 0); self.spec.capacity],
         });
         Ok(self)
-    }
-
-    fn locate_rows(&self, descriptors: &[f64], cells: &mut [i64]) {
-        match &self.division {
-            Division::Single => cells.fill(0),
-            Division::Grid(grid) => grid.locate(descriptors, cells),
-            Division::Cvt(nearest) => locate_nearest(nearest, descriptors, cells),
-        }
-        if self.outside == Outside::Reject && !self.spec.axes.is_empty() {
-            for (row, cell) in descriptors.chunks_exact(self.spec.axes.len()).zip(cells) {
-                if is_outside(self.spec.axes.iter(), row) {
-                    *cell = -1;
-                }
-            }
-        }
     }
 
     /// Finds each cell's winner among the rows and fills in the report's columns; soft thresholds move. The winners are left for the caller.
@@ -247,71 +199,6 @@ impl Storing<'_> {
     }
 }
 
-/// Rows that were evaluated and offered, and whose descriptor lies outside the bounds.
-fn count_outside(axes: &[Axis], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
-    match axes {
-        [] => 0,
-        [a] => count_fixed([a], descriptors, status, cells),
-        [a, b] => count_fixed([a, b], descriptors, status, cells),
-        _ => {
-            let rows = descriptors.chunks_exact(axes.len()).zip(status).zip(cells);
-            let outside = rows.filter(|((row, status), cell)| counts(**status, **cell) && is_outside(axes.iter(), row));
-            outside.count()
-        }
-    }
-}
-
-#[inline(always)]
-fn counts(status: u8, cell: i64) -> bool {
-    (status == Status::Ok as u8) & (cell != NOT_OFFERED)
-}
-
-fn count_fixed<const K: usize>(axes: [&Axis; K], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
-    let bounds = axes.map(|a| (a.lower, a.upper));
-    illume_numerics::simd_dispatch!(
-        fn [const K: usize](bounds: [(f64, f64); K], descriptors: &[f64], status: &[u8], cells: &[i64]) -> usize {
-            let mut count = 0u64;
-            for ((row, &status), &cell) in descriptors.chunks_exact(K).zip(status).zip(cells) {
-                let mut outside = false;
-                for d in 0..K {
-                    outside |= (row[d] < bounds[d].0) | (row[d] > bounds[d].1);
-                }
-                count += u64::from(outside & counts(status, cell));
-            }
-            count as usize
-        }
-    )
-}
-
-fn is_outside<'a>(axes: impl Iterator<Item = &'a Axis>, descriptor: &[f64]) -> bool {
-    axes.zip(descriptor).any(|(a, &x)| x < a.lower || x > a.upper)
-}
-
-fn locate_nearest(nearest: &Nearest, descriptors: &[f64], cells: &mut [i64]) {
-    let k = nearest.dims();
-    let mut found = [0u32; 256];
-    for (points, cells) in descriptors.chunks(256 * k).zip(cells.chunks_mut(256)) {
-        let found = &mut found[..cells.len()];
-        found.fill(0);
-        if points.iter().all(|x| x.is_finite()) {
-            nearest.find(points, found);
-            cells
-                .iter_mut()
-                .zip(found)
-                .for_each(|(cell, found)| *cell = i64::from(*found));
-            continue;
-        }
-        for (point, cell) in points.chunks_exact(k).zip(cells) {
-            found[0] = 0;
-            *cell = -1;
-            if point.iter().all(|x| x.is_finite()) {
-                nearest.find(point, &mut found[..1]);
-                *cell = i64::from(found[0]);
-            }
-        }
-    }
-}
-
 /// Whether a rank brings the genomes of its own block of `total` rows.
 ///
 /// # Errors
@@ -338,14 +225,7 @@ impl Archive for CellArchive {
     }
 
     fn locate(&self, descriptors: &[f64], cells: &mut [i64]) {
-        let k = self.spec.axes.len();
-        if cells.len() < 2 * LOCATE_CHUNK || k == 0 {
-            return self.locate_rows(descriptors, cells);
-        }
-        let chunks = descriptors
-            .par_chunks(LOCATE_CHUNK * k)
-            .zip(cells.par_chunks_mut(LOCATE_CHUNK));
-        chunks.for_each(|(points, cells)| self.locate_rows(points, cells));
+        self.division.locate(descriptors, cells);
     }
 
     fn elites(&self) -> &Elites {
@@ -383,7 +263,7 @@ impl ArchiveMut for CellArchive {
         self.shard.accepts(genomes)?;
 
         self.contest(status, cells, fitness, report)?;
-        report.outside = count_outside(&self.spec.axes, descriptor, status, cells);
+        report.outside = self.division.count_outside(descriptor, status, cells);
         report.kept.clear();
         report.novelty.clear();
         self.taken.clear();

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::testing::{random_genomes, random_rows, ranks, solo};
-use illume_core::{Axis, Dense};
+use illume_core::{Axis, Cells, Dense, NOT_OFFERED};
 
 fn axes(k: usize) -> Vec<Axis> {
     (0..k).map(|i| Axis::new(&format!("x{i}"), "", 0.0, 1.0)).collect()

@@ -14,7 +14,7 @@ use crate::archive::{Storing, check_block};
 use crate::exchange;
 use crate::neighbours::among_elites;
 use crate::numbered;
-use crate::registry::{COMMON, check_axes, check_spec, claim_cells};
+use crate::registry::{COMMON, Held, check_axes, check_spec, claim_cells};
 use crate::store::Shard;
 
 illume_core::params! {
@@ -79,7 +79,7 @@ fn build(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         return Err(Error::config("archive", "kind", message));
     }
     check_axes(config.axes)?;
-    claim_cells(config, "capacity", params.capacity, None)?;
+    claim_cells(config, "capacity", params.capacity, &Held::One)?;
     let rules = Rules {
         neighbours: params.neighbours,
         normalize: params.normalize,

@@ -5,7 +5,10 @@ use std::path::Path;
 use illume_core::params::{self, Params};
 use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result, Rule};
 
-use crate::archive::{CellArchive, Outside};
+use crate::archive::CellArchive;
+use crate::deep::{self, DeepArchive, DepthParams};
+use crate::division::Outside;
+use crate::mome::FrontsArchive;
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
 use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
 use crate::{container, cvt, dns};
@@ -68,21 +71,30 @@ illume_core::params! {
     }
 }
 
-const GRID: ArchiveEntry = ArchiveEntry::new(
-    "grid",
-    "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
-    <(GridParams, ThresholdParams)>::describe,
-    "shape = [12, 12]",
-    grid,
-);
+/// Parameters of archives of cells beside their division.
+type OfCells = (ThresholdParams, DepthParams);
 
-const CVT: ArchiveEntry = ArchiveEntry::new(
-    "cvt",
-    "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
-    <(CvtParams, ThresholdParams)>::describe,
-    "cells = 100\nsamples = 1000",
-    cvt,
-);
+const GRID: ArchiveEntry = ArchiveEntry {
+    check: deep::check,
+    ..ArchiveEntry::new(
+        "grid",
+        "equal boxes in the descriptor space (MAP-Elites, Mouret and Clune 2015)",
+        <(GridParams, OfCells)>::describe,
+        "shape = [12, 12]",
+        grid,
+    )
+};
+
+const CVT: ArchiveEntry = ArchiveEntry {
+    check: deep::check,
+    ..ArchiveEntry::new(
+        "cvt",
+        "Voronoi cells of evenly spread centroids (CVT-MAP-Elites, Vassiliades et al. 2018)",
+        <(CvtParams, OfCells)>::describe,
+        "cells = 100\nsamples = 1000",
+        cvt,
+    )
+};
 
 const UNSTRUCTURED: ArchiveEntry = ArchiveEntry {
     novelty: true,
@@ -110,8 +122,8 @@ fn outside(word: &str) -> Outside {
 }
 
 fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
-    let (params, thresholds): (GridParams, ThresholdParams) = params::read(config.archive, "archive", &COMMON)?;
-    let thresholds = Thresholds::new(&thresholds);
+    let (params, of_cells): (GridParams, OfCells) = params::read(config.archive, "archive", &COMMON)?;
+    let held = Held::of(&of_cells)?;
     let k = config.axes.len();
     let shape = match params.shape {
         empty if empty.is_empty() => vec![DEFAULT_CELLS.powf(1.0 / k.max(1) as f64).round().max(2.0) as usize; k],
@@ -135,20 +147,20 @@ fn grid(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         return Err(Error::config("archive", "shape", message));
     };
     check_axes(config.axes)?;
-    claim_cells(config, "shape", capacity, thresholds)?;
+    claim_cells(config, "shape", capacity, &held)?;
     build(
         "grid",
         Cells::Grid { shape },
         capacity,
         outside(&params.outside),
-        thresholds,
+        &held,
         config,
     )
 }
 
 fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
-    let (params, thresholds): (CvtParams, ThresholdParams) = params::read(config.archive, "archive", &COMMON)?;
-    let thresholds = Thresholds::new(&thresholds);
+    let (params, of_cells): (CvtParams, OfCells) = params::read(config.archive, "archive", &COMMON)?;
+    let held = Held::of(&of_cells)?;
     if config.axes.is_empty() {
         if !params.centroids.is_empty() {
             let message = "expected none, as the task has no descriptor whose space centroids could divide";
@@ -159,7 +171,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
             Cells::Cvt { centroids: Vec::new() },
             1,
             outside(&params.outside),
-            thresholds,
+            &held,
             config,
         );
     }
@@ -168,9 +180,9 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         let centroids = cvt::of_file(Path::new(&params.centroids), config.axes)
             .map_err(|e| Error::config("archive", "centroids", e.to_string()))?;
         let cells = centroids.len() / config.axes.len();
-        claim_cells(config, "centroids", cells, thresholds)?;
+        claim_cells(config, "centroids", cells, &held)?;
         let division = Cells::Cvt { centroids };
-        return build("cvt", division, cells, outside(&params.outside), thresholds, config);
+        return build("cvt", division, cells, outside(&params.outside), &held, config);
     }
     if params.cells > params.samples {
         let message = format!(
@@ -180,7 +192,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         return Err(Error::config("archive", "samples", message));
     }
     check_axes(config.axes)?;
-    claim_cells(config, "cells", params.cells, thresholds)?;
+    claim_cells(config, "cells", params.cells, &held)?;
     let sample = 8 * config.axes.len() + 8;
     let what = format!("{} samples for the centroids", params.samples);
     config
@@ -193,7 +205,7 @@ fn cvt(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         Cells::Cvt { centroids },
         params.cells,
         outside(&params.outside),
-        thresholds,
+        &held,
         config,
     )
 }
@@ -235,7 +247,7 @@ fn build(
     cells: Cells,
     capacity: usize,
     outside: Outside,
-    thresholds: Option<Thresholds>,
+    held: &Held,
     config: &ArchiveConfig<'_>,
 ) -> Result<Box<dyn ArchiveMut>> {
     let (axes, qd_offset) = (config.axes.to_vec(), config.qd_offset);
@@ -245,30 +257,61 @@ fn build(
         cells,
         capacity,
         qd_offset,
-        rules: Vec::new(),
+        rules: match held {
+            Held::Several(depth) => depth.rules(),
+            _ => Vec::new(),
+        },
     };
     let archive = || CellArchive::new(spec.clone(), outside, config.genome_dim, config.lineage);
-    Ok(match thresholds {
-        None => Box::new(archive()?),
-        Some(rule) => Box::new(SoftArchive::new(archive()?.soft(rule)?, archive()?)),
+    Ok(match held {
+        Held::One => Box::new(archive()?),
+        Held::Soft(rule) => Box::new(SoftArchive::new(archive()?.soft(*rule)?, archive()?)),
+        Held::Several(depth) if depth.keeps_fronts() => Box::new(FrontsArchive::new(spec, outside, config)?),
+        Held::Several(_) => Box::new(DeepArchive::new(spec, outside, config)?),
     })
 }
 
+/// What cells hold.
+pub(crate) enum Held {
+    /// An elite each.
+    One,
+    /// The same with soft thresholds.
+    Soft(Thresholds),
+    /// Several elites.
+    Several(DepthParams),
+}
+
+impl Held {
+    fn of((thresholds, depth): &OfCells) -> Result<Held> {
+        depth.check()?;
+        match (Thresholds::new(thresholds), depth.is_plain()) {
+            (None, true) => Ok(Held::One),
+            (Some(rule), true) => Ok(Held::Soft(rule)),
+            (None, false) => Ok(Held::Several(depth.clone())),
+            (Some(_), false) => {
+                let message =
+                    "expected 1.0 for cells of several elites (archive.depth, archive.keep), which have no thresholds";
+                Err(Error::config("archive", "learning_rate", message))
+            }
+        }
+    }
+}
+
 /// Claims what an archive of so many cells takes beside the genomes: an elite's numbers, and where its genome is.
-pub(crate) fn claim_cells(
-    config: &ArchiveConfig<'_>,
-    key: &str,
-    cells: usize,
-    thresholds: Option<Thresholds>,
-) -> Result<()> {
-    let cell = CELL_BYTES + 8 * config.axes.len();
-    let cell = match thresholds {
-        None => cell,
+pub(crate) fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize, held: &Held) -> Result<()> {
+    let elite = (CELL_BYTES + 8 * config.axes.len()) as f64;
+    let cell = match held {
+        Held::One => elite,
         // The best of all beside those that are bred from, which have a threshold and what exceeded it.
-        Some(_) => 2 * cell + 24,
+        Held::Soft(_) => 2.0 * elite + 24.0,
+        // The best of each beside its members, which have the number of their cell as well.
+        Held::Several(depth) => elite + depth.depth as f64 * (elite + 16.0),
     };
-    let what = format!("{cells} cells");
-    config.memory.claim("archive", key, cells as f64 * cell as f64, &what)
+    let what = match held {
+        Held::Several(depth) if depth.depth > 1 => format!("{cells} cells of {} elites", depth.depth),
+        _ => format!("{cells} cells"),
+    };
+    config.memory.claim("archive", key, cells as f64 * cell, &what)
 }
 
 /// The product of a shape, if it is a possible number of cells.
@@ -310,6 +353,12 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
             Some(centroids.len() / k).filter(|cells| whole && (1..=MOST_CELLS).contains(cells))
         }
     };
+    if spec.most_elites() > MOST_CELLS {
+        return Err(Error::input(format!(
+            "an archive of {} cells may not hold 2^31 elites",
+            spec.capacity
+        )));
+    }
     if capacity != Some(spec.capacity) {
         return Err(Error::input(format!(
             "an archive of {} cells over {k} axes does not fit its cells",

@@ -2,8 +2,8 @@
 
 use crate::{Batch, Column, Data, Element, Error, Result, each_data};
 
-/// Columns of an evaluated row that say something of its evaluation, not of the elite that it becomes.
-const PASSING: [&str; 4] = ["status", "steps", "measures", "cell"];
+/// Columns of an evaluated row that say something of its evaluation or of whom it replaces, not of the elite that it becomes. An archive may declare one of them as its own.
+const PASSING: [&str; 6] = ["status", "steps", "measures", "cell", "niche", "member"];
 
 /// The replicated part of an archive, by cell. An unstructured archive's members are its cells, and its table grows with it.
 ///
@@ -149,7 +149,8 @@ impl Elites {
             return Ok(());
         }
         for column in rows.columns() {
-            if column.width > 0 && self.columns.find(&column.name).is_none() && !PASSING.contains(&column.name.as_str()) {
+            if column.width > 0 && self.columns.find(&column.name).is_none() && !PASSING.contains(&column.name.as_str())
+            {
                 self.columns.declare_like(column);
             }
         }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod again;
 mod batch;
 mod decode;
 mod elites;
@@ -25,6 +26,7 @@ mod traits;
 extern crate self as illume_core;
 pub use {serde, toml};
 
+pub use again::Again;
 pub use batch::{Batch, Column, Data, Element};
 pub use decode::Decoder;
 pub use elites::{Elites, Taken};
@@ -42,7 +44,9 @@ pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};
 pub use registry::{ArchiveConfig, ArchiveEntry, NestedParams, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
-pub use spec::{ArchiveSpec, Axis, Cells, Differentiable, Given, Measure, Measured, Objective, Rule, StrategySpec, TaskSpec};
+pub use spec::{
+    ArchiveSpec, Axis, Cells, Differentiable, Given, Measure, Measured, Objective, Rule, StrategySpec, TaskSpec,
+};
 pub use traits::{
     Archive, ArchiveMut, CODE, Candidates, Comm, Context, ENCODER, FEATURES, Fetched, Inbox, InsertReport,
     LearnedDescriptors, NOT_OFFERED, Next, Normalization, Offer, Outcome, Request, Scores, State, Status, Strategy,

@@ -126,6 +126,8 @@ pub struct StrategyEntry {
     pub learns: bool,
     /// Whether it needs an archive with soft thresholds.
     pub thresholds: bool,
+    /// Whether it needs an archive whose cells hold several elites, or say more of theirs (`depth`, `keep`): what it suggests shows one.
+    pub members: bool,
     /// Whether it varies genes that are categories; others search along numbers, and categories have no order.
     pub categories: bool,
     /// Of a strategy that is made of parts which have tables of their own: the section and the parameters of each, by the strategy's table.
@@ -170,6 +172,7 @@ impl StrategyEntry {
             gradients: false,
             learns: false,
             thresholds: false,
+            members: false,
             categories: false,
             nested: None,
             shown: &[],

@@ -279,6 +279,14 @@ impl ArchiveSpec {
         self.rules.iter().find(|(known, _)| known == name).map(|(_, rule)| rule)
     }
 
+    /// The most elites that there can be: those of all cells, of which each has `depth` (1, unless a rule of this name says more).
+    pub fn most_elites(&self) -> usize {
+        match self.rule("depth") {
+            Some(Rule::Count(depth)) => self.capacity.saturating_mul(*depth as usize),
+            _ => self.capacity,
+        }
+    }
+
     /// The unit of a distance between descriptors: that of all axes, or none where they differ.
     pub fn unit(&self) -> &str {
         let unit = self.axes.first().map_or("", |axis| &axis.unit);

@@ -42,6 +42,14 @@ pub trait Task: Send + Sync {
     /// Where what the task's own programs say may be kept: a run directory, and this process's rank.
     fn keep_logs(&self, _folder: &Path, _rank: usize) {}
 
+    /// A worker that scores as the task does on average, whatever the seed; none where that is not known. Of a deterministic task that is any worker, and none is needed.
+    ///
+    /// # Errors
+    /// As [`Task::worker`].
+    fn noiseless(&self) -> Result<Option<Box<dyn Worker + '_>>> {
+        Ok(None)
+    }
+
     /// A worker that scores as any other and shows its episodes to a camera; none for a task without pictures.
     ///
     /// # Errors
@@ -295,6 +303,14 @@ impl State {
 pub trait Strategy: Send {
     fn spec(&self) -> &StrategySpec;
 
+    /// Whether it can live on this archive, asked before a run begins.
+    ///
+    /// # Errors
+    /// It cannot, which is due to a key of the configuration.
+    fn check(&self, _archive: &dyn Archive) -> Result<()> {
+        Ok(())
+    }
+
     /// Fills in this rank's block of candidates (whose buffers are those of the last generation, to be reused).
     ///
     /// # Errors
@@ -468,6 +484,16 @@ pub trait Archive: Send + Sync {
 
     fn elites(&self) -> &Elites;
 
+    /// How many places parents are drawn from, each as often as any other: elites, or cells where these hold several.
+    fn places(&self) -> usize {
+        self.elites().filled.len()
+    }
+
+    /// The elite of a place that is bred from. `draw` is uniform over all numbers, for places that have several.
+    fn parent(&self, place: usize, _draw: u64) -> u32 {
+        self.elites().filled[place]
+    }
+
     /// Mean distance, in the axes' units, of descriptors (`[rows, k]`, at least one axis) to the `neighbours` nearest elites of cells; 0 where there is none.
     /// Without descriptors that of the elites themselves, in the order of `filled`, each to the nearest others. Every rank finds all.
     ///
@@ -504,7 +530,8 @@ pub trait Archive: Send + Sync {
 pub trait ArchiveMut: Archive {
     /// Offers rows (`status`, `fitness`, `descriptor`, `cell` (which may be [`NOT_OFFERED`]), `seed`, `operator`, `parents`; all ranks' rows in order); `genomes`
     /// holds those of `block`. A row replaces an elite only if strictly better; within a batch the best wins, then the first. An unstructured
-    /// archive replaces none: it admits rows as its rule says, and measures the novelty of all rows that are ok, offered or not.
+    /// archive replaces none: it admits rows as its rule says, and measures the novelty of all rows that are ok, offered or not. What an archive whose cells hold several elites
+    /// keeps is said by its own rule; it takes rows with `member` (i64, -1 for new candidates) as evaluations again of the elites of these numbers, which are averaged with what is known.
     ///
     /// # Errors
     /// A column is missing.

@@ -18,13 +18,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use illume_core::{
-    Axis, Differentiable, Error, Genomes, Init, Objective, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec,
-    Worker, params,
+    Axis, Differentiable, Error, Genomes, Init, Objective, Request, Result, Scores, Scratch, Task, TaskConfig,
+    TaskEntry, TaskSpec, Worker, params,
 };
 use illume_numerics::math::{fraction, sin_cos_turns};
 use illume_numerics::simd_dispatch;
 
 use illume_numerics::transpose::transpose;
+
+use crate::noisy::{self, NoiseParams};
 
 params! {
     /// Parameters of `arm`.
@@ -45,7 +47,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     name: "arm",
     family: &[],
     summary: "planar arm: fitness -sd of the joint angles, descriptor the position of its end",
-    params: <ArmParams as params::Params>::describe,
+    params: <(ArmParams, NoiseParams) as params::Params>::describe,
     network: false,
     cases: false,
     policy: None,
@@ -57,16 +59,20 @@ pub const ENTRY: TaskEntry = TaskEntry {
 };
 
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
-    let ArmParams {
-        joints,
-        angles,
-        features,
-        objectives,
-    } = params::read(config.task, "task", &["name"])?;
+    let (
+        ArmParams {
+            joints,
+            angles,
+            features,
+            objectives,
+        },
+        noise,
+    ): (_, NoiseParams) = params::read(config.task, "task", &["name"])?;
     let objectives = objectives > 1;
     let radians = angles == "radians";
     if radians && objectives {
-        let message = "expected 1, as the effort is a share of half a turn, which angles = \"radians\" have no bounds for";
+        let message =
+            "expected 1, as the effort is a share of half a turn, which angles = \"radians\" have no bounds for";
         return Err(Error::config("task", "objectives", message));
     }
     let pair = vec![
@@ -75,7 +81,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     ];
     let reach = if radians { joints as f64 } else { 1.0 };
     let axis = |name: &str| Axis::new(name, "", if radians { -reach } else { 0.0 }, reach);
-    Ok(Box::new(Arm {
+    let arm = Arm {
         radians,
         spec: TaskSpec {
             bounds: (!radians).then_some([0.0, 1.0]),
@@ -105,7 +111,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
                 },
             )
         },
-    }))
+    };
+    noisy::wrap(arm, noise)
 }
 
 struct Arm {
@@ -475,7 +482,10 @@ mod tests {
             [0.0, -1.0],
         ];
         for (found, expected) in results.objectives.chunks(2).zip(expected) {
-            assert!((found[0] - expected[0]).abs() < 1e-7 && (found[1] - expected[1]).abs() < 1e-7, "{found:?}");
+            assert!(
+                (found[0] - expected[0]).abs() < 1e-7 && (found[1] - expected[1]).abs() < 1e-7,
+                "{found:?}"
+            );
         }
         assert!((results.fitness[2] - (expected[2][0] + expected[2][1]) / 2.0).abs() < 1e-7);
         assert!(task.spec().gradients.is_none());

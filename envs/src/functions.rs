@@ -17,6 +17,8 @@ use illume_core::{
 use illume_numerics::math::cos_turns;
 use illume_numerics::simd_dispatch;
 
+use crate::noisy::{self, NoiseParams};
+
 params! {
     /// Parameters of `sphere`, `rastrigin` and `plateau`.
     pub struct FunctionParams {
@@ -33,7 +35,7 @@ pub const SPHERE: TaskEntry = TaskEntry {
     name: "sphere",
     family: &[],
     summary: "sphere function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
-    params: <FunctionParams as params::Params>::describe,
+    params: <(FunctionParams, NoiseParams) as params::Params>::describe,
     network: false,
     cases: false,
     policy: None,
@@ -47,7 +49,7 @@ pub const RASTRIGIN: TaskEntry = TaskEntry {
     name: "rastrigin",
     family: &[],
     summary: "Rastrigin function, linear projection: fitness up to 100, descriptor sums of the clipped genes of each half",
-    params: <FunctionParams as params::Params>::describe,
+    params: <(FunctionParams, NoiseParams) as params::Params>::describe,
     network: false,
     cases: false,
     policy: None,
@@ -62,7 +64,7 @@ pub const PLATEAU: TaskEntry = TaskEntry {
     name: "plateau",
     family: &[],
     summary: "flat function, linear projection: fitness 100 within the box, descriptor sums of the clipped genes of each half",
-    params: <FunctionParams as params::Params>::describe,
+    params: <(FunctionParams, NoiseParams) as params::Params>::describe,
     network: false,
     cases: false,
     policy: None,
@@ -83,7 +85,7 @@ const AMPLITUDE: f64 = 10.0;
 const PENALTY: f64 = 100.0;
 
 fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>> {
-    let FunctionParams { dim } = params::read(config.task, "task", &["name"])?;
+    let (FunctionParams { dim }, noise): (_, NoiseParams) = params::read(config.task, "task", &["name"])?;
     let reach = |genes: usize| genes as f64 * BOX;
     let (first, second) = (reach(dim / 2), reach(dim - dim / 2));
     let (worst, fitness) = match raw {
@@ -97,7 +99,7 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
         ),
     };
     let gradients = Gradients { raw, worst };
-    Ok(Box::new(Function {
+    let function = Function {
         raw,
         worst,
         spec: TaskSpec {
@@ -111,7 +113,8 @@ fn build(config: &TaskConfig<'_>, name: &str, raw: Raw) -> Result<Box<dyn Task>>
             chunk: 64,
             ..TaskSpec::new(name, dim, Init::Normal { mean: 0.0, sd: 0.5 })
         },
-    }))
+    };
+    noisy::wrap(function, noise)
 }
 
 /// A function that is a sum over genes, to be minimized.

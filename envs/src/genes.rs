@@ -87,6 +87,10 @@ impl Task for WithGenes {
         self.inner.keep_logs(folder, rank);
     }
 
+    fn noiseless(&self) -> Result<Option<Box<dyn Worker + '_>>> {
+        Ok(self.inner.noiseless()?.map(|inner| self.over(inner)))
+    }
+
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         Ok(self.inner.filming(camera)?.map(|inner| self.over(inner)))
     }

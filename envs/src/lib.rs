@@ -11,8 +11,9 @@ mod genes;
 mod hard_maze;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
-mod observed;
+mod noisy;
 mod objectives;
+mod observed;
 pub mod pixels;
 mod policy;
 mod redundant_arm;
@@ -28,6 +29,7 @@ pub use genes::WithGenes;
 pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
+pub use noisy::NoiseParams;
 pub use policy::PolicyParams;
 pub use registry::{LM_TASKS, MUJOCO_TASKS, PYTHON, build, common, find, own_keys, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};

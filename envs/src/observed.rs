@@ -47,6 +47,10 @@ impl Task for Observed {
         self.task.keep_logs(folder, rank);
     }
 
+    fn noiseless(&self) -> Result<Option<Box<dyn Worker + '_>>> {
+        Ok(self.task.noiseless()?.map(|worker| self.over(worker)))
+    }
+
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         Ok(self.task.filming(camera)?.map(|worker| self.over(worker)))
     }

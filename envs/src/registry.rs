@@ -85,7 +85,12 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
         return wrong(format!("unknown task \"{name}\"{}", suggest(name, ATARI_TASKS)));
     }
     // The games are too many to be shown with the others.
-    let names = entries.iter().flat_map(|e| std::slice::from_ref(&e.name).iter().filter(|_| e.family.is_empty()).chain(e.family));
+    let names = entries.iter().flat_map(|e| {
+        std::slice::from_ref(&e.name)
+            .iter()
+            .filter(|_| e.family.is_empty())
+            .chain(e.family)
+    });
     let single = names.copied().filter(|e| !ATARI_TASKS.contains(e));
     let known: Vec<&str> = single
         .chain(MUJOCO_TASKS)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use illume_core::toml::Table;
 use illume_core::{
-    Camera, Differentiable, Error, Measure, Params as _, Problem, Request, Result, Scores, Status, Task, TaskSpec,
+    Again, Camera, Differentiable, Error, Params as _, Problem, Request, Result, Scores, Status, Task, TaskSpec,
     Worker, mix64, params,
 };
 
@@ -57,7 +57,11 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
     }
     if !params.weights.is_empty() {
         let terms = params.weights.iter().zip(&spec.objectives);
-        spec.fitness = terms.clone().map(|(w, o)| format!("{w} {}", o.name)).collect::<Vec<_>>().join(" + ");
+        spec.fitness = terms
+            .clone()
+            .map(|(w, o)| format!("{w} {}", o.name))
+            .collect::<Vec<_>>()
+            .join(" + ");
         let worst: f64 = terms.map(|(w, o)| w * o.range[0]).sum();
         spec.qd_offset = if worst.is_finite() { -worst } else { 0.0 };
         spec.gradients = None;
@@ -87,7 +91,11 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
 /// Whether what is said of objectives fits those of the task.
 fn check_objectives(spec: &TaskSpec, params: &ScoreParams) -> Result<()> {
     let m = spec.objectives.len();
-    let names: Vec<&str> = spec.objectives.iter().map(|objective| objective.name.as_str()).collect();
+    let names: Vec<&str> = spec
+        .objectives
+        .iter()
+        .map(|objective| objective.name.as_str())
+        .collect();
     if m > 0 && params.direction == "minimize" {
         let message = format!(
             "task \"{}\" has several objectives ({}), of which each has a direction of its own: expected \"maximize\"",
@@ -101,7 +109,10 @@ fn check_objectives(spec: &TaskSpec, params: &ScoreParams) -> Result<()> {
         return Ok(());
     }
     let message = match m {
-        0 => format!("task \"{}\" has one objective: expected no weights, got {weights:?}", spec.name),
+        0 => format!(
+            "task \"{}\" has one objective: expected no weights, got {weights:?}",
+            spec.name
+        ),
         _ => format!(
             "expected {m} numbers, not all 0, one for each of the objectives {}, got {weights:?}",
             names.join(", ")
@@ -147,6 +158,11 @@ impl Task for Scored {
         self.task.keep_logs(folder, rank);
     }
 
+    fn noiseless(&self) -> Result<Option<Box<dyn Worker + '_>>> {
+        let worker = self.task.noiseless()?;
+        Ok(worker.map(|worker| self.worker_of(worker, 1)))
+    }
+
     /// Shows the first evaluation alone, which is scored as one.
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         let worker = self.task.filming(camera)?;
@@ -160,7 +176,6 @@ impl Scored {
             worker,
             task: self,
             repeats,
-            seeds: Vec::new(),
             again: Again::default(),
         })
     }
@@ -181,73 +196,7 @@ struct ScoredWorker<'a> {
     worker: Box<dyn Worker + 'a>,
     task: &'a Scored,
     repeats: usize,
-    /// Of the rows that are evaluated again; others are left as they come.
-    seeds: Vec<u64>,
     again: Again,
-}
-
-/// Where an evaluation again leaves its scores.
-#[derive(Default)]
-struct Again {
-    status: Vec<u8>,
-    fitness: Vec<f64>,
-    descriptor: Vec<f64>,
-    steps: Vec<u32>,
-    moments: Vec<f64>,
-    measures: Vec<f64>,
-    features: Vec<f32>,
-    objectives: Vec<f64>,
-}
-
-impl Again {
-    /// Zeroed, as long as these.
-    fn like(&mut self, scores: &Scores<'_>) {
-        fn zero<T: Clone + Default>(values: &mut Vec<T>, n: usize) {
-            values.clear();
-            values.resize(n, T::default());
-        }
-        zero(&mut self.status, scores.status.len());
-        zero(&mut self.fitness, scores.fitness.len());
-        zero(&mut self.descriptor, scores.descriptor.len());
-        zero(&mut self.steps, scores.steps.len());
-        zero(&mut self.moments, scores.moments.len());
-        zero(&mut self.measures, scores.measures.len());
-        zero(&mut self.features, scores.features.len());
-        zero(&mut self.objectives, scores.objectives.len());
-    }
-
-    fn scores(&mut self) -> Scores<'_> {
-        Scores {
-            status: &mut self.status,
-            fitness: &mut self.fitness,
-            descriptor: &mut self.descriptor,
-            steps: &mut self.steps,
-            moments: &mut self.moments,
-            measures: &mut self.measures,
-            objectives: &mut self.objectives,
-            trajectories: &mut [],
-            features: &mut self.features,
-        }
-    }
-
-    /// Adds itself: sums, of which [`ScoredWorker::evaluate`] makes means. A row of which one evaluation failed has failed as the first one that did.
-    fn add_to(&self, scores: &mut Scores<'_>) {
-        fn add(sums: &mut [f64], values: &[f64]) {
-            sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
-        }
-        add(scores.fitness, &self.fitness);
-        add(scores.descriptor, &self.descriptor);
-        add(scores.moments, &self.moments);
-        add(scores.measures, &self.measures);
-        let features = scores.features.iter_mut().zip(&self.features);
-        features.for_each(|(sum, x)| *sum += x);
-        add(scores.objectives, &self.objectives);
-        let rows = scores.steps.iter_mut().zip(&self.steps);
-        rows.for_each(|(sum, steps)| *sum = sum.saturating_add(*steps));
-        let rows = scores.status.iter_mut().zip(&self.status);
-        rows.filter(|(first, _)| **first == Status::Ok as u8)
-            .for_each(|(first, again)| *first = *again);
-    }
 }
 
 impl Worker for ScoredWorker<'_> {
@@ -263,36 +212,17 @@ impl Worker for ScoredWorker<'_> {
             ..request.clone()
         };
         self.worker.evaluate(&request, rows.clone(), scores);
-        if n > 1 {
-            self.seeds.resize(self.seeds.len().max(request.seeds.len()), 0);
-        }
         for repeat in 1..n {
             // Rows that have failed stay so.
             if scores.status.iter().all(|status| *status != Status::Ok as u8) {
                 break;
             }
-            for row in rows.clone() {
-                self.seeds[row] = seed_of(request.seeds[row], repeat);
-            }
-            self.again.like(scores);
-            let again = Request {
-                seeds: &self.seeds[..request.seeds.len()],
-                ..request.clone()
-            };
-            self.worker.evaluate(&again, rows.clone(), &mut self.again.scores());
-            self.again.add_to(scores);
+            let seed = |seed| seed_of(seed, repeat);
+            self.again
+                .add(self.worker.as_mut(), &request, rows.clone(), seed, scores);
         }
         if n > 1 {
-            let mean = |sum: &mut f64| *sum /= n as f64;
-            scores.fitness.iter_mut().for_each(mean);
-            scores.descriptor.iter_mut().for_each(mean);
-            scores.features.iter_mut().for_each(|sum| *sum /= n as f32);
-            scores.objectives.iter_mut().for_each(mean);
-            let measures = &self.task.spec.measures;
-            for row in scores.measures.chunks_exact_mut(measures.len().max(1)) {
-                let shares = row.iter_mut().zip(measures).filter(|(_, m)| m.kind == Measure::Share);
-                shares.for_each(|(sum, _)| *sum /= n as f64);
-            }
+            Again::mean(scores, n, &self.task.spec.measures);
         }
         let weights = &self.task.weights;
         if !weights.is_empty() {

@@ -4,6 +4,7 @@
 
 mod dataset;
 mod imitate;
+mod reliable;
 mod report;
 mod rollout;
 mod student;

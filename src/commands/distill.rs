@@ -73,6 +73,9 @@ pub struct DistillArgs {
     /// Passes over the data in each round at most, of at least 1000 minibatches each; 0 leaves the policy untrained
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     epochs: u32,
+    /// Learn from the corrected archive: each elite under the descriptor that its first episodes have on average, of each cell the best alone, and of each as much as its share of episodes that end there
+    #[arg(long)]
+    reliable: bool,
     /// Where the policy comes from
     #[arg(long, value_enum, default_value_t = From::Auto)]
     from: From,
@@ -120,6 +123,7 @@ fn distill(args: &DistillArgs) -> Result<String> {
                     ..Schedule::default()
                 },
                 seed: args.seed,
+                reliable: args.reliable,
                 ..Imitation::default()
             };
             let (student, training) = imitate(&experts, &mut evaluator, &how, &mut progress)?;

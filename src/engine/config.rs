@@ -50,6 +50,10 @@ params! {
         log_seconds: f64 = 10.0, at_least(0.0);
         /// Fresh episodes of each elite at the run's end, 0 for none: expected and corrected scores, as `illume eval` finds them.
         evaluate: usize = 0, range(0, 1_000_000);
+        /// Generations between those whose elites are evaluated anew for the history's columns `qd_score_corrected`, `coverage_corrected` and `max_fitness_corrected`, 0 for none. Neither counts as an evaluation nor changes the archive.
+        corrected_every: u64 = 0, range(0, (1 << 32) - 1);
+        /// Evaluations of each of these elites, whose means count; one, where the task knows its means or is deterministic.
+        corrected_samples: u32 = 32, range(1, 1 << 16);
         /// Whether the history and the final map are written for TensorBoard as well (`tensorboard --logdir` the run directory).
         tensorboard: bool = false, any();
     }

@@ -7,17 +7,25 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use illume_core::{
-    Archive, Batch, Candidates, Error, FEATURES, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker,
+    Again, Archive, Batch, Candidates, Error, FEATURES, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker,
 };
 use rayon::prelude::*;
+
+use crate::engine::samples::{self, SAMPLES, SPREAD};
 
 /// A task with one worker for each thread of the present rayon pool.
 pub struct Evaluator<'t> {
     task: &'t dyn Task,
-    workers: Vec<Mutex<Box<dyn Worker + 't>>>,
+    workers: Vec<Mutex<Working<'t>>>,
     observed: Vec<bool>,
     trajectories: Vec<Trajectory>,
     busy: Busy,
+}
+
+/// A thread's worker, and what it evaluates again with.
+struct Working<'t> {
+    worker: Box<dyn Worker + 't>,
+    again: Again,
 }
 
 /// What the threads of a rank have done since it was last asked.
@@ -34,6 +42,19 @@ struct Piece<'a> {
     rows: Range<usize>,
     scores: Scores<'a>,
     cells: &'a mut [i64],
+    /// Evaluations of each row.
+    samples: u32,
+    /// Where the rows' spread goes, if it is wanted; else empty.
+    spread: &'a mut [f64],
+}
+
+impl<'t> Working<'t> {
+    fn new(worker: Box<dyn Worker + 't>) -> Working<'t> {
+        Working {
+            worker,
+            again: Again::default(),
+        }
+    }
 }
 
 impl<'t> Evaluator<'t> {
@@ -42,7 +63,7 @@ impl<'t> Evaluator<'t> {
     pub fn new(task: &'t dyn Task) -> Result<Evaluator<'t>> {
         let threads = rayon::current_num_threads();
         let workers = (0..threads)
-            .map(|_| Ok(Mutex::new(task.worker()?)))
+            .map(|_| Ok(Mutex::new(Working::new(task.worker()?))))
             .collect::<Result<Vec<_>>>()?;
         Ok(Evaluator {
             task,
@@ -51,6 +72,27 @@ impl<'t> Evaluator<'t> {
             trajectories: Vec::new(),
             busy: Busy::default(),
         })
+    }
+
+    /// One that scores as the task does on average, if the task knows that.
+    ///
+    /// # Errors
+    /// A worker cannot be made.
+    pub fn noiseless(task: &'t dyn Task) -> Result<Option<Evaluator<'t>>> {
+        let mut workers = Vec::new();
+        for _ in 0..rayon::current_num_threads() {
+            match task.noiseless()? {
+                Some(worker) => workers.push(Mutex::new(Working::new(worker))),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Evaluator {
+            task,
+            workers,
+            observed: Vec::new(),
+            trajectories: Vec::new(),
+            busy: Busy::default(),
+        }))
     }
 
     /// How busy this rank's threads have been since the last call.
@@ -122,6 +164,15 @@ impl<'t> Evaluator<'t> {
                 descriptor.len()
             )));
         }
+        if candidates
+            .tags
+            .get::<u32>(SAMPLES)
+            .is_ok_and(|all| all.iter().any(|n| *n != 1))
+        {
+            let message =
+                "the strategy averages several evaluations of a candidate: let Run::evaluate evaluate its candidates";
+            return Err(Error::input(message));
+        }
         if !self.task.spec().objectives.is_empty() {
             let message = format!(
                 "task \"{}\" has several objectives: let Run::evaluate evaluate its candidates",
@@ -187,6 +238,10 @@ impl<'t> Evaluator<'t> {
             here.iter().for_each(|&row| self.observed[row] = true);
         }
         let mut sums = vec![0.0; width * n];
+        let counts = candidates.tags.get::<u32>(SAMPLES).unwrap_or(&[]);
+        let wants_spread = candidates.tags.find(SPREAD).is_some();
+        let mut spreads = vec![0.0; if wants_spread { n } else { 0 }];
+        let mut spread = spreads.as_mut_slice();
         self.trajectories
             .resize_with(if candidates.record { n } else { 0 }, Trajectory::default);
         self.trajectories.iter_mut().for_each(Trajectory::clear);
@@ -220,7 +275,11 @@ impl<'t> Evaluator<'t> {
         let mut rest = sums.as_mut_slice();
         let mut at = 0;
         while at < n {
-            let len = (chunk - (block.start + at) % chunk).min(n - at);
+            let mut len = (chunk - (block.start + at) % chunk).min(n - at);
+            // Rows of a piece are evaluated equally often.
+            if let Some(own) = counts.get(at..at + len) {
+                len = own.iter().take_while(|count| **count == own[0]).count();
+            }
             let scores = Scores {
                 status: take(&mut status, len),
                 fitness: take(&mut fitness, len),
@@ -236,6 +295,8 @@ impl<'t> Evaluator<'t> {
                 rows: at..at + len,
                 scores,
                 cells: take(&mut cells, len),
+                samples: counts.get(at).map_or(1, |count| (*count).max(1)),
+                spread: take(&mut spread, if wants_spread { len } else { 0 }),
             });
             at += len;
         }
@@ -255,11 +316,25 @@ impl<'t> Evaluator<'t> {
             // A thread of the pool works on one piece at a time, so its worker is free. A panic in a worker ends the run.
             let thread = rayon::current_thread_index().unwrap_or(0);
             let mut worker = workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            worker.evaluate(&request, piece.rows.clone(), &mut piece.scores);
-            piece.scores.check_finite();
+            let Working { worker: own, again } = &mut *worker;
+            let mut places = wants_spread.then(Vec::new);
+            samples::evaluate(
+                (own.as_mut(), again),
+                &request,
+                piece.rows.clone(),
+                piece.samples,
+                &mut piece.scores,
+                (spec, places.as_mut()),
+            );
             // Locating may use the pool, and then this thread may take up another piece.
             drop(worker);
-            archive.locate(piece.scores.descriptor, piece.cells);
+            match places {
+                None => archive.locate(piece.scores.descriptor, piece.cells),
+                Some(places) => {
+                    let to = (&mut *piece.scores.descriptor, &mut *piece.cells, &mut *piece.spread);
+                    samples::settle(archive, &places, piece.samples, to);
+                }
+            }
             work.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
         };
         if candidates.expected_steps.is_empty() {
@@ -281,6 +356,9 @@ impl<'t> Evaluator<'t> {
             rows.get_mut::<f32>(FEATURES)?.copy_from_slice(&shown);
         }
 
+        if wants_spread {
+            rows.get_mut::<f64>(SPREAD)?.copy_from_slice(&spreads);
+        }
         withhold(candidates, rows)?;
         moments.clear();
         here.iter()

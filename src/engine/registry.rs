@@ -160,9 +160,33 @@ pub fn strategy_and_archive(
             );
             return Err(Error::config("archive", "learning_rate", message));
         }
+        if entry.members && archive.spec().rule("depth").is_none() {
+            let message = format!(
+                "\"{}\" lives on cells that hold several elites or compare how these spread: expected an archive of cells with depth above 1 or another keep, such as {}",
+                entry.name,
+                suggested_archive(entry).replace('\n', ", ")
+            );
+            return Err(Error::config("archive", "depth", message));
+        }
+        let keep = archive.spec().rule("keep").map(ToString::to_string);
+        if entry.fronts && entry.cells && !keep.is_some_and(|keep| keep.starts_with("front")) {
+            let message = format!(
+                "\"{}\" breeds from a front in each cell: expected \"front\" with a depth such as 50",
+                entry.name
+            );
+            return Err(Error::config("archive", "keep", message));
+        }
+        strategy.check(archive.as_ref())?;
         Ok((strategy, archive))
     };
     parts().map_err(|e| config.locate(e))
+}
+
+/// The keys of `[archive]` that a strategy suggests.
+fn suggested_archive(entry: &StrategyEntry) -> String {
+    let table: toml::Table = entry.suggested.parse().unwrap_or_default();
+    let keys = table.get("archive").map(toml::to_string);
+    keys.and_then(|text| text.ok()).unwrap_or_default().trim().to_string()
 }
 
 /// Refuses `[start]` where a strategy cannot begin with genomes.
@@ -372,11 +396,19 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
     let fronts = strategy.is_some_and(|s| s.fronts);
     if (fronts || found.fronts) && task.objectives.is_empty() {
         let (section, key, what) = match fronts {
-            true => ("strategy", "name", format!("\"{name}\" breeds from fronts of several objectives")),
-            false => ("archive", "kind", format!("an archive of kind \"{kind}\" keeps fronts of several objectives")),
+            true => (
+                "strategy",
+                "name",
+                format!("\"{name}\" breeds from fronts of several objectives"),
+            ),
+            false => (
+                "archive",
+                "kind",
+                format!("an archive of kind \"{kind}\" keeps fronts of several objectives"),
+            ),
         };
         let message = format!(
-            "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, arm with task.objectives = 2 and programs that say some have several",
+            "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, programs that say some, and with task.objectives = 2 arm, hard_maze and robots have several",
             task.name
         );
         return Err(Error::config(section, key, message));

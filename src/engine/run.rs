@@ -14,9 +14,12 @@ use illume_core::{
     Status, Strategy, StrategySpec, Task, TaskSpec, Told,
 };
 
+use crate::engine::corrected::{self, Correction, Subject};
+use crate::engine::fronts;
 use crate::engine::gather::{gather_moments, gather_rows, why_failed};
 use crate::engine::history::History;
 use crate::engine::measures::Measures;
+use crate::engine::samples::SAMPLES;
 use crate::engine::start::{self, Start};
 use crate::{Budget, Config, Evaluator, Output, registry};
 
@@ -36,6 +39,7 @@ pub struct Run<'t> {
     history: History,
     counters: Counters,
     measures: Measures,
+    correction: Option<Correction<'t>>,
     /// Wall-clock seconds of the parts of the run before this process.
     earlier_seconds: f64,
     began: Instant,
@@ -196,8 +200,16 @@ impl<'t> Run<'t> {
         settings: Settings,
         comm: &'t dyn Comm,
     ) -> Result<Run<'t>> {
+        strategy.check(archive.as_ref())?;
         let measured = &task.spec().measures;
-        let history = History::new(measured, &strategy.spec().history, settings.output.history_rows);
+        let own = [
+            corrected::columns(&settings.output),
+            fronts::columns(task.spec(), archive.spec()),
+            strategy.spec().history.clone(),
+        ]
+        .concat();
+        let history = History::new(measured, &own, settings.output.history_rows);
+        let correction = Correction::new(&settings.output, task, strategy.spec().lineage)?;
         Ok(Run {
             config_text: settings.text()?,
             settings,
@@ -211,6 +223,7 @@ impl<'t> Run<'t> {
             history,
             counters: Counters::default(),
             measures: Measures::new(measured),
+            correction,
             earlier_seconds: 0.0,
             began: Instant::now(),
             created: crate::engine::log::now(),
@@ -277,6 +290,9 @@ impl<'t> Run<'t> {
         };
         self.history.load(&checkpoint.history, count("history_every")?)?;
         self.measures.load(&checkpoint.history);
+        if let Some(correction) = &mut self.correction {
+            correction.load(&checkpoint.history);
+        }
         let seconds = engine.get::<f64>("wall_seconds")?;
         self.earlier_seconds = seconds.first().copied().ok_or_else(|| empty("wall_seconds"))?;
         self.began = Instant::now();
@@ -386,8 +402,15 @@ impl<'t> Run<'t> {
             self.failure = why_failed(self.comm.inner(), self.task, &self.rows)?;
         }
         let tests = &self.candidates.tests;
-        let repeats = self.task.spec().repeats;
-        self.counters.evaluations += (repeats * (self.candidates.total - tests.len())) as u64;
+        let repeats = self.task.spec().repeats as u64;
+        let evaluated = match self.rows.get::<u32>(SAMPLES) {
+            Ok(counts) => {
+                let counted = counts.iter().enumerate().filter(|(row, _)| !tests.contains(row));
+                counted.map(|(_, n)| u64::from(*n)).sum()
+            }
+            Err(_) => (self.candidates.total - tests.len()) as u64,
+        };
+        self.counters.evaluations += repeats * evaluated;
         self.measures.add(&self.rows, tests)?;
         let steps = self.rows.get::<u32>("steps")?.iter().enumerate();
         self.counters.env_steps += steps
@@ -405,12 +428,12 @@ impl<'t> Run<'t> {
         };
         let next = self.strategy.tell(&context, &told)?;
         if next == Next::Generation {
-            self.generation_over();
+            self.generation_over()?;
         }
         Ok(next)
     }
 
-    fn generation_over(&mut self) {
+    fn generation_over(&mut self) -> Result<()> {
         self.counters.generation += 1;
         self.begun();
         self.measures.generation_over();
@@ -418,9 +441,31 @@ impl<'t> Run<'t> {
         let waited = std::mem::take(&mut self.waited);
         let available = rayon::current_num_threads() as f64 * (busy.wall + waited).as_secs_f64();
         self.idle_share = (1.0 - busy.work.as_secs_f64() / available).max(0.0);
+        self.correct()?;
         if self.history.keeps(self.counters.generation) || self.done() >= 1.0 {
             self.record();
         }
+        Ok(())
+    }
+
+    /// Evaluates the result's elites anew, where this generation's are to be.
+    fn correct(&mut self) -> Result<()> {
+        let generation = self.counters.generation;
+        let Some(correction) = self.correction.as_mut().filter(|c| c.is_due(generation)) else {
+            return Ok(());
+        };
+        let subject = Subject {
+            archive: self.archive.results().unwrap_or(self.archive.as_ref()),
+            genome_dim: self.task.spec().genome_dim,
+            seed: self.settings.seed,
+            generation,
+            normalization: self.candidates.normalization.clone(),
+            comm: self.comm.inner(),
+        };
+        correction.correct(&subject, &mut self.evaluator)?;
+        // Not of a generation's own evaluations.
+        self.evaluator.take_busy();
+        Ok(())
     }
 
     /// Forgets what the run began with.
@@ -464,6 +509,8 @@ impl<'t> Run<'t> {
             self.idle_share,
         ];
         row.extend(self.measures.values().map(|(_, value)| value));
+        row.extend(self.correction.iter().flat_map(|c| c.values()));
+        row.extend(fronts::values(self.task.spec(), self.archive.as_ref()));
         self.strategy.history(&mut row);
         self.history.push(row);
     }

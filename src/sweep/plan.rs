@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use super::axis::Axis;
 use super::spec::{Method, Metric, Resources, Retry, Spec, Variant};
+use crate::engine::{corrected, fronts};
 use crate::{Config, History, registry};
 
 /// The value of the key `format`.
@@ -420,7 +421,13 @@ impl<'a> Maker<'a> {
         self.check_rungs(config.budget.evaluations, strategy.spec().first_generation as u64)
             .map_err(place)?;
         self.cells &= archive.spec().has_cells();
-        let columns = History::new(&task.measures, &strategy.spec().history, 2);
+        let own = [
+            corrected::columns(&config.output),
+            fronts::columns(task, archive.spec()),
+            strategy.spec().history.clone(),
+        ]
+        .concat();
+        let columns = History::new(&task.measures, &own, 2);
         let metric = &self.spec.metric;
         let mut known: Vec<&str> = columns.names().collect();
         if metric.evaluate > 0 {

@@ -115,6 +115,8 @@ fn build(
         apart: true,
         by_operator: false,
         bandit: None,
+        samples: 1,
+        spread: false,
     })))
 }
 

@@ -167,6 +167,8 @@ pub(crate) const OMG_MEGA: StrategyEntry = entry(
             apart: false,
             by_operator: true,
             bandit: None,
+            samples: 1,
+            spread: false,
         })))
     },
 );
@@ -259,5 +261,7 @@ fn build(
         apart: true,
         by_operator: false,
         bandit: None,
+        samples: 1,
+        spread: false,
     })))
 }

@@ -7,6 +7,7 @@ mod gradient_arborescence;
 mod gradient_operator;
 mod kinds;
 mod proposal;
+mod resampling;
 mod variation;
 
 use std::sync::Arc;
@@ -17,11 +18,13 @@ pub(crate) use course::{Course, Restart};
 pub(crate) use evolution_strategy::EvolutionStrategy;
 pub(crate) use gradient_arborescence::{Arborescence, GradientArborescence, coefficient_space};
 pub(crate) use gradient_operator::GradientOperator;
-pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
+pub use kinds::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, ResampleParams, emitters};
 pub(crate) use kinds::{build_all, live_on_novelty, parameters};
 pub use proposal::{Piece, Proposal, Rows, Run};
 pub(crate) use proposal::{layout, within};
-pub(crate) use variation::{Operator, Variation, select};
+pub use resampling::DrawParams;
+pub(crate) use resampling::{Children, Needs, Resampling, Samples, Weights};
+pub(crate) use variation::{Operator, Variation, drawn, select};
 
 /// Candidates that an emitter makes in one way.
 #[derive(Debug, Clone)]
@@ -38,6 +41,10 @@ pub struct Part {
     pub offered: bool,
     /// The network whose weights they are, if that is not the task's.
     pub network: Option<Arc<Network>>,
+    /// Evaluations of each that are averaged; 0 for as many as the strategy says.
+    pub samples: u32,
+    /// Whether they are elites that are evaluated again, of which each is its own first parent; for archives whose cells hold several.
+    pub again: bool,
 }
 
 impl Part {
@@ -50,6 +57,8 @@ impl Part {
             phase: 0,
             offered: true,
             network: None,
+            samples: 0,
+            again: false,
         }
     }
 }
@@ -84,8 +93,21 @@ pub enum LivesOn {
 
 /// Makes a share of the candidates. All ranks hold it whole and call it alike.
 pub trait Emitter: Send {
-    /// What it makes in a generation; always the same.
+    /// What it makes in a generation; always the same, unless it [`Emitter::changes`].
     fn parts(&self) -> Vec<Part>;
+
+    /// Whether its parts may have other rows and samples after each [`Emitter::prepare`]; what they are besides stays.
+    fn changes(&self) -> bool {
+        false
+    }
+
+    /// Whether it can live in this archive, asked before a run begins.
+    ///
+    /// # Errors
+    /// It cannot, which is due to a key of the configuration.
+    fn check(&self, _archive: &dyn Archive) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether it needs an elite to begin with: as long as there is none, random policies are evaluated in place of a generation.
     fn needs_elites(&self) -> bool {

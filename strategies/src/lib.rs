@@ -1,6 +1,7 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
 mod aurora;
+mod c_morl;
 mod candidates;
 mod center;
 mod cma_me;
@@ -21,6 +22,8 @@ pub mod learn;
 mod lineages;
 mod map_elites;
 mod me_es;
+mod mome;
+mod mome_pgx;
 mod multi_emitter;
 mod ns_es;
 mod openai_es;
@@ -32,6 +35,7 @@ mod scheduler;
 mod serene;
 #[cfg(test)]
 mod testing;
+mod uncertain;
 mod validation;
 mod variation;
 mod visited;
@@ -45,7 +49,7 @@ pub use dcg_me::{DcgMeParams, DcgParams};
 pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use eggroll::{Eggroll, EggrollParams};
-pub use emitters::{ActorBatchParams, BatchParams, CountParams, EmitterEntry, emitters};
+pub use emitters::{ActorBatchParams, BatchParams, CountParams, DrawParams, EmitterEntry, ResampleParams, emitters};
 pub use encoders::EncoderParams;
 pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams, NslcParams};
@@ -71,6 +75,7 @@ pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
 pub(crate) use ranks::{deviation, mean_and_max};
 pub use serene::{EmitterParams, ExplorationParams};
+pub use uncertain::{AdaptiveSamplesParams, ChildSamplesParams, ExtractParams, ManySamplesParams, SampledBatchParams};
 
 use illume_core::{Error, Result, Strategy, StrategyConfig, StrategyEntry, TaskSpec};
 
@@ -100,6 +105,16 @@ pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
         aurora::ENTRY,
+        mome::ENTRY,
+        mome_pgx::PGX,
+        mome_pgx::P2C,
+        c_morl::ENTRY,
+        uncertain::EXTRACT_ME,
+        uncertain::ARCHIVE_SAMPLING,
+        uncertain::PARALLEL_ADAPTIVE_SAMPLING,
+        uncertain::DEEP_GRID,
+        uncertain::ME_SAMPLING,
+        uncertain::ME_LOW_SPREAD,
         multi_emitter::ENTRY,
         pga_me::ENTRY,
         dcg_me::ENTRY,

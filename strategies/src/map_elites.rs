@@ -13,6 +13,8 @@ params! {
         batch: usize = 256, range(1, 1 << 31);
         /// Random candidates in the first generation; 0 for as many as `batch`.
         initial: usize = 0, range(0, 1 << 31);
+        /// Evaluations of each candidate, under seeds of their own, whose means its fitness and descriptor are; each counts (ME-Sampling). Of episodes the first alone is learned from.
+        samples: usize = 1, range(1, 1 << 16);
         /// Share of the batch made by polynomial mutation instead of iso+line-dd.
         polynomial_share: f64 = 0.0, range(0.0, 1.0);
     }
@@ -95,19 +97,23 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         "map_elites",
         "MAP-Elites (Mouret and Clune 2015) with iso+line-dd and polynomial mutation",
         All::describe,
-        build,
+        |config| strategy("map_elites", config),
     )
 };
 
-fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
-    let params: All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-    Ok(Box::new(Scheduler::new(composition("map_elites", config, &params)?)))
-}
-
-/// Variation alone, as a strategy of this name, when it is known that a generation fits into memory.
+/// Variation of an archive's elites, as the strategy of this name.
 ///
 /// # Errors
-/// Bounds of polynomial mutation that are none, or missing; too little memory.
+/// Wrong parameters, bounds that are missing, more than fits into memory.
+pub(crate) fn strategy(name: &'static str, config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
+    let params: All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+    Ok(Box::new(Scheduler::new(composition(name, config, &params)?)))
+}
+
+/// What makes a scheduler of it, when it is known that a generation fits into memory.
+///
+/// # Errors
+/// Bounds that are missing, more than fits into memory.
 pub(crate) fn composition(
     name: &'static str,
     config: &StrategyConfig<'_>,

@@ -238,6 +238,14 @@ impl Strategy for MeEs {
         &self.spec
     }
 
+    fn check(&self, archive: &dyn Archive) -> Result<()> {
+        if archive.spec().rule("depth").is_some() {
+            let message = "me_es goes back to cells that it has improved, of which each has one elite: expected depth = 1 and keep = \"best\"";
+            return Err(Error::config("archive", "depth", message));
+        }
+        Ok(())
+    }
+
     fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
         if self.phase == Phase::Start && !archive.elites().filled.is_empty() {
             self.phase = Phase::Members;

@@ -15,6 +15,8 @@ params! {
         active: usize = 0, range(0, 1 << 31);
         /// When an emitter makes room for another one: "terminated", when it begins anew (which one that varies elites does in every generation), or "all", after every generation.
         reselect: String = "terminated".into(), one_of(&["terminated", "all"]);
+        /// Evaluations of each candidate, under seeds of their own, whose means its fitness and descriptor are; each counts. Elites that are evaluated again have one more each.
+        samples: usize = 1, range(1, 1 << 16);
         /// Weight of what the bandit does not know yet.
         zeta: f64 = 0.05, at_least(0.0);
     }
@@ -68,6 +70,8 @@ fn build(config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
         apart: true,
         by_operator: true,
         bandit,
+        samples: params.samples as u32,
+        spread: false,
     })))
 }
 
@@ -94,5 +98,7 @@ pub fn strategy_of_emitters(name: &'static str, initial: usize, emitters: Emitte
         apart: true,
         by_operator: true,
         bandit: None,
+        samples: 1,
+        spread: false,
     })))
 }

@@ -33,6 +33,10 @@ pub(crate) struct Composition {
     pub by_operator: bool,
     /// Chooses those that take part in a generation; without one, all do.
     pub bandit: Option<Bandit>,
+    /// Evaluations of each candidate that are averaged, random policies included, where its part does not say.
+    pub samples: u32,
+    /// Whether the archive is told how far apart a candidate's evaluations lie.
+    pub spread: bool,
 }
 
 /// The operator of random policies.
@@ -60,6 +64,10 @@ pub(crate) struct Scheduler {
     needs_elites: bool,
     apart: bool,
     bandit: Option<Bandit>,
+    samples: u32,
+    spread: bool,
+    /// Whether rows say how many evaluations they are the mean of, and whether some are elites again.
+    sampled: bool,
     /// Which emitters take part in the generation.
     active: Vec<bool>,
     phases: Vec<Phase>,
@@ -116,6 +124,8 @@ impl Scheduler {
             apart,
             by_operator,
             bandit,
+            samples,
+            spread,
         } = composition;
         let needs_elites = emitters.iter().any(|e| e.needs_elites());
         let parts: Vec<Vec<Part>> = emitters.iter().map(|e| e.parts()).collect();
@@ -138,6 +148,7 @@ impl Scheduler {
         if given.is_some() {
             names.push(START);
         }
+        let sampled = samples > 1 || parts.iter().flatten().any(|part| part.samples > 0 || part.again);
         let active = vec![true; emitters.len()];
         let phases = phases(&parts, &active);
         let all: usize = phases.first().map_or(0, |phase| phase.total);
@@ -146,6 +157,7 @@ impl Scheduler {
             true => initial,
             false => phases.iter().map(|phase| phase.total).sum(),
         };
+        let first = first.max(given.unwrap_or(0)).saturating_mul(samples as usize);
         let shown = Shown::new(&emitters, apart, by_operator.then_some(names.as_slice()));
         Scheduler {
             spec: StrategySpec {
@@ -153,7 +165,7 @@ impl Scheduler {
                 operators: names.iter().map(ToString::to_string).collect(),
                 history: shown.columns(),
                 lineage: false,
-                first_generation: first.max(given.unwrap_or(0)),
+                first_generation: first,
                 sized_by,
                 facts: emitters.iter().flat_map(|e| e.facts()).collect(),
             },
@@ -164,6 +176,9 @@ impl Scheduler {
             needs_elites,
             apart,
             bandit,
+            samples,
+            spread,
+            sampled,
             active,
             phases,
             phase: 0,
@@ -209,7 +224,27 @@ impl Scheduler {
             }
         }
         let active = |all: &Scheduler, number: usize| all.active[number];
-        self.in_order(context, active, |emitter, context| emitter.prepare(context, archive))
+        self.in_order(context, active, |emitter, context| emitter.prepare(context, archive))?;
+        if self.emitters.iter().any(|e| e.changes()) {
+            self.parts = self.emitters.iter().map(|e| e.parts()).collect();
+            self.phases = phases(&self.parts, &self.active);
+        }
+        Ok(())
+    }
+
+    /// Says of rows how many evaluations they are the mean of, and that none is an elite again; where no row is anything else, nothing.
+    fn tag_samples(&self, candidates: &mut Candidates) -> Result<()> {
+        let tags = &mut candidates.tags;
+        if self.sampled {
+            tags.declare::<u32>(SAMPLES.0, 1, "", SAMPLES.1);
+            tags.get_mut::<u32>(SAMPLES.0)?.fill(self.samples);
+            tags.declare::<i64>(MEMBER.0, 1, "", MEMBER.1);
+            tags.get_mut::<i64>(MEMBER.0)?.fill(-1);
+        }
+        if self.spread {
+            tags.declare::<f64>(SPREAD.0, 1, "", SPREAD.1);
+        }
+        Ok(())
     }
 
     /// Calls the emitters of the phase with what is theirs: those that want it in turn, all others at once.
@@ -247,6 +282,10 @@ impl Strategy for Scheduler {
         &self.spec
     }
 
+    fn check(&self, archive: &dyn Archive) -> Result<()> {
+        self.emitters.iter().try_for_each(|emitter| emitter.check(archive))
+    }
+
     fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, candidates: &mut Candidates) -> Result<()> {
         let episodes = self.emitters.iter().any(|e| e.needs_episodes());
         if self.phase == 0 {
@@ -260,6 +299,7 @@ impl Strategy for Scheduler {
                     candidates.tags.declare::<i32>(EMITTER.0, 1, "", EMITTER.1);
                     candidates.tags.get_mut::<i32>(EMITTER.0)?.fill(-1);
                 }
+                self.tag_samples(candidates)?;
                 draw_initial(context, candidates)?;
                 return mark_given(context, candidates, &self.spec.operators);
             }
@@ -280,6 +320,7 @@ impl Strategy for Scheduler {
         if self.apart {
             candidates.tags.declare::<i32>(EMITTER.0, 1, "", EMITTER.1);
         }
+        self.tag_samples(candidates)?;
         let (block, total) = (candidates.block.clone(), phase.total);
         // This rank's rows in the order of the generation, and whose they are.
         let mut here: Vec<(usize, Run)> = Vec::new();
@@ -295,6 +336,21 @@ impl Strategy for Scheduler {
         if self.apart {
             let tags = candidates.tags.get_mut::<i32>(EMITTER.0)?;
             here.iter().for_each(|(number, run)| tags[of(run)].fill(*number as i32));
+        }
+        let part = |number: usize, run: &Run| &self.parts[number][run.part];
+        let mut again: Vec<std::ops::Range<usize>> = Vec::new();
+        if self.sampled {
+            let samples = candidates.tags.get_mut::<u32>(SAMPLES.0)?;
+            for (number, run) in &here {
+                match part(*number, run) {
+                    part if part.again => {
+                        samples[of(run)].fill(1);
+                        again.push(of(run));
+                    }
+                    part if part.samples > 0 => samples[of(run)].fill(part.samples),
+                    _ => {}
+                }
+            }
         }
         let mut parents = candidates.tags.get_mut::<i64>("parents")?;
         parents.fill(-1);
@@ -315,6 +371,11 @@ impl Strategy for Scheduler {
         self.each(context, pieces, has_rows, |emitter, context, rows, pieces| {
             emitter.ask(context, archive, Proposal { rows, total, pieces })
         })?;
+        for rows in again {
+            let parents = candidates.tags.get::<i64>("parents")?;
+            let members: Vec<i64> = rows.clone().map(|row| parents[2 * row]).collect();
+            candidates.tags.get_mut::<i64>(MEMBER.0)?[rows].copy_from_slice(&members);
+        }
         if self.phase == 0 {
             let active = |all: &Scheduler, number: usize| all.active[number];
             self.in_order(context, active, |emitter, context| emitter.asked(context))?;
@@ -418,6 +479,14 @@ const EMITTER: (&str, &str) = (
     "emitter",
     "number of the emitter that proposed it, -1 for random policies",
 );
+
+/// Columns of candidates that are evaluated several times, or again.
+const SAMPLES: (&str, &str) = ("samples", "evaluations that fitness and descriptor are the means of");
+const MEMBER: (&str, &str) = (
+    "member",
+    "number of the elite that is evaluated again, -1 for a new candidate",
+);
+const SPREAD: (&str, &str) = ("spread", "mean distance between the descriptors of its evaluations");
 
 /// Tables of the scheduler's own.
 const REMEMBERED: &str = "operators";

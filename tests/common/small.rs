@@ -40,6 +40,21 @@ pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String>
         return None;
     }
     let text = format!("kind = \"{}\"\n{}", entry.kind, entry.small);
+    if strategy.members {
+        // What it suggests, of a depth that fits a small batch.
+        let suggested: toml::Table = strategy.suggested.parse().unwrap();
+        let keys = ["depth", "keep", "selection"];
+        let own = keys
+            .iter()
+            .filter_map(|key| Some((*key, suggested["archive"].get(*key)?)));
+        let own: Vec<String> = own
+            .map(|(key, value)| format!("{key} = {value}").replace("32", "4").replace("50", "4"))
+            .collect();
+        return (entry.params)()
+            .iter()
+            .any(|p| p.name == "depth")
+            .then(|| format!("{text}\n{}", own.join("\n")));
+    }
     if !strategy.thresholds {
         return Some(text);
     }
@@ -54,12 +69,14 @@ pub fn configuration(entry: &StrategyEntry, folder: &Path) -> String {
     let tasks = envs::registry().into_iter();
     let tasks = tasks.filter(|t| t.cases == entry.cases && (t.network || !entry.network));
     for task in tasks {
+        let known = (task.params)();
         let mut task = self::task(task, folder);
-        if entry.cases {
+        if entry.cases || entry.fronts {
             let suggested: toml::Table = entry.suggested.parse().unwrap();
             let said = suggested.get("task").and_then(toml::Value::as_table).cloned();
             let own = task.get_mut("task").and_then(toml::Value::as_table_mut).unwrap();
-            own.extend(said.unwrap_or_default());
+            let has = |key: &str| known.iter().any(|info| info.name == key);
+            own.extend(said.unwrap_or_default().into_iter().filter(|(key, _)| has(key)));
         }
         for archive in archives::registry().iter().filter_map(|a| archive(a, entry)) {
             let text = format!("{task}\n[strategy]\n{}\n[archive]\n{archive}\n", strategy(entry));

@@ -105,7 +105,7 @@ fn read_parts(path: &Path, file: File, bytes: u64) -> std::result::Result<Archiv
     let mut attributes = read_attributes(&file)?;
     let spec = read_spec(&group(&file, "cells")?, bytes)?;
     let elites_group = group(&file, "elites")?;
-    let elites = read_elites(&elites_group, &spec, bytes)?;
+    let elites = read_elites(&elites_group, &spec, spec.capacity, bytes)?;
     let operators = elites_group
         .dataset("operator")
         .and_then(|d| h5::get_texts(&d, "operators"));
@@ -259,21 +259,19 @@ fn read_rules(cells: &Group) -> std::result::Result<Vec<(String, Rule)>, String>
     Ok(rules.filter_map(|(name, rule)| Some((name, rule?))).collect())
 }
 
-fn read_elites(group: &Group, spec: &ArchiveSpec, bytes: u64) -> std::result::Result<Batch, String> {
+/// The columns of a group of elites, whose numbers are below `most`.
+fn read_elites(group: &Group, spec: &ArchiveSpec, most: usize, bytes: u64) -> std::result::Result<Batch, String> {
     let n = h5::dataset(group, "cell", bytes)?.size();
     let k = spec.axes.len();
-    if n > spec.capacity {
-        return Err(format!("has {n} elites in {} cells", spec.capacity));
+    if n > most {
+        return Err(format!("has {n} elites in {most} cells"));
     }
     let cell: Vec<i64> = h5::values(group, "cell", &[n], bytes)?;
     let fitness: Vec<f64> = h5::values(group, "fitness", &[n], bytes)?;
     let descriptor: Vec<f64> = h5::values(group, "descriptor", &[n, k], bytes)?;
     let parents: Vec<i64> = h5::values(group, "parents", &[n, 2], bytes)?;
-    if cell.iter().any(|&c| c < 0 || c >= spec.capacity as i64) {
-        return Err(format!(
-            "/elites/cell has a number outside of the {} cells",
-            spec.capacity
-        ));
+    if cell.iter().any(|&c| c < 0 || c >= most as i64) {
+        return Err(format!("/elites/cell has a number outside of the {most} cells"));
     }
     if !cell.is_sorted_by(|a, b| a < b) {
         return Err("/elites/cell is not in rising order".into());
@@ -466,7 +464,7 @@ impl ArchiveFile {
         }
         let read = || {
             let group = group(&self.file, ACTIVE)?;
-            let elites = read_elites(&group, &self.spec, self.bytes)?;
+            let elites = read_elites(&group, &self.spec, self.spec.most_elites(), self.bytes)?;
             if read_form(&group, elites.rows(), self.bytes)? != (self.genome_dim, self.lineage) {
                 return Err("has genomes of another form in /active".to_string());
             }

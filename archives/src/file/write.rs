@@ -11,6 +11,8 @@ use illume_core::{
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
 use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, genes, objectives, slab};
+use crate::mome::holds_fronts;
+use crate::niches::NICHE;
 
 /// Bytes of genomes that rank 0 holds at a time.
 const PIECE_BYTES: usize = 8 << 20;
@@ -66,7 +68,10 @@ pub fn write(path: &Path, contents: &Contents<'_>, comm: &dyn Comm) -> Result<()
 fn groups<'a>(contents: &Contents<'a>) -> Vec<(&'static str, &'a dyn Archive)> {
     match contents.archive.results() {
         None => vec![("elites", contents.archive)],
-        Some(results) if contents.checkpoint => vec![("elites", results), (ACTIVE, contents.archive)],
+        // Fronts are a result as well.
+        Some(results) if contents.checkpoint || holds_fronts(results.spec()) => {
+            vec![("elites", results), (ACTIVE, contents.archive)]
+        }
         Some(results) => vec![("elites", results)],
     }
 }
@@ -386,7 +391,11 @@ fn write_elites<'a>(
         maker.named_dimension("objective", "objectives of the task, all to be maximized", &names)?;
     }
     let numbers = cells.iter().map(|&c| i64::from(c)).collect();
-    maker.column(&column("cell", 1, "", "number of the cell", numbers), &[n], &[elite])?;
+    let meaning = match e.columns().find(NICHE) {
+        Some(_) => "number of the elite; its cell is in the column 'niche'",
+        None => "number of the cell",
+    };
+    maker.column(&column("cell", 1, "", meaning, numbers), &[n], &[elite])?;
     let rows: Vec<usize> = cells.iter().map(|&c| c as usize).collect();
     let mut table = e.columns().select(&rows);
     table.set_unit("descriptor", spec.unit());

@@ -67,6 +67,10 @@ impl Env for Drawn {
         self.maze.descriptor(out);
     }
 
+    fn objectives(&mut self, out: &mut [f64]) {
+        self.maze.objectives(out);
+    }
+
     fn final_reward(&mut self) -> Option<f64> {
         self.maze.final_reward()
     }
@@ -95,6 +99,7 @@ mod tests {
         let mut drawn = Drawn::new(Maze {
             agent: Agent::START,
             pay: super::super::Pay::Nothing,
+            left: 0.0,
         });
         let (mut observation, mut rgb) = (vec![0.0; super::super::OBSERVATION], Vec::new());
         drawn.reset(0, &mut observation);

@@ -6,7 +6,7 @@
 //! Lengths are in map units, angles in degrees, y points down on the usual pictures.
 
 use illume_core::{
-    Axis, Camera, Network, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params,
+    Axis, Camera, Network, Objective, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params, params::Params,
 };
 use illume_numerics::math::{fraction, sin_cos_turns};
 use illume_numerics::simd_dispatch;
@@ -34,6 +34,8 @@ params! {
         time_in_observation: bool = false, any();
         /// What an encoder of descriptors sees: "observations" at ten moments of the episode, or a "picture" of the map as it ends, from above, 20 x 20.
         features: String = "observations".into(), one_of(&["observations", "picture"]);
+        /// Objectives: 1, or 2 for the progress towards the goal and minus the sum of speeds, which walls do not spare the agent.
+        objectives: usize = 1, range(1, 2);
     }
 }
 
@@ -128,6 +130,17 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         },
         max_steps: params.episode_length,
         test_steps: params.episode_length,
+        objectives: match params.objectives {
+            1 => Vec::new(),
+            _ => vec![
+                Objective::new("progress", "map units", [-diagonal, distance(START)]),
+                Objective::new(
+                    "minus_effort",
+                    "map units",
+                    [-f64::from(RATE) * f64::from(params.episode_length), 0.0],
+                ),
+            ],
+        },
         ..TaskSpec::new("hard_maze", network.params(), policy.init(&network))
     };
     Ok(Box::new(HardMaze {
@@ -163,8 +176,15 @@ impl HardMaze {
         Maze {
             agent: Agent::START,
             pay: self.pay,
+            left: 0.0,
         }
     }
+}
+
+/// From a place to the goal.
+fn distance(at: [f32; 2]) -> f64 {
+    let [x, y] = [0, 1].map(|i| f64::from(at[i]) - f64::from(GOAL[i]));
+    x.hypot(y)
 }
 
 impl Task for HardMaze {
@@ -190,11 +210,14 @@ impl Task for HardMaze {
 struct Maze {
     agent: Agent,
     pay: Pay,
+    /// Distance to the goal before the step, for objectives.
+    left: f64,
 }
 
 impl Env for Maze {
     fn reset(&mut self, _seed: u64, observation: &mut [f32]) {
         self.agent = Agent::START;
+        self.left = distance(START);
         sense(&self.agent, observation);
     }
 
@@ -223,10 +246,9 @@ impl Env for Maze {
     }
 
     fn final_reward(&mut self) -> Option<f64> {
-        let [x, y] = self.agent.at.map(f64::from);
         match self.pay {
-            Pay::Distance { base } => Some(base - (x - f64::from(GOAL[0])).hypot(y - f64::from(GOAL[1]))),
-            Pay::Areas => Some(paid(&AREAS, [x, y]).map_or(0.0, |(_, reward)| reward)),
+            Pay::Distance { base } => Some(base - distance(self.agent.at)),
+            Pay::Areas => Some(paid(&AREAS, self.agent.at.map(f64::from)).map_or(0.0, |(_, reward)| reward)),
             Pay::Nothing => None,
         }
     }
@@ -235,6 +257,12 @@ impl Env for Maze {
         if let Some((area, _)) = paid(&AREAS, self.agent.at.map(f64::from)) {
             out[area] = 1.0;
         }
+    }
+
+    fn objectives(&mut self, out: &mut [f64]) {
+        let left = distance(self.agent.at);
+        out.copy_from_slice(&[self.left - left, 0.0 - f64::from(self.agent.speed.abs())]);
+        self.left = left;
     }
 }
 
@@ -357,6 +385,7 @@ mod tests {
         let mut maze = Maze {
             agent: Agent::START,
             pay: Pay::Distance { base: 0.0 },
+            left: 0.0,
         };
         let mut observation = vec![0.0; OBSERVATION];
         maze.reset(0, &mut observation);

@@ -99,11 +99,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         time_in_observation,
         fitness,
     } = plan?;
-    let (reward, params) = (&recipe.reward, PolicyParams::read(config.policy)?);
-    if reward.positive && !reward.objectives.goals.is_empty() {
-        let message = "expected false, as each of several objectives is what it is";
-        return Err(illume_core::Error::config("task", "positive_reward", message));
-    }
+    let params = PolicyParams::read(config.policy)?;
     let robot = Robot::new(recipe)?;
     let observation = robot.observation_dim() + usize::from(time_in_observation);
     let policy = params.network(observation, robot.model().sizes().controls);

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::time::{Duration, Instant};
 
 use illume_core::{Error, Result, forget_launcher, was_killed};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use super::jsonl::short;
@@ -36,6 +37,8 @@ pub struct CommandReward {
 /// A running program; threads write to it and read from it, so that neither pipe can block the other.
 struct Process {
     child: Child,
+    /// Whether it has been waited for, so that its number may be another's.
+    gone: bool,
     ask: Sender<String>,
     answers: Receiver<std::io::Result<String>>,
 }
@@ -47,7 +50,10 @@ impl Process {
         let began = Instant::now();
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => return was_killed(status),
+                Ok(Some(status)) => {
+                    self.gone = true;
+                    return was_killed(status);
+                }
                 // Its output ends a moment before it does.
                 Ok(None) if silent && began.elapsed() < END => std::thread::sleep(Duration::from_millis(1)),
                 _ => return false,
@@ -58,7 +64,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        if self.gone {
+            return;
+        }
+        // With what it has started; it may have left its group, or ended by itself.
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -131,7 +143,12 @@ impl CommandReward {
         let (sender, answers) = channel();
         std::thread::spawn(move || write_lines(stdin, &lines));
         std::thread::spawn(move || read_lines(stdout, &sender));
-        Ok(Process { child, ask, answers })
+        Ok(Process {
+            child,
+            gone: false,
+            ask,
+            answers,
+        })
     }
 
     /// The next answer of a running program.
@@ -351,6 +368,26 @@ mod tests {
             [true, false, true, false, true],
             "each time: it is the answer's fault"
         );
+    }
+
+    #[test]
+    fn what_a_program_started_ends_with_it() {
+        // The sleeper holds no pipe of the program's, so that nothing else ends it.
+        let script = "sleep 600 < /dev/null > /dev/null 2>&1 & while read -r l; do echo \"{\\\"reward\\\": $!}\"; done";
+        let reward = CommandReward::new(&shell(script), 60 * SECOND, &case("x")).unwrap();
+        let sleeper = reward.score(&case("x"), "a").unwrap() as u32;
+        let alive = || {
+            let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
+            // One that nobody has waited for yet is a zombie.
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        assert!(alive());
+        drop(reward);
+        let began = Instant::now();
+        while alive() && began.elapsed() < 20 * SECOND {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!alive());
     }
 
     #[test]

@@ -48,6 +48,29 @@ impl Dataset {
         self.actions.extend_from_slice(action);
     }
 
+    /// Keeps the rows of which `keep` says so, by their number and elite.
+    pub fn retain(&mut self, keep: impl Fn(usize, u32) -> bool) {
+        let ([o, _, a], mut kept) = (self.dims, 0);
+        for row in 0..self.rows() {
+            if keep(row, self.elites[row]) {
+                self.elites[kept] = self.elites[row];
+                self.observations.copy_within(row * o..(row + 1) * o, kept * o);
+                self.actions.copy_within(row * a..(row + 1) * a, kept * a);
+                kept += 1;
+            }
+        }
+        self.elites.truncate(kept);
+        self.observations.truncate(kept * o);
+        self.actions.truncate(kept * a);
+    }
+
+    /// Adds all rows of another.
+    pub fn append(&mut self, mut other: Dataset) {
+        self.elites.append(&mut other.elites);
+        self.observations.append(&mut other.observations);
+        self.actions.append(&mut other.actions);
+    }
+
     /// Inputs `[rows, observation + descriptor]` and targets `[rows, action]` of the given rows; `conditions` are the elites' descriptors
     /// as networks see them, `[elites, descriptor]`.
     pub fn gather(&self, rows: &[u32], conditions: &[f32], inputs: &mut Vec<f32>, targets: &mut Vec<f32>) {
@@ -193,6 +216,20 @@ mod tests {
         let [mean, square] = [1, 2].map(|p| data.observations.iter().step_by(2).map(|x| x.powi(p)).sum::<f32>() / 4.0);
         assert!(mean.abs() < 1e-6 && (square - 1.0).abs() < 1e-6);
         assert!(data.observations.iter().skip(1).step_by(2).all(|x| *x == 0.0));
+    }
+
+    #[test]
+    fn rows_that_are_kept_stay_whole_and_in_order() {
+        let mut data = Dataset::new(2, 1, 1);
+        (0..6u32).for_each(|i| data.push(&[i as f32, -(i as f32)], i % 3, &[10.0 * i as f32]));
+        data.retain(|row, elite| elite != 1 && row > 0);
+        assert_eq!((data.rows(), &data.elites[..]), (3, &[2, 0, 2][..]));
+        assert_eq!(data.observations, [2.0, -2.0, 3.0, -3.0, 5.0, -5.0]);
+        assert_eq!(data.actions, [20.0, 30.0, 50.0]);
+        let mut all = Dataset::new(2, 1, 1);
+        all.push(&[7.0, 8.0], 4, &[9.0]);
+        all.append(data);
+        assert_eq!((all.rows(), all.elites[0], all.actions[3]), (4, 4, 50.0));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use illume_core::{Activation, Memory, Network, Purpose, Result, Stream, TaskSpec
 use serde_json::{Value, json};
 
 use super::dataset::{Dataset, Sampling};
+use super::reliable::Reliable;
 use super::rollout::Experts;
 use super::student::Student;
 use super::train::{Fitted, Schedule, fit};
@@ -28,6 +29,8 @@ pub struct Imitation {
     pub seed: u64,
     /// Bytes that the data may take.
     pub bytes: usize,
+    /// Learn from the corrected archive, of each elite as much as it can be relied on.
+    pub reliable: bool,
 }
 
 impl Default for Imitation {
@@ -38,6 +41,7 @@ impl Default for Imitation {
             schedule: Schedule::default(),
             seed: 1,
             bytes: 512 << 20,
+            reliable: false,
         }
     }
 }
@@ -47,6 +51,9 @@ const EPISODES: usize = 4;
 
 /// Episodes of the student for each descriptor and round, likewise.
 const STUDENT_EPISODES: usize = 2;
+
+/// Rounds of what is held out, for what is drawn of it.
+const HELD_OUT: u64 = 1 << 32;
 
 /// One round, as the report tells of it; round 0 is the cloning.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,7 +154,26 @@ pub fn imitate(
             ),
         );
     }
-    experts.collect(evaluator, None, episodes, &first, Some([&mut data, &mut held_out]))?;
+    let did = experts.collect(evaluator, None, episodes, &first, Some([&mut data, &mut held_out]))?;
+    let reliable = match how.reliable && !spec.deterministic {
+        true => Some(Reliable::of(experts, &did)?),
+        false => None,
+    };
+    let conditions = match &reliable {
+        Some(reliable) => {
+            reliable.thin(&mut data, how.seed, 0);
+            reliable.thin(&mut held_out, how.seed, HELD_OUT);
+            let teachers = reliable.weights.iter().filter(|w| **w > 0.0).count();
+            progress.say(0.0, &format!("{} of them teach", thousands(teachers as u64)));
+            &reliable.conditions
+        }
+        None => &experts.conditions,
+    };
+    let experts = &Experts {
+        conditions: conditions.clone(),
+        normalization: experts.normalization.clone(),
+        ..*experts
+    };
     let mut normalization = experts.normalization.clone();
     if normalization.is_none() {
         let statistics = data.statistics();
@@ -182,8 +208,15 @@ pub fn imitate(
         );
         let steps = [data.rows(), held_out.rows()];
         let next = sampling(round + 1, own);
-        let into = (round < how.rounds).then_some([&mut data, &mut held_out]);
-        let did = experts.collect(evaluator, Some(&student), own, &next, into)?;
+        let [mut seen, mut unseen] = [(); 2].map(|()| Dataset::new(o, k, a));
+        let into = (round < how.rounds).then_some([&mut seen, &mut unseen]);
+        let did = experts.collect(evaluator, Some(&student), own, &next, into)?.means;
+        if let Some(reliable) = &reliable {
+            reliable.thin(&mut seen, how.seed, next.round);
+            reliable.thin(&mut unseen, how.seed, HELD_OUT + next.round);
+        }
+        data.append(seen);
+        held_out.append(unseen);
         let entry = assess(experts, &did, round, steps, fitted)?;
         progress.say(
             (round + 1) as f64 / parts,

@@ -40,7 +40,7 @@ impl Experts<'_> {
         episodes: usize,
         sampling: &Sampling,
         mut data: Option<[&mut Dataset; 2]>,
-    ) -> Result<Reevaluated> {
+    ) -> Result<Episodes> {
         let (file, spec) = (&self.subject.file, self.subject.task.spec());
         let (n, k) = (file.rows(), spec.descriptor_dim());
         let seeds = file.elites.get::<u64>("seed")?;
@@ -166,10 +166,20 @@ struct Labelled {
     actions: Vec<f32>,
 }
 
+/// How episodes went.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Episodes {
+    /// Means over those that ended well.
+    pub means: Reevaluated,
+    /// The cells in which these ended, for each row.
+    pub cells: Vec<Vec<i64>>,
+}
+
 /// Running means of the episodes that ended well.
 struct Means {
     k: usize,
     rows: Reevaluated,
+    cells: Vec<Vec<i64>>,
 }
 
 impl Means {
@@ -180,15 +190,20 @@ impl Means {
             descriptor: vec![0.0; n * k],
             ..Reevaluated::default()
         };
-        Means { k, rows }
+        Means {
+            k,
+            rows,
+            cells: vec![Vec::new(); n],
+        }
     }
 
     fn add(&mut self, start: usize, scored: &Batch) -> Result<()> {
         let (status, fitness) = (scored.get::<u8>("status")?, scored.get::<f64>("fitness")?);
-        let descriptor = scored.get::<f64>("descriptor")?;
+        let (descriptor, cells) = (scored.get::<f64>("descriptor")?, scored.get::<i64>("cell")?);
         for i in (0..status.len()).filter(|&i| status[i] == Status::Ok as u8) {
             let (at, k) = (start + i, self.k);
             self.rows.episodes[at] += 1;
+            self.cells[at].push(cells[i]);
             self.rows.fitness[at] += fitness[i];
             let sums = &mut self.rows.descriptor[at * k..(at + 1) * k];
             sums.iter_mut()
@@ -198,7 +213,7 @@ impl Means {
         Ok(())
     }
 
-    fn finish(mut self) -> Reevaluated {
+    fn finish(mut self) -> Episodes {
         for (i, &count) in self.rows.episodes.iter().enumerate() {
             // Without episodes 0 / 0, which is NaN as it should be.
             self.rows.fitness[i] /= f64::from(count);
@@ -207,6 +222,9 @@ impl Means {
                 .iter_mut()
                 .for_each(|d| *d /= f64::from(count));
         }
-        self.rows
+        Episodes {
+            means: self.rows,
+            cells: self.cells,
+        }
     }
 }

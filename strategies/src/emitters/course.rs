@@ -2,7 +2,7 @@
 
 use illume_core::{Archive, Batch, Context, Error, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 
-use super::{Column, Merge, Rows, missing, one_row};
+use super::{Column, Merge, Rows, drawn, missing, one_row};
 use crate::optimizers::Optimizer;
 use crate::rankers::{Ranked, Ranker, direction};
 
@@ -71,12 +71,11 @@ impl Course {
     /// # Errors
     /// Communication.
     pub fn elite(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<Option<Vec<f32>>> {
-        let filled = &archive.elites().filled;
-        if filled.is_empty() {
+        if archive.elites().filled.is_empty() {
             return Ok(None);
         }
         let stream = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
-        let cell = filled[stream.below(0, filled.len() as u64) as usize];
+        let cell = drawn(archive, stream.word64(0));
         let ranks = context.comm.size();
         let bounds: Vec<usize> = (0..=ranks).collect();
         let fetched = archive.fetch(&vec![cell; ranks], &bounds, context.comm, &mut self.inbox)?;

@@ -49,8 +49,7 @@ impl Emitter for GradientOperator {
         self.points.resize(n * dim, 0.0);
         let noise = Stream::new(context.seed, Purpose::Variation, context.generation, 0);
         noise.normals(0, &mut self.points);
-        let filled = &archive.elites().filled;
-        if filled.is_empty() {
+        if archive.elites().filled.is_empty() {
             self.cells.clear();
             let mut genes = vec![0.0; dim];
             for (i, point) in self.points.chunks_exact_mut(dim).enumerate() {
@@ -64,7 +63,7 @@ impl Emitter for GradientOperator {
         }
         let selection = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
         let mut pairs = vec![0; 2 * n];
-        select(&selection, 0, filled, &mut pairs);
+        select(&selection, 0, archive, &mut pairs);
         self.cells = pairs.chunks_exact(2).map(|pair| pair[0]).collect();
         let wanted: Vec<u32> = (0..ranks).flat_map(|_| self.cells.iter().copied()).collect();
         let bounds: Vec<usize> = (0..=ranks).map(|rank| rank * n).collect();

@@ -4,7 +4,7 @@ use illume_core::params::{ParamInfo, read, suggest};
 use illume_core::toml::{Table, Value};
 use illume_core::{Error, Params, Problem, Result, StrategyConfig, params};
 
-use super::{Emitter, Emitters, Operator, Variation};
+use super::{DrawParams, Emitter, Emitters, Needs, Operator, Resampling, Variation};
 use crate::cma_me::{CmaMeRankers, SearchParams, searches};
 use crate::dcg_me::{self, DcgParams};
 use crate::dcrl_me::{self, DcrlParams};
@@ -62,6 +62,14 @@ params! {
     }
 }
 
+params! {
+    /// How many elites the emitter `resample` evaluates again.
+    pub struct ResampleParams {
+        /// Elites that are evaluated again in a generation, one evaluation each; all, where these are fewer.
+        batch: usize = 64, range(1, 1 << 31);
+    }
+}
+
 type Search = (CountParams, (SearchParams, CmaMeRankers));
 type Learned<P> = (BatchParams, (LearnerParams, P));
 type Dcrl = (ActorBatchParams, (LearnerParams, DcrlParams));
@@ -91,6 +99,18 @@ pub fn emitters() -> &'static [EmitterEntry] {
                     own.operator(config.task, Some("polynomial_bounds"))?,
                     batch.batch,
                 )
+            },
+        },
+        EmitterEntry {
+            kind: "resample",
+            summary: "elites evaluated again, drawn as Extract-ME draws them, for archives whose cells hold several",
+            params: <(ResampleParams, DrawParams)>::describe,
+            categories: true,
+            build: |config| {
+                let (again, draw): (ResampleParams, DrawParams) = own(config)?;
+                config.claim_rows("batch", again.batch as f64, 1)?;
+                let emitter = Resampling::new("resample", again.batch, draw.weights(), Needs::Members, None);
+                Ok(vec![Box::new(emitter)])
             },
         },
         EmitterEntry {

@@ -1,4 +1,4 @@
-//! Variation of elites: parents are drawn uniformly from the filled cells, and an operator makes a child of them.
+//! Variation of elites: parents are drawn uniformly from the filled cells, and an operator makes a child of them. Of a cell of several elites the archive says which.
 
 use illume_core::{Archive, Context, Inbox, InsertReport, Purpose, Result, State, Stream, Told};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ pub(crate) enum Operator {
 }
 
 impl Operator {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Operator::IsoLine { .. } => "iso_line",
             Operator::Polynomial { .. } => "polynomial",
@@ -63,7 +63,6 @@ impl Emitter for Variation {
     }
 
     fn ask(&mut self, context: &Context<'_>, archive: &dyn Archive, proposal: Proposal<'_>) -> Result<()> {
-        let filled = archive.elites().filled.as_slice();
         let selection = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
         let (ranks, mut bounds) = (context.comm.size(), vec![0]);
         self.wanted.clear();
@@ -72,7 +71,7 @@ impl Emitter for Variation {
             for run in proposal.rows.within(illume_core::block(proposal.total, rank, ranks)) {
                 let at = self.wanted.len();
                 self.wanted.resize(at + 2 * run.rows.len(), 0);
-                select(&selection, run.rows.start, filled, &mut self.wanted[at..]);
+                select(&selection, run.rows.start, archive, &mut self.wanted[at..]);
             }
             bounds.push(self.wanted.len());
         }
@@ -98,7 +97,7 @@ impl Emitter for Variation {
         pieces.into_par_iter().try_for_each(|piece| {
             let (first, count, children) = (piece.first, piece.rows(), piece.genes);
             let mut chosen = vec![0; 2 * count];
-            select(&selection, first, filled, &mut chosen);
+            select(&selection, first, archive, &mut chosen);
             let cells = piece.parents.iter_mut().zip(&chosen);
             cells.for_each(|(cell, chosen)| *cell = i64::from(*chosen));
             let genes = |&cell: &u32| fetched.genome(cell).ok_or_else(|| missing(cell))?.dense();
@@ -148,8 +147,8 @@ impl Emitter for Variation {
     }
 }
 
-/// Two parents, drawn uniformly from the filled cells, for each of the candidates from `first` on; `[candidates, 2]`.
-pub(crate) fn select(stream: &Stream, first: usize, filled: &[u32], parents: &mut [u32]) {
+/// Two parents, drawn uniformly from the archive's places, for each of the candidates from `first` on; `[candidates, 2]`. The archive has elites.
+pub(crate) fn select(stream: &Stream, first: usize, archive: &dyn Archive, parents: &mut [u32]) {
     let mut words = [0; 256];
     for (piece, parents) in parents.chunks_mut(words.len() / 2).enumerate() {
         let start = 4 * first + piece * words.len();
@@ -157,7 +156,14 @@ pub(crate) fn select(stream: &Stream, first: usize, filled: &[u32], parents: &mu
         stream.words(start as u64, words);
         for (parent, w) in parents.iter_mut().zip(words.chunks_exact(2)) {
             let bits = u64::from(w[0]) | u64::from(w[1]) << 32;
-            *parent = filled[((u128::from(bits) * filled.len() as u128) >> 64) as usize];
+            *parent = drawn(archive, bits);
         }
     }
+}
+
+/// The parent of a uniform draw, from an archive that has elites.
+pub(crate) fn drawn(archive: &dyn Archive, bits: u64) -> u32 {
+    // The whole part of the product is the place, and what is behind the point is uniform again.
+    let product = u128::from(bits) * archive.places() as u128;
+    archive.parent((product >> 64) as usize, product as u64)
 }

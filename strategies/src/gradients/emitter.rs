@@ -10,8 +10,9 @@ use rayon::prelude::*;
 use super::exchange::gather_episodes;
 use super::labels::Labels;
 use super::learning::{Learning, Published, Settings};
+use super::replay::{Reward, preference};
 use super::stock::{COLUMNS, Row, scale};
-use crate::emitters::{Column, Emitter, LivesOn, Part, Piece, Proposal, Rows, missing, select};
+use crate::emitters::{Column, Emitter, LivesOn, Part, Piece, Proposal, Rows, drawn, missing, select};
 use crate::learn::{Learner, Networks, fold_condition};
 
 /// The part of policies that climb the critic; all others are of the actor.
@@ -68,6 +69,11 @@ impl PolicyGradient {
         self.plan.settings.td3.condition
     }
 
+    /// Those of them that are of descriptors, which episodes are labelled with.
+    fn described(&self) -> usize {
+        self.plan.settings.widths().condition
+    }
+
     /// The candidates of the first phase: those that climb, and actors. Each begins at a parent of its own, by row.
     fn emit(&mut self, context: &Context<'_>, archive: &dyn Archive, proposal: Proposal<'_>) -> Result<()> {
         let Proposal {
@@ -79,17 +85,23 @@ impl PolicyGradient {
         let selection = Stream::new(context.seed, Purpose::Selection, context.generation, 0);
         let parent = |row: usize| {
             let mut two = [0; 2];
-            select(&selection, row, &elites.filled, &mut two);
+            select(&selection, row, archive, &mut two);
             two[0]
         };
         // Every rank knows what every row asks for: learning needs it when the episodes come back.
         self.requested.clear();
         self.requested.resize(total * k, f32::NAN);
         let axes = self.axes.len();
+        let preferences = Stream::new(context.seed, Purpose::Selection, context.generation, PREFERENCES);
         for row in rows.numbers().into_iter().filter(|_| k > 0) {
+            let asked = &mut self.requested[row * k..(row + 1) * k];
+            if let Reward::Preferred { .. } = self.plan.settings.reward {
+                preference(&preferences, row, asked);
+                continue;
+            }
             let cell = parent(row) as usize;
             let d = &elites.descriptor()[cell * axes..(cell + 1) * axes];
-            scale(&self.axes, d, &mut self.requested[row * k..(row + 1) * k]);
+            scale(&self.axes, d, asked);
         }
 
         let (ranks, mut cells, mut bounds) = (context.comm.size(), Vec::new(), vec![0]);
@@ -99,6 +111,7 @@ impl PolicyGradient {
             cells.extend(climbers.map(parent));
             bounds.push(cells.len());
         }
+        let described = self.described();
         let fetched = archive.fetch(&cells, &bounds, context.comm, &mut self.inbox)?;
         let requested = |row: usize| &self.requested[row * k..(row + 1) * k];
         let (mut policies, mut conditions) = (Vec::new(), Vec::new());
@@ -110,7 +123,7 @@ impl PolicyGradient {
                     policies.extend_from_slice(genome.dense()?);
                     conditions.extend_from_slice(requested(row));
                 }
-                if piece.part == CLIMBERS || k > 0 {
+                if piece.part == CLIMBERS || described > 0 {
                     parents[0] = i64::from(cell);
                 }
             }
@@ -153,14 +166,13 @@ impl PolicyGradient {
     /// The conditioned actor, folded for elites' descriptors with noise.
     fn roll_out(&mut self, context: &Context<'_>, archive: &dyn Archive, proposal: Proposal<'_>) {
         let k = self.condition();
-        let filled = &archive.elites().filled;
         let draws = Stream::new(context.seed, Purpose::Selection, context.generation, 1);
         let noise = Stream::new(context.seed, Purpose::Exploration, context.generation, DESCRIPTORS);
         self.requested.clear();
         self.requested.resize(proposal.total * k, 0.0);
         let mut z = vec![0.0; k];
         for (row, d) in self.requested.chunks_exact_mut(k).enumerate() {
-            let cell = filled[draws.below(row as u64, filled.len() as u64) as usize] as usize;
+            let cell = drawn(archive, draws.word64(row as u64)) as usize;
             scale(&self.axes, &archive.elites().descriptor()[cell * k..(cell + 1) * k], d);
             noise.normals((row * k) as u64, &mut z);
             for ((d, z), sd) in d.iter_mut().zip(&z).zip(&self.plan.descriptor_noise) {
@@ -179,7 +191,7 @@ impl PolicyGradient {
 
     /// Sends this phase's episodes to the learner.
     fn absorb(&mut self, context: &Context<'_>, told: &Told<'_>, rows: &Rows<'_>) -> Result<()> {
-        let (k, axes, requested) = (self.condition(), &self.axes, &self.requested);
+        let (k, axes, requested) = (self.described(), &self.axes, &self.requested);
         let mut climbed = vec![false; told.rows.rows()];
         for run in rows.runs.iter().filter(|run| run.part == CLIMBERS) {
             climbed[run.rows.clone()].fill(self.plan.labels == Labels::Achieved);
@@ -205,6 +217,7 @@ impl PolicyGradient {
 }
 
 const DESCRIPTORS: u64 = 1;
+const PREFERENCES: u64 = 2;
 
 impl Emitter for PolicyGradient {
     fn parts(&self) -> Vec<Part> {
@@ -276,7 +289,7 @@ impl Emitter for PolicyGradient {
         self.learning.join()?;
         let waited = began.elapsed().as_secs_f64();
         self.row
-            .take(told, &self.axes, &self.requested, self.condition(), rows)?;
+            .take(told, &self.axes, &self.requested, self.described(), rows)?;
         self.absorb(context, told, rows)?;
         self.row.exchange_seconds += began.elapsed().as_secs_f64() - waited;
         if !rows.last {
@@ -375,6 +388,11 @@ impl PolicyGradient {
                 "the greedy actor after the last training",
                 actor,
             );
+            return solution;
+        }
+        if let Reward::Preferred { .. } = self.plan.settings.reward {
+            let meaning = "the actor after the last training, conditioned on a preference: layer after layer weights [inputs, outputs], then bias; inputs are the observation, then the weights of the objectives";
+            solution.push("actor_of_preferences", actor.len(), "", meaning, actor);
             return solution;
         }
         let layers: Vec<i64> = net.layers.iter().map(|units| *units as i64).collect();

@@ -16,6 +16,7 @@ pub fn gather_episodes(context: &Context<'_>, told: &Told<'_>, mut take: impl Fn
     let sizes = Sizes {
         observation: task.observation_dim,
         action: task.action_dim,
+        objectives: task.objectives.len(),
     };
     let (status, steps) = (told.rows.get::<u8>("status")?, told.rows.get::<u32>("steps")?);
     let steps_of = |row: usize| match status[row] {
@@ -83,18 +84,19 @@ fn to_root(comm: &dyn Comm, message: Vec<u8>, bytes: impl Fn(usize) -> usize) ->
     Ok(if root { received } else { Vec::new() })
 }
 
-/// Numbers in an observation and an action.
+/// Numbers in an observation and an action, and several objectives of a step.
 struct Sizes {
     observation: usize,
     action: usize,
+    objectives: usize,
 }
 
 impl Sizes {
-    /// Bytes of an episode: whether it terminated, observations, actions, rewards.
+    /// Bytes of an episode: whether it terminated, observations, actions, rewards, objectives.
     fn bytes(&self, steps: usize) -> usize {
         match steps {
             0 => 0,
-            _ => 1 + size_of::<f32>() * ((steps + 1) * self.observation + steps * (self.action + 1)),
+            _ => 1 + size_of::<f32>() * ((steps + 1) * self.observation + steps * (self.action + 1 + self.objectives)),
         }
     }
 
@@ -103,7 +105,12 @@ impl Sizes {
             return;
         }
         out.push(u8::from(episode.terminated));
-        let parts = [&episode.observations, &episode.actions, &episode.rewards];
+        let parts = [
+            &episode.observations,
+            &episode.actions,
+            &episode.rewards,
+            &episode.objectives,
+        ];
         parts.into_iter().flatten().for_each(|x| x.write_le(out));
     }
 
@@ -114,8 +121,18 @@ impl Sizes {
         };
         episode.terminated = *terminated != 0;
         let mut numbers = numbers.chunks_exact(size_of::<f32>()).map(f32::read_le);
-        let counts = [(steps + 1) * self.observation, steps * self.action, steps];
-        let parts = [&mut episode.observations, &mut episode.actions, &mut episode.rewards];
+        let counts = [
+            (steps + 1) * self.observation,
+            steps * self.action,
+            steps,
+            steps * self.objectives,
+        ];
+        let parts = [
+            &mut episode.observations,
+            &mut episode.actions,
+            &mut episode.rewards,
+            &mut episode.objectives,
+        ];
         for (part, count) in parts.into_iter().zip(counts) {
             part.extend(numbers.by_ref().take(count));
         }

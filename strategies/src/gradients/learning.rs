@@ -7,7 +7,7 @@ use illume_core::{Batch, Context, Error, Result, State};
 
 use super::backend;
 use super::exchange::broadcast;
-use super::replay::{Replay, Sampling, Widths};
+use super::replay::{Replay, Reward, Sampling, Widths};
 use crate::learn::{Ascent, Learner, Losses, Minibatches, Networks, Td3Config};
 
 /// How learning goes.
@@ -16,6 +16,8 @@ pub struct Settings {
     pub td3: Td3Config,
     pub ascent: Ascent,
     pub sampling: Sampling,
+    /// What is learned from: with preferences these are the networks' condition.
+    pub reward: Reward,
     /// Critic steps of an iteration.
     pub critic_steps: usize,
     /// Transitions that the replay buffer holds.
@@ -31,7 +33,11 @@ impl Settings {
         Widths {
             observation: self.td3.observation,
             action: self.td3.action,
-            condition: self.td3.condition,
+            condition: match self.reward {
+                Reward::Preferred { .. } => 0,
+                _ => self.td3.condition,
+            },
+            reward: self.reward,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! MAP-Elites with policy gradients: what `pga_me`, `dcg_me` and `dcrl_me` are made of.
 
 mod backend;
+mod constrained;
 mod emitter;
 mod exchange;
 mod labels;
@@ -9,13 +10,15 @@ mod params;
 mod replay;
 mod stock;
 
+pub(crate) use constrained::{Constrained, Stages};
 pub(crate) use emitter::{Plan, PolicyGradient};
 pub(crate) use labels::Labels;
 pub use params::{GradientBatchParams, LearnerParams};
+pub(crate) use replay::Reward;
 #[cfg(test)]
 pub(crate) use replay::similarity;
 
-use illume_core::{Error, Network, Result, TaskSpec};
+use illume_core::{Error, Network, Result, StrategyConfig, TaskSpec};
 
 /// A small setting of those that learn from episodes, for tests.
 pub(crate) const SMALL: &str =
@@ -61,4 +64,21 @@ pub(crate) fn check_task<'t>(strategy: &str, task: &'t TaskSpec, conditioned: bo
         return Err(Error::config("strategy", "name", message));
     }
     Ok(network)
+}
+
+/// The number of objectives of a task that has several.
+///
+/// # Errors
+/// It has one.
+pub(crate) fn several(config: &StrategyConfig<'_>, strategy: &str) -> Result<usize> {
+    match config.task.objectives.len() {
+        0 => {
+            let message = format!(
+                "{strategy} climbs critics of several objectives, and task \"{}\" has one: set task.objectives = 2",
+                config.task.name
+            );
+            Err(Error::config("strategy", "name", message))
+        }
+        several => Ok(several),
+    }
 }

@@ -6,8 +6,8 @@ use super::backend::Choice;
 use super::emitter::{Plan, PolicyGradient};
 use super::labels::Labels;
 use super::learning::{STEPS_AT_ONCE, Settings};
-use super::replay::Sampling;
-use crate::emitters::{Operator, Variation};
+use super::replay::{Reward, Sampling};
+use crate::emitters::{Emitter, Operator, Variation};
 use crate::learn::{Ascent, Td3Config};
 use crate::scheduler::{Composition, Scheduler};
 
@@ -80,7 +80,23 @@ impl GradientBatchParams {
     }
 
     /// The strategy of a plan: variation beside it, on what is left of the batch.
+    ///
+    /// # Errors
+    /// More than fits into memory.
     pub fn strategy(&self, config: &StrategyConfig<'_>, name: &'static str, plan: Plan) -> Result<Box<dyn Strategy>> {
+        self.strategy_of(config, name, vec![plan])
+    }
+
+    /// The same of several plans. Their emitters are then apart: each has a seed and a state of its own.
+    ///
+    /// # Errors
+    /// More than fits into memory.
+    pub fn strategy_of(
+        &self,
+        config: &StrategyConfig<'_>,
+        name: &'static str,
+        plans: Vec<Plan>,
+    ) -> Result<Box<dyn Strategy>> {
         let (key, rows) = if self.initial > self.batch {
             ("initial", self.initial)
         } else {
@@ -91,19 +107,26 @@ impl GradientBatchParams {
             iso: self.iso_sigma as f32,
             line: self.line_sigma as f32,
         };
-        let varied = self.batch - plan.climbers - plan.actors;
+        let learned: usize = plans.iter().map(|plan| plan.climbers + plan.actors).sum();
+        let varied = Variation::new(vec![(iso_line, self.batch - learned)]);
+        let apart = plans.len() > 1;
+        let gradients = plans
+            .into_iter()
+            .map(|plan| PolicyGradient::new(plan, &config.task.descriptor));
+        let gradients = gradients.map(|emitter| Box::new(emitter) as Box<dyn Emitter>);
         Ok(Box::new(Scheduler::new(Composition {
             name,
             initial: self.initial,
             sized_by: &["batch", "initial"],
-            emitters: vec![
-                Box::new(Variation::new(vec![(iso_line, varied)])),
-                Box::new(PolicyGradient::new(plan, &config.task.descriptor)),
-            ],
+            emitters: std::iter::once(Box::new(varied) as Box<dyn Emitter>)
+                .chain(gradients)
+                .collect(),
             given: config.task.given_rows(),
-            apart: false,
+            apart,
             by_operator: true,
             bandit: None,
+            samples: 1,
+            spread: false,
         })))
     }
 }
@@ -162,6 +185,7 @@ impl LearnerParams {
                     noise: self.smoothing_noise,
                     clip: self.smoothing_clip,
                 },
+                reward: Reward::Reward,
                 critic_steps: self.critic_steps,
                 replay: self.replay,
                 save_replay: self.replay_in_checkpoint,

@@ -5,6 +5,48 @@ use rayon::prelude::*;
 
 use crate::learn::Minibatches;
 
+/// What of a step is learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reward {
+    #[default]
+    Reward,
+    /// One of several objectives.
+    Objective { number: usize, of: usize },
+    /// All of so many, whose weighted sum counts: each row of a minibatch has a preference of its own, drawn uniformly, which is its condition.
+    Preferred { of: usize },
+}
+
+impl Reward {
+    /// Numbers of a step that are kept.
+    fn width(self) -> usize {
+        match self {
+            Reward::Preferred { of } => of,
+            _ => 1,
+        }
+    }
+
+    /// Those of step `t`.
+    fn of(self, episode: &Trajectory, t: usize) -> &[f32] {
+        match self {
+            Reward::Reward => &episode.rewards[t..=t],
+            Reward::Objective { number, of } => &episode.objectives[t * of + number..][..1],
+            Reward::Preferred { of } => &episode.objectives[t * of..(t + 1) * of],
+        }
+    }
+}
+
+/// Draw number `index` of a stream of preferences: weights above 0 that sum to 1, uniform among these (the gaps between sorted uniform numbers).
+pub fn preference(stream: &Stream, index: usize, weights: &mut [f32]) {
+    let cuts = weights.len().saturating_sub(1);
+    let mut sorted: Vec<f64> = (0..cuts).map(|i| stream.uniform((index * cuts + i) as u64)).collect();
+    sorted.sort_by(f64::total_cmp);
+    let mut before = 0.0;
+    for (weight, cut) in weights.iter_mut().zip(sorted.into_iter().chain([1.0])) {
+        *weight = (cut - before) as f32;
+        before = cut;
+    }
+}
+
 /// Sizes of a transition's parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Widths {
@@ -12,12 +54,13 @@ pub struct Widths {
     pub action: usize,
     /// Numbers in a descriptor; 0 where descriptors are not learned from.
     pub condition: usize,
+    pub reward: Reward,
 }
 
 impl Widths {
     /// Bytes of one stored transition.
     pub fn bytes(&self) -> usize {
-        size_of::<f32>() * (2 * self.observation + self.action + 2 + 2 * self.condition)
+        size_of::<f32>() * (2 * self.observation + self.action + 1 + self.reward.width() + 2 * self.condition)
     }
 }
 
@@ -52,6 +95,7 @@ const REQUESTED: usize = 6;
 /// Transitions (s, a, r, s', whether the episode went on, achieved d, requested d'), in the order in which they came.
 pub struct Replay {
     columns: [Column; 7],
+    reward: Reward,
     capacity: usize,
     len: usize,
     /// Where the next transition goes.
@@ -71,12 +115,13 @@ impl Replay {
             columns: [
                 column("observation", "what the policy saw", o),
                 column("action", "what it did", a),
-                column("reward", "what it earned", 1),
+                column("reward", "what it earned", widths.reward.width()),
                 column("next_observation", "what it saw next", o),
                 column("continues", "0 if the task ended the episode here, else 1", 1),
                 column("achieved", "descriptor of the episode, scaled to [-1, 1]", k),
                 column("requested", "descriptor that was asked for, scaled to [-1, 1]", k),
             ],
+            reward: widths.reward,
             capacity,
             len: 0,
             at: 0,
@@ -103,7 +148,8 @@ impl Replay {
                 .copy_from_slice(&episode.observations[t * o..(t + 1) * o]);
             self.slot(ACTION, row)
                 .copy_from_slice(&episode.actions[t * a..(t + 1) * a]);
-            self.slot(REWARD, row)[0] = episode.rewards[t];
+            let reward = self.reward.of(episode, t);
+            self.slot(REWARD, row).copy_from_slice(reward);
             self.slot(NEXT, row)
                 .copy_from_slice(&episode.observations[(t + 1) * o..(t + 2) * o]);
             let ended = episode.terminated && t + 1 == steps;
@@ -149,6 +195,20 @@ impl Replay {
         if c[ACHIEVED].width > 0 {
             for (reward, &row) in out.reward.iter_mut().zip(&chosen) {
                 *reward *= similarity(c[ACHIEVED].row(row), c[REQUESTED].row(row), &sampling.lengths);
+            }
+        }
+        if let Reward::Preferred { of } = self.reward {
+            let draws = Stream::new(seed, Purpose::Replay, generation, PREFERENCES);
+            out.condition.resize(rows * of, 0.0);
+            let earned = std::mem::take(&mut out.reward);
+            for (i, (weights, earned)) in out
+                .condition
+                .chunks_exact_mut(of)
+                .zip(earned.chunks_exact(of))
+                .enumerate()
+            {
+                preference(&draws, before + i, weights);
+                out.reward.push(weights.iter().zip(earned).map(|(w, r)| w * r).sum());
             }
         }
         out.noise.resize(rows * c[ACTION].width, 0.0);
@@ -231,6 +291,7 @@ impl Column {
 /// Streams of [`Purpose::Replay`] and [`Purpose::Exploration`] by index.
 const CRITIC_DRAWS: u64 = 0;
 const STATE_DRAWS: u64 = 1;
+const PREFERENCES: u64 = 2;
 const SMOOTHING: u64 = 0;
 
 /// `S(d, d') = exp(-|d - d'| / l)` (Faldor et al. 2023, equation 3), with an l for each axis.
@@ -251,6 +312,7 @@ mod tests {
         observation: 2,
         action: 1,
         condition: 1,
+        reward: Reward::Reward,
     };
 
     /// An episode whose observations count up from `from`.
@@ -259,6 +321,7 @@ mod tests {
             observations: (0..=steps).flat_map(|t| [from + t as f32, -from]).collect(),
             actions: (0..steps).map(|t| t as f32 / 10.0).collect(),
             rewards: (0..steps).map(|t| 10.0 + t as f32).collect(),
+            objectives: (0..2 * steps).map(|i| i as f32).collect(),
             terminated,
             answers: Vec::new(),
         }
@@ -368,5 +431,49 @@ mod tests {
                 .to_string()
                 .contains("does not fit")
         );
+    }
+
+    #[test]
+    fn objectives_are_kept_where_they_are_learned_from_and_weighted_where_they_are_drawn() {
+        let widths = Widths {
+            condition: 0,
+            reward: Reward::Objective { number: 1, of: 2 },
+            ..WIDTHS
+        };
+        let mut one = Replay::new(10, widths);
+        one.insert(&episode(0.0, 3, false), &[], &[]);
+        assert_eq!(one.columns[REWARD].data[..3], [1.0, 3.0, 5.0]);
+        let widths = Widths {
+            reward: Reward::Preferred { of: 2 },
+            ..widths
+        };
+        let mut all = Replay::new(10, widths);
+        all.insert(&episode(0.0, 3, false), &[], &[]);
+        let mut out = Minibatches::default();
+        all.draw(1, 2, 0, 4, &sampling(), &mut out);
+        let mut sum = 0.0;
+        for (i, w) in out.condition.chunks(2).enumerate() {
+            let step = out.observation[2 * i];
+            let expected = w[0] * 2.0 * step + w[1] * (2.0 * step + 1.0);
+            assert!((out.reward[i] - expected).abs() < 1e-5);
+            assert!((w[0] + w[1] - 1.0).abs() < 1e-6 && w[0] >= 0.0);
+            sum += w[0];
+        }
+        assert!((sum / 200.0 - 0.5).abs() < 0.08, "{sum}");
+        let mut second = Minibatches::default();
+        all.draw(1, 2, 1, 3, &sampling(), &mut second);
+        assert_eq!(second.condition, out.condition[100..]);
+        // Of three weights each has the mean 1/3.
+        let stream = Stream::new(4, Purpose::Replay, 0, 0);
+        let mut means = [0.0; 3];
+        for i in 0..3000 {
+            let mut w = [0.0; 3];
+            preference(&stream, i, &mut w);
+            means
+                .iter_mut()
+                .zip(w)
+                .for_each(|(mean, w)| *mean += f64::from(w) / 3000.0);
+        }
+        assert!(means.iter().all(|mean| (mean - 1.0 / 3.0).abs() < 0.02), "{means:?}");
     }
 }
