@@ -138,5 +138,7 @@ pub(crate) fn composition(
         apart: false,
         by_operator: false,
         bandit: None,
+        samples: params.samples as u32,
+        spread: false,
     })
 }
