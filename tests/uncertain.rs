@@ -25,46 +25,22 @@ fn spent(strategy: &str, archive: &str) -> Vec<f64> {
 fn every_generation_has_the_same_evaluations_whatever_they_are_spent_on() {
     for (strategy, archive, batch) in [
         ("name = \"extract_me\"\nbatch = 400", "depth = 8", 400.0),
-        (
-            "name = \"extract_me\"\nbatch = 400\nextract_share = 0.5\nsamples = 4",
-            "depth = 3",
-            400.0,
-        ),
+        ("name = \"extract_me\"\nbatch = 400\nextract_share = 0.5\nsamples = 4", "depth = 3", 400.0),
         ("name = \"archive_sampling\"\nbatch = 400", "depth = 2", 400.0),
         ("name = \"parallel_adaptive_sampling\"\nbatch = 403", "depth = 2", 403.0),
-        (
-            "name = \"deep_grid\"\nbatch = 400",
-            "depth = 5\nkeep = \"recent\"",
-            400.0,
-        ),
+        ("name = \"deep_grid\"\nbatch = 400", "depth = 5\nkeep = \"recent\"", 400.0),
         ("name = \"me_sampling\"\nbatch = 400", "", 384.0),
-        (
-            "name = \"me_low_spread\"\nbatch = 400\nsamples = 8",
-            "keep = \"low_spread\"",
-            400.0,
-        ),
+        ("name = \"me_low_spread\"\nbatch = 400\nsamples = 8", "keep = \"low_spread\"", 400.0),
         ("name = \"map_elites\"\nbatch = 50\nsamples = 8", "", 400.0),
     ] {
         let spent = spent(strategy, archive);
         for (i, pair) in spent.windows(2).enumerate() {
             // Of what is left for children less than one child's is not spent.
             let (of, most) = (pair[1] - pair[0], batch);
-            let least = if strategy.contains("adaptive") {
-                most - 7.0
-            } else {
-                most - 3.0
-            };
-            assert!(
-                (least..=most).contains(&of),
-                "{strategy}: {of} evaluations in generation {}",
-                i + 2
-            );
+            let least = if strategy.contains("adaptive") { most - 7.0 } else { most - 3.0 };
+            assert!((least..=most).contains(&of), "{strategy}: {of} evaluations in generation {}", i + 2);
         }
-        assert!(
-            spent[0] <= batch && spent[0] > 0.9 * batch,
-            "{strategy}: {} at first",
-            spent[0]
-        );
+        assert!(spent[0] <= batch && spent[0] > 0.9 * batch, "{strategy}: {} at first", spent[0]);
     }
 }
 
@@ -96,30 +72,18 @@ fn corrected_scores_of_a_task_that_knows_its_means_are_exact() {
                 ..Candidates::default()
             };
             let (mut rows, mut unused) = (Batch::new(), Vec::new());
-            evaluator
-                .evaluate(&candidates, archive, &mut rows, &mut unused)
-                .unwrap();
+            evaluator.evaluate(&candidates, archive, &mut rows, &mut unused).unwrap();
             let (fitness, cells): (&[f64], &[i64]) = (rows.get("fitness").unwrap(), rows.get("cell").unwrap());
             let mut best = vec![f64::NAN; 100];
-            fitness
-                .iter()
-                .zip(cells)
-                .for_each(|(f, cell)| best[*cell as usize] = best[*cell as usize].max(*f));
+            fitness.iter().zip(cells).for_each(|(f, cell)| best[*cell as usize] = best[*cell as usize].max(*f));
             let score: f64 = best.iter().filter(|f| !f.is_nan()).map(|f| f + 0.5).sum();
             let stored = run.metrics().qd_score;
             let history = run.history().batch();
             let found = column(&history, "qd_score_corrected");
-            assert!(
-                (found[11] - score).abs() < 1e-9,
-                "{strategy}: {} and {score}",
-                found[11]
-            );
+            assert!((found[11] - score).abs() < 1e-9, "{strategy}: {} and {score}", found[11]);
             assert!(stored > score, "luck adds: {stored} and {score}");
             // Between two corrections it is that of the first; before, there is none.
-            assert!(
-                found[2].is_nan() && found[3] == found[6] && found[7] != found[6],
-                "{found:?}"
-            );
+            assert!(found[2].is_nan() && found[3] == found[6] && found[7] != found[6], "{found:?}");
             let filled = best.iter().filter(|f| !f.is_nan()).count() as f64 / 100.0;
             assert_eq!(column(&history, "coverage_corrected")[11], filled);
         });
@@ -184,9 +148,7 @@ fn corrected(strategy: &str, archive: &str) -> f64 {
     let rest = "[budget]\nevaluations = 204_800\n[output]\ncorrected_every = 10";
     let scores = (1..=3).map(|seed| {
         let text = text(NOISE, strategy, archive, rest).replace("seed = 4", &format!("seed = {seed}"));
-        finish(&text, |run| {
-            *column(&run.history().batch(), "qd_score_corrected").last().unwrap()
-        })
+        finish(&text, |run| *column(&run.history().batch(), "qd_score_corrected").last().unwrap())
     });
     scores.sum::<f64>() / 3.0
 }

@@ -14,7 +14,7 @@ use illume_core::{
 
 use crate::archive::{Storing, check_block};
 use crate::neighbours::among_elites;
-use crate::registry::{COMMON, check_axes, check_spec, claim_cells};
+use crate::registry::{COMMON, Held, check_axes, check_spec, claim_cells};
 use crate::store::Shard;
 use crate::{exchange, numbered};
 
@@ -76,7 +76,7 @@ fn build(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         return Err(Error::config("archive", "target", message));
     }
     check_axes(config.axes)?;
-    claim_cells(config, "target", params.target, None)?;
+    claim_cells(config, "target", params.target, &Held::One)?;
     let rules = Rules {
         sizing: match params.rule.as_str() {
             "csc" => Sizing::Size { gain: params.gain },

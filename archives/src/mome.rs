@@ -50,11 +50,7 @@ struct Rules {
 
 impl Rules {
     fn of(spec: &ArchiveSpec) -> Result<Rules> {
-        let unusable = |name: &str| {
-            Error::input(format!(
-                "an archive of a front in each cell has no usable rule '{name}'"
-            ))
-        };
+        let unusable = |name: &str| Error::input(format!("an archive of a front in each cell has no usable rule '{name}'"));
         let word = |name: &str| match spec.rule(name) {
             Some(Rule::Text(word)) => Ok(word.as_str()),
             _ => Err(unusable(name)),
@@ -136,13 +132,7 @@ impl FrontsArchive {
     }
 
     /// What becomes of a cell: `rows` come one after another to the front of its members. Those that are in the front then, and of each row whether it joined.
-    fn settle(
-        &self,
-        members: &[u32],
-        rows: &[u32],
-        objectives: &Objectives<'_>,
-        draws: &Stream,
-    ) -> (Vec<Who>, Vec<bool>) {
+    fn settle(&self, members: &[u32], rows: &[u32], objectives: &Objectives<'_>, draws: &Stream) -> (Vec<Who>, Vec<bool>) {
         let mut front: Vec<Who> = members.iter().map(|m| Who::Member(*m)).collect();
         let joined = rows.iter().map(|&row| {
             let own = objectives.of(Who::Row(row));
@@ -169,9 +159,7 @@ impl FrontsArchive {
                     front.push(Who::Row(row));
                     let distances = objectives.crowding(&front);
                     // Of equally crowded ones the last that came.
-                    let last = (0..front.len())
-                        .rev()
-                        .min_by(|a, b| distances[*a].total_cmp(&distances[*b]));
+                    let last = (0..front.len()).rev().min_by(|a, b| distances[*a].total_cmp(&distances[*b]));
                     let leaves = last.expect("there is the row");
                     return front.remove(leaves) != Who::Row(row);
                 }
@@ -242,17 +230,11 @@ impl<'a> Objectives<'a> {
         let m = members.or(width).unwrap_or(0);
         if m == 0 || width.is_some_and(|width| width != m) {
             let found = width.unwrap_or(0);
-            return Err(Error::failed(format!(
-                "an archive of kind {kind} with fronts of {m} objectives was offered rows of {found}"
-            )));
+            return Err(Error::failed(format!("an archive of kind {kind} with fronts of {m} objectives was offered rows of {found}")));
         }
         Ok(Objectives {
             m,
-            members: if members.is_some() {
-                elites.columns().get(OBJECTIVES)?
-            } else {
-                &[]
-            },
+            members: if members.is_some() { elites.columns().get(OBJECTIVES)? } else { &[] },
             rows: rows.map_or(Ok(&[][..]), |rows| rows.get(OBJECTIVES))?,
         })
     }
@@ -356,10 +338,7 @@ impl ArchiveMut for FrontsArchive {
         let offered = |row: &usize| {
             (0..capacity).contains(&cells[*row]) && numbered::is_offered(status[*row], cells[*row], fitness[*row])
         };
-        let mut coming: Vec<(u32, u32)> = (0..total)
-            .filter(offered)
-            .map(|row| (cells[row] as u32, row as u32))
-            .collect();
+        let mut coming: Vec<(u32, u32)> = (0..total).filter(offered).map(|row| (cells[row] as u32, row as u32)).collect();
         if coming.is_empty() {
             return Ok(());
         }
@@ -372,10 +351,7 @@ impl ArchiveMut for FrontsArchive {
             let members = self.niches().members(cell);
             let newcomers: Vec<u32> = of_cell.iter().map(|(_, row)| *row).collect();
             let (front, joined) = self.settle(members, &newcomers, &objectives, &draws);
-            let best = self
-                .niches()
-                .best(cell)
-                .map(|best| self.elites().fitness()[best as usize]);
+            let best = self.niches().best(cell).map(|best| self.elites().fitness()[best as usize]);
             for (&row, joined) in newcomers.iter().zip(joined) {
                 let row = row as usize;
                 let gain = best.map_or(self.spec().qd_offset, |best| -best) + fitness[row];
@@ -386,12 +362,7 @@ impl ArchiveMut for FrontsArchive {
                 };
             }
             gone.extend(members.iter().copied().filter(|m| !front.contains(&Who::Member(*m))));
-            come.extend(
-                newcomers
-                    .iter()
-                    .filter(|row| front.contains(&Who::Row(**row)))
-                    .map(|row| (*row, cell)),
-            );
+            come.extend(newcomers.iter().filter(|row| front.contains(&Who::Row(**row))).map(|row| (*row, cell)));
             touched.push(cell);
         }
         come.sort_unstable();

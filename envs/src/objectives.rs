@@ -12,8 +12,7 @@ use std::ops::Range;
 
 use illume_core::params::ParamInfo;
 use illume_core::{
-    Axis, Error, Init, Objective, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker,
-    params,
+    Axis, Error, Init, Objective, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec, Worker, params,
 };
 
 use self::functions::{Costs, Dtlz, RastriginPair, Zdt};
@@ -51,10 +50,7 @@ pub const ZDT: TaskEntry = TaskEntry {
     family: &["zdt1", "zdt2", "zdt3", "zdt4", "zdt6"],
     params: <ZdtParams as params::Params>::describe,
     build: build_zdt,
-    ..entry(
-        "zdt1",
-        "two objectives of Zitzler, Deb and Thiele, to be minimized, descriptor the first two genes",
-    )
+    ..entry("zdt1", "two objectives of Zitzler, Deb and Thiele, to be minimized, descriptor the first two genes")
 };
 
 /// The registry's entry of the DTLZ functions.
@@ -62,10 +58,7 @@ pub const DTLZ: TaskEntry = TaskEntry {
     family: &["dtlz1", "dtlz2", "dtlz3", "dtlz4", "dtlz5", "dtlz6", "dtlz7"],
     params: <DtlzParams as params::Params>::describe,
     build: build_dtlz,
-    ..entry(
-        "dtlz1",
-        "any number of objectives of Deb and others, to be minimized, descriptor the first two genes",
-    )
+    ..entry("dtlz1", "any number of objectives of Deb and others, to be minimized, descriptor the first two genes")
 };
 
 /// The registry's entry of the pair of Rastrigin functions.
@@ -75,10 +68,7 @@ pub const RASTRIGIN_PAIR: TaskEntry = TaskEntry {
     suggested: "[task]\ndim = 20",
     gene_scale: 0.3,
     build: build_pair,
-    ..entry(
-        "rastrigin_pair",
-        "two Rastrigin functions a lag apart, both to be minimized, descriptor the first two genes",
-    )
+    ..entry("rastrigin_pair", "two Rastrigin functions a lag apart, both to be minimized, descriptor the first two genes")
 };
 
 /// What all these tasks are.
@@ -102,11 +92,7 @@ const fn entry(name: &'static str, summary: &'static str) -> TaskEntry {
 
 /// The name that the configuration says, with which a family's function ends.
 fn named<'a>(config: &'a TaskConfig<'_>, otherwise: &'a str) -> (&'a str, u8) {
-    let name = config
-        .task
-        .get("name")
-        .and_then(|name| name.as_str())
-        .unwrap_or(otherwise);
+    let name = config.task.get("name").and_then(|name| name.as_str()).unwrap_or(otherwise);
     (name, name.as_bytes().last().map_or(0, |digit| digit.wrapping_sub(b'0')))
 }
 
@@ -135,10 +121,7 @@ fn build_dtlz(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     check_dim(name, dim, m)?;
     let ranges = (0..m).map(|i| match (number, i + 1 == m) {
         (1, _) => [0.55, 0.0],
-        (7, true) => [
-            2.2 * m as f64,
-            2.0 * m as f64 - (m - 1) as f64 * functions::DTLZ7_STEEPEST,
-        ],
+        (7, true) => [2.2 * m as f64, 2.0 * m as f64 - (m - 1) as f64 * functions::DTLZ7_STEEPEST],
         _ => [1.1, 0.0],
     });
     Ok(task(name, dim, [0.0, 1.0], dtlz, ranges.collect()))
@@ -149,13 +132,7 @@ fn build_pair(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let pair = RastriginPair { lag };
     // What either is worth at the other's optimum.
     let worst = pair.at_the_other(dim);
-    Ok(task(
-        RASTRIGIN_PAIR.name,
-        dim,
-        functions::RASTRIGIN_BOX,
-        pair,
-        vec![[worst, 0.0]; 2],
-    ))
+    Ok(task(RASTRIGIN_PAIR.name, dim, functions::RASTRIGIN_BOX, pair, vec![[worst, 0.0]; 2]))
 }
 
 /// Whether there are genes enough.
@@ -163,19 +140,12 @@ fn check_dim(name: &str, dim: usize, least: usize) -> Result<()> {
     if dim >= least {
         return Ok(());
     }
-    let message =
-        format!("expected at least {least} genes for task \"{name}\" (0 for as many as in the paper), got {dim}");
+    let message = format!("expected at least {least} genes for task \"{name}\" (0 for as many as in the paper), got {dim}");
     Err(Error::config("task", "dim", message))
 }
 
 /// The task of these costs; `ranges` says of each where hypervolumes are measured from and what is the least.
-fn task<C: Costs + 'static>(
-    name: &str,
-    dim: usize,
-    bounds: [f32; 2],
-    costs: C,
-    ranges: Vec<[f64; 2]>,
-) -> Box<dyn Task> {
+fn task<C: Costs + 'static>(name: &str, dim: usize, bounds: [f32; 2], costs: C, ranges: Vec<[f64; 2]>) -> Box<dyn Task> {
     let objectives: Vec<Objective> = (1..)
         .zip(&ranges)
         .map(|(i, range)| Objective::new(&format!("minus_f{i}"), "", range.map(|x| 0.0 - x)))
@@ -225,13 +195,7 @@ impl<C: Costs> Worker for FunctionWorker<'_, C> {
         let m = self.function.spec.objectives.len();
         for (i, row) in rows.enumerate() {
             self.x.clear();
-            self.x.extend(
-                request
-                    .genomes
-                    .genes(row, &mut self.genes)
-                    .iter()
-                    .map(|x| f64::from(*x)),
-            );
+            self.x.extend(request.genomes.genes(row, &mut self.genes).iter().map(|x| f64::from(*x)));
             let own = &mut scores.objectives[i * m..(i + 1) * m];
             self.function.costs.costs(&self.x, own);
             // 0 minus it: no value is -0.

@@ -141,10 +141,7 @@ fn agrees(case: &Case) {
             let expected = if case.still { vec![still] } else { rewards };
             for (found, expected) in found.iter().zip(&expected) {
                 let error = (found - expected).abs();
-                assert!(
-                    error <= tolerance * expected.abs().max(1.0),
-                    "{what}: {found} {expected} at {step}"
-                );
+                assert!(error <= tolerance * expected.abs().max(1.0), "{what}: {found} {expected} at {step}");
             }
             assert_eq!(
                 ours.end,

@@ -16,18 +16,11 @@ pub(crate) fn columns(task: &TaskSpec, archive: &ArchiveSpec) -> Vec<(String, St
         return Vec::new();
     }
     let all = [
-        (
-            "moqd_score",
-            "sum over the cells of the hypervolume of each cell's front, from the objectives' references",
-        ),
-        (
-            "global_hypervolume",
-            "hypervolume of the front of all members of all cells, from the objectives' references",
-        ),
+        ("moqd_score", "sum over the cells of the hypervolume of each cell's front, from the objectives' references"),
+        ("global_hypervolume", "hypervolume of the front of all members of all cells, from the objectives' references"),
         ("members", "members of all fronts"),
     ];
-    all.map(|(name, meaning)| (name.to_string(), String::new(), meaning.to_string()))
-        .into()
+    all.map(|(name, meaning)| (name.to_string(), String::new(), meaning.to_string())).into()
 }
 
 /// Where hypervolumes are measured from, if the task says it and has not too many objectives.
@@ -58,9 +51,5 @@ pub(crate) fn values(task: &TaskSpec, archive: &dyn Archive) -> Vec<f64> {
     let points = Points::new(&all, m);
     let best = points.of(&non_dominated(&points, Equal::First));
     let volume = |points: &[f64]| hypervolume(&Points::new(points, m), &reference);
-    vec![
-        cells.values().map(|own| volume(own)).sum(),
-        volume(&best),
-        elites.filled.len() as f64,
-    ]
+    vec![cells.values().map(|own| volume(own)).sum(), volume(&best), elites.filled.len() as f64]
 }

@@ -47,11 +47,7 @@ fn build(config: &StrategyConfig<'_>) -> illume_core::Result<Box<dyn Strategy>> 
     let policy = check_task("c_morl", config.task, false)?;
     let count = illume_numerics::fronts::directions_count(of, own.divisions).unwrap_or(usize::MAX);
     let rows = count.max(own.chosen.saturating_mul(of));
-    let key = if count >= own.chosen.saturating_mul(of) {
-        "divisions"
-    } else {
-        "chosen"
-    };
+    let key = if count >= own.chosen.saturating_mul(of) { "divisions" } else { "chosen" };
     config.claim_rows(key, rows as f64, 2)?;
     let mut settings = learner.plan(config, 0, policy, vec![1.0; of], None)?.settings;
     settings.reward = Reward::Preferred { of };

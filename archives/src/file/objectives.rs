@@ -27,9 +27,7 @@ pub(super) fn read(elites: &Group, table: &Batch) -> Result<Vec<Objective>, Stri
         return Ok(Vec::new());
     };
     let wrong = |what: &str| format!("/elites/{NAME} {what}");
-    let dataset = elites
-        .dataset(NAME)
-        .map_err(|e| wrong(&format!("is damaged ({})", h5::cause(&e))))?;
+    let dataset = elites.dataset(NAME).map_err(|e| wrong(&format!("is damaged ({})", h5::cause(&e))))?;
     let texts = |name: &str| h5::get_texts(&dataset, name).map_err(|_| wrong(&format!("has no attribute '{name}'")));
     let numbers = |name: &str| {
         let values = dataset.attr(name).and_then(|attribute| attribute.read_raw::<f64>());
@@ -39,9 +37,7 @@ pub(super) fn read(elites: &Group, table: &Batch) -> Result<Vec<Objective>, Stri
     let (reference, ideal) = (numbers("reference")?, numbers("ideal")?);
     let m = column.width;
     if [names.len(), units.len(), reference.len(), ideal.len()] != [m; 4] {
-        return Err(wrong(&format!(
-            "has {m} numbers a row, and attributes for another number of objectives"
-        )));
+        return Err(wrong(&format!("has {m} numbers a row, and attributes for another number of objectives")));
     }
     table
         .get::<f64>(NAME)
@@ -49,12 +45,7 @@ pub(super) fn read(elites: &Group, table: &Batch) -> Result<Vec<Objective>, Stri
         .iter()
         .position(|x| !x.is_finite())
         .map_or(Ok(()), |at| Err(wrong(&format!("is not finite in row {}", at / m))))?;
-    let ranges = reference
-        .into_iter()
-        .zip(ideal)
-        .map(|(reference, ideal)| [reference, ideal]);
+    let ranges = reference.into_iter().zip(ideal).map(|(reference, ideal)| [reference, ideal]);
     let named = names.iter().zip(&units).zip(ranges);
-    Ok(named
-        .map(|((name, unit), range)| Objective::new(name, unit, range))
-        .collect())
+    Ok(named.map(|((name, unit), range)| Objective::new(name, unit, range)).collect())
 }

@@ -59,11 +59,7 @@ fn insert(archive: &mut FrontsArchive, rows: &Batch, generation: u64) -> InsertR
 /// The objectives of a cell's members with their seeds, in order.
 fn front(archive: &FrontsArchive, cell: u32) -> Vec<(u64, [f64; 2])> {
     let (e, members) = (archive.elites(), archive.niches().members(cell));
-    let objectives = if members.is_empty() {
-        &[]
-    } else {
-        e.columns().get::<f64>(OBJECTIVES).unwrap()
-    };
+    let objectives = if members.is_empty() { &[] } else { e.columns().get::<f64>(OBJECTIVES).unwrap() };
     members
         .iter()
         .map(|m| *m as usize)
@@ -91,23 +87,12 @@ fn fronts_that_are_never_full_are_those_of_all_pairs() {
                 // Of equals the first one is there.
                 offered.iter().any(|(_, other)| worse(other)) || offered[..at].iter().any(|(_, other)| other == own)
             };
-            let expected: Vec<(u64, [f64; 2])> = offered
-                .iter()
-                .enumerate()
-                .filter(|pair| !beaten(*pair))
-                .map(|(_, pair)| *pair)
-                .collect();
-            assert_eq!(
-                front(&archive, cell as u32),
-                expected,
-                "generation {generation}, cell {cell}"
-            );
+            let expected: Vec<(u64, [f64; 2])> =
+                offered.iter().enumerate().filter(|pair| !beaten(*pair)).map(|(_, pair)| *pair).collect();
+            assert_eq!(front(&archive, cell as u32), expected, "generation {generation}, cell {cell}");
         }
         let best = archive.results().unwrap();
-        assert_eq!(
-            best.elites().filled.len(),
-            offered.iter().filter(|all| !all.is_empty()).count()
-        );
+        assert_eq!(best.elites().filled.len(), offered.iter().filter(|all| !all.is_empty()).count());
     }
 }
 
@@ -132,10 +117,7 @@ fn a_full_front_loses_whom_its_word_says() {
     };
     // 1 lies between 0 and 1.25, 1.25 between 1 and 3.
     let (crowding, joined) = after("front");
-    assert!(
-        joined && crowding == [points[0], points[2], points[3], newcomer],
-        "{crowding:?}"
-    );
+    assert!(joined && crowding == [points[0], points[2], points[3], newcomer], "{crowding:?}");
     assert_eq!(after("front_first"), (points.to_vec(), false));
     let (random, joined) = after("front_random");
     assert!(joined && random.len() == 4 && random.contains(&newcomer));
@@ -182,19 +164,13 @@ fn ranks_agree_and_a_restored_archive_goes_on_as_it_would_have() {
                 let own = block(40, comm.rank(), comm.size());
                 let genomes = random_genomes(generation, own.clone(), 2, false);
                 let mut report = InsertReport::default();
-                archive
-                    .insert(&rows, own, &genomes, &Offer::new(generation), comm, &mut report)
-                    .unwrap();
+                archive.insert(&rows, own, &genomes, &Offer::new(generation), comm, &mut report).unwrap();
                 if restored && generation == 4 {
                     archive = again(&archive, comm);
                 }
             }
             let rows: Vec<usize> = archive.elites().filled.iter().map(|m| *m as usize).collect();
-            (
-                archive.elites().columns().select(&rows),
-                archive.loneliness.clone(),
-                archive.elites().filled.clone(),
-            )
+            (archive.elites().columns().select(&rows), archive.loneliness.clone(), archive.elites().filled.clone())
         })
     };
     let one = run(1, false).remove(0);
@@ -214,19 +190,12 @@ fn again(archive: &FrontsArchive, comm: &dyn Comm) -> FrontsArchive {
     let mut table = archive.elites().columns().select(&rows);
     table.push("cell", 1, "", "", filled.iter().map(|m| i64::from(*m)).collect());
     let own = block(rows.len(), comm.rank(), comm.size());
-    let wanted: Vec<u32> = (0..comm.size())
-        .flat_map(|rank| filled[block(rows.len(), rank, comm.size())].to_vec())
-        .collect();
-    let bounds: Vec<usize> = (0..=comm.size())
-        .map(|rank| block(rows.len(), rank.min(comm.size() - 1), comm.size()))
-        .enumerate()
-        .map(|(rank, block)| if rank == comm.size() { rows.len() } else { block.start })
-        .collect();
+    let wanted: Vec<u32> = (0..comm.size()).flat_map(|rank| filled[block(rows.len(), rank, comm.size())].to_vec()).collect();
+    let bounds: Vec<usize> = (0..=comm.size()).map(|rank| block(rows.len(), rank.min(comm.size() - 1), comm.size())).enumerate()
+        .map(|(rank, block)| if rank == comm.size() { rows.len() } else { block.start }).collect();
     let mut inbox = Inbox::default();
     let fetched = archive.fetch(&wanted, &bounds, comm, &mut inbox).unwrap();
-    let data = own
-        .flat_map(|i| fetched.genome(filled[i]).unwrap().dense().unwrap().to_vec())
-        .collect();
+    let data = own.flat_map(|i| fetched.genome(filled[i]).unwrap().dense().unwrap().to_vec()).collect();
     let genomes = Genomes::Dense(illume_core::Dense { dim: 2, data });
     let mut fresh = self::archive(("front_random", BY_CROWDING), 3, 6);
     fresh.restore_active(&table, &genomes, comm).unwrap();

@@ -411,20 +411,13 @@ pub(super) fn agree(params: &CommandParams, own_genes: Option<&GeneSpace>, greet
 
 /// What makes no sense of the objectives that a program says.
 fn wrong_objectives(objectives: &[(Objective, f64)], greeting: &Greeting) -> Option<String> {
-    let names: Vec<&str> = objectives
-        .iter()
-        .map(|(objective, _)| objective.name.as_str())
-        .collect();
+    let names: Vec<&str> = objectives.iter().map(|(objective, _)| objective.name.as_str()).collect();
     let twice = (0..names.len()).any(|i| names[..i].contains(&names[i]) || names[i].is_empty());
     if objectives.is_empty() || twice {
-        return Some(format!(
-            "the program's objectives are {names:?}, expected at least one, each with a name of its own"
-        ));
+        return Some(format!("the program's objectives are {names:?}, expected at least one, each with a name of its own"));
     }
     if greeting.fitness.is_some() {
-        return Some(format!(
-            "the program says the objectives {names:?} and a \"fitness\": expected one of both"
-        ));
+        return Some(format!("the program says the objectives {names:?} and a \"fitness\": expected one of both"));
     }
     if let [(objective, -1.0)] = objectives {
         return Some(format!(
@@ -444,12 +437,7 @@ fn wrong_objectives(objectives: &[(Objective, f64)], greeting: &Greeting) -> Opt
 impl Greeting {
     /// What the fitness is.
     pub fn objective(&self) -> String {
-        let named: Vec<String> = self
-            .objectives
-            .iter()
-            .flatten()
-            .map(|word| word.maximized().0.name)
-            .collect();
+        let named: Vec<String> = self.objectives.iter().flatten().map(|word| word.maximized().0.name).collect();
         match (&self.fitness, &named[..]) {
             (Some(fitness), _) => fitness.clone(),
             (None, []) => "fitness of the program".into(),
@@ -633,10 +621,7 @@ impl Shape {
             _ => line.objectives,
         };
         let values: Vec<Vec<Option<f64>>> = rows_of_values.unwrap_or_default();
-        let narrow = values
-            .iter()
-            .find(|row| row.len() != self.objectives.max(1))
-            .map(Vec::len);
+        let narrow = values.iter().find(|row| row.len() != self.objectives.max(1)).map(Vec::len);
         let rows = [values.len(), line.descriptor.len(), line.steps.len()];
         let wanted = [
             self.rows,
@@ -648,10 +633,7 @@ impl Shape {
         let width = line.descriptor.iter().find(|row| row.len() != self.k).map(Vec::len);
         if !right || width.is_some() || narrow.is_some() {
             let what = if self.objectives == 0 { "fitness" } else { "objectives" };
-            let found = format!(
-                "{} of {what}, {} of descriptors, {} of steps",
-                rows[0], rows[1], rows[2]
-            );
+            let found = format!("{} of {what}, {} of descriptors, {} of steps", rows[0], rows[1], rows[2]);
             let row = match (narrow, width) {
                 (Some(width), _) => format!(" (objectives of {width} numbers)"),
                 (None, Some(width)) => format!(" (a descriptor of {width} numbers)"),

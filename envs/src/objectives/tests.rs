@@ -31,11 +31,7 @@ fn costs_are_those_of_pymoo() {
         assert_eq!((found.objectives.len(), costs.len()), (m, m));
         for (own, cost) in found.objectives.iter().zip(&costs) {
             // Single precision carries genes of ZDT4 alone elsewhere, by what its own mapping rounds.
-            assert!(
-                (own + cost).abs() <= 1e-9 * (1.0 + cost.abs()),
-                "{words:?}: {:?}",
-                found.objectives
-            );
+            assert!((own + cost).abs() <= 1e-9 * (1.0 + cost.abs()), "{words:?}: {:?}", found.objectives);
         }
         let mean = -costs.iter().sum::<f64>() / m as f64;
         assert!((found.fitness[0] - mean).abs() <= 1e-9 * (1.0 + mean.abs()));
@@ -54,15 +50,9 @@ fn the_best_and_the_references_are_those_of_the_fronts() {
             let [least, most] = [ends[i], ends[m + i]];
             // pymoo has 100 points of it.
             let ideal = objective.ideal().unwrap();
-            assert!(
-                (ideal + least).abs() < 1e-2 && ideal >= -least - 1e-9,
-                "{name} {i}: {ideal} {least}"
-            );
+            assert!((ideal + least).abs() < 1e-2 && ideal >= -least - 1e-9, "{name} {i}: {ideal} {least}");
             let reference = -objective.reference().unwrap();
-            assert!(
-                reference >= 1.05 * most && reference <= 2.0 * most.max(0.6),
-                "{name} {i}: {reference} {most}"
-            );
+            assert!(reference >= 1.05 * most && reference <= 2.0 * most.max(0.6), "{name} {i}: {reference} {most}");
         }
     }
 }
@@ -85,24 +75,13 @@ fn genes_of_the_fronts_are_on_them() {
             assert!((found[1] + front(-found[0])).abs() < 1e-12, "{name} {share}: {found:?}");
         }
     }
-    for (name, m) in [
-        ("dtlz1", 3),
-        ("dtlz2", 4),
-        ("dtlz3", 2),
-        ("dtlz4", 3),
-        ("dtlz5", 3),
-        ("dtlz6", 3),
-    ] {
+    for (name, m) in [("dtlz1", 3), ("dtlz2", 4), ("dtlz3", 2), ("dtlz4", 3), ("dtlz5", 3), ("dtlz6", 3)] {
         for share in shares {
             let rest = if name == "dtlz6" { 0.0 } else { 0.5 };
             let genes = [&vec![share; m - 1][..], &[rest; 5]].concat();
             let found = evaluate(task(&table(name, m, m + 4)).as_ref(), &genes, 1).objectives;
             let (sum, length) = (found.iter().sum::<f64>(), found.iter().map(|x| x * x).sum::<f64>());
-            let right = if name == "dtlz1" {
-                (sum + 0.5).abs()
-            } else {
-                (length - 1.0).abs()
-            };
+            let right = if name == "dtlz1" { (sum + 0.5).abs() } else { (length - 1.0).abs() };
             assert!(right < 1e-12, "{name} {share}: {found:?}");
         }
     }
@@ -136,9 +115,7 @@ fn the_rastrigin_pair_is_that_of_mome() {
 
 #[test]
 fn no_row_is_worse_than_the_offset_says() {
-    let names = ["zdt1", "zdt2", "zdt3", "zdt4", "zdt6", "rastrigin_pair"]
-        .into_iter()
-        .map(String::from);
+    let names = ["zdt1", "zdt2", "zdt3", "zdt4", "zdt6", "rastrigin_pair"].into_iter().map(String::from);
     for name in names.chain((1..8).map(|i| format!("dtlz{i}"))) {
         let task = task(&table(&name, 3, 7));
         let [lower, upper] = task.spec().bounds.unwrap();

@@ -28,13 +28,7 @@ pub fn contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
         }
         let mut others: Vec<f64> = Vec::with_capacity(m * points.len());
         for (j, point) in points.iter().enumerate().filter(|(j, _)| *j != i) {
-            let cut = || {
-                point
-                    .iter()
-                    .zip(reference)
-                    .zip(&own)
-                    .map(|((p, r), own)| (p - r).min(*own))
-            };
+            let cut = || point.iter().zip(reference).zip(&own).map(|((p, r), own)| (p - r).min(*own));
             // A NaN is above nothing, though `min` would forget it.
             if cut().all(|x| x > 0.0) && !points.point(j).iter().any(|x| x.is_nan()) {
                 others.extend(cut());

@@ -63,33 +63,13 @@ pub struct Constrained {
 }
 
 const COLUMNS: [Column; 7] = [
-    column(
-        "stage",
-        "",
-        "1 while there is a policy for each preference, 2 while members of the front are extended",
-    ),
-    column(
-        "expected_utility",
-        "",
-        "mean over preferences of the best weighted sum of objectives that the archive offered before the generation; 0 before there are any",
-    ),
-    column(
-        "sparsity",
-        "",
-        "mean square of the gaps between neighbours on the archive's front before the generation, summed over the objectives",
-    ),
-    column(
-        "critic_loss",
-        "",
-        "mean over critic steps of both critics' mean squared errors, summed",
-    ),
+    column("stage", "", "1 while there is a policy for each preference, 2 while members of the front are extended"),
+    column("expected_utility", "", "mean over preferences of the best weighted sum of objectives that the archive offered before the generation; 0 before there are any"),
+    column("sparsity", "", "mean square of the gaps between neighbours on the archive's front before the generation, summed over the objectives"),
+    column("critic_loss", "", "mean over critic steps of both critics' mean squared errors, summed"),
     column("transitions", "", "transitions in the replay buffer"),
     column("learn_seconds", "s", "training of critics and actor, on rank 0 alone"),
-    column(
-        "climb_seconds",
-        "s",
-        "policies climbing the critic, on rank 0's threads",
-    ),
+    column("climb_seconds", "s", "policies climbing the critic, on rank 0's threads"),
 ];
 
 const fn column(name: &'static str, unit: &'static str, meaning: &'static str) -> Column {
@@ -112,11 +92,7 @@ fn held(stages: &Stages, objective: usize, values: &[f64], earned: &[f64]) -> Ve
         if j == objective {
             return 1.0 / scale;
         }
-        let bound = if *was >= 0.0 {
-            stages.beta * was
-        } else {
-            was / stages.beta
-        };
+        let bound = if *was >= 0.0 { stages.beta * was } else { was / stages.beta };
         let margin = ((is - bound) / scale).max(LEAST_MARGIN);
         1.0 / (stages.barrier * margin * scale)
     };
@@ -170,11 +146,7 @@ impl Constrained {
         order.sort_by(|a, b| distances[*b].total_cmp(&distances[*a]));
         let members: Vec<u32> = order.into_iter().map(|i| elites.filled[front[i]]).collect();
         let seed = |member: &u32| elites.seed()[*member as usize];
-        let mut chosen: Vec<u32> = members
-            .iter()
-            .copied()
-            .filter(|member| !self.picked.contains(&seed(member)))
-            .collect();
+        let mut chosen: Vec<u32> = members.iter().copied().filter(|member| !self.picked.contains(&seed(member))).collect();
         if chosen.is_empty() {
             self.picked.clear();
             chosen = members;
@@ -225,19 +197,13 @@ impl Constrained {
             return [0.0; 2];
         };
         let members = elites.filled.iter().map(|member| *member as usize);
-        let all: Vec<f64> = members
-            .flat_map(|member| &objectives[member * m..(member + 1) * m])
-            .copied()
-            .collect();
+        let all: Vec<f64> = members.flat_map(|member| &objectives[member * m..(member + 1) * m]).copied().collect();
         let points = Points::new(&all, m);
         let front = points.of(&non_dominated(&points, Equal::First));
         let front = Points::new(&front, m);
         // As finely as the authors' program (`morl/utils.py:97-124`), but for the triples that it loses to rounding.
         let preferences = directions(m, if m == 2 { 100 } else { 10 });
-        [
-            expected_utility(&front, &Points::new(&preferences, m)),
-            sparsity(&front),
-        ]
+        [expected_utility(&front, &Points::new(&preferences, m)), sparsity(&front)]
     }
 }
 
@@ -344,35 +310,17 @@ impl Emitter for Constrained {
         if !self.policies.is_empty() {
             let mut table = Batch::new();
             table.push("genome", dim, "", "policies that climb", self.policies.clone());
-            table.push(
-                "earned",
-                m,
-                "",
-                "what each was worth when it was last evaluated",
-                self.earned.clone(),
-            );
+            table.push("earned", m, "", "what each was worth when it was last evaluated", self.earned.clone());
             let objective = |aim: &Aim| aim.objective.map_or(-1, |objective| objective as i32);
             let objectives = self.aims.iter().map(objective).collect();
             table.push("objective", 1, "", "which is extended, -1 for a preference", objectives);
             let values = self.aims.iter().flat_map(|aim| aim.values.clone()).collect();
-            table.push(
-                "aim",
-                m,
-                "",
-                "the preference, or what each objective was when the round began",
-                values,
-            );
+            table.push("aim", m, "", "the preference, or what each objective was when the round began", values);
             state.tables.push(("policies".into(), table));
         }
         if !self.picked.is_empty() {
             let mut picked = Batch::new();
-            picked.push(
-                "seed",
-                1,
-                "",
-                "evaluation seeds of the members that rounds began with",
-                self.picked.clone(),
-            );
+            picked.push("seed", 1, "", "evaluation seeds of the members that rounds began with", self.picked.clone());
             state.tables.push(("picked".into(), picked));
         }
         let mut round = Batch::new();

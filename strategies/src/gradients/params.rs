@@ -110,17 +110,13 @@ impl GradientBatchParams {
         let learned: usize = plans.iter().map(|plan| plan.climbers + plan.actors).sum();
         let varied = Variation::new(vec![(iso_line, self.batch - learned)]);
         let apart = plans.len() > 1;
-        let gradients = plans
-            .into_iter()
-            .map(|plan| PolicyGradient::new(plan, &config.task.descriptor));
+        let gradients = plans.into_iter().map(|plan| PolicyGradient::new(plan, &config.task.descriptor));
         let gradients = gradients.map(|emitter| Box::new(emitter) as Box<dyn Emitter>);
         Ok(Box::new(Scheduler::new(Composition {
             name,
             initial: self.initial,
             sized_by: &["batch", "initial"],
-            emitters: std::iter::once(Box::new(varied) as Box<dyn Emitter>)
-                .chain(gradients)
-                .collect(),
+            emitters: std::iter::once(Box::new(varied) as Box<dyn Emitter>).chain(gradients).collect(),
             given: config.task.given_rows(),
             apart,
             by_operator: true,

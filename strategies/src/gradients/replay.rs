@@ -201,12 +201,7 @@ impl Replay {
             let draws = Stream::new(seed, Purpose::Replay, generation, PREFERENCES);
             out.condition.resize(rows * of, 0.0);
             let earned = std::mem::take(&mut out.reward);
-            for (i, (weights, earned)) in out
-                .condition
-                .chunks_exact_mut(of)
-                .zip(earned.chunks_exact(of))
-                .enumerate()
-            {
+            for (i, (weights, earned)) in out.condition.chunks_exact_mut(of).zip(earned.chunks_exact(of)).enumerate() {
                 preference(&draws, before + i, weights);
                 out.reward.push(weights.iter().zip(earned).map(|(w, r)| w * r).sum());
             }
@@ -469,10 +464,7 @@ mod tests {
         for i in 0..3000 {
             let mut w = [0.0; 3];
             preference(&stream, i, &mut w);
-            means
-                .iter_mut()
-                .zip(w)
-                .for_each(|(mean, w)| *mean += f64::from(w) / 3000.0);
+            means.iter_mut().zip(w).for_each(|(mean, w)| *mean += f64::from(w) / 3000.0);
         }
         assert!(means.iter().all(|mean| (mean - 1.0 / 3.0).abs() < 0.02), "{means:?}");
     }
