@@ -318,6 +318,7 @@ mod tests {
                     measures: &mut [],
                     objectives: &mut [],
                     trajectories: &mut [],
+                    features: &mut [],
                 },
             );
             assert_eq!(fitness[0], sign * (plain.fitness[0] + shift), "{noise}");
@@ -359,7 +360,7 @@ mod tests {
             ("second_mode = inf", "task.second_mode"),
             ("gene_noise = \"a lot\"", "task.gene_noise"),
             ("gene_noise = 0.1\nnoisy_gene = 6", "expected a gene below 6"),
-            ("noise = 0.1", "did you mean"),
+            ("fitnes_noise = 0.1", "did you mean"),
         ] {
             let table: toml::Table = format!("name = \"arm\"\njoints = 6\n{noise}").parse().unwrap();
             let config = TaskConfig {

@@ -62,7 +62,11 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
     }
     if !params.weights.is_empty() {
         let terms = params.weights.iter().zip(&spec.objectives);
-        spec.fitness = terms.clone().map(|(w, o)| format!("{w} {}", o.name)).collect::<Vec<_>>().join(" + ");
+        spec.fitness = terms
+            .clone()
+            .map(|(w, o)| format!("{w} {}", o.name))
+            .collect::<Vec<_>>()
+            .join(" + ");
         let worst: f64 = terms.map(|(w, o)| w * o.range[0]).sum();
         spec.qd_offset = if worst.is_finite() { -worst } else { 0.0 };
         spec.gradients = None;
@@ -92,7 +96,11 @@ pub(crate) fn wrap(task: Box<dyn Task>, params: &ScoreParams) -> Result<Box<dyn 
 /// Whether what is said of objectives fits those of the task.
 fn check_objectives(spec: &TaskSpec, params: &ScoreParams) -> Result<()> {
     let m = spec.objectives.len();
-    let names: Vec<&str> = spec.objectives.iter().map(|objective| objective.name.as_str()).collect();
+    let names: Vec<&str> = spec
+        .objectives
+        .iter()
+        .map(|objective| objective.name.as_str())
+        .collect();
     if m > 0 && params.direction == "minimize" {
         let message = format!(
             "task \"{}\" has several objectives ({}), of which each has a direction of its own: expected \"maximize\"",
@@ -113,7 +121,10 @@ fn check_objectives(spec: &TaskSpec, params: &ScoreParams) -> Result<()> {
         return Ok(());
     }
     let message = match m {
-        0 => format!("task \"{}\" has one objective: expected no weights, got {weights:?}", spec.name),
+        0 => format!(
+            "task \"{}\" has one objective: expected no weights, got {weights:?}",
+            spec.name
+        ),
         _ => format!(
             "expected {m} numbers, not all 0, one for each of the objectives {}, got {weights:?}",
             names.join(", ")

@@ -80,6 +80,7 @@ fn scores(task: &dyn Task, seeds: &[u64; 3], max_steps: u32) -> (Vec<u8>, Vec<f6
         measures: &mut [],
         objectives: &mut [],
         trajectories: &mut [],
+        features: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 1..3, &mut scores);
     (status, fitness, descriptor, steps)
@@ -87,7 +88,15 @@ fn scores(task: &dyn Task, seeds: &[u64; 3], max_steps: u32) -> (Vec<u8>, Vec<f6
 
 fn wrapped(direction: &str, repeats: usize) -> Box<dyn Task> {
     let direction = direction.into();
-    wrap(Dice::task(), &ScoreParams { direction, repeats, weights: Vec::new() }).unwrap()
+    wrap(
+        Dice::task(),
+        &ScoreParams {
+            direction,
+            repeats,
+            weights: Vec::new(),
+        },
+    )
+    .unwrap()
 }
 
 #[test]
@@ -224,9 +233,16 @@ fn weights_make_the_fitness_a_sum_of_objectives_which_stay_as_they_are() {
     let plain = task("name = \"zdt1\"\ndim = 3");
     let weighed = task("name = \"zdt1\"\ndim = 3\nweights = [2, 0.5]");
     let genes = [0.25, 0.5, 0.75, 0.0, 1.0, 0.125];
-    let (before, after) = (evaluate(plain.as_ref(), &genes, 2), evaluate(weighed.as_ref(), &genes, 2));
+    let (before, after) = (
+        evaluate(plain.as_ref(), &genes, 2),
+        evaluate(weighed.as_ref(), &genes, 2),
+    );
     assert_eq!(before.objectives, after.objectives);
-    for (own, [fitness, mean]) in before.objectives.chunks(2).zip([0, 1].map(|i| [after.fitness[i], before.fitness[i]])) {
+    for (own, [fitness, mean]) in before
+        .objectives
+        .chunks(2)
+        .zip([0, 1].map(|i| [after.fitness[i], before.fitness[i]]))
+    {
         assert_eq!([fitness, mean], [2.0 * own[0] + 0.5 * own[1], (own[0] + own[1]) / 2.0]);
     }
     assert_eq!(weighed.spec().qd_offset, 2.0 * 1.1 + 0.5 * 1.1);
