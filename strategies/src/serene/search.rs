@@ -10,7 +10,6 @@ use super::emitter::Emitter;
 use super::{EmitterParams, ExplorationParams};
 use crate::candidates::prepare;
 use crate::encoders::{Encoder, Key};
-use crate::fronts::by_fronts;
 use crate::visited::{VISITED, Visited};
 
 /// Steps of a candidate for an emitter beside its first population, by which its improvement is found.
@@ -342,9 +341,8 @@ impl Search {
             .map(|(novelty, emitter)| [*novelty, emitter.improvement])
             .collect();
         let dominates = |a: [f64; 2], b: [f64; 2]| a[0] >= b[0] && a[1] >= b[1] && a != b;
-        let mut front: Vec<usize> = by_fronts(&points);
-        front.retain(|&i| points.iter().all(|other| !dominates(*other, points[i])));
-        front.sort_unstable();
+        let first = |i: &usize| points.iter().all(|other| !dominates(*other, points[*i]));
+        let front: Vec<usize> = (0..points.len()).filter(first).collect();
         let draw = Stream::new(context.seed, Purpose::Selection, context.generation, 1);
         let emitter = front[draw.below(0, front.len() as u64) as usize];
         let reference = self.reference(self.known);
