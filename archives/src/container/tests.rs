@@ -16,6 +16,7 @@ fn built(text: &str, axes: &[Axis], learned: usize) -> Result<Box<dyn ArchiveMut
         archive: &format!("kind = \"container\"\n{text}").parse().unwrap(),
         seed: 1,
         axes,
+        objectives: &[],
         genome_dim: 2,
         qd_offset: 4.0,
         lineage: false,
