@@ -53,6 +53,7 @@ fn build(config: &str, k: usize, genome_dim: usize) -> Box<dyn ArchiveMut> {
         genome_dim,
         qd_offset: 0.0,
         lineage: false,
+        learned: 0,
         memory: &illume_core::Memory::unlimited(),
     };
     (entry.build)(&config).expect("a sound configuration")

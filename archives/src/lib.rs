@@ -2,6 +2,7 @@
 
 mod archive;
 mod centers;
+mod container;
 mod cvt;
 mod deep;
 mod division;
@@ -27,6 +28,7 @@ mod unstructured;
 
 pub use archive::CellArchive;
 pub use centers::centers;
+pub use container::{Container, ContainerParams};
 pub use cvt::CACHE_VARIABLE;
 pub use deep::DepthParams;
 pub use division::Outside;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use illume_core::params::{self, Params};
-use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result};
+use illume_core::{ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Axis, Cells, Error, Result, Rule};
 
 use crate::archive::CellArchive;
 use crate::deep::{self, DeepArchive, DepthParams};
@@ -11,7 +11,7 @@ use crate::division::Outside;
 use crate::mome::FrontsArchive;
 use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
 use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
-use crate::{cvt, dns, front};
+use crate::{container, cvt, dns, front};
 
 /// Cells of a grid whose shape is not given.
 const DEFAULT_CELLS: f64 = 10_000.0;
@@ -110,7 +110,7 @@ const UNSTRUCTURED: ArchiveEntry = ArchiveEntry {
 
 /// All archives, by kind.
 pub fn registry() -> &'static [ArchiveEntry] {
-    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY, front::ENTRY]
+    &[GRID, CVT, UNSTRUCTURED, dns::ENTRY, container::ENTRY, front::ENTRY]
 }
 
 fn outside(word: &str) -> Outside {
@@ -341,9 +341,10 @@ pub(crate) fn check_spec(spec: &ArchiveSpec) -> Result<()> {
     check_axes(&spec.axes)?;
     let k = spec.axes.len();
     let capacity = match &spec.cells {
-        // Elites without cells are told apart by their descriptors, or by their objectives.
+        // Elites without cells are told apart by their descriptors, the task's or learned ones, or by their objectives.
         Cells::None => {
-            let told_apart = k > 0 || spec.kind == front::ENTRY.kind;
+            let learned = matches!(spec.rule("codes"), Some(Rule::Count(1..)));
+            let told_apart = k > 0 || learned || spec.kind == front::ENTRY.kind;
             Some(spec.capacity).filter(|c| told_apart && (1..=MOST_CELLS).contains(c))
         }
         _ if k == 0 => Some(1),
@@ -385,6 +386,7 @@ mod tests {
             genome_dim: 3,
             qd_offset: 0.0,
             lineage: false,
+            learned: 0,
             memory: &illume_core::Memory::alone(1e9),
         })
     }

@@ -151,6 +151,16 @@ impl Shard {
         self.grow(after);
     }
 
+    /// Keeps the genomes of these cells, in this order, as those of cells 0, 1, ….
+    pub(crate) fn keep(&mut self, cells: &[u32]) {
+        let kept: Vec<u32> = cells
+            .iter()
+            .map(|cell| std::mem::replace(&mut self.slot_of[*cell as usize], NONE))
+            .collect();
+        self.free.extend(self.slot_of.iter().filter(|slot| **slot != NONE));
+        self.slot_of = kept;
+    }
+
     /// Copies all rows noted by [`Shard::put`] since the last call.
     pub(crate) fn copy(&mut self, genomes: &Genomes) {
         match &mut self.form {
@@ -276,6 +286,22 @@ mod tests {
         shard.copy(&genomes);
         assert_eq!(shard.get(1), Some(GenomeRef::Dense(&[3.0, 4.0])));
         assert_eq!(shard.usage(), (1, 1));
+    }
+
+    #[test]
+    fn genomes_that_are_kept_are_found_under_their_new_numbers() {
+        let mut shard = Shard::new(3, 1, false);
+        let genomes = Genomes::Dense(Dense {
+            dim: 1,
+            data: vec![1.0, 2.0, 3.0],
+        });
+        (0..3).for_each(|i| shard.put(i, i));
+        shard.copy(&genomes);
+        shard.keep(&[2, 0]);
+        assert_eq!(shard.get(0), Some(GenomeRef::Dense(&[3.0])));
+        assert_eq!(shard.get(1), Some(GenomeRef::Dense(&[1.0])));
+        assert!(shard.get(2).is_none());
+        assert_eq!(shard.usage(), (2, 3));
     }
 
     #[test]

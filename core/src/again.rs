@@ -16,6 +16,7 @@ pub struct Again {
     moments: Vec<f64>,
     measures: Vec<f64>,
     objectives: Vec<f64>,
+    features: Vec<f32>,
 }
 
 impl Again {
@@ -47,6 +48,7 @@ impl Again {
         zero(&mut self.moments, scores.moments.len());
         zero(&mut self.measures, scores.measures.len());
         zero(&mut self.objectives, scores.objectives.len());
+        zero(&mut self.features, scores.features.len());
         let again = Request {
             seeds: &self.seeds[..request.seeds.len()],
             ..request.clone()
@@ -60,6 +62,7 @@ impl Again {
             measures: &mut self.measures,
             objectives: &mut self.objectives,
             trajectories: &mut [],
+            features: &mut self.features,
         };
         worker.evaluate(&again, rows, &mut own);
         own.check_finite();
@@ -68,6 +71,8 @@ impl Again {
         sum(scores.moments, &self.moments);
         sum(scores.measures, &self.measures);
         sum(scores.objectives, &self.objectives);
+        let features = scores.features.iter_mut().zip(&self.features);
+        features.for_each(|(sum, x)| *sum += x);
         let steps = scores.steps.iter_mut().zip(&self.steps);
         steps.for_each(|(sum, steps)| *sum = sum.saturating_add(*steps));
         let status = scores.status.iter_mut().zip(&self.status);
@@ -87,6 +92,7 @@ impl Again {
         scores.fitness.iter_mut().for_each(mean);
         scores.descriptor.iter_mut().for_each(mean);
         scores.objectives.iter_mut().for_each(mean);
+        scores.features.iter_mut().for_each(|sum| *sum /= n as f32);
         for row in scores.measures.chunks_exact_mut(measures.len().max(1)) {
             let shares = row.iter_mut().zip(measures).filter(|(_, m)| m.kind == Measure::Share);
             shares.for_each(|(sum, _)| *sum /= n as f64);

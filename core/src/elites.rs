@@ -95,6 +95,20 @@ impl Elites {
         self.grow(cells);
     }
 
+    /// Keeps those of these cells, in this order, as cells 0, 1, …: for tables whose cells are numbered members.
+    pub fn keep(&mut self, cells: &[u32]) {
+        fn select<T: Element>(values: &mut Vec<T>, width: usize, cells: &[u32]) {
+            let rows = cells.iter().map(|cell| *cell as usize * width);
+            *values = rows.flat_map(|at| at..at + width).map(|at| values[at]).collect();
+        }
+        for column in self.columns.columns_iter_mut() {
+            each_data!(&mut column.data, values => select(values, column.width, cells));
+        }
+        self.columns.resize(cells.len());
+        self.owner = cells.iter().map(|cell| self.owner[*cell as usize]).collect();
+        self.filled = (0..cells.len() as u32).collect();
+    }
+
     /// All columns, `[cells]` rows; those of empty cells mean nothing, but for a fitness of NaN.
     pub fn columns(&self) -> &Batch {
         &self.columns
@@ -154,7 +168,8 @@ impl Elites {
             return Ok(());
         }
         for column in rows.columns() {
-            if column.width > 0 && self.columns.find(&column.name).is_none() && !PASSING.contains(&column.name.as_str()) {
+            if column.width > 0 && self.columns.find(&column.name).is_none() && !PASSING.contains(&column.name.as_str())
+            {
                 self.columns.declare_like(column);
             }
         }
@@ -256,6 +271,21 @@ mod tests {
         // An elite has nothing of the one before it.
         elites.take(&rows(), &taken(&[(0, 1)]), 6).unwrap();
         assert_eq!(elites.columns().get::<u32>("emitter").unwrap(), [0, 0, 8]);
+    }
+
+    #[test]
+    fn members_that_are_kept_are_numbered_anew_and_are_whole() {
+        let mut elites = Elites::new(3, 2);
+        elites.take(&rows(), &taken(&[(0, 0), (1, 1), (2, 2)]), 4).unwrap();
+        elites.owner.copy_from_slice(&[5, 6, 7]);
+        elites.keep(&[2, 0]);
+        assert_eq!(
+            (elites.fitness(), elites.descriptor()),
+            (&[3.0, 1.0][..], &[2.0, 2.1, 0.0, 0.1][..])
+        );
+        assert_eq!((&elites.filled[..], &elites.owner[..]), (&[0, 1][..], &[7, 5][..]));
+        elites.grow(3);
+        assert!(elites.fitness()[2].is_nan());
     }
 
     #[test]

@@ -44,8 +44,11 @@ pub use params::Params;
 pub use policy_gradient::{Answer, Credit, PolicyGradient, Surrogate, SurrogateReport};
 pub use registry::{ArchiveConfig, ArchiveEntry, NestedParams, StrategyConfig, StrategyEntry, TaskConfig, TaskEntry};
 pub use seeds::{case_of_seed, case_seed, test_part_of_seed, test_part_seed};
-pub use spec::{ArchiveSpec, Axis, Cells, Differentiable, Given, Measure, Measured, Objective, Rule, StrategySpec, TaskSpec};
+pub use spec::{
+    ArchiveSpec, Axis, Cells, Differentiable, Given, Measure, Measured, Objective, Rule, StrategySpec, TaskSpec,
+};
 pub use traits::{
-    Archive, ArchiveMut, Candidates, Comm, Context, Fetched, Inbox, InsertReport, NOT_OFFERED, Next, Normalization,
-    Offer, Outcome, Request, Scores, State, Status, Strategy, Task, Told, Trajectory, Worker, block,
+    Archive, ArchiveMut, CODE, Candidates, Comm, Context, ENCODER, FEATURES, Fetched, Inbox, InsertReport,
+    LearnedDescriptors, NOT_OFFERED, Next, Normalization, Offer, Outcome, Request, Scores, State, Status, Strategy,
+    Task, Told, Trajectory, Worker, block,
 };

@@ -49,6 +49,8 @@ pub struct ArchiveEntry {
     pub params: fn() -> Vec<ParamInfo>,
     /// Whether it measures novelty, for strategies that live on it, and keeps what it admitted; others keep elites, for strategies that breed from them.
     pub novelty: bool,
+    /// Whether it tells its elites apart by learned descriptors, where a strategy learns some.
+    pub learned: bool,
     /// Whether it keeps elites that none dominates and no others, so that its task must have several objectives.
     pub fronts: bool,
     /// Parameters of a small one, as TOML: what the tests that walk the registry make of it.
@@ -72,6 +74,7 @@ impl ArchiveEntry {
             summary,
             params,
             novelty: false,
+            learned: false,
             fronts: false,
             small,
             check: |_| Ok(()),
@@ -93,6 +96,8 @@ pub struct ArchiveConfig<'a> {
     pub qd_offset: f64,
     /// Store lineages, not dense genomes.
     pub lineage: bool,
+    /// Numbers of the descriptor that the strategy learns, 0 for none.
+    pub learned: usize,
     /// What it will take is claimed here before it is made.
     pub memory: &'a Memory,
 }
@@ -117,6 +122,8 @@ pub struct StrategyEntry {
     pub cases: bool,
     /// Whether it searches by the gradients that a task knows.
     pub gradients: bool,
+    /// Whether it learns descriptors, so that its archive must tell elites apart by them.
+    pub learns: bool,
     /// Whether it needs an archive with soft thresholds.
     pub thresholds: bool,
     /// Whether it needs an archive whose cells hold several elites, or say more of theirs (`depth`, `keep`): what it suggests shows one.
@@ -163,6 +170,7 @@ impl StrategyEntry {
             novelty_by: None,
             cases: false,
             gradients: false,
+            learns: false,
             thresholds: false,
             members: false,
             categories: false,

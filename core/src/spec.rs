@@ -136,6 +136,8 @@ pub struct TaskSpec {
     pub gradients: Option<Arc<dyn Differentiable>>,
     /// What it measures of each row beside fitness and descriptor: columns of the history.
     pub measures: Vec<Measured>,
+    /// Numbers of each row that an encoder of descriptors may see, where they are wanted ([`Scores::features`](crate::Scores::features)); 0 for a task that shows nothing.
+    pub features: usize,
     /// The objectives of a task of several; empty where the fitness is all.
     pub objectives: Vec<Objective>,
     /// What the log says of it at the start: (name, value).
@@ -174,6 +176,7 @@ impl TaskSpec {
             policy_gradient: None,
             gradients: None,
             measures: Vec::new(),
+            features: 0,
             objectives: Vec::new(),
             facts: Vec::new(),
             chunk: 1,

@@ -157,6 +157,8 @@ pub struct Scores<'a> {
     pub objectives: &'a mut [f64],
     /// The episode of each row, cleared before; empty if they are not wanted. One that failed is left cleared.
     pub trajectories: &'a mut [Trajectory],
+    /// `[rows, f]`: what an encoder of descriptors may see of each row ([`TaskSpec::features`]); empty if that is not wanted.
+    pub features: &'a mut [f32],
 }
 
 impl Scores<'_> {
@@ -164,16 +166,20 @@ impl Scores<'_> {
     pub fn check_finite(&mut self) {
         let rows = self.fitness.len().max(1);
         let (k, m) = (self.descriptor.len() / rows, self.objectives.len() / rows);
+        let seen = self.features.len() / rows;
         for i in 0..self.fitness.len() {
             let d = &mut self.descriptor[i * k..(i + 1) * k];
             let objectives = &mut self.objectives[i * m..(i + 1) * m];
-            let finite = self.fitness[i].is_finite() && d.iter().chain(&*objectives).all(|x| x.is_finite());
+            let features = &mut self.features[i * seen..(i + 1) * seen];
+            let whole = d.iter().chain(&*objectives).all(|x| x.is_finite());
+            let finite = self.fitness[i].is_finite() && whole && features.iter().all(|x| x.is_finite());
             if self.status[i] == Status::Ok as u8 && !finite {
                 self.status[i] = Status::NotFinite as u8;
             }
             if self.status[i] != Status::Ok as u8 {
                 self.fitness[i] = 0.0;
                 d.fill(0.0);
+                features.fill(0.0);
                 objectives.fill(0.0);
                 if let Some(trajectory) = self.trajectories.get_mut(i) {
                     trajectory.clear();
@@ -224,6 +230,8 @@ pub struct Candidates {
     pub observed: Vec<u32>,
     /// Whether the episodes of all rows are wanted as trajectories.
     pub record: bool,
+    /// Whether what an encoder may see of them is wanted, as the column [`FEATURES`] of the rows.
+    pub features: bool,
     /// See [`Request::network`].
     pub network: Option<Arc<Network>>,
 }
@@ -315,6 +323,11 @@ pub trait Strategy: Send {
     /// Communication.
     fn tell(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next>;
 
+    /// The descriptors that it learns, if it does.
+    fn learned(&mut self) -> Option<&mut dyn LearnedDescriptors> {
+        None
+    }
+
     /// Why nothing is left to try, once that is so: the run then ends, whatever its budget. The same on all ranks, and part of the state.
     fn ended(&self) -> Option<String> {
         None
@@ -334,6 +347,33 @@ pub trait Strategy: Send {
     /// # Errors
     /// A state that is not of this strategy and task.
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()>;
+}
+
+/// The column of rows and elites that holds what an encoder sees of them: f32 `[rows, f]` ([`TaskSpec::features`]).
+pub const FEATURES: &str = "features";
+
+/// The column of rows and elites that holds their learned descriptors, beside those of the task: f64 `[rows, n]` ([`LearnedDescriptors`]).
+pub const CODE: &str = "code";
+
+/// The table of a strategy's state that holds what makes codes of features; archive files have it as well.
+pub const ENCODER: &str = "encoder";
+
+/// Descriptors that are learned from what tasks show of candidates: the column [`CODE`], by which an archive that can tells its elites apart.
+pub trait LearnedDescriptors {
+    /// Numbers of a code.
+    fn dim(&self) -> usize;
+
+    /// Before candidates are asked for: learns anew, if that is due, and then says the codes of all elites, in the order of `filled`, `[elites, n]`. The same on all ranks.
+    ///
+    /// # Errors
+    /// Elites without [`FEATURES`].
+    fn learn(&mut self, context: &Context<'_>, archive: &dyn Archive) -> Result<Option<Vec<f64>>>;
+
+    /// Writes the codes of evaluated rows, all ranks' in order, before they are offered to the archive.
+    ///
+    /// # Errors
+    /// Rows without [`FEATURES`].
+    fn describe(&mut self, context: &Context<'_>, rows: &mut Batch) -> Result<()>;
 }
 
 /// The cell of a row that is not offered to the archive.
@@ -504,6 +544,17 @@ pub trait ArchiveMut: Archive {
         comm: &dyn Comm,
         report: &mut InsertReport,
     ) -> Result<()>;
+
+    /// Gives all elites other learned descriptors, in the order of `filled`, `[elites, n]`: those that may not stay beside others are gone then.
+    ///
+    /// # Errors
+    /// An archive that does not tell its elites apart by them.
+    fn recode(&mut self, _codes: &[f64]) -> Result<()> {
+        Err(crate::Error::failed(format!(
+            "an archive of kind \"{}\" knows no learned descriptors",
+            self.spec().kind
+        )))
+    }
 
     /// Replaces all elites (of [`Archive::results`], where there are such): `rows` as in the file (`cell`, `fitness`, `descriptor`, `generation`, `operator`, `parents`, `seed`), in the order
     /// in which cells were first filled, equal on all ranks; `genomes` are those of this rank's [`block`] of the rows.

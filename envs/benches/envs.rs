@@ -57,6 +57,7 @@ fn rate(task: &dyn Task, rows: usize, repeats: usize) -> f64 {
                     measures: &mut [],
                     objectives: &mut [],
                     trajectories: &mut [],
+                    features: &mut [],
                 };
                 worker.evaluate(&request, range, &mut scores);
             }

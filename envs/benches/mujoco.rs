@@ -54,6 +54,7 @@ fn policies(task: &dyn Task, genomes: &Genomes, seeds: &[u64], rows: Range<usize
                         measures: &mut [],
                         objectives: &mut [],
                         trajectories: &mut [],
+                        features: &mut [],
                     },
                 );
                 u64::from(steps[0])

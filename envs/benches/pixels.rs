@@ -142,6 +142,7 @@ fn episodes(network: &str) -> [f64; 2] {
             measures: &mut [],
             objectives: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);
     });

@@ -18,8 +18,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use illume_core::{
-    Axis, Differentiable, Error, Genomes, Init, Objective, Request, Result, Scores, Scratch, Task, TaskConfig, TaskEntry, TaskSpec,
-    Worker, params,
+    Axis, Differentiable, Error, Genomes, Init, Objective, Request, Result, Scores, Scratch, Task, TaskConfig,
+    TaskEntry, TaskSpec, Worker, params,
 };
 use illume_numerics::math::{fraction, sin_cos_turns};
 use illume_numerics::simd_dispatch;
@@ -35,6 +35,8 @@ params! {
         joints: usize = 20, range(1, 100_000);
         /// What genes are: "shares" of a whole turn, from 0 to 1, or "radians" without bounds, with links of length 1 and fitness in percent.
         angles: String = "shares".into(), one_of(&["shares", "radians"]);
+        /// What an encoder of descriptors sees: the position of the arm's "end", or of all its "joints".
+        features: String = "joints".into(), one_of(&["end", "joints"]);
         /// Objectives: 1, or 2 for straightness, minus the standard deviation of the genes, and minus the effort, the mean size of the joints' turns; of genes that are shares.
         objectives: usize = 1, range(1, 2);
     }
@@ -61,6 +63,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         ArmParams {
             joints,
             angles,
+            features,
             objectives,
         },
         noise,
@@ -68,7 +71,8 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let objectives = objectives > 1;
     let radians = angles == "radians";
     if radians && objectives {
-        let message = "expected 1, as the effort is a share of half a turn, which angles = \"radians\" have no bounds for";
+        let message =
+            "expected 1, as the effort is a share of half a turn, which angles = \"radians\" have no bounds for";
         return Err(Error::config("task", "objectives", message));
     }
     let pair = vec![
@@ -96,6 +100,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             deterministic: true,
             gradients: (!objectives).then(|| Arc::new(Gradients { radians }) as Arc<dyn Differentiable>),
             objectives: if objectives { pair } else { Vec::new() },
+            features: if features == "end" { 2 } else { 2 * joints },
             chunk: 4 * LANES,
             ..TaskSpec::new(
                 "arm",
@@ -128,6 +133,7 @@ impl Task for Arm {
             pair: !self.spec.objectives.is_empty(),
             tile,
             genes: Scratch::default(),
+            features: self.spec.features,
         }))
     }
 }
@@ -182,6 +188,8 @@ struct ArmWorker {
     /// Genes by joint, `[joints][rows]`; lanes without a row hold what they held before.
     tile: Vec<Lanes>,
     genes: Scratch,
+    /// Numbers shown of each row: positions of the last joints.
+    features: usize,
 }
 
 /// What a tile gives: fitness and position of each lane's row.
@@ -228,6 +236,26 @@ impl Worker for ArmWorker {
             scores.average_objectives();
         }
         scores.steps.fill(1);
+        for (row, features) in rows.zip(scores.features.chunks_exact_mut(self.features)) {
+            let genes = request.genomes.genes(row, &mut self.genes);
+            show(genes, self.radians, features);
+        }
+    }
+}
+
+/// The positions (x, y) of the last joints, the end behind all, in units of the arm's length.
+fn show(genes: &[f32], radians: bool, features: &mut [f32]) {
+    let n = genes.len();
+    let hidden = n - features.len() / 2;
+    let (mut turn, mut x, mut y) = (0.0f32, 0.0f32, 0.0f32);
+    for (joint, gene) in genes.iter().enumerate() {
+        let bend = if radians { gene * TURNS_PER_RADIAN } else { gene - 0.5 };
+        turn = fraction(turn + bend);
+        let (sine, cosine) = sin_cos_turns(turn);
+        (x, y) = (x + cosine, y + sine);
+        if let Some(place) = joint.checked_sub(hidden) {
+            features[2 * place..2 * place + 2].copy_from_slice(&[x / n as f32, y / n as f32]);
+        }
     }
 }
 
@@ -382,6 +410,27 @@ mod tests {
     }
 
     #[test]
+    fn the_last_position_shown_is_the_descriptor() {
+        for (angles, scale) in [("shares", 0.5), ("radians", 7.0)] {
+            for (features, count) in [("end", 2), ("joints", 14)] {
+                let text = format!("name = \"arm\"\njoints = 7\nangles = \"{angles}\"\nfeatures = \"{features}\"");
+                let task = task(&text);
+                let mut genes = vec![0.0; 9 * 7];
+                Stream::new(5, Purpose::Init, 0, 0).uniforms(0, &mut genes);
+                let (results, shown) = crate::testing::shown(&*task, &genes, 9);
+                assert_eq!(shown.len(), 9 * count);
+                for (shown, place) in shown.chunks_exact(count).zip(results.descriptor.chunks_exact(2)) {
+                    for (shown, place) in shown[count - 2..].iter().zip(place) {
+                        let from = if angles == "shares" { 0.5 } else { 0.0 };
+                        let error = f64::from(*shown) * scale + from - place;
+                        assert!(error.abs() < 1e-5, "{angles} {features}: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_stretched_arm_reaches_the_edge_and_not_beyond() {
         let results = evaluate(&*task("name = \"arm\""), &[0.5; 20], 1);
         assert!((results.descriptor[0] - 1.0).abs() < 1e-6 && results.descriptor[0] <= 1.0);
@@ -433,7 +482,10 @@ mod tests {
             [0.0, -1.0],
         ];
         for (found, expected) in results.objectives.chunks(2).zip(expected) {
-            assert!((found[0] - expected[0]).abs() < 1e-7 && (found[1] - expected[1]).abs() < 1e-7, "{found:?}");
+            assert!(
+                (found[0] - expected[0]).abs() < 1e-7 && (found[1] - expected[1]).abs() < 1e-7,
+                "{found:?}"
+            );
         }
         assert!((results.fitness[2] - (expected[2][0] + expected[2][1]) / 2.0).abs() < 1e-7);
         assert!(task.spec().gradients.is_none());

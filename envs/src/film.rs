@@ -231,6 +231,7 @@ mod tests {
             measures: &mut [],
             objectives: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);
         assert_eq!(status, [0]);

@@ -1,5 +1,6 @@
 //! What a genome is scored on: one file per family of tasks, policy networks, rollouts.
 
+mod areas;
 mod arm;
 pub mod atari;
 mod canvas;
@@ -12,8 +13,10 @@ mod hard_maze;
 pub mod mujoco;
 mod noisy;
 mod objectives;
+mod observed;
 pub mod pixels;
 mod policy;
+mod redundant_arm;
 mod registry;
 mod rollout;
 mod scored;

@@ -318,6 +318,7 @@ mod tests {
                     measures: &mut [],
                     objectives: &mut [],
                     trajectories: &mut [],
+                    features: &mut [],
                 },
             );
             assert_eq!(fitness[0], sign * (plain.fitness[0] + shift), "{noise}");

@@ -8,6 +8,7 @@ use illume_core::{Error, GeneSpace, Params as _, Result, Task, TaskConfig, TaskE
 
 use crate::atari::{ATARI_TASKS, PREFIX};
 use crate::genes::{WithGenes, weights};
+use crate::observed;
 use crate::scored::{self, ScoreParams};
 
 /// Names of the MuJoCo tasks, known even where they are not built in.
@@ -40,6 +41,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::objectives::DTLZ,
         &crate::objectives::RASTRIGIN_PAIR,
         &crate::hard_maze::ENTRY,
+        &crate::redundant_arm::ENTRY,
         &crate::command::ENTRY,
     ];
     #[cfg(feature = "mujoco")]
@@ -83,7 +85,12 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
         return wrong(format!("unknown task \"{name}\"{}", suggest(name, ATARI_TASKS)));
     }
     // The games are too many to be shown with the others.
-    let names = entries.iter().flat_map(|e| std::slice::from_ref(&e.name).iter().filter(|_| e.family.is_empty()).chain(e.family));
+    let names = entries.iter().flat_map(|e| {
+        std::slice::from_ref(&e.name)
+            .iter()
+            .filter(|_| e.family.is_empty())
+            .chain(e.family)
+    });
     let single = names.copied().filter(|e| !ATARI_TASKS.contains(e));
     let known: Vec<&str> = single
         .chain(MUJOCO_TASKS)
@@ -123,7 +130,7 @@ pub fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         true => Ok(()),
         false => Err(Error::Config(problems)),
     };
-    scored::wrap(both(task, right)?.0, &score)
+    scored::wrap(observed::wrap(both(task, right)?.0), &score)
 }
 
 /// Says of an unknown key which one of those that every task has it may be.

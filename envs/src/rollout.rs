@@ -37,6 +37,12 @@ pub trait Env: Send {
     /// The descriptor of the episode so far, `[descriptor_dim]`.
     fn descriptor(&mut self, out: &mut [f64]);
 
+    /// What the task measures of the episode so far beside, `[measures]`, zeros before.
+    fn measures(&mut self, _out: &mut [f64]) {}
+
+    /// What an encoder of descriptors sees of the episode so far, `[features]`, where the task says that itself.
+    fn features(&mut self, _out: &mut [f32]) {}
+
     /// What the last step brought of each of several objectives, `[m]`: asked after each step of a task that has some.
     fn objectives(&mut self, _out: &mut [f64]) {}
 
@@ -172,6 +178,8 @@ impl<'a, E: Env> RolloutWorker<'a, E> {
 impl<E: Env> Worker for RolloutWorker<'_, E> {
     fn evaluate(&mut self, request: &Request<'_>, rows: Range<usize>, scores: &mut Scores<'_>) {
         let k = scores.descriptor.len() / rows.len().max(1);
+        let measures = scores.measures.len() / rows.len().max(1);
+        let seen = scores.features.len() / rows.len().max(1);
         let (width, m) = (2 * self.observation.len(), self.earned.len());
         if let Some(network) = request.network
             && self.guest.as_ref().is_none_or(|(guest, _)| guest != network)
@@ -204,6 +212,13 @@ impl<E: Env> Worker for RolloutWorker<'_, E> {
             scores.steps[i] = steps;
             if status == Status::Ok {
                 self.env.descriptor(&mut scores.descriptor[i * k..(i + 1) * k]);
+                if measures > 0 {
+                    self.env
+                        .measures(&mut scores.measures[i * measures..(i + 1) * measures]);
+                }
+                if seen > 0 {
+                    self.env.features(&mut scores.features[i * seen..(i + 1) * seen]);
+                }
             }
         }
     }
@@ -362,6 +377,7 @@ mod tests {
             measures: &mut [],
             objectives: &mut [],
             trajectories: &mut trajectories,
+            features: &mut [],
         };
         worker.evaluate(&request, 0..1, &mut scores);
         let [trajectory] = trajectories;

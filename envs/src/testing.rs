@@ -27,6 +27,17 @@ pub fn task(text: &str) -> Box<dyn Task> {
 
 /// `rows` dense genomes, evaluated under the seeds 0, 1, ….
 pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
+    evaluate_into(task, genes, rows, &mut [])
+}
+
+/// The same, and what an encoder sees of the rows, `[rows, features]`.
+pub fn shown(task: &dyn Task, genes: &[f32], rows: usize) -> (Results, Vec<f32>) {
+    let mut features = vec![0.0; rows * task.spec().features];
+    let results = evaluate_into(task, genes, rows, &mut features);
+    (results, features)
+}
+
+fn evaluate_into(task: &dyn Task, genes: &[f32], rows: usize, features: &mut [f32]) -> Results {
     let dim = task.spec().genome_dim;
     assert_eq!(genes.len(), rows * dim);
     let genomes = Genomes::Dense(Dense {
@@ -60,6 +71,7 @@ pub fn evaluate(task: &dyn Task, genes: &[f32], rows: usize) -> Results {
         measures: &mut [],
         objectives: &mut r.objectives,
         trajectories: &mut [],
+        features,
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
     scores.check_finite();

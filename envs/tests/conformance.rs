@@ -28,6 +28,7 @@ struct Results {
     objectives: Vec<f64>,
     /// For tasks that act through a network, or are answered in tokens.
     trajectories: Vec<Trajectory>,
+    features: Vec<f32>,
 }
 
 fn made(entry: &TaskEntry, task: &str, policy: &str) -> illume_core::Result<Box<dyn Task>> {
@@ -111,7 +112,9 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
         measures: vec![0.0; rows * m],
         objectives: vec![0.0; rows * o],
         trajectories: vec![Trajectory::default(); if recorded(task) { rows } else { 0 }],
+        features: vec![0.0; rows * task.spec().features],
     };
+    let seen = task.spec().features;
     let mut workers: Vec<_> = (0..workers).map(|_| task.worker().unwrap()).collect();
     let count = workers.len();
     for (i, chunk) in chunks.iter().enumerate() {
@@ -133,6 +136,7 @@ fn evaluate(task: &dyn Task, request: &Request<'_>, chunks: &[Range<usize>], wor
             } else {
                 &mut r.trajectories[chunk.clone()]
             },
+            features: &mut r.features[chunk.start * seen..chunk.end * seen],
         };
         workers[i % count].evaluate(request, chunk.clone(), &mut scores);
         scores.check_finite();

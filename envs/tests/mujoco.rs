@@ -57,6 +57,7 @@ fn evaluate(task: &dyn Task, worker: &mut dyn illume_core::Worker, genes: &[Vec<
             measures: &mut [],
             objectives: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         },
     );
     (status, fitness, descriptor, steps)

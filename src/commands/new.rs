@@ -93,7 +93,7 @@ fn suggested(task: &TaskEntry, strategy: &StrategyEntry) -> Result<Table> {
             .map_err(|e| Error::failed(format!("a suggestion is no TOML: {e}")))
     };
     let mut values = parsed(task.suggested)?;
-    if strategy.novelty {
+    if strategy.novelty || strategy.learns {
         values.remove("archive");
     }
     let has = |section: &str, key: &str| match section {

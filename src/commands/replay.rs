@@ -294,6 +294,7 @@ fn act(task: &dyn Task, actor: &Actor, limit: Option<u32>, animation: &mut Anima
         measures: &mut [],
         objectives: &mut objectives,
         trajectories: &mut [],
+        features: &mut [],
     };
     worker.evaluate(&request, 0..1, &mut scores);
     scores.check_finite();

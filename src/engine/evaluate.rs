@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use illume_core::{
-    Again, Archive, Batch, Candidates, Error, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker,
+    Again, Archive, Batch, Candidates, Error, FEATURES, NOT_OFFERED, Request, Result, Scores, Task, Trajectory, Worker,
 };
 use rayon::prelude::*;
 
@@ -132,6 +132,11 @@ impl<'t> Evaluator<'t> {
         for column in candidates.tags.columns() {
             rows.set(column);
         }
+        if candidates.features {
+            let seen = self.task.spec().features;
+            rows.declare::<f32>(FEATURES, seen, "", "what an encoder of descriptors sees");
+            rows.get_mut::<f32>(FEATURES)?.fill(0.0);
+        }
         rows.get_mut::<u64>("seed")?.copy_from_slice(&candidates.seeds);
         rows.get_mut::<f64>("measures")?.fill(0.0);
         rows.get_mut::<f64>("objectives")?.fill(0.0);
@@ -175,7 +180,7 @@ impl<'t> Evaluator<'t> {
             );
             return Err(Error::input(message));
         }
-        if candidates.record || !candidates.observed.is_empty() {
+        if candidates.record || candidates.features || !candidates.observed.is_empty() {
             let message =
                 "the strategy learns from episodes or their observations: let Run::evaluate evaluate its candidates";
             return Err(Error::input(message));
@@ -193,6 +198,7 @@ impl<'t> Evaluator<'t> {
             measures: &mut [],
             objectives: &mut [],
             trajectories: &mut [],
+            features: &mut [],
         };
         scores.status.fill(0);
         scores.fitness.copy_from_slice(fitness);
@@ -240,6 +246,10 @@ impl<'t> Evaluator<'t> {
             .resize_with(if candidates.record { n } else { 0 }, Trajectory::default);
         self.trajectories.iter_mut().for_each(Trajectory::clear);
         let mut trajectories = self.trajectories.as_mut_slice();
+        // Beside the rows while these are borrowed by their names.
+        let seen = if candidates.features { spec.features } else { 0 };
+        let mut shown = vec![0.0f32; n * seen];
+        let mut features = shown.as_mut_slice();
 
         let [status, fitness, descriptor, steps, measures, objectives, cells] = rows.columns_mut([
             "status",
@@ -279,6 +289,7 @@ impl<'t> Evaluator<'t> {
                 measures: take(&mut measures, len * m),
                 objectives: take(&mut objectives, len * o),
                 trajectories: take(&mut trajectories, if candidates.record { len } else { 0 }),
+                features: take(&mut features, len * seen),
             };
             pieces.push(Piece {
                 rows: at..at + len,
@@ -341,6 +352,9 @@ impl<'t> Evaluator<'t> {
         }
         self.busy.work += Duration::from_nanos(work.into_inner());
         self.busy.wall += began.elapsed();
+        if candidates.features {
+            rows.get_mut::<f32>(FEATURES)?.copy_from_slice(&shown);
+        }
 
         if wants_spread {
             rows.get_mut::<f64>(SPREAD)?.copy_from_slice(&spreads);

@@ -20,6 +20,9 @@ const UNSTRUCTURED: &str = "unstructured";
 /// The kind of archive that keeps the front of all elites.
 const FRONT: &str = "front";
 
+/// The kind of archive that tells elites apart by learned descriptors.
+const CONTAINER: &str = "container";
+
 /// The task that a configuration names.
 ///
 /// # Errors
@@ -83,6 +86,7 @@ fn placeholder() -> TaskSpec {
         network: Some(illume_core::Network::policy(vec![1, 1], illume_core::Activation::Tanh)),
         test_cases: 1,
         matrices: vec![[1, 1]],
+        features: 1 << 10,
         policy_gradient: Some(Arc::new(AnyGradient)),
         ..TaskSpec::new("", 1, Init::Uniform { lower: 0.0, upper: 1.0 })
     }
@@ -93,6 +97,7 @@ pub(crate) fn stand_in(name: &str) -> TaskSpec {
     TaskSpec {
         name: name.into(),
         bounds: None,
+        features: 0,
         observation_dim: 0,
         action_dim: 0,
         network: None,
@@ -140,8 +145,12 @@ pub fn strategy_and_archive(
             check_start(config, strategy.spec())?;
             Ok(strategy)
         });
+        let (mut strategy, mut learned) = (strategy, 0);
         let lineage = strategy.as_ref().is_ok_and(|s| s.spec().lineage);
-        let archive = build_archive(config, task, lineage, memory);
+        if let Ok(strategy) = &mut strategy {
+            learned = strategy.learned().map_or(0, |learned| learned.dim());
+        }
+        let archive = build_archive(config, task, (lineage, learned), memory);
         let (strategy, archive) = both(strategy, archive)?;
         let entry = strategy_entry(config.name("strategy"))?;
         if entry.thresholds && archive.results().is_none() {
@@ -243,6 +252,7 @@ pub fn archive_of(kind: &str, params: &impl Serialize, task: &TaskSpec) -> Resul
         genome_dim: task.genome_dim,
         qd_offset: qd_offset(&archive, task)?,
         lineage: false,
+        learned: 0,
         memory: &Memory::alone(memory::available(1)),
     })
 }
@@ -315,10 +325,16 @@ fn strategy(config: &Config, task: &TaskSpec, memory: &Memory) -> Result<Box<dyn
 /// An unknown kind and wrong parameters, with file and line.
 pub fn archive(config: &Config, task: &TaskSpec, lineage: bool) -> Result<Box<dyn ArchiveMut>> {
     let memory = Memory::alone(memory::available(1));
-    build_archive(config, task, lineage, &memory).map_err(|e| config.locate(e))
+    build_archive(config, task, (lineage, 0), &memory).map_err(|e| config.locate(e))
 }
 
-fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memory) -> Result<Box<dyn ArchiveMut>> {
+/// `lineage` and `learned` are as in [`ArchiveConfig`].
+fn build_archive(
+    config: &Config,
+    task: &TaskSpec,
+    (lineage, learned): (bool, usize),
+    memory: &Memory,
+) -> Result<Box<dyn ArchiveMut>> {
     let entry = archive_entry(config, task)?;
     (entry.build)(&ArchiveConfig {
         archive: &config.archive,
@@ -328,6 +344,7 @@ fn build_archive(config: &Config, task: &TaskSpec, lineage: bool, memory: &Memor
         genome_dim: task.genome_dim,
         qd_offset: qd_offset(&config.archive, task)?,
         lineage,
+        learned,
         memory,
     })
 }
@@ -355,9 +372,11 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
     let strategy = strategy_entry(config.name("strategy")).ok();
     let novelty = strategy.is_some_and(|s| s.lives_on_novelty(&config.strategy));
     let cells = strategy.is_some_and(|s| s.cells) && !novelty;
+    let learns = strategy.is_some_and(|s| s.learns);
     let by_ranker = strategy.is_some_and(|s| s.novelty_by.is_some());
     let kind = match table.get("kind") {
         None if novelty => UNSTRUCTURED,
+        None if learns => CONTAINER,
         None if strategy.is_some_and(|s| s.fronts && !s.cells) => FRONT,
         None if table.contains_key("shape") => "grid",
         None if table.contains_key("centroids") => "cvt",
@@ -377,8 +396,16 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
     let fronts = strategy.is_some_and(|s| s.fronts);
     if (fronts || found.fronts) && task.objectives.is_empty() {
         let (section, key, what) = match fronts {
-            true => ("strategy", "name", format!("\"{name}\" breeds from fronts of several objectives")),
-            false => ("archive", "kind", format!("an archive of kind \"{kind}\" keeps fronts of several objectives")),
+            true => (
+                "strategy",
+                "name",
+                format!("\"{name}\" breeds from fronts of several objectives"),
+            ),
+            false => (
+                "archive",
+                "kind",
+                format!("an archive of kind \"{kind}\" keeps fronts of several objectives"),
+            ),
         };
         let message = format!(
             "{what} and task \"{}\" has one; zdt1, dtlz2, rastrigin_pair, programs that say some, and with task.objectives = 2 arm, hard_maze and robots have several",
@@ -399,6 +426,12 @@ fn archive_entry(config: &Config, task: &TaskSpec) -> Result<&'static ArchiveEnt
             task.name
         );
         return Err(Error::config("strategy", "name", message));
+    }
+    if learns && !found.learned {
+        let message = format!(
+            "\"{name}\" learns descriptors, by which only an archive of kind \"{CONTAINER}\" tells elites apart, got \"{kind}\": leave it out"
+        );
+        return Err(Error::config("archive", "kind", message));
     }
     if novelty && !found.novelty {
         let who = if by_ranker { "a ranker of " } else { "" };

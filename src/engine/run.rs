@@ -327,6 +327,11 @@ impl<'t> Run<'t> {
     /// Communication, or a defect.
     pub fn ask(&mut self) -> Result<&Candidates> {
         let context = context(&self.settings, &self.counters, &self.spec, &self.comm);
+        if let Some(learned) = self.strategy.learned()
+            && let Some(codes) = learned.learn(&context, self.archive.as_ref())?
+        {
+            self.archive.recode(&codes)?;
+        }
         self.strategy
             .ask(&context, self.archive.as_ref(), &mut self.candidates)?;
         self.parallel_section_over();
@@ -373,6 +378,9 @@ impl<'t> Run<'t> {
             gather_moments(&self.comm, c, width, &mut self.moments)?;
         } else {
             std::mem::swap(&mut self.local, &mut self.rows);
+        }
+        if let Some(learned) = self.strategy.learned() {
+            learned.describe(&context, &mut self.rows)?;
         }
         // An archive without cells may say how novel rows are that are not offered to it.
         let offered = !c.offered.is_empty() || !self.archive.spec().has_cells();

@@ -41,6 +41,7 @@ pub fn prepare(context: &Context<'_>, total: usize, phase: u64, candidates: &mut
     candidates.normalization = None;
     candidates.observed.clear();
     candidates.record = false;
+    candidates.features = false;
     candidates.network = None;
     let block = candidates.block.clone();
     evaluation_seeds(

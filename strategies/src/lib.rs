@@ -1,5 +1,6 @@
 //! How candidates are made and learned from: one file per algorithm, its paper on top.
 
+mod aurora;
 mod c_morl;
 mod candidates;
 mod center;
@@ -10,6 +11,7 @@ mod dcrl_me;
 mod deep_ga;
 mod eggroll;
 pub mod emitters;
+mod encoders;
 mod essa;
 mod ga_ns;
 mod gather;
@@ -32,12 +34,15 @@ mod pga_me;
 mod rankers;
 mod ranks;
 mod scheduler;
+mod serene;
 #[cfg(test)]
 mod testing;
 mod uncertain;
 mod validation;
 mod variation;
+mod visited;
 
+pub use aurora::AuroraParams;
 pub use candidates::{draw_initial, prepare};
 pub use center::CenterParams;
 pub use cma_me::{CmaMaeRankers, CmaMeParams, CmaMeRankers, SearchParams};
@@ -46,9 +51,8 @@ pub use dcg_me::{DcgMeParams, DcgParams};
 pub use dcrl_me::{DcrlMeParams, DcrlParams};
 pub use deep_ga::{DeepGa, DeepGaParams};
 pub use eggroll::{Eggroll, EggrollParams};
-pub use emitters::{
-    ActorBatchParams, BatchParams, CountParams, DrawParams, EmitterEntry, ResampleParams, emitters,
-};
+pub use emitters::{ActorBatchParams, BatchParams, CountParams, DrawParams, EmitterEntry, ResampleParams, emitters};
+pub use encoders::EncoderParams;
 pub use essa::{Essa, EssaParams};
 pub use ga_ns::{GaNs, GaNsParams, NslcParams};
 pub use gradients::{GradientBatchParams, LearnerParams};
@@ -74,10 +78,9 @@ pub use optimizers::snes::SnesParams;
 pub use optimizers::xnes::XnesParams;
 pub use pga_me::{PgaMeParams, PgaParams};
 pub use ranks::{best_first, centred_ranks};
-pub use uncertain::{
-    AdaptiveSamplesParams, ChildSamplesParams, ExtractParams, ManySamplesParams, SampledBatchParams,
-};
 pub(crate) use ranks::{deviation, mean_and_max};
+pub use serene::{EmitterParams, ExplorationParams};
+pub use uncertain::{AdaptiveSamplesParams, ChildSamplesParams, ExtractParams, ManySamplesParams, SampledBatchParams};
 
 use illume_core::{Error, Result, Strategy, StrategyConfig, StrategyEntry, TaskSpec};
 
@@ -106,6 +109,7 @@ fn check_categories(takes: bool, key: &str, name: &str, task: &TaskSpec) -> Resu
 pub fn registry() -> &'static [StrategyEntry] {
     &[
         map_elites::ENTRY,
+        aurora::ENTRY,
         mome::ENTRY,
         mome_pgx::PGX,
         mome_pgx::P2C,
@@ -144,6 +148,9 @@ pub fn registry() -> &'static [StrategyEntry] {
         ns_es::NSRA_ES,
         nsga2::ENTRY,
         nsga3::ENTRY,
+        serene::SERENE,
+        serene::TAXONS,
+        serene::STAX,
         grpo::ENTRY,
     ]
 }

@@ -112,7 +112,19 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 /// # Errors
 /// Wrong parameters, bounds that are missing, more than fits into memory.
 pub(crate) fn strategy(name: &'static str, config: &StrategyConfig<'_>) -> Result<Box<dyn Strategy>> {
-    let (params, (iso_line, polynomial)): All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+    let params: All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
+    Ok(Box::new(Scheduler::new(composition(name, config, &params)?)))
+}
+
+/// What makes a scheduler of it, when it is known that a generation fits into memory.
+///
+/// # Errors
+/// Bounds that are missing, more than fits into memory.
+pub(crate) fn composition(
+    name: &'static str,
+    config: &StrategyConfig<'_>,
+    (params, (iso_line, polynomial)): &All,
+) -> Result<Composition> {
     // The first candidates of the batch are iso+line children, the last ones polynomial mutants.
     let mutants = (params.polynomial_share * params.batch as f64).round() as usize;
     let mutation = polynomial.operator(config.task, (mutants > 0).then_some("polynomial_share"))?;
@@ -123,7 +135,7 @@ pub(crate) fn strategy(name: &'static str, config: &StrategyConfig<'_>) -> Resul
         .expect("two");
     config.claim_rows(key, rows as f64, 1)?;
     let variation = Variation::new(vec![(iso_line.operator(), params.batch - mutants), (mutation, mutants)]);
-    Ok(Box::new(Scheduler::new(Composition {
+    Ok(Composition {
         name,
         initial: params.initial,
         sized_by: &["batch", "initial"],
@@ -134,5 +146,5 @@ pub(crate) fn strategy(name: &'static str, config: &StrategyConfig<'_>) -> Resul
         bandit: None,
         samples: params.samples as u32,
         spread: false,
-    })))
+    })
 }

@@ -33,6 +33,9 @@ pub fn archive(entry: &ArchiveEntry, strategy: &StrategyEntry) -> Option<String>
     } {
         return None;
     }
+    if strategy.learns && !entry.learned {
+        return None;
+    }
     if entry.fronts != (strategy.fronts && !strategy.cells) {
         return None;
     }

@@ -27,6 +27,7 @@ fn deep(depth: usize, keep: &str, selection: &str) -> DeepArchive {
         seed: 5,
         axes: &spec.axes,
         objectives: &[],
+        learned: 0,
         genome_dim: 1,
         qd_offset: 10.0,
         lineage: false,

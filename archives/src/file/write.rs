@@ -4,8 +4,8 @@ use std::path::Path;
 
 use hdf5::{Dataset, File};
 use illume_core::{
-    Archive, Batch, Cells, Column, Comm, Data, Element, Error, GeneSpace, GenomeRef, Inbox, Lineages, Result, Rule,
-    State,
+    Archive, Batch, Cells, Column, Comm, Data, ENCODER, Element, Error, GeneSpace, GenomeRef, Inbox, Lineages, Result,
+    Rule, State,
 };
 
 use super::atomic::Unfinished;
@@ -273,6 +273,10 @@ fn fill(file: &File, contents: &Contents<'_>) -> hdf5::Result<()> {
     if let Some(solution) = contents.state.and_then(|s| s.solution.as_ref()) {
         Maker::new(file, "solution", compress, "the strategy's own result")?.table(solution, Some(h5::ROWS))?;
     }
+    let tables = contents.state.map_or(&[][..], |s| &s.tables);
+    if let Some((name, encoder)) = tables.iter().find(|(name, _)| name == ENCODER) {
+        Maker::new(file, name, compress, "what makes learned descriptors of features")?.table(encoder, None)?;
+    }
     if contents.checkpoint {
         let group = Maker::new(file, "state", compress, "all that is needed to go on from here")?.group;
         for (elites, archive) in groups(contents) {
@@ -283,7 +287,7 @@ fn fill(file: &File, contents: &Contents<'_>) -> hdf5::Result<()> {
             own.push("filled", 1, "", meaning, filled);
             Maker::new(&group, name, compress, "the archive's own state")?.table(&own, None)?;
         }
-        for (name, table) in contents.state.map_or(&[][..], |s| &s.tables) {
+        for (name, table) in tables {
             if [OWN_TABLE, ACTIVE].contains(&name.as_str()) || name.contains('/') || name.is_empty() {
                 return Err(hdf5::Error::Internal(format!(
                     "a state table may not be named '{name}'"

@@ -53,10 +53,10 @@ fn those_stay_that_none_dominates_and_numbers_have_no_gap() {
     let report = insert(&mut archive, &rows(&[1.5, 5.0, 2.0, 2.0], 2, 0), 1);
     assert_eq!((report.kept, report.outcome), (vec![0], vec![3, 1]));
     assert_eq!(report.gain, [3.25 + 1.0, 0.0]);
-    assert_eq!(objectives(&archive), [1.5, 5.0, 2.0, 2.0]);
+    assert_eq!(objectives(&archive), [2.0, 2.0, 1.5, 5.0]);
     assert_eq!(archive.elites.filled, [0, 1]);
-    assert_eq!(archive.elites.generation(), [1, 0]);
-    assert_eq!(genes(&archive), [1_000_000.0, 4.0]);
+    assert_eq!(archive.elites.generation(), [0, 1]);
+    assert_eq!(genes(&archive), [4.0, 1_000_000.0]);
     assert_eq!(archive.shard.usage().0, 2);
     // Who failed, and who is not offered, does not take part.
     let mut bad = rows(&[9.0, 9.0, 9.0, 9.0], 2, 0);

@@ -26,6 +26,7 @@ fn archive(words: (&str, &str), most: usize, cells: usize) -> FrontsArchive {
             seed: 5,
             axes: &axes,
             objectives: &objectives,
+            learned: 0,
             genome_dim: 2,
             qd_offset: 4.0,
             lineage: false,

@@ -98,7 +98,7 @@ mod tests {
     fn the_agent_is_drawn_where_it_is_and_its_way_behind_it() {
         let mut drawn = Drawn::new(Maze {
             agent: Agent::START,
-            pay: None,
+            pay: super::super::Pay::Nothing,
             left: 0.0,
         });
         let (mut observation, mut rgb) = (vec![0.0; super::super::OBSERVATION], Vec::new());

@@ -11,6 +11,7 @@ use illume_core::{
 use illume_numerics::math::{fraction, sin_cos_turns};
 use illume_numerics::simd_dispatch;
 
+use crate::areas::{Area, measured, paid};
 use crate::film::Filmed;
 use crate::policy::PolicyParams;
 use crate::rollout::{End, Env, RolloutWorker, Step};
@@ -25,12 +26,14 @@ params! {
     pub struct MazeParams {
         /// Steps of an episode.
         episode_length: u32 = 400, range(1, 1_000_000);
-        /// What is paid at the end: minus the distance to the goal, that plus the map's diagonal (so never below zero), or nothing
-        /// (for novelty).
-        reward: String = "distance".into(), one_of(&["distance", "closeness", "none"]);
+        /// What is paid at the end: minus the distance to the goal, that plus the map's diagonal (so never below zero), nothing
+        /// (for novelty), or nearness to the middle of one of two "areas" if it ends in one: a far one at the goal and one in a dead end.
+        reward: String = "distance".into(), one_of(&["distance", "closeness", "none", "areas"]);
         /// Whether the observation ends with the share of the episode's time that remains, from 1 to 0: without it nothing that the
         /// agent sees says when it will be paid.
         time_in_observation: bool = false, any();
+        /// What an encoder of descriptors sees: "observations" at ten moments of the episode, or a "picture" of the map as it ends, from above, 20 x 20.
+        features: String = "observations".into(), one_of(&["observations", "picture"]);
         /// Objectives: 1, or 2 for the progress towards the goal and minus the sum of speeds, which walls do not spare the agent.
         objectives: usize = 1, range(1, 2);
     }
@@ -67,8 +70,23 @@ const RADIUS: f32 = 8.0;
 /// Largest speed (units per step) and turn rate (degrees per step), and by how much either changes in a step.
 const RATE: f32 = 3.0;
 const SLEW: f32 = 0.2;
+/// Those of SERENE's program (`nav_env.py:30-42`), whose map is three times as large.
+const AREAS: [Area; 2] = [
+    Area {
+        middle: [60.0 / 3.0, 60.0 / 3.0],
+        radius: 50.0 / 3.0,
+    },
+    Area {
+        middle: [100.0 / 3.0, 200.0 / 3.0],
+        radius: 50.0 / 3.0,
+    },
+];
 const OBSERVATION: usize = 1 + 6 + 4;
 const ACTION: usize = 2;
+/// Pixels along each side of the picture that an encoder sees.
+const PIXELS: usize = 20;
+/// Map units at which the agent's spot on it has faded to a quarter.
+const SPOT: f32 = 40.0;
 
 fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params: MazeParams = params::read(config.task, "task", &["name"])?;
@@ -79,10 +97,12 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     // No place in the map is farther from the goal than its diagonal.
     let diagonal = (right - left).hypot(bottom - top);
     let pay = match params.reward.as_str() {
-        "distance" => Some(0.0),
-        "closeness" => Some(diagonal),
-        _ => None,
+        "distance" => Pay::Distance { base: 0.0 },
+        "closeness" => Pay::Distance { base: diagonal },
+        "areas" => Pay::Areas,
+        _ => Pay::Nothing,
     };
+    let negative = pay == Pay::Distance { base: 0.0 };
     let spec = TaskSpec {
         descriptor: vec![
             Axis::new("x", "map units", left, right),
@@ -91,21 +111,36 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         fitness: match params.reward.as_str() {
             "distance" => "minus the final distance to the goal (map units)".into(),
             "closeness" => "the map's diagonal minus the final distance to the goal (map units)".into(),
+            "areas" => "nearness to the middle of a reward area, 1 in it and 0 at its edge and elsewhere".into(),
             _ => "none (0)".into(),
         },
-        qd_offset: if pay == Some(0.0) { diagonal } else { 0.0 },
+        qd_offset: if negative { diagonal } else { 0.0 },
+        measures: if pay == Pay::Areas {
+            measured(&AREAS)
+        } else {
+            Vec::new()
+        },
         deterministic: true,
         observation_dim: observation,
         action_dim: ACTION,
         network: Some(network.clone()),
-        negative_rewards: (pay == Some(0.0)).then(|| "set task.reward = \"closeness\"".into()),
+        negative_rewards: negative.then(|| "set task.reward = \"closeness\"".into()),
+        features: if params.features == "picture" {
+            PIXELS * PIXELS
+        } else {
+            0
+        },
         max_steps: params.episode_length,
         test_steps: params.episode_length,
         objectives: match params.objectives {
             1 => Vec::new(),
             _ => vec![
                 Objective::new("progress", "map units", [-diagonal, distance(START)]),
-                Objective::new("minus_effort", "map units", [-f64::from(RATE) * f64::from(params.episode_length), 0.0]),
+                Objective::new(
+                    "minus_effort",
+                    "map units",
+                    [-f64::from(RATE) * f64::from(params.episode_length), 0.0],
+                ),
             ],
         },
         ..TaskSpec::new("hard_maze", network.params(), policy.init(&network))
@@ -118,11 +153,22 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     }))
 }
 
+/// What is paid at the end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Pay {
+    /// This minus the distance to the goal.
+    Distance {
+        base: f64,
+    },
+    /// Nearness to the middle of an area.
+    Areas,
+    Nothing,
+}
+
 struct HardMaze {
     spec: TaskSpec,
     network: Network,
-    /// What is added to minus the distance to the goal; none if nothing is paid.
-    pay: Option<f64>,
+    pay: Pay,
     /// Whether the observation ends with the time that remains.
     time: bool,
 }
@@ -165,7 +211,7 @@ impl Task for HardMaze {
 /// One agent in the maze.
 struct Maze {
     agent: Agent,
-    pay: Option<f64>,
+    pay: Pay,
     /// Distance to the goal before the step, for objectives.
     left: f64,
 }
@@ -189,8 +235,31 @@ impl Env for Maze {
         out.copy_from_slice(&self.agent.at.map(f64::from));
     }
 
+    /// The agent as a spot so wide that neighbouring places look alike to an encoder that knows nothing of pixels; walls, which are always the same, are left out.
+    fn features(&mut self, out: &mut [f32]) {
+        let [left, top] = EXTENT.map(|[lower, _]| lower as f32);
+        let [wide, high] = EXTENT.map(|[lower, upper]| (upper - lower) as f32 / PIXELS as f32);
+        for (i, pixel) in out.iter_mut().enumerate() {
+            let (row, column) = (i / PIXELS, i % PIXELS);
+            let x = left + (column as f32 + 0.5) * wide - self.agent.at[0];
+            let y = top + (row as f32 + 0.5) * high - self.agent.at[1];
+            let far = (x * x + y * y) / (SPOT * SPOT);
+            *pixel = 1.0 / ((1.0 + far) * (1.0 + far));
+        }
+    }
+
     fn final_reward(&mut self) -> Option<f64> {
-        self.pay.map(|base| base - distance(self.agent.at))
+        match self.pay {
+            Pay::Distance { base } => Some(base - distance(self.agent.at)),
+            Pay::Areas => Some(paid(&AREAS, self.agent.at.map(f64::from)).map_or(0.0, |(_, reward)| reward)),
+            Pay::Nothing => None,
+        }
+    }
+
+    fn measures(&mut self, out: &mut [f64]) {
+        if let Some((area, _)) = paid(&AREAS, self.agent.at.map(f64::from)) {
+            out[area] = 1.0;
+        }
     }
 
     fn objectives(&mut self, out: &mut [f64]) {
@@ -318,7 +387,7 @@ mod tests {
     fn maze() -> (Maze, Vec<f32>) {
         let mut maze = Maze {
             agent: Agent::START,
-            pay: Some(0.0),
+            pay: Pay::Distance { base: 0.0 },
             left: 0.0,
         };
         let mut observation = vec![0.0; OBSERVATION];
@@ -483,6 +552,28 @@ mod tests {
         assert_eq!((results.steps[0], &results.descriptor[..]), (7, &[36.0, 184.0][..]));
         let none = evaluate(&*task("name = \"hard_maze\"\nreward = \"none\""), &genes, 1);
         assert_eq!((none.fitness[0], none.steps[0]), (0.0, 400));
+    }
+
+    #[test]
+    fn the_picture_is_brightest_where_the_agent_is() {
+        let maze = task("name = \"hard_maze\"\nepisode_length = 60\nfeatures = \"picture\"");
+        let dim = maze.spec().genome_dim;
+        let mut genes = vec![0.0; 8 * dim];
+        illume_core::Stream::new(2, illume_core::Purpose::Init, 0, 0).add_normals(0, 1.0, &mut genes);
+        let (results, pictures) = crate::testing::shown(&*maze, &genes, 8);
+        for (picture, place) in pictures
+            .chunks_exact(PIXELS * PIXELS)
+            .zip(results.descriptor.chunks_exact(2))
+        {
+            let brightest = (0..picture.len()).max_by(|a, b| picture[*a].total_cmp(&picture[*b])).unwrap();
+            for (axis, [lower, upper]) in EXTENT.iter().enumerate() {
+                let index = if axis == 0 { brightest % PIXELS } else { brightest / PIXELS };
+                let at = lower + (index as f64 + 0.5) * (upper - lower) / PIXELS as f64;
+                assert!((at - place[axis]).abs() < 5.1, "{at} and {}", place[axis]);
+            }
+        }
+        let seen = task("name = \"hard_maze\"\nepisode_length = 60").spec().features;
+        assert_eq!(seen, 10 * OBSERVATION);
     }
 
     #[test]

@@ -381,6 +381,7 @@ pub fn play(
         measures: &mut [],
         objectives: &mut [],
         trajectories: &mut [],
+        features: &mut [],
     };
     worker.evaluate(&request, 0..n, &mut scores);
     let d = descriptor.as_chunks::<2>().0;

@@ -80,6 +80,7 @@ fn scores(task: &dyn Task, seeds: &[u64; 3], max_steps: u32) -> (Vec<u8>, Vec<f6
         measures: &mut [],
         objectives: &mut [],
         trajectories: &mut [],
+        features: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 1..3, &mut scores);
     (status, fitness, descriptor, steps)

@@ -78,6 +78,7 @@ fn capped(
         measures: &mut found.measures,
         objectives: &mut [],
         trajectories: &mut found.answers,
+        features: &mut [],
     };
     task.worker().unwrap().evaluate(&request, 0..rows, &mut scores);
     found

@@ -123,6 +123,7 @@ fn ways(file: &ArchiveFile, view: &View, count: usize) -> Result<Vec<Vec<[f64; 2
                 measures: &mut [],
                 objectives: &mut [],
                 trajectories: &mut [],
+                features: &mut [],
             };
             worker.evaluate(&request, 0..1, &mut scores);
             scores.check_finite();

@@ -52,7 +52,7 @@ fn objectives_are_normalized_and_placed_as_by_pymoo() {
             _ => {}
         }
     }
-    assert_eq!(compared, 18 * 40);
+    assert_eq!(compared, 12 * 40);
 }
 
 #[test]

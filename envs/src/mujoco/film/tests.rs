@@ -150,6 +150,7 @@ fn score(worker: &mut dyn illume_core::Worker, genes: &[f32], seed: u64, k: usiz
         measures: &mut [],
         objectives: &mut [],
         trajectories: &mut [],
+        features: &mut [],
     };
     worker.evaluate(&request, 0..1, &mut scores);
     assert_eq!(status, [0]);
