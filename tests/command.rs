@@ -357,28 +357,43 @@ fn what_is_wrong_with_a_program_is_said_at_the_start() {
             vec!["the program's objectives are []", "at least one"],
         ),
         (
-            greets(&format!("{{{whole}, \"fitness\": \"m\", \"objectives\": [\"speed\", \"cost\"]}}")),
+            greets(&format!(
+                "{{{whole}, \"fitness\": \"m\", \"objectives\": [\"speed\", \"cost\"]}}"
+            )),
             vec!["the objectives [\"speed\", \"cost\"] and a \"fitness\"", "one of both"],
         ),
         (
-            greets(&format!("{{{whole}, \"objectives\": [{{\"name\": \"cost\", \"direction\": \"minimize\"}}]}}")),
+            greets(&format!(
+                "{{{whole}, \"objectives\": [{{\"name\": \"cost\", \"direction\": \"minimize\"}}]}}"
+            )),
             vec!["only objective", "task.direction = \"minimize\""],
         ),
         (
             greets(&format!(
                 "{{{whole}, \"objectives\": [\"speed\", {{\"name\": \"cost\", \"direction\": \"minimize\", \"reference\": 1, \"ideal\": 2}}]}}"
             )),
-            vec!["\"minus cost\"", "the reference 1 and the ideal 2", "the reference worse"],
+            vec![
+                "\"minus cost\"",
+                "the reference 1 and the ideal 2",
+                "the reference worse",
+            ],
         ),
         (
             greets(&format!("{{{whole}, \"objectives\": [\"speed\", \"cost\"]}}")) + "\ndirection = \"minimize\"",
-            vec!["task.direction", "several objectives (speed, cost)", "expected \"maximize\""],
+            vec![
+                "task.direction",
+                "several objectives (speed, cost)",
+                "expected \"maximize\"",
+            ],
         ),
         (
             greets(&format!("{{{whole}, \"objectives\": [\"speed\", \"cost\"]}}")) + "\nweights = [1]",
             vec!["task.weights", "expected 2 numbers", "speed, cost", "[1.0]"],
         ),
-        (format!("{good}\nweights = [1, 1]"), vec!["task.weights", "one objective", "no weights"]),
+        (
+            format!("{good}\nweights = [1, 1]"),
+            vec!["task.weights", "one objective", "no weights"],
+        ),
         (format!("{good}\nspeed = 3"), vec!["task.speed", "unknown key"]),
         (format!("{good}\nbatch = -1"), vec!["task.batch", "-1"]),
     ];

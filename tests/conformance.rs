@@ -195,7 +195,11 @@ fn any_number_of_threads_gives_the_same_archive() {
     let folder = folder();
     each(|strategy, archive| {
         let entry = strategies::registry().iter().find(|e| e.name == strategy).unwrap();
-        let task = if entry.gradients || entry.fronts { task_for(strategy) } else { MAZE };
+        let task = if entry.gradients || entry.fronts {
+            task_for(strategy)
+        } else {
+            MAZE
+        };
         let config = config(task, strategy, archive, "generations = 4");
         let task = registry::task(&config).unwrap();
         for threads in [1, 2, 3, 8] {

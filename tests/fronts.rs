@@ -18,7 +18,12 @@ fn text(task: &str, strategy: &str, budget: &str, seed: u64) -> String {
 fn population(text: &str) -> (Vec<f64>, f64) {
     finish(text, |run| {
         let state = run.state().unwrap();
-        let population = state.table("population").unwrap().get::<f64>("objectives").unwrap().to_vec();
+        let population = state
+            .table("population")
+            .unwrap()
+            .get::<f64>("objectives")
+            .unwrap()
+            .to_vec();
         let volume = *column(&run.history().batch(), "hypervolume").last().unwrap();
         (population, volume)
     })
@@ -33,10 +38,19 @@ fn nsga2_reaches_the_fronts_of_zdt1_and_zdt2() {
             let (points, archive) = population(&text);
             let points = Points::new(&points, 2);
             let volume = hypervolume(&points, &[-1.1, -1.1]);
-            println!("{task}, seed {seed}: {volume:.5}, {:.2} %, archive {archive:.5}", 100.0 * volume / spaced);
+            println!(
+                "{task}, seed {seed}: {volume:.5}, {:.2} %, archive {archive:.5}",
+                100.0 * volume / spaced
+            );
             assert_eq!(points.len(), 100);
-            assert!(volume > 0.99 * spaced && volume < whole, "{task}, seed {seed}: {volume}");
-            assert!(archive > volume - 1e-3 && archive < whole, "{task}, seed {seed}: {archive}");
+            assert!(
+                volume > 0.99 * spaced && volume < whole,
+                "{task}, seed {seed}: {volume}"
+            );
+            assert!(
+                archive > volume - 1e-3 && archive < whole,
+                "{task}, seed {seed}: {archive}"
+            );
         }
     }
 }
@@ -71,7 +85,9 @@ fn many_objectives_have_directions_in_the_middle() {
     let points = Points::new(&points, 8);
     assert_eq!((points.len(), volume.is_nan()), (156, true));
     // On the front all squares sum to 1.
-    let sizes = points.iter().map(|point| point.iter().map(|x| x * x).sum::<f64>().sqrt());
+    let sizes = points
+        .iter()
+        .map(|point| point.iter().map(|x| x * x).sum::<f64>().sqrt());
     let mean = sizes.sum::<f64>() / 156.0;
     assert!((1.0..1.15).contains(&mean), "{mean}");
 }
@@ -88,7 +104,10 @@ fn the_archive_is_a_front_and_users_see_it() {
     assert!(said.contains("hypervolume 0.8") && said.contains("front "), "{said}");
     let file = open(&dir.join("archive.h5"));
     let objectives = file.elites.get::<f64>("objectives").unwrap();
-    assert_eq!((file.spec.kind.as_str(), file.rows(), objectives.len()), ("front", 50, 100));
+    assert_eq!(
+        (file.spec.kind.as_str(), file.rows(), objectives.len()),
+        ("front", 50, 100)
+    );
     let points = Points::new(objectives, 2);
     assert_eq!(non_dominated(&points, Equal::First).len(), 50);
     let volume = hypervolume(&points, &[-1.1, -1.1]);
@@ -97,18 +116,25 @@ fn the_archive_is_a_front_and_users_see_it() {
 
     let info: Value = serde_json::from_str(&run(1, &["info", arg(&dir), "--json"]).succeeded()).unwrap();
     let front = &info["front"];
-    assert_eq!((front["size"].as_u64(), front["hypervolume"].as_f64()), (Some(50), Some(volume)));
+    assert_eq!(
+        (front["size"].as_u64(), front["hypervolume"].as_f64()),
+        (Some(50), Some(volume))
+    );
     assert_eq!(front["ideal"][0].as_f64().unwrap(), points.ideal()[0]);
     assert_eq!(front["nadir"][1].as_f64().unwrap(), points.nadir()[1]);
     let shown = run(1, &["info", arg(&dir)]).succeeded();
-    assert!(shown.contains("50 elites that no other dominates, from (") && shown.contains("beyond (-1.1, -1.1)"), "{shown}");
+    assert!(
+        shown.contains("50 elites that no other dominates, from (") && shown.contains("beyond (-1.1, -1.1)"),
+        "{shown}"
+    );
 
     let svg = folder.path().join("front.svg");
     run(1, &["plot", arg(&dir), "-o", arg(&svg)]).succeeded();
     let drawn = fs::read_to_string(&svg).unwrap();
     assert_eq!(drawn.matches("<circle").count(), 50);
     assert!(drawn.contains("hypervolume") && drawn.contains(">minus f2<"), "{drawn}");
-    let about: Value = serde_json::from_str(&run(1, &["plot", arg(&dir), "-o", arg(&svg), "--json"]).succeeded()).unwrap();
+    let about: Value =
+        serde_json::from_str(&run(1, &["plot", arg(&dir), "-o", arg(&svg), "--json"]).succeeded()).unwrap();
     assert_eq!((&about["kind"], &about["front"][0]), (&"front".into(), &50.into()));
     // Two fronts on one plane.
     run(1, &["plot", arg(&dir), arg(&dir), "--kind", "front", "-o", arg(&svg)]).succeeded();
@@ -153,11 +179,26 @@ fn fronts_are_drawn_of_other_archives_and_of_more_objectives() {
 
     let svg = arg(&svg);
     for (arguments, parts) in [
-        (vec!["plot", arg(&three), arg(&three), "--kind", "front", "-o", svg], &["3 objectives", "--axes 0,1"][..]),
-        (vec!["plot", arg(&three), "--kind", "front", "--axes", "0,3", "-o", svg], &["--axes 0,3", "from 0 to 2"]),
-        (vec!["plot", arg(&three), "--kind", "front", "--axes", "1", "-o", svg], &["two or more"]),
-        (vec!["plot", arg(&three), arg(&grid), "--kind", "front", "-o", svg], &["other objectives"]),
-        (vec!["plot", arg(&three), "--kind", "front", "--color", "fitness", "-o", svg], &["--color is for"]),
+        (
+            vec!["plot", arg(&three), arg(&three), "--kind", "front", "-o", svg],
+            &["3 objectives", "--axes 0,1"][..],
+        ),
+        (
+            vec!["plot", arg(&three), "--kind", "front", "--axes", "0,3", "-o", svg],
+            &["--axes 0,3", "from 0 to 2"],
+        ),
+        (
+            vec!["plot", arg(&three), "--kind", "front", "--axes", "1", "-o", svg],
+            &["two or more"],
+        ),
+        (
+            vec!["plot", arg(&three), arg(&grid), "--kind", "front", "-o", svg],
+            &["other objectives"],
+        ),
+        (
+            vec!["plot", arg(&three), "--kind", "front", "--color", "fitness", "-o", svg],
+            &["--color is for"],
+        ),
     ] {
         assert_refused(&run(1, &arguments), parts);
     }
@@ -169,20 +210,70 @@ fn what_goes_together_with_no_front_is_refused_in_one_sentence() {
     let zdt1 = "name = \"zdt1\"";
     let nsga2 = "name = \"nsga2\"";
     for (task, strategy, archive, parts) in [
-        ("name = \"arm\"", nsga2, "", &["strategy.name", "several objectives", "zdt1"][..]),
-        ("name = \"arm\"", "name = \"map_elites\"", "kind = \"front\"", &["archive.kind", "several objectives"]),
-        ("name = \"zdt1\"\nreference = [-1.1]", nsga2, "", &["task.reference", "expected 2 numbers", "minus_f2"]),
-        ("name = \"arm\"\nreference = [-1.1]", "name = \"map_elites\"", "", &["task.reference", "one objective"]),
+        (
+            "name = \"arm\"",
+            nsga2,
+            "",
+            &["strategy.name", "several objectives", "zdt1"][..],
+        ),
+        (
+            "name = \"arm\"",
+            "name = \"map_elites\"",
+            "kind = \"front\"",
+            &["archive.kind", "several objectives"],
+        ),
+        (
+            "name = \"zdt1\"\nreference = [-1.1]",
+            nsga2,
+            "",
+            &["task.reference", "expected 2 numbers", "minus_f2"],
+        ),
+        (
+            "name = \"arm\"\nreference = [-1.1]",
+            "name = \"map_elites\"",
+            "",
+            &["task.reference", "one objective"],
+        ),
         (zdt1, nsga2, "kind = \"grid\"", &["archive.kind", "leave it out"]),
         (zdt1, nsga2, "capacity = 0", &["archive.capacity", "from 1"]),
         (zdt1, nsga2, "capacities = 9", &["capacities", "accepted: capacity"]),
-        (zdt1, "name = \"nsga2\"\npopulation = 1", "", &["strategy.population", "from 2"]),
-        (zdt1, "name = \"nsga2\"\ncrossover_rate = 2", "", &["strategy.crossover_rate", "from 0 to 1"]),
-        (zdt1, "name = \"nsga2\"\nbounds = [1.0, 0.0]", "", &["strategy.bounds", "lower < upper"]),
+        (
+            zdt1,
+            "name = \"nsga2\"\npopulation = 1",
+            "",
+            &["strategy.population", "from 2"],
+        ),
+        (
+            zdt1,
+            "name = \"nsga2\"\ncrossover_rate = 2",
+            "",
+            &["strategy.crossover_rate", "from 0 to 1"],
+        ),
+        (
+            zdt1,
+            "name = \"nsga2\"\nbounds = [1.0, 0.0]",
+            "",
+            &["strategy.bounds", "lower < upper"],
+        ),
         (zdt1, "name = \"nsga2\"\ndivisions = 12", "", &["strategy.divisions"]),
-        (zdt1, "name = \"nsga3\"\npopulation = 1", "", &["strategy.population", "at least 2"]),
-        (zdt1, "name = \"nsga3\"\ndivisions = 0", "", &["strategy.divisions", "from 1"]),
-        ("name = \"dtlz2\"\nobjectives = 12", "name = \"nsga3\"\ndivisions = 30", "", &["strategy.divisions", "inner_divisions"]),
+        (
+            zdt1,
+            "name = \"nsga3\"\npopulation = 1",
+            "",
+            &["strategy.population", "at least 2"],
+        ),
+        (
+            zdt1,
+            "name = \"nsga3\"\ndivisions = 0",
+            "",
+            &["strategy.divisions", "from 1"],
+        ),
+        (
+            "name = \"dtlz2\"\nobjectives = 12",
+            "name = \"nsga3\"\ndivisions = 30",
+            "",
+            &["strategy.divisions", "inner_divisions"],
+        ),
     ] {
         let config = write_config(
             folder.path(),
@@ -197,20 +288,31 @@ fn what_goes_together_with_no_front_is_refused_in_one_sentence() {
         &format!("[task]\n{zdt1}\n[strategy]\n{nsga2}\n[budget]\nevaluations = 99\n"),
     );
     let out = folder.path().join("new");
-    assert_refused(&run(1, &["run", arg(&config), "--out", arg(&out)]), &["budget.evaluations", "100 evaluations", "strategy.population"]);
+    assert_refused(
+        &run(1, &["run", arg(&config), "--out", arg(&out)]),
+        &["budget.evaluations", "100 evaluations", "strategy.population"],
+    );
     // A front of one objective.
     let arm = folder.path().join("arm");
     let config = write_config(folder.path(), common::refused::GOOD);
     run(1, &["run", arg(&config), "--out", arg(&arm)]).succeeded();
-    assert_refused(&run(1, &["plot", arg(&arm), "--kind", "front"]), &["several objectives", "\"arm\""]);
+    assert_refused(
+        &run(1, &["plot", arg(&arm), "--kind", "front"]),
+        &["several objectives", "\"arm\""],
+    );
 }
 
 /// The reference is the user's, wherever a hypervolume is measured.
 #[test]
 fn hypervolumes_are_measured_from_the_reference_that_is_given() {
-    let text = |reference: &str| format!("[task]\nname = \"zdt1\"\n{reference}\n[strategy]\nname = \"nsga2\"\n[budget]\ngenerations = 40\n");
+    let text = |reference: &str| {
+        format!("[task]\nname = \"zdt1\"\n{reference}\n[strategy]\nname = \"nsga2\"\n[budget]\ngenerations = 40\n")
+    };
     let (points, own) = population(&text(""));
     let (same, given) = population(&text("reference = [-11, -11.0]"));
     assert_eq!(points, same);
-    assert!((0.0..0.88).contains(&own) && given > 100.0 && given < 120.6667, "{own} {given}");
+    assert!(
+        (0.0..0.88).contains(&own) && given > 100.0 && given < 120.6667,
+        "{own} {given}"
+    );
 }

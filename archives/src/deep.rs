@@ -30,7 +30,15 @@ params! {
     }
 }
 
-const KEEPS: [&str; 7] = ["best", "recent", "random", "low_spread", mome::KEEPS[0], mome::KEEPS[1], mome::KEEPS[2]];
+const KEEPS: [&str; 7] = [
+    "best",
+    "recent",
+    "random",
+    "low_spread",
+    mome::KEEPS[0],
+    mome::KEEPS[1],
+    mome::KEEPS[2],
+];
 const SELECTIONS: [&str; 4] = ["best", "uniform", "proportional", mome::BY_CROWDING];
 
 impl DepthParams {
@@ -55,12 +63,20 @@ impl DepthParams {
     /// # Errors
     /// Keys that do not go together.
     pub(crate) fn check(&self) -> Result<()> {
-        let own = if self.keeps_fronts() { "proportional" } else { mome::BY_CROWDING };
+        let own = if self.keeps_fronts() {
+            "proportional"
+        } else {
+            mome::BY_CROWDING
+        };
         if self.selection == own {
             let message = format!(
                 "\"{own}\" is not for keep = \"{}\": expected {}",
                 self.keep,
-                if self.keeps_fronts() { "\"best\", \"uniform\" or \"crowding\"" } else { "\"best\", \"uniform\" or \"proportional\"" }
+                if self.keeps_fronts() {
+                    "\"best\", \"uniform\" or \"crowding\""
+                } else {
+                    "\"best\", \"uniform\" or \"proportional\""
+                }
             );
             return Err(Error::config("archive", "selection", message));
         }

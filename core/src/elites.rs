@@ -73,7 +73,9 @@ impl Elites {
     /// # Errors
     /// A defect.
     pub fn renumber(&mut self, moved: &[(usize, usize)], cells: usize) -> Result<()> {
-        let rows = self.columns.select(&moved.iter().map(|(from, _)| *from).collect::<Vec<_>>());
+        let rows = self
+            .columns
+            .select(&moved.iter().map(|(from, _)| *from).collect::<Vec<_>>());
         for (at, (from, to)) in moved.iter().enumerate() {
             self.owner[*to] = self.owner[*from];
             let (row, cell) = (at as u32, *to as u32);

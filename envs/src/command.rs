@@ -198,7 +198,11 @@ fn spec(shared: &Shared, agreed: &Agreed) -> TaskSpec {
         descriptor: agreed.descriptor.clone(),
         fitness: greeting.objective(),
         qd_offset: greeting.qd_offset.unwrap_or(0.0),
-        objectives: agreed.objectives.iter().map(|(objective, _)| objective.clone()).collect(),
+        objectives: agreed
+            .objectives
+            .iter()
+            .map(|(objective, _)| objective.clone())
+            .collect(),
         deterministic: greeting.deterministic,
         facts: vec![("program".into(), format!("{}{version}", shared.command.join(" ")))],
         chunk: agreed.batch,
@@ -429,7 +433,9 @@ impl CommandWorker<'_> {
             let signs = objectives.iter().map(|(_, sign)| sign).cycle();
             let own = scores.objectives[m * at..m * (at + n)].iter_mut();
             // 0 added: no value is -0.
-            own.zip(&answered.values).zip(signs).for_each(|((own, x), sign)| *own = 0.0 + sign * x);
+            own.zip(&answered.values)
+                .zip(signs)
+                .for_each(|((own, x), sign)| *own = 0.0 + sign * x);
             let rows = scores.objectives[m * at..m * (at + n)].chunks_exact(m);
             let fitness = scores.fitness[at..at + n].iter_mut().zip(rows);
             fitness.for_each(|(fitness, own)| *fitness = own.iter().sum::<f64>() / m as f64);

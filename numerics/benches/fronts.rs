@@ -40,7 +40,10 @@ fn median(run: impl Fn()) -> f64 {
 }
 
 fn main() {
-    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let alone = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .expect("a thread");
     for (m, counts) in SETS {
         for &n in counts {
             let values = sphere(n, m);
@@ -50,7 +53,11 @@ fn main() {
                 black_box(hypervolume(black_box(&points), &reference));
             };
             let (one, all) = (median(|| alone.install(run)), median(run));
-            println!("{m} objectives, {n} points: {:.3} ms, {:.3} ms on all threads, {value:?}", 1e3 * one, 1e3 * all);
+            println!(
+                "{m} objectives, {n} points: {:.3} ms, {:.3} ms on all threads, {value:?}",
+                1e3 * one,
+                1e3 * all
+            );
         }
     }
 }

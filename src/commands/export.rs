@@ -351,7 +351,9 @@ fn write(
             let table = names.of(&chosen.table)?;
             let genes = genes.map(|genes| (names.genome(), genes));
             let tables = [Some(&table), chosen.statistics.as_ref()];
-            write_streamed(target, |to| export::npz(to, tables, [&axes, operators, &objectives], genes, written))
+            write_streamed(target, |to| {
+                export::npz(to, tables, [&axes, operators, &objectives], genes, written)
+            })
         }
         Form::H5 => {
             let rows = chosen.rows.as_deref().ok_or_else(|| no_cell("an .h5 export"))?;

@@ -115,7 +115,11 @@ fn best_of_each(file: &ArchiveFile) -> Vec<f64> {
 fn objectives(file: &ArchiveFile) -> String {
     let named = file.attributes.objectives.iter().zip(best_of_each(file));
     let words = named.map(|(o, best)| {
-        let unit = if o.unit.is_empty() { String::new() } else { format!(" {}", o.unit) };
+        let unit = if o.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", o.unit)
+        };
         format!("{} (best {}{unit})", o.name, significant(best))
     });
     words.collect::<Vec<_>>().join(", ")

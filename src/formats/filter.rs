@@ -354,7 +354,15 @@ mod tests {
         table.push("parents", 2, "", "", vec![-1i64, -1, 0, 1, 2, 3, 4, 5]);
         let axes = [Axis::new("first half", "", 0.0, 9.0), Axis::new("seed", "", 0.0, 9.0)];
         let operators = ["random".to_string(), "iso_line".into()];
-        rows(condition, &table, Words { axes: &axes, operators: &operators, objectives: &[] })
+        rows(
+            condition,
+            &table,
+            Words {
+                axes: &axes,
+                operators: &operators,
+                objectives: &[],
+            },
+        )
     }
 
     #[test]

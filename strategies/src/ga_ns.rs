@@ -265,7 +265,10 @@ impl Strategy for GaNs {
             Order::Fronts => {
                 let rows: Vec<usize> = (0..status.len()).filter(ok).collect();
                 let points: Vec<f64> = rows.iter().flat_map(|&i| [novelty[i], competition[i]]).collect();
-                by_fronts(&Points::new(&points, 2)).into_iter().map(|i| rows[i]).collect()
+                by_fronts(&Points::new(&points, 2))
+                    .into_iter()
+                    .map(|i| rows[i])
+                    .collect()
             }
         };
         let ranked: Vec<Individual> = order

@@ -95,7 +95,10 @@ impl Nsga {
         config.memory.claim("strategy", setting.sized_by[0], bytes, &what)?;
         let mating = Mating {
             crossover: setting.crossover,
-            mutation: (setting.mating.mutation_genes / task.genome_dim as f64, setting.mating.mutation_eta),
+            mutation: (
+                setting.mating.mutation_genes / task.genome_dim as f64,
+                setting.mating.mutation_eta,
+            ),
             bounds,
         };
         Ok(Box::new(Nsga::new(setting, mating, task)))
@@ -223,7 +226,8 @@ impl Strategy for Nsga {
         let dim = context.task.genome_dim;
         let genes = candidates.genomes.dense_rows(candidates.block.len(), dim);
         let first = candidates.block.start;
-        self.mating.children(context, &self.living.genes, &parents, first, genes);
+        self.mating
+            .children(context, &self.living.genes, &parents, first, genes);
         candidates.tags.get_mut::<i32>("operator")?.fill(OFFSPRING);
         candidates.tags.get_mut::<i64>("parents")?.fill(-1);
         Ok(())
@@ -241,7 +245,11 @@ impl Strategy for Nsga {
             place.copy_from_slice(&self.living.genes[number * dim..(number + 1) * dim]);
         }
         // Children in the order of their rows, which is that of the ranks.
-        let mut came: Vec<(usize, usize)> = numbers.iter().enumerate().filter_map(|(at, i)| Some((places(i)?, at))).collect();
+        let mut came: Vec<(usize, usize)> = numbers
+            .iter()
+            .enumerate()
+            .filter_map(|(at, i)| Some((places(i)?, at)))
+            .collect();
         came.sort_unstable();
         let rows: Vec<usize> = came.iter().map(|(row, _)| *row).collect();
         let theirs = mating::bring(context, told.candidates, &rows)?;

@@ -53,13 +53,19 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
                 }
             };
             let bytes = (objectives * size_of::<f64>()) as f64 * count as f64;
-            config.memory.claim("strategy", "divisions", bytes, &format!("{count} directions"))?;
+            config
+                .memory
+                .claim("strategy", "divisions", bytes, &format!("{count} directions"))?;
             Nsga::build(
                 config,
                 Setting {
                     name: "nsga3",
                     population,
-                    sized_by: if own.population == 0 { &["divisions", "inner_divisions"] } else { &["population"] },
+                    sized_by: if own.population == 0 {
+                        &["divisions", "inner_divisions"]
+                    } else {
+                        &["population"]
+                    },
                     crossover: (own.crossover_rate, own.crossover_eta),
                     mating,
                     survival: Survival::Niching(Niching::new(objectives, &layers)),
@@ -72,10 +78,14 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
 
 /// Directions of all layers.
 fn count(objectives: usize, layers: &[(usize, f64)]) -> Result<usize> {
-    let counts = layers.iter().map(|(divisions, _)| directions_count(objectives, *divisions));
+    let counts = layers
+        .iter()
+        .map(|(divisions, _)| directions_count(objectives, *divisions));
     let sum = counts.sum::<Option<usize>>().filter(|sum| *sum <= MOST);
     sum.ok_or_else(|| {
-        let message = format!("more than {MOST} directions of {objectives} objectives: take fewer, and inner_divisions beside them");
+        let message = format!(
+            "more than {MOST} directions of {objectives} objectives: take fewer, and inner_divisions beside them"
+        );
         Error::config("strategy", "divisions", message)
     })
 }

@@ -128,7 +128,10 @@ impl Ranker {
         let mut keyed: Vec<([f64; 2], usize)> = (0..rows.len()).filter(ok).map(|own| (key(rows[own]), own)).collect();
         if self.value == By::Fronts {
             let points: Vec<f64> = keyed.iter().flat_map(|(point, _)| *point).collect();
-            keyed = by_fronts(&Points::new(&points, 2)).into_iter().map(|i| keyed[i]).collect();
+            keyed = by_fronts(&Points::new(&points, 2))
+                .into_iter()
+                .map(|i| keyed[i])
+                .collect();
         } else {
             keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(i.cmp(j)));
         }

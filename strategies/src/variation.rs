@@ -3,9 +3,9 @@
 mod crossover;
 mod discrete;
 
+pub use crossover::simulated_binary;
 #[cfg(test)]
 pub(crate) use crossover::spread;
-pub use crossover::simulated_binary;
 pub use discrete::Discrete;
 
 use illume_core::Stream;

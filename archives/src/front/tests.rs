@@ -19,7 +19,10 @@ fn rows(points: &[f64], m: usize, axes: usize) -> Batch {
     let mut rows = random_rows(0, n, axes);
     rows.get_mut::<u8>("status").unwrap().fill(Status::Ok as u8);
     let fitness = rows.get_mut::<f64>("fitness").unwrap();
-    fitness.iter_mut().zip(points.chunks_exact(m)).for_each(|(f, p)| *f = p.iter().sum::<f64>() / m as f64);
+    fitness
+        .iter_mut()
+        .zip(points.chunks_exact(m))
+        .for_each(|(f, p)| *f = p.iter().sum::<f64>() / m as f64);
     rows.push(OBJECTIVES, m, "", "", points.to_vec());
     rows
 }
@@ -39,7 +42,9 @@ fn objectives(archive: &FrontArchive) -> Vec<f64> {
 /// A gene of every elite, by number.
 fn genes(archive: &FrontArchive) -> Vec<f32> {
     let cells = 0..archive.elites.filled.len();
-    cells.map(|cell| archive.shard.get(cell).unwrap().dense().unwrap()[0]).collect()
+    cells
+        .map(|cell| archive.shard.get(cell).unwrap().dense().unwrap()[0])
+        .collect()
 }
 
 #[test]
@@ -65,7 +70,10 @@ fn those_stay_that_none_dominates_and_numbers_have_no_gap() {
     assert_eq!(insert(&mut archive, &bad, 2).outcome, [0, 0]);
     // One for all.
     insert(&mut archive, &rows(&[9.0, 9.0], 2, 0), 3);
-    assert_eq!((objectives(&archive), genes(&archive)), (vec![9.0, 9.0], vec![3_000_000.0]));
+    assert_eq!(
+        (objectives(&archive), genes(&archive)),
+        (vec![9.0, 9.0], vec![3_000_000.0])
+    );
     assert_eq!((archive.elites.fitness().len(), archive.shard.usage().0), (1, 1));
 }
 
@@ -77,16 +85,25 @@ fn without_a_cap_the_front_is_that_of_all_rows() {
         let mut all = Vec::new();
         for generation in 0..12 {
             let stream = Stream::new(2, Purpose::Variation, generation, m as u64);
-            let points: Vec<f64> = (0..60 * m as u64).map(|i| stream.below(i, 9 + generation) as f64).collect();
+            let points: Vec<f64> = (0..60 * m as u64)
+                .map(|i| stream.below(i, 9 + generation) as f64)
+                .collect();
             insert(&mut archive, &rows(&points, m, 2), generation);
             all.extend(points);
             let points = Points::new(&all, m);
             let mut expected: Vec<(Vec<u64>, u64)> = non_dominated(&points, Equal::First)
                 .into_iter()
-                .map(|i| (points.point(i).iter().map(|x| x.to_bits()).collect(), (i / 60 * 1_000_000 + i % 60 * 2) as u64))
+                .map(|i| {
+                    (
+                        points.point(i).iter().map(|x| x.to_bits()).collect(),
+                        (i / 60 * 1_000_000 + i % 60 * 2) as u64,
+                    )
+                })
                 .collect();
             let found = objectives(&archive);
-            let found = found.chunks_exact(m).map(|point| point.iter().map(|x| x.to_bits()).collect());
+            let found = found
+                .chunks_exact(m)
+                .map(|point| point.iter().map(|x| x.to_bits()).collect());
             let mut found: Vec<(Vec<u64>, u64)> = found.zip(genes(&archive).into_iter().map(|g| g as u64)).collect();
             (expected.sort(), found.sort());
             assert_eq!(found, expected, "{m} objectives, generation {generation}");
@@ -97,7 +114,10 @@ fn without_a_cap_the_front_is_that_of_all_rows() {
 #[test]
 fn beyond_its_capacity_the_ends_stay_and_the_crowded_go() {
     let mut archive = FrontArchive::new(spec(4, 2, 0), 2, false).unwrap();
-    let points: Vec<f64> = [0.0, 0.1, 0.5, 0.12, 1.0, 0.9].iter().flat_map(|x| [*x, 1.0 - x]).collect();
+    let points: Vec<f64> = [0.0, 0.1, 0.5, 0.12, 1.0, 0.9]
+        .iter()
+        .flat_map(|x| [*x, 1.0 - x])
+        .collect();
     let report = insert(&mut archive, &rows(&points, 2, 0), 0);
     assert_eq!(report.outcome.iter().filter(|o| **o == Outcome::New as u8).count(), 4);
     let mut first: Vec<f64> = objectives(&archive).chunks(2).map(|p| p[0]).collect();
@@ -115,7 +135,9 @@ fn the_front_is_the_same_on_any_number_of_ranks_and_after_restoring() {
             let own = block(101, comm.rank(), comm.size());
             let genomes = random_genomes(generation, own.clone(), 2, false);
             let mut report = InsertReport::default();
-            archive.insert(&batch, own, &genomes, &Offer::new(generation), comm, &mut report).unwrap();
+            archive
+                .insert(&batch, own, &genomes, &Offer::new(generation), comm, &mut report)
+                .unwrap();
         }
     };
     let table = |archive: &FrontArchive| format!("{:?}", archive.elites().columns());

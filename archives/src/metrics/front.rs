@@ -55,7 +55,11 @@ impl FrontMetrics {
     fn measured(&self, objectives: &[Objective], most: f64) -> f64 {
         let m = objectives.len();
         let work = (self.rows.len() as f64).powi(m as i32 - 2);
-        match objectives.iter().map(Objective::reference).collect::<Option<Vec<f64>>>() {
+        match objectives
+            .iter()
+            .map(Objective::reference)
+            .collect::<Option<Vec<f64>>>()
+        {
             Some(reference) if m <= 3 || work <= most => hypervolume(&Points::new(&self.points, m), &reference),
             _ => f64::NAN,
         }
@@ -73,7 +77,10 @@ mod tests {
     }
 
     fn named(range: [f64; 2]) -> Vec<Objective> {
-        vec![Objective::new("speed", "m/s", range), Objective::new("economy", "", range)]
+        vec![
+            Objective::new("speed", "m/s", range),
+            Objective::new("economy", "", range),
+        ]
     }
 
     #[test]
@@ -81,7 +88,10 @@ mod tests {
         let table = elites(&[1.0, 3.0, 9.0, 9.0, 3.0, 1.0, 2.0, 0.5, 1.0, 3.0]);
         let front = FrontMetrics::of(&table, [0, 2, 3, 4].into_iter(), &named([0.0, 4.0])).unwrap();
         assert_eq!(front.rows, [0, 2]);
-        assert_eq!((front.ideal.clone(), front.nadir.clone()), (vec![3.0, 3.0], vec![1.0, 1.0]));
+        assert_eq!(
+            (front.ideal.clone(), front.nadir.clone()),
+            (vec![3.0, 3.0], vec![1.0, 1.0])
+        );
         assert_eq!(front.hypervolume(&named([0.0, 4.0])), 5.0);
         assert!(front.hypervolume(&named([f64::NAN, 4.0])).is_nan());
         assert!(FrontMetrics::of(&table, 0..0, &named([0.0, 4.0])).is_none());

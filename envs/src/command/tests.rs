@@ -35,10 +35,7 @@ fn numbers_that_are_none_are_nan_as_python_c_and_javascript_write_them() {
     ] {
         let text = format!("{{\"fitness\": [{word}, 1.5], \"descriptor\": [[0.25], [{word}]]}}\n");
         let answered = read(json, &text).0.unwrap_or_else(|e| panic!("{word}: {e}"));
-        assert!(
-            answered.values[0].is_nan() && answered.descriptor[1].is_nan(),
-            "{word}"
-        );
+        assert!(answered.values[0].is_nan() && answered.descriptor[1].is_nan(), "{word}");
         assert_eq!((answered.values[1], answered.descriptor[0]), (1.5, 0.25));
     }
     // Within a text such a word is one.
@@ -179,7 +176,10 @@ fn several_objectives_stand_where_the_fitness_does() {
     let answered = read(json, answer).0.unwrap();
     assert!(answered.values[0] == 1.0 && answered.values[1].is_nan() && answered.values[2..] == [2.5, -3.0]);
     for (text, part) in [
-        ("{\"objectives\": [[1, 2], [1]], \"descriptor\": [[0], [0]]}", "objectives of 1 numbers"),
+        (
+            "{\"objectives\": [[1, 2], [1]], \"descriptor\": [[0], [0]]}",
+            "objectives of 1 numbers",
+        ),
         ("{\"fitness\": [1, 2], \"descriptor\": [[0], [0]]}", "0 of objectives"),
     ] {
         let error = read(json, text).0.unwrap_err();
@@ -191,7 +191,12 @@ fn several_objectives_stand_where_the_fitness_does() {
         ..json
     };
     let mut answer = 48u32.to_le_bytes().to_vec();
-    [1.0, 2.0, 0.5, 3.0, 4.0, 0.25].iter().for_each(|x: &f64| answer.extend(x.to_le_bytes()));
+    [1.0, 2.0, 0.5, 3.0, 4.0, 0.25]
+        .iter()
+        .for_each(|x: &f64| answer.extend(x.to_le_bytes()));
     let answered = binary.read(&answer, &mut None).unwrap();
-    assert_eq!((answered.values, answered.descriptor), (vec![1.0, 2.0, 3.0, 4.0], vec![0.5, 0.25]));
+    assert_eq!(
+        (answered.values, answered.descriptor),
+        (vec![1.0, 2.0, 3.0, 4.0], vec![0.5, 0.25])
+    );
 }

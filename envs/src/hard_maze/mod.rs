@@ -565,9 +565,15 @@ mod tests {
             .chunks_exact(PIXELS * PIXELS)
             .zip(results.descriptor.chunks_exact(2))
         {
-            let brightest = (0..picture.len()).max_by(|a, b| picture[*a].total_cmp(&picture[*b])).unwrap();
+            let brightest = (0..picture.len())
+                .max_by(|a, b| picture[*a].total_cmp(&picture[*b]))
+                .unwrap();
             for (axis, [lower, upper]) in EXTENT.iter().enumerate() {
-                let index = if axis == 0 { brightest % PIXELS } else { brightest / PIXELS };
+                let index = if axis == 0 {
+                    brightest % PIXELS
+                } else {
+                    brightest / PIXELS
+                };
                 let at = lower + (index as f64 + 0.5) * (upper - lower) / PIXELS as f64;
                 assert!((at - place[axis]).abs() < 5.1, "{at} and {}", place[axis]);
             }

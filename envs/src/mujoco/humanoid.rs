@@ -1,6 +1,8 @@
 //! Humanoid: walking forward, and going anywhere.
 
-use super::recipe::{ContactLimit, Descriptor, Distribution, Noise, Objectives, Part, Progress, Recipe, Retreat, Reward};
+use super::recipe::{
+    ContactLimit, Descriptor, Distribution, Noise, Objectives, Part, Progress, Recipe, Retreat, Reward,
+};
 use super::settings::{Common, Plan, robot_params};
 
 robot_params! {

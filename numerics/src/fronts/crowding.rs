@@ -88,7 +88,9 @@ pub fn thin(points: &Points<'_>, capacity: usize) -> Vec<usize> {
         (0..n).map(|i| Reverse((present[i], Reverse(i)))).collect();
     let (mut there, mut left) = (vec![true; n], n);
     while left > capacity {
-        let Some(Reverse((bits, Reverse(i)))) = heap.pop() else { break };
+        let Some(Reverse((bits, Reverse(i)))) = heap.pop() else {
+            break;
+        };
         if !there[i] || bits != present[i] {
             continue;
         }

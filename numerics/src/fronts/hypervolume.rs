@@ -28,7 +28,13 @@ pub fn contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
         }
         let mut others: Vec<f64> = Vec::with_capacity(m * points.len());
         for (j, point) in points.iter().enumerate().filter(|(j, _)| *j != i) {
-            let cut = || point.iter().zip(reference).zip(&own).map(|((p, r), own)| (p - r).min(*own));
+            let cut = || {
+                point
+                    .iter()
+                    .zip(reference)
+                    .zip(&own)
+                    .map(|((p, r), own)| (p - r).min(*own))
+            };
             // A NaN is above nothing, though `min` would forget it.
             if cut().all(|x| x > 0.0) && !points.point(j).iter().any(|x| x.is_nan()) {
                 others.extend(cut());
@@ -74,7 +80,9 @@ fn volume(heights: &[f64], m: usize, spread: bool) -> f64 {
             let sorted = points.of(&falling(&points, m - 1));
             let sorted = Points::new(&sorted, m);
             let slices = slices(&sorted);
-            let add = |buffers: &mut Buffers, slice: &Slice| sorted.point(slice.point)[m - 1] * alone(&sorted, slice, buffers);
+            let add = |buffers: &mut Buffers, slice: &Slice| {
+                sorted.point(slice.point)[m - 1] * alone(&sorted, slice, buffers)
+            };
             if spread && n >= SPREAD {
                 let each = slices.par_iter().map_init(Buffers::default, add);
                 // Summed in order, for any number of threads.

@@ -70,11 +70,7 @@ fn hypervolumes_are_those_that_others_publish() {
     close(volume(&front, [1.0, 1.0]), 0.666160, 1e-6);
     close(volume(&[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [2.0; 3]), 5.0, 0.0);
     close(volume(&[[0.25, 0.75], [0.75, 0.25]], [1.0, 1.0]), 0.3125, 0.0);
-    close(
-        volume(&[[0.2, 0.8], [0.5, 0.5], [0.8, 0.2]], [1.0, 1.0]),
-        0.37,
-        1e-15,
-    );
+    close(volume(&[[0.2, 0.8], [0.5, 0.5], [0.8, 0.2]], [1.0, 1.0]), 0.37, 1e-15);
     close(volume(&[[1.0, 5.0, 3.0], [4.0, 2.0, 2.0]], [6.0; 3]), 41.0, 0.0);
     let four = [[1.0, 4.0, 5.0], [2.0, 3.0, 4.0], [3.0, 2.0, 3.0], [4.0, 1.0, 2.0]];
     close(volume(&four, [6.0; 3]), 60.0, 0.0);
@@ -250,10 +246,7 @@ fn the_order_by_fronts_is_that_of_pyribs() {
     let values: Vec<f64> = novelty.into_iter().zip(competition).flat_map(|(n, c)| [n, c]).collect();
     let points = Points::new(&values, 2);
     let first = vec![0, 2, 3, 5, 6, 9, 13];
-    assert_eq!(
-        sort(&points),
-        [first.clone(), vec![1, 4, 7, 8, 10], vec![11, 12]]
-    );
+    assert_eq!(sort(&points), [first.clone(), vec![1, 4, 7, 8, 10], vec![11, 12]]);
     let inf = f64::INFINITY;
     let expected = [inf, 1.05555556, 0.95555556, inf, 0.52222222, 0.52222222, 0.42222222];
     for (found, expected) in crowding(&points, &first).into_iter().zip(expected) {
@@ -310,7 +303,14 @@ fn a_front_is_thinned_as_by_its_definition() {
 
 #[test]
 fn directions_are_all_and_sum_to_one() {
-    for (m, p, count) in [(2, 12, 13), (3, 12, 91), (2, 100, 101), (3, 10, 66), (5, 6, 210), (1, 4, 1)] {
+    for (m, p, count) in [
+        (2, 12, 13),
+        (3, 12, 91),
+        (2, 100, 101),
+        (3, 10, 66),
+        (5, 6, 210),
+        (1, 4, 1),
+    ] {
         let all = directions(m, p);
         assert_eq!(all.len(), m * count);
         assert_eq!(directions_count(m, p), Some(count));
@@ -325,7 +325,11 @@ fn utility_and_sparsity_are_those_of_their_definitions() {
     let front = [4.0, 0.0, 2.0, 3.0, 0.0, 4.0];
     let points = Points::new(&front, 2);
     let weights = directions(2, 2);
-    close(expected_utility(&points, &Points::new(&weights, 2)), (4.0 + 2.5 + 4.0) / 3.0, 1e-15);
+    close(
+        expected_utility(&points, &Points::new(&weights, 2)),
+        (4.0 + 2.5 + 4.0) / 3.0,
+        1e-15,
+    );
     close(sparsity(&points), (4.0 + 4.0 + 9.0 + 1.0) / 2.0, 0.0);
     assert_eq!(sparsity(&Points::new(&front[..2], 2)), 0.0);
     assert!(expected_utility(&Points::new(&[], 2), &Points::new(&weights, 2)).is_nan());
@@ -337,7 +341,10 @@ fn utility_and_sparsity_are_those_of_their_definitions() {
 fn drawn_sets_are_worth_what_moocore_and_pymoo_say() {
     let mut sets = 0;
     let (mut points, mut reference, mut m) = (Vec::new(), Vec::new(), 1);
-    for line in include_str!("recorded.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in include_str!("recorded.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let mut words = line.split(' ');
         let name = words.next().unwrap();
         let values: Vec<f64> = words.map(|word| word.parse().unwrap()).collect();
@@ -364,12 +371,31 @@ fn drawn_sets_are_worth_what_moocore_and_pymoo_say() {
                 let front = non_dominated(&set(), Equal::All);
                 let found = crowding(&set(), &front);
                 assert_eq!(found.len(), values.len());
-                found.iter().zip(&values).for_each(|(a, b)| assert!(a == b || (a - b).abs() < 1e-12));
+                found
+                    .iter()
+                    .zip(&values)
+                    .for_each(|(a, b)| assert!(a == b || (a - b).abs() < 1e-12));
             }
-            "igd" => close(inverted_generational_distance(&set(), &Points::new(&reference, m)), values[0], 1e-12),
-            "igd_plus" => close(inverted_generational_distance_plus(&set(), &Points::new(&reference, m)), values[0], 1e-12),
-            "gd" => close(generational_distance(&set(), &Points::new(&reference, m)), values[0], 1e-12),
-            "gd_plus" => close(generational_distance_plus(&set(), &Points::new(&reference, m)), values[0], 1e-12),
+            "igd" => close(
+                inverted_generational_distance(&set(), &Points::new(&reference, m)),
+                values[0],
+                1e-12,
+            ),
+            "igd_plus" => close(
+                inverted_generational_distance_plus(&set(), &Points::new(&reference, m)),
+                values[0],
+                1e-12,
+            ),
+            "gd" => close(
+                generational_distance(&set(), &Points::new(&reference, m)),
+                values[0],
+                1e-12,
+            ),
+            "gd_plus" => close(
+                generational_distance_plus(&set(), &Points::new(&reference, m)),
+                values[0],
+                1e-12,
+            ),
             "epsilon" => close(additive_epsilon(&set(), &Points::new(&reference, m)), values[0], 1e-12),
             other => panic!("{other}"),
         }

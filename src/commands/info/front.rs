@@ -26,9 +26,14 @@ pub(super) fn value(file: &ArchiveFile) -> Value {
 /// The same in words; empty for elites of one objective.
 pub(super) fn words(file: &ArchiveFile) -> String {
     let objectives = &file.attributes.objectives;
-    let Some(front) = metrics(file) else { return String::new() };
+    let Some(front) = metrics(file) else {
+        return String::new();
+    };
     let place = |values: &mut dyn Iterator<Item = f64>| values.map(significant).collect::<Vec<_>>().join(", ");
-    let (nadir, ideal) = (place(&mut front.nadir.iter().copied()), place(&mut front.ideal.iter().copied()));
+    let (nadir, ideal) = (
+        place(&mut front.nadir.iter().copied()),
+        place(&mut front.ideal.iter().copied()),
+    );
     let volume = front.hypervolume(objectives);
     let volume = match volume.is_finite() {
         true => {

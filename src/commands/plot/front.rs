@@ -59,7 +59,13 @@ pub(super) fn draw(files: &[ArchiveFile], args: &PlotArgs) -> Result<Drawn> {
     let file = &files[0];
     let objectives = &file.attributes.objectives;
     let fronts = files.iter().map(metrics).collect::<Result<Vec<_>>>()?;
-    let names = |file: &ArchiveFile| file.attributes.objectives.iter().map(|o| o.name.clone()).collect::<Vec<_>>();
+    let names = |file: &ArchiveFile| {
+        file.attributes
+            .objectives
+            .iter()
+            .map(|o| o.name.clone())
+            .collect::<Vec<_>>()
+    };
     if let Some(other) = files.iter().find(|other| names(other) != names(file)) {
         return Err(Error::input(format!(
             "{} has other objectives than {}: fronts on one plane share theirs",
@@ -76,10 +82,17 @@ pub(super) fn draw(files: &[ArchiveFile], args: &PlotArgs) -> Result<Drawn> {
     let subtitle = match (files.len(), &fronts[0]) {
         (1, Some(front)) => {
             let volume = front.hypervolume(objectives);
-            let volume = if volume.is_finite() { format!(" · hypervolume {}", significant(volume)) } else { String::new() };
+            let volume = if volume.is_finite() {
+                format!(" · hypervolume {}", significant(volume))
+            } else {
+                String::new()
+            };
             let evaluations = thousands(file.attributes.evaluations);
             let seed = file.attributes.seed;
-            format!("front of {}{volume} · {evaluations} evaluations · seed {seed}", thousands(front.rows.len() as u64))
+            format!(
+                "front of {}{volume} · {evaluations} evaluations · seed {seed}",
+                thousands(front.rows.len() as u64)
+            )
         }
         (1, None) => "no elite".into(),
         (n, _) => format!("fronts of {n} archives"),
@@ -91,7 +104,10 @@ pub(super) fn draw(files: &[ArchiveFile], args: &PlotArgs) -> Result<Drawn> {
             shown.len(),
             files.len()
         ))),
-        _ => Ok((lines(file, fronts[0].as_ref(), &shown, [&title, &subtitle], args)?, about)),
+        _ => Ok((
+            lines(file, fronts[0].as_ref(), &shown, [&title, &subtitle], args)?,
+            about,
+        )),
     }
 }
 
@@ -111,7 +127,10 @@ fn plane(
         drawn.push(Front {
             name,
             points: rows.iter().map(|row| point(*row)).collect(),
-            others: (0..file.rows()).filter(|row| rows.binary_search(row).is_err()).map(point).collect(),
+            others: (0..file.rows())
+                .filter(|row| rows.binary_search(row).is_err())
+                .map(point)
+                .collect(),
         });
     }
     let names = pair.map(|o| named(&objectives[o]));
@@ -149,7 +168,11 @@ fn lines(
             rules: Vec::new(),
         },
         cells: (0..rows.len()).collect(),
-        descriptor: rows.iter().flat_map(|row| &values[row * m..(row + 1) * m]).copied().collect(),
+        descriptor: rows
+            .iter()
+            .flat_map(|row| &values[row * m..(row + 1) * m])
+            .copied()
+            .collect(),
         fitness: along(shown[0]).collect(),
         values: along(shown[0]).collect(),
         name: named(&objectives[shown[0]]),
@@ -158,6 +181,12 @@ fn lines(
     let colours = Colours::of(&view.name, &[], view.values.iter().copied(), None);
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by(|a, b| view.values[*a].total_cmp(&view.values[*b]));
-    Ok(plot::parallel(head, &view, shown, &order, &colours, args.paper().units()))
+    Ok(plot::parallel(
+        head,
+        &view,
+        shown,
+        &order,
+        &colours,
+        args.paper().units(),
+    ))
 }
-

@@ -121,7 +121,19 @@ mod tests {
         let axes = [Axis::new("x, \"left\"", "m", 0.0, 3.0), Axis::new("seed", "", 0.0, 3.0)];
         let mut text = Vec::new();
         let operators = ["random".into(), "iso_line".into()];
-        csv(&mut text, &table, Names::Own, Words { axes: &axes, operators: &operators, objectives: &[] }, None, |_| ()).unwrap();
+        csv(
+            &mut text,
+            &table,
+            Names::Own,
+            Words {
+                axes: &axes,
+                operators: &operators,
+                objectives: &[],
+            },
+            None,
+            |_| (),
+        )
+        .unwrap();
         let expected = "cell,fitness,\"x, \"\"left\"\"\",descriptor_seed,operator,parent_1,parent_2,seed\n\
                         3,0.30000000000000004,1.0,2.5,iso_line,-1,-1,18446744073709551615\n";
         let text = String::from_utf8(text).unwrap();

@@ -119,7 +119,9 @@ pub fn flat(names: Names, column: &Column, table: &Batch, words: Words<'_>) -> V
         };
     }
     let taken = |name: &str| scalars(table).any(|c| c.name == name);
-    let named = |kind: &str, own: &str| match taken(own) || (kind == "objective" && words.axes.iter().any(|axis| axis.name == own)) {
+    let named = |kind: &str, own: &str| match taken(own)
+        || (kind == "objective" && words.axes.iter().any(|axis| axis.name == own))
+    {
         true => format!("{kind}_{own}"),
         false => own.to_string(),
     };

@@ -175,7 +175,11 @@ mod tests {
         let axes = [Axis::new("x", "m", 0.0, 3.0), Axis::new("seed", "", 0.0, 3.0)];
         let mut file = tempfile::tempfile().unwrap();
         let operators = ["random".to_string(), "iso_line".into()];
-        let words = Words { axes: &axes, operators: &operators, objectives: &[] };
+        let words = Words {
+            axes: &axes,
+            operators: &operators,
+            objectives: &[],
+        };
         parquet(&mut file, &table, Names::Own, words, None, |_| ()).unwrap();
         let reader = SerializedFileReader::new(file).unwrap();
         let rows: Vec<Vec<(String, Field)>> = reader

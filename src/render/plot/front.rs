@@ -23,7 +23,10 @@ pub struct Front {
 /// Fronts of archives on one plane; `names` are those of the objectives with their units.
 pub fn fronts(fronts: &[Front], [title, subtitle]: [&str; 2], names: [&str; 2], width: Option<f64>) -> Drawing {
     let scale = |objective: usize| {
-        let values = fronts.iter().flat_map(|front| &front.points).map(|point| point[objective]);
+        let values = fronts
+            .iter()
+            .flat_map(|front| &front.points)
+            .map(|point| point[objective]);
         let ends = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], x| [a.min(x), b.max(x)]);
         Scale::of_column("", ends, false)
     };
@@ -143,7 +146,11 @@ mod tests {
     #[test]
     fn several_have_a_legend_and_none_is_said_to_be_empty() {
         let two = [front(&[[0.0, 1.0]], &[]), front(&[[0.5, 0.5]], &[])];
-        assert!(fronts(&two, ["t", "s"], ["a", "b"], Some(390.0)).svg(None).contains("seed 1"));
+        assert!(
+            fronts(&two, ["t", "s"], ["a", "b"], Some(390.0))
+                .svg(None)
+                .contains("seed 1")
+        );
         let svg = fronts(&[front(&[], &[])], ["t", "s"], ["a", "b"], None).svg(None);
         assert!(svg.contains("empty") && !svg.contains("NaN"));
     }

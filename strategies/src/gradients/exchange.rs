@@ -105,7 +105,12 @@ impl Sizes {
             return;
         }
         out.push(u8::from(episode.terminated));
-        let parts = [&episode.observations, &episode.actions, &episode.rewards, &episode.objectives];
+        let parts = [
+            &episode.observations,
+            &episode.actions,
+            &episode.rewards,
+            &episode.objectives,
+        ];
         parts.into_iter().flatten().for_each(|x| x.write_le(out));
     }
 

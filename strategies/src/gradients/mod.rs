@@ -13,8 +13,8 @@ mod stock;
 pub(crate) use constrained::{Constrained, Stages};
 pub(crate) use emitter::{Plan, PolicyGradient};
 pub(crate) use labels::Labels;
-pub(crate) use replay::Reward;
 pub use params::{GradientBatchParams, LearnerParams};
+pub(crate) use replay::Reward;
 #[cfg(test)]
 pub(crate) use replay::similarity;
 

@@ -114,6 +114,8 @@ pub(super) fn bring(context: &Context<'_>, candidates: &Candidates, rows: &[usiz
         size_of::<f32>() * dim * rows.iter().filter(|row| theirs.contains(row)).count()
     });
     let mut all = Vec::new();
-    context.comm.all_gather(&bytes, &counts.collect::<Vec<usize>>(), &mut all)?;
+    context
+        .comm
+        .all_gather(&bytes, &counts.collect::<Vec<usize>>(), &mut all)?;
     Ok(all.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect())
 }

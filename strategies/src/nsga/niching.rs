@@ -51,7 +51,13 @@ impl Niching {
     }
 
     /// Numbers of `capacity` survivors (of all, where they are no more), by front; `points` are maximized.
-    pub fn survivors(&mut self, points: &Points<'_>, fronts: &[Vec<usize>], capacity: usize, draws: &Stream) -> Vec<usize> {
+    pub fn survivors(
+        &mut self,
+        points: &Points<'_>,
+        fronts: &[Vec<usize>],
+        capacity: usize,
+        draws: &Stream,
+    ) -> Vec<usize> {
         let costs: Vec<f64> = points.iter().flatten().map(|x| -x).collect();
         let costs = Points::new(&costs, points.dim());
         let nadir = self.nadir(&costs, fronts);
@@ -159,7 +165,9 @@ impl Niching {
             let found = table.get::<f64>(name)?;
             match found.len() == width {
                 true => Ok(found.to_vec()),
-                false => Err(Error::failed(format!("the checkpoint's '{name}' is of other objectives"))),
+                false => Err(Error::failed(format!(
+                    "the checkpoint's '{name}' is of other objectives"
+                ))),
             }
         };
         (self.ideal, self.worst) = (of("ideal", m)?, of("worst", m)?);
@@ -219,12 +227,15 @@ fn fill(niches: &[(usize, f64)], counts: &mut [usize], room: usize, draws: &Stre
     // Who is left of each direction, in an order that is drawn.
     let mut left: Vec<Vec<usize>> = vec![Vec::new(); counts.len()];
     (0..niches.len()).for_each(|i| left[niches[i].0].push(i));
-    left.iter_mut().for_each(|members| members.sort_by_key(|&i| draws.word64(i as u64)));
+    left.iter_mut()
+        .for_each(|members| members.sort_by_key(|&i| draws.word64(i as u64)));
     let mut chosen = Vec::with_capacity(room);
     for round in 0u64.. {
         let open = (0..counts.len()).filter(|niche| !left[*niche].is_empty());
         let least = open.clone().map(|niche| counts[niche]).min();
-        let Some(least) = least.filter(|_| chosen.len() < room) else { break };
+        let Some(least) = least.filter(|_| chosen.len() < room) else {
+            break;
+        };
         let mut next: Vec<usize> = open.filter(|niche| counts[*niche] == least).collect();
         let first = niches.len() as u64 + round * counts.len() as u64;
         next.sort_by_key(|&niche| draws.word64(first + niche as u64));

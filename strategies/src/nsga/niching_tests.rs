@@ -9,7 +9,10 @@ fn draws(generation: u64) -> Stream {
 fn close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (a, b) in found.iter().zip(expected) {
-        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{what}: {a} instead of {b}");
+        assert!(
+            (a - b).abs() <= tolerance * b.abs().max(1.0),
+            "{what}: {a} instead of {b}"
+        );
     }
 }
 
@@ -19,7 +22,9 @@ fn objectives_are_normalized_and_placed_as_by_pymoo() {
     let (mut niching, mut m) = (Niching::new(2, &[(1, 1.0)]), 2);
     let (mut costs, mut nadir, mut directions) = (Vec::new(), Vec::new(), Vec::new());
     let mut compared = 0;
-    let records = include_str!("../../tests/data/nsga.txt").lines().filter(|line| !line.starts_with('#'));
+    let records = include_str!("../../tests/data/nsga.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
     for record in records {
         let mut words = record.split(' ');
         let name = words.next().unwrap();
@@ -45,7 +50,12 @@ fn objectives_are_normalized_and_placed_as_by_pymoo() {
                     let weights = &directions[i * m..(i + 1) * m];
                     let length = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
                     let scaled: Vec<f64> = weights.iter().map(|w| w / length).collect();
-                    close(&niching.directions[niche * m..(niche + 1) * m], &scaled, 1e-12, "direction");
+                    close(
+                        &niching.directions[niche * m..(niche + 1) * m],
+                        &scaled,
+                        1e-12,
+                        "direction",
+                    );
                     compared += 1;
                 }
             }
@@ -81,7 +91,12 @@ fn equations_are_solved() {
     assert!(solve(vec![1.0, 2.0, 2.0, 4.0], 2).is_none_or(|x| x.iter().any(|x| !x.is_finite())));
     assert!(intercepts(&[1.0, 2.0, 2.0, 4.0], &[0.0, 0.0]).is_none());
     // Extreme points on the axes meet them there.
-    close(&intercepts(&[3.0, 1.0, 1.0, 6.0], &[1.0, 1.0]).unwrap(), &[2.0, 5.0], 1e-12, "intercepts");
+    close(
+        &intercepts(&[3.0, 1.0, 1.0, 6.0], &[1.0, 1.0]).unwrap(),
+        &[2.0, 5.0],
+        1e-12,
+        "intercepts",
+    );
 }
 
 #[test]

@@ -42,7 +42,13 @@ fn generation(strategy: &mut dyn Strategy, task: &TaskSpec, generation: u64, fai
     strategy.ask(&context, &NoArchive, &mut candidates).unwrap();
     let mut scratch = Scratch::default();
     let scored: Vec<[f64; 2]> = (0..candidates.total)
-        .map(|row| if fails(row) { [0.0; 2] } else { zdt1(candidates.genomes.genes(row, &mut scratch)) })
+        .map(|row| {
+            if fails(row) {
+                [0.0; 2]
+            } else {
+                zdt1(candidates.genomes.genes(row, &mut scratch))
+            }
+        })
         .collect();
     let mut rows = Batch::new();
     let status = |row: usize| if fails(row) { Status::Failed } else { Status::Ok } as u8;
@@ -79,9 +85,14 @@ fn both_pass_the_gate_of_deap() {
     ] {
         let task = task(5);
         let mut strategy = strategy(name, text, &task).unwrap();
-        let evaluations: usize = (0..100).map(|g| generation(strategy.as_mut(), &task, g, |_| false)).sum();
+        let evaluations: usize = (0..100)
+            .map(|g| generation(strategy.as_mut(), &task, g, |_| false))
+            .sum();
         assert_eq!(evaluations, 1600);
-        let objectives = population(strategy.as_ref(), &task).get::<f64>("objectives").unwrap().to_vec();
+        let objectives = population(strategy.as_ref(), &task)
+            .get::<f64>("objectives")
+            .unwrap()
+            .to_vec();
         let volume = illume_numerics::fronts::hypervolume(&Points::new(&objectives, 2), &[-11.0, -11.0]);
         println!("{name}: {volume}");
         assert!(volume > 116.0 && volume < 120.6667, "{name}: {volume}");
@@ -122,7 +133,10 @@ fn a_strategy_goes_on_as_if_it_had_not_been_stopped() {
     for name in ["nsga2", "nsga3"] {
         let text = format!("name = \"{name}\"\npopulation = 13");
         let task = task(4);
-        let (mut undisturbed, mut stopped) = (strategy(name, &text, &task).unwrap(), strategy(name, &text, &task).unwrap());
+        let (mut undisturbed, mut stopped) = (
+            strategy(name, &text, &task).unwrap(),
+            strategy(name, &text, &task).unwrap(),
+        );
         for g in 0..5 {
             generation(undisturbed.as_mut(), &task, g, |row| row == 2);
             generation(stopped.as_mut(), &task, g, |row| row == 2);
@@ -204,12 +218,20 @@ fn genes_are_crossed_and_mutated_as_by_deap_and_survivors_are_those_of_pymoo() {
     for record in include_str!("../../tests/data/nsga.txt").lines() {
         let mut words = record.split(' ');
         let name = words.next().unwrap();
-        let values = || words.clone().map(|word| word.parse::<f64>().unwrap()).collect::<Vec<f64>>();
+        let values = || {
+            words
+                .clone()
+                .map(|word| word.parse::<f64>().unwrap())
+                .collect::<Vec<f64>>()
+        };
         match name {
             "crossover" => {
                 let v = values();
                 let found = spread(v[0], v[1], v[2], v[3], [v[4], v[5]]);
-                assert!((found[0] - v[6]).abs() < 1e-12 && (found[1] - v[7]).abs() < 1e-12, "{record}: {found:?}");
+                assert!(
+                    (found[0] - v[6]).abs() < 1e-12 && (found[1] - v[7]).abs() < 1e-12,
+                    "{record}: {found:?}"
+                );
                 genes += 1;
             }
             "mutation" => {

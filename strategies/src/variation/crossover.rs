@@ -49,7 +49,10 @@ pub fn simulated_binary(
         if draws[0] >= 0.5 {
             continue;
         }
-        let (x, y) = (f64::from(a.clamp(bounds[0], bounds[1])), f64::from(b.clamp(bounds[0], bounds[1])));
+        let (x, y) = (
+            f64::from(a.clamp(bounds[0], bounds[1])),
+            f64::from(b.clamp(bounds[0], bounds[1])),
+        );
         if (x - y).abs() <= NEAR {
             continue;
         }
@@ -102,11 +105,18 @@ mod tests {
             let of = [parents[0].as_slice(), &parents[1]];
             let did = simulated_binary([a, b], of, &stream(), pair, (0.9, 20.0), [0.0, 1.0]);
             crossed += usize::from(did);
-            let moved = a.iter().zip(b.iter()).filter(|(a, b)| (**a, **b) != (0.25, 0.75)).count();
+            let moved = a
+                .iter()
+                .zip(b.iter())
+                .filter(|(a, b)| (**a, **b) != (0.25, 0.75))
+                .count();
             assert!(did || moved == 0);
             genes += moved;
             let sums = a.iter().zip(b.iter()).map(|(a, b)| a + b);
-            assert!(sums.into_iter().all(|sum| (sum - 1.0).abs() < 1e-6), "the parents lie evenly");
+            assert!(
+                sums.into_iter().all(|sum| (sum - 1.0).abs() < 1e-6),
+                "the parents lie evenly"
+            );
         }
         assert!((860..940).contains(&crossed), "{crossed}");
         let share = genes as f64 / (crossed * dim) as f64;
@@ -117,7 +127,14 @@ mod tests {
     fn genes_from_outside_are_put_on_their_bounds_first() {
         let of = |x: f32, y: f32| {
             let (mut a, mut b) = (vec![0.0; 300], vec![0.0; 300]);
-            simulated_binary([&mut a, &mut b], [&[x; 300], &[y; 300]], &stream(), 0, (1.0, 5.0), [0.0, 1.0]);
+            simulated_binary(
+                [&mut a, &mut b],
+                [&[x; 300], &[y; 300]],
+                &stream(),
+                0,
+                (1.0, 5.0),
+                [0.0, 1.0],
+            );
             (a, b)
         };
         let (inside, outside) = (of(0.0, 1.0), of(-3.0, 9.0));

@@ -77,7 +77,10 @@ impl Discrete {
             let from = [0, 1].map(|i| cell(parents[i][gene], cells));
             let to = if ordered {
                 let step = [a[gene] - parents[0][gene], b[gene] - parents[1][gene]];
-                [stepped(from[0], step[0], cells, first), stepped(from[1], step[1], cells, second)]
+                [
+                    stepped(from[0], step[0], cells, first),
+                    stepped(from[1], step[1], cells, second),
+                ]
             } else if first < 0.5 {
                 [from[1], from[0]]
             } else {

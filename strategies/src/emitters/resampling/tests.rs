@@ -155,7 +155,13 @@ fn shares(emitter: &mut Resampling, archive: &Members) -> (usize, usize, u32) {
 /// The authors' accounting (`get_batch_size`, `set_up_container.py`) of 4,096 evaluations a generation over 1,024 cells.
 #[test]
 fn a_generations_evaluations_are_divided_as_the_authors_do() {
-    let full = |depth: usize| members(&vec![(0..depth).map(|i| i as f64).collect::<Vec<f64>>(); 1024], depth, &[]);
+    let full = |depth: usize| {
+        members(
+            &vec![(0..depth).map(|i| i as f64).collect::<Vec<f64>>(); 1024],
+            depth,
+            &[],
+        )
+    };
     let of = |again, samples, depth| {
         shares(
             &mut emitter(again, 4096, Samples::Fixed(samples), Needs::Nothing),
