@@ -94,6 +94,7 @@ fn wrapped(direction: &str, repeats: usize) -> Box<dyn Task> {
             direction,
             repeats,
             weights: Vec::new(),
+            reference: Vec::new(),
         },
     )
     .unwrap()
