@@ -160,7 +160,7 @@ fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
         let (strategy, archive) = made.unwrap_or_else(|e| panic!("{shown}: {e}"));
         assert_eq!(strategy.spec().name, config.name("strategy"), "{shown}");
         assert!(
-            archive.spec().capacity > 1 || task.spec().descriptor_dim() == 0,
+            archive.spec().most_elites() > 1 || task.spec().descriptor_dim() == 0,
             "{shown}: an archive of {} cells",
             archive.spec().capacity
         );

@@ -38,7 +38,8 @@ pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
         All::describe,
         |config: &StrategyConfig<'_>| {
             let (own, mating): All = illume_core::params::read(config.strategy, "strategy", &["name"])?;
-            let objectives = config.task.objectives.len();
+            // A task of one objective is refused where strategy, task and archive are put together, in one sentence for all that need several.
+            let objectives = config.task.objectives.len().max(2);
             let layers: Vec<(usize, f64)> = [(own.divisions, 1.0), (own.inner_divisions, 0.5)]
                 .into_iter()
                 .filter(|(divisions, _)| *divisions > 0)

@@ -454,7 +454,7 @@ impl ArchiveFile {
         Ok(Some(state))
     }
 
-    /// A checkpoint's elites that the strategy breeds from, in place of its results; none where these are the same.
+    /// Elites that the strategy breeds from, in place of its results; none where these are the same. Checkpoints have them, and archives those of fronts in cells.
     ///
     /// # Errors
     /// A damaged file.

@@ -105,7 +105,8 @@ fn without_a_cap_the_front_is_that_of_all_rows() {
                 .chunks_exact(m)
                 .map(|point| point.iter().map(|x| x.to_bits()).collect());
             let mut found: Vec<(Vec<u64>, u64)> = found.zip(genes(&archive).into_iter().map(|g| g as u64)).collect();
-            (expected.sort(), found.sort());
+            expected.sort();
+            found.sort();
             assert_eq!(found, expected, "{m} objectives, generation {generation}");
         }
     }

@@ -88,13 +88,12 @@ impl<'a> Points<'a> {
 #[inline]
 pub fn dominates(a: &[f64], b: &[f64]) -> bool {
     let mut better = false;
-    for (a, b) in a.iter().zip(b) {
-        if !(a >= b) {
-            return false;
-        }
+    // A NaN is no better than anything.
+    let nowhere_worse = a.iter().zip(b).all(|(a, b)| {
         better |= a > b;
-    }
-    better
+        a >= b
+    });
+    nowhere_worse && better
 }
 
 /// Whether `a` is nowhere worse than `b`.

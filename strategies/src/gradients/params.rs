@@ -185,7 +185,7 @@ impl LearnerParams {
                     noise: self.smoothing_noise,
                     clip: self.smoothing_clip,
                 },
-                reward: Reward::Reward,
+                reward: Reward::Own,
                 critic_steps: self.critic_steps,
                 replay: self.replay,
                 save_replay: self.replay_in_checkpoint,

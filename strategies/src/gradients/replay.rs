@@ -8,8 +8,9 @@ use crate::learn::Minibatches;
 /// What of a step is learned from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reward {
+    /// The task's own.
     #[default]
-    Reward,
+    Own,
     /// One of several objectives.
     Objective { number: usize, of: usize },
     /// All of so many, whose weighted sum counts: each row of a minibatch has a preference of its own, drawn uniformly, which is its condition.
@@ -28,7 +29,7 @@ impl Reward {
     /// Those of step `t`.
     fn of(self, episode: &Trajectory, t: usize) -> &[f32] {
         match self {
-            Reward::Reward => &episode.rewards[t..=t],
+            Reward::Own => &episode.rewards[t..=t],
             Reward::Objective { number, of } => &episode.objectives[t * of + number..][..1],
             Reward::Preferred { of } => &episode.objectives[t * of..(t + 1) * of],
         }
@@ -312,7 +313,7 @@ mod tests {
         observation: 2,
         action: 1,
         condition: 1,
-        reward: Reward::Reward,
+        reward: Reward::Own,
     };
 
     /// An episode whose observations count up from `from`.
