@@ -90,7 +90,6 @@ docs: $(if $(ILLUME),,build)  ## the documentation as a book with search, in tar
 test:  ## every test of every crate, and the smallest build
 	@tools/setup system mujoco torch python atari browser languages
 	cargo check --profile ci --no-default-features
-	cargo check --profile ci $(FULL)
 	cargo test --profile ci --workspace $(GAMES),parquet --doc
 	cargo test --profile ci --workspace $(GAMES),parquet --tests
 
