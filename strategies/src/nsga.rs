@@ -81,6 +81,8 @@ impl Nsga {
     pub(crate) fn build(config: &StrategyConfig<'_>, setting: Setting) -> Result<Box<dyn Strategy>> {
         let task = config.task;
         let bounds = gene_bounds(&setting.mating.bounds, "bounds", task)?;
+        // A task of one objective is refused for that alone, where it is put together with its archive.
+        let bounds = bounds.or(task.objectives.is_empty().then_some([0.0, 1.0]));
         let Some(bounds) = bounds else {
             let message = format!(
                 "crossover and mutation need bounds of a gene and task \"{}\" has none: expected [lower, upper]",
