@@ -138,15 +138,19 @@ fn essa_in_int8() {
     assert_equal_archives("precision = \"int8\"", ESSA);
 }
 
-/// The elites of an earlier run are evaluated first, or the best of them is the center.
+/// The elites of an earlier run are evaluated first; a genome that is given is the center.
 #[test]
-fn searches_that_begin_with_an_earlier_archive() {
+fn searches_that_begin_with_what_is_there() {
     let folder = folder();
     let out = |name: &str| folder.path().join(name);
     let old = config(folder.path(), "", MAP_ELITES, "generations = 3");
     run(1, &["run", arg(&old), "--out", arg(&out("old"))]).succeeded();
-    let start = format!("start.archive={:?}", out("old"));
-    for (name, strategy) in [("map_elites", MAP_ELITES), ("essa", ESSA)] {
+    // An adapter's own singular values are zeros, at which a search begins that is given nothing.
+    let center = folder.path().join("center.csv");
+    std::fs::write(&center, [["0.5"; 16].join(","), String::new()].join("\n")).unwrap();
+    let elites = format!("start.archive={:?}", out("old"));
+    let center = format!("start.solutions={center:?}");
+    for (name, strategy, start) in [("map_elites", MAP_ELITES, elites), ("essa", ESSA, center)] {
         let config = config(folder.path(), "", strategy, "generations = 3");
         let without = out(&format!("{name}-without"));
         run(1, &["run", arg(&config), "--out", arg(&without)]).succeeded();

@@ -96,14 +96,21 @@ fn suggested(task: &TaskEntry, strategy: &StrategyEntry) -> Result<Table> {
     if strategy.novelty || strategy.learns {
         values.remove("archive");
     }
-    let has = |section: &str, key: &str| match section {
-        "task" => (task.params)().iter().any(|p| p.name == key),
-        "policy" => task.policy.is_some_and(|policy| policy().iter().any(|p| p.name == key)),
+    // What a strategy suggests of tasks is for those that know the key, and where it is one of several words the word.
+    let knows = |infos: Vec<ParamInfo>, key: &str, value: &Value| {
+        let takes = |info: &ParamInfo| !info.accepts.contains("one of ") || info.accepts.contains(&value.to_string());
+        infos.iter().any(|info| info.name == key && takes(info))
+    };
+    let has = |section: &str, key: &str, value: &Value| match section {
+        "task" => knows((task.params)(), key, value),
+        "policy" => task.policy.is_some_and(|policy| knows(policy(), key, value)),
         _ => true,
     };
     for mut given in [std::mem::take(&mut values), parsed(strategy.suggested)?] {
         for (section, keys) in given.iter_mut().filter_map(|(s, v)| Some((s, v.as_table_mut()?))) {
-            let keys = std::mem::take(keys).into_iter().filter(|(key, _)| has(section, key));
+            let keys = std::mem::take(keys)
+                .into_iter()
+                .filter(|(key, value)| has(section, key, value));
             let keys: Table = keys.collect();
             if !keys.is_empty() {
                 table(&mut values, section).extend(keys);
