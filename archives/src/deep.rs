@@ -14,7 +14,7 @@ use illume_core::{
 
 use crate::archive::{Storing, check_block};
 use crate::division::Outside;
-use crate::niches::{Best, Niches};
+use crate::niches::{Best, Niches, draw_by_share, draw_uniformly};
 use crate::{mome, numbered};
 
 params! {
@@ -215,9 +215,7 @@ impl DeepArchive {
         let (niches, total) = (self.niches(), rows.rows());
         let table = niches.elites().columns();
         let mut rows = rows.clone();
-        for parent in rows.get_mut::<i64>("parents")? {
-            *parent = niches.cell_of(*parent).map_or(-1, i64::from);
-        }
+        niches.say_cells_of_parents(&mut rows)?;
         let meaning = "generation at which it was found";
         rows.push("generation", 1, "", meaning, vec![generation as i64; total]);
         if rows.find(SAMPLES).is_none() {
@@ -391,23 +389,18 @@ impl Archive for DeepArchive {
     fn parent(&self, place: usize, draw: u64) -> u32 {
         let cell = self.niches().filled()[place];
         let members = self.niches().members(cell);
-        let share = |of: usize| ((u128::from(draw) * of as u128) >> 64) as usize;
         match self.rules.selection {
             Selection::Best => self.best.member(cell),
-            Selection::Uniform => members[share(members.len())],
+            Selection::Uniform => draw_uniformly(members, draw),
             Selection::Proportional => {
                 let fitness = |member: u32| self.elites().fitness()[member as usize];
                 let lowest = members.iter().map(|m| fitness(*m)).fold(f64::INFINITY, f64::min);
                 let sum: f64 = members.iter().map(|m| fitness(*m) - lowest).sum();
                 if !(sum > 0.0 && sum.is_finite()) {
-                    return members[share(members.len())];
+                    return draw_uniformly(members, draw);
                 }
-                let mut left = (draw >> 11) as f64 / (1u64 << 53) as f64 * sum;
-                let found = members.iter().find(|m| {
-                    left -= fitness(**m) - lowest;
-                    left < 0.0
-                });
-                *found.unwrap_or(&self.best.member(cell))
+                let drawn = draw_by_share(members, |member| fitness(member) - lowest, sum, draw);
+                drawn.unwrap_or(self.best.member(cell))
             }
         }
     }
@@ -449,15 +442,9 @@ impl ArchiveMut for DeepArchive {
         let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
         let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
         report.outside = self.niches().division.count_outside(descriptor, status, cells);
-        // By cell, each cell's rows in their order.
-        let mut coming: Vec<(u32, u32)> = Vec::new();
-        for row in 0..total {
-            let inside = (0..self.spec().capacity as i64).contains(&cells[row]);
-            if !inside || !numbered::is_offered(status[row], cells[row], fitness[row]) {
-                continue;
-            }
-            let cell = cells[row] as u32;
-            coming.push((cell, row as u32));
+        let coming = self.niches().coming(&rows)?;
+        for &(cell, row) in &coming {
+            let row = row as usize;
             report.outcome[row] = Outcome::Rejected as u8;
             if members[row] >= 0 {
                 continue;
@@ -478,7 +465,6 @@ impl ArchiveMut for DeepArchive {
             };
             report.outcome[row] = outcome as u8;
         }
-        coming.sort_unstable();
         let mut leaving = vec![false; self.elites().fitness().len()];
         gone.iter().for_each(|member| leaving[*member as usize] = true);
         let mut touched: Vec<u32> = gone

@@ -14,7 +14,7 @@ use illume_numerics::fronts::{Points, crowding, dominates};
 
 use crate::archive::{Storing, check_block};
 use crate::division::Outside;
-use crate::niches::{Best, NICHE, Niches};
+use crate::niches::{Best, NICHE, Niches, draw_by_share, draw_uniformly};
 use crate::numbered;
 
 /// Words of `archive.keep` for fronts, with who leaves a full one: whoever is crowded most, a member at random (the paper), or the newcomer (QDax).
@@ -292,19 +292,14 @@ impl Archive for FrontsArchive {
     fn parent(&self, place: usize, draw: u64) -> u32 {
         let cell = self.niches().filled()[place];
         let members = self.niches().members(cell);
-        let uniform = || members[((u128::from(draw) * members.len() as u128) >> 64) as usize];
         match self.rules.selection {
             Selection::Best => self.best.member(cell),
-            Selection::Uniform => uniform(),
+            Selection::Uniform => draw_uniformly(members, draw),
             Selection::Crowding => {
-                let shares = members.iter().map(|member| self.loneliness[*member as usize]);
-                let sum: f64 = shares.clone().sum();
-                let mut left = (draw >> 11) as f64 / (1u64 << 53) as f64 * sum;
-                let drawn = members.iter().zip(shares).find(|(_, share)| {
-                    left -= share;
-                    left < 0.0
-                });
-                drawn.map_or_else(uniform, |(member, _)| *member)
+                let share = |member: u32| self.loneliness[member as usize];
+                let sum: f64 = members.iter().map(|member| share(*member)).sum();
+                let drawn = draw_by_share(members, share, sum, draw);
+                drawn.unwrap_or_else(|| draw_uniformly(members, draw))
             }
         }
     }
@@ -344,26 +339,14 @@ impl ArchiveMut for FrontsArchive {
         self.niches().accepts(genomes)?;
         numbered::begin(report, total);
         let mut rows = rows.clone();
-        // Parents are members, and a file says in which cells they lay.
-        for parent in rows.get_mut::<i64>("parents")? {
-            *parent = self.niches().cell_of(*parent).map_or(-1, i64::from);
-        }
+        self.niches().say_cells_of_parents(&mut rows)?;
         let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
         let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
         report.outside = self.niches().division.count_outside(descriptor, status, cells);
-        // By cell, each cell's rows in their order.
-        let capacity = self.spec().capacity as i64;
-        let offered = |row: &usize| {
-            (0..capacity).contains(&cells[*row]) && numbered::is_offered(status[*row], cells[*row], fitness[*row])
-        };
-        let mut coming: Vec<(u32, u32)> = (0..total)
-            .filter(offered)
-            .map(|row| (cells[row] as u32, row as u32))
-            .collect();
+        let coming = self.niches().coming(&rows)?;
         if coming.is_empty() {
             return Ok(());
         }
-        coming.sort_unstable();
         let (mut gone, mut come, mut touched) = (Vec::new(), Vec::new(), Vec::new());
         let objectives = Objectives::new(self.elites(), Some(&rows), &self.spec().kind)?;
         let draws = Stream::new(self.seed, Purpose::Admission, offer.generation, 1);

@@ -9,11 +9,27 @@ use crate::archive::{Storing, check_block};
 use crate::division::{Division, Outside};
 use crate::exchange;
 use crate::neighbours::among_elites;
+use crate::numbered::is_offered;
 use crate::registry::check_spec;
 use crate::store::Shard;
 
 /// The column of members that says in which cell each lies.
 pub(crate) const NICHE: &str = "niche";
+
+/// One of these, each as often as any other; `draw` is uniform over all numbers.
+pub(crate) fn draw_uniformly(members: &[u32], draw: u64) -> u32 {
+    members[((u128::from(draw) * members.len() as u128) >> 64) as usize]
+}
+
+/// One of these in proportion to its share, of which `sum` are all; none where rounding leaves none.
+pub(crate) fn draw_by_share(members: &[u32], share: impl Fn(u32) -> f64, sum: f64, draw: u64) -> Option<u32> {
+    let mut left = (draw >> 11) as f64 / (1u64 << 53) as f64 * sum;
+    let drawn = members.iter().find(|member| {
+        left -= share(**member);
+        left < 0.0
+    });
+    drawn.copied()
+}
 
 /// What an archive of cells with several elites is made of.
 #[derive(Debug)]
@@ -87,6 +103,33 @@ impl Niches {
         let member = usize::try_from(member).ok()?;
         let there = self.elites.fitness().get(member).is_some_and(|f| !f.is_nan());
         there.then(|| cells[member] as u32)
+    }
+
+    /// Rows that are offered and lie inside, with the cell of each: by cell, each cell's in their order.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn coming(&self, rows: &Batch) -> Result<Vec<(u32, u32)>> {
+        let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
+        let fitness: &[f64] = rows.get("fitness")?;
+        let capacity = self.spec.capacity as i64;
+        let offered =
+            |row: &usize| (0..capacity).contains(&cells[*row]) && is_offered(status[*row], cells[*row], fitness[*row]);
+        let rows = (0..rows.rows()).filter(offered);
+        let mut coming: Vec<(u32, u32)> = rows.map(|row| (cells[row] as u32, row as u32)).collect();
+        coming.sort_unstable();
+        Ok(coming)
+    }
+
+    /// Parents are members, and a file says in which cells they lay.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn say_cells_of_parents(&self, rows: &mut Batch) -> Result<()> {
+        for parent in rows.get_mut::<i64>("parents")? {
+            *parent = self.cell_of(*parent).map_or(-1, i64::from);
+        }
+        Ok(())
     }
 
     /// Whether `genomes` have the form and size that are stored here.
