@@ -141,6 +141,21 @@ const EDITS: &[Edit] = &[
     ),
     (
         "[10, 10]",
+        "[10, 10]\ndepth = 3\nkeep = \"adaptive\"",
+        &["archive.keep", "expected \"best\"", "\"adaptive_sampling\""],
+    ),
+    (
+        "[10, 10]",
+        "[10, 10]\nkeep = \"adaptive\"\nselection = \"uniform\"",
+        &[":11: archive.selection", "expected \"best\"", "contenders"],
+    ),
+    (
+        "\"map_elites\"\nbatch = 20",
+        "\"adaptive_sampling\"\nbatch = 20",
+        &["archive.depth", "\"adaptive_sampling\"", "keep = \"adaptive\""],
+    ),
+    (
+        "[10, 10]",
         "[10, 10]\ndepth = 3\nlearning_rate = 0.5",
         &[":11: archive.learning_rate", "several elites"],
     ),

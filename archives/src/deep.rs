@@ -12,17 +12,20 @@ use illume_core::{
     Offer, Outcome, Purpose, Result, Rule, Status, Stream, params,
 };
 
+use self::adaptive::Who;
 use crate::archive::{Storing, check_block};
 use crate::division::Outside;
-use crate::niches::{Best, Niches, draw_by_share, draw_uniformly};
+use crate::niches::{Best, NICHE, Niches, STANDING, draw_by_share, draw_uniformly};
 use crate::{mome, numbered};
+
+mod adaptive;
 
 params! {
     /// How many elites a cell holds, and which; parameters of every archive of cells.
     pub struct DepthParams {
         /// Elites that a cell holds.
         depth: usize = 1, range(1, 1 << 16);
-        /// Which members a full cell keeps: the "best" by fitness, the most "recent", a newcomer in place of one at "random", or one that is better and spreads no more ("low_spread", of depth 1, for me_low_spread).
+        /// Which members a full cell keeps: the "best" by fitness, the most "recent", a newcomer in place of one at "random", or one that is better and spreads no more ("low_spread", of depth 1, for me_low_spread), or what is better after as many evaluations ("adaptive", for adaptive_sampling).
         /// Of several objectives the "front" of those that none dominates; where that is full, whoever is crowded most leaves, one at random ("front_random"), or the newcomer ("front_first").
         keep: String = "best".into(), one_of(&KEEPS);
         /// Which member of a cell is bred from: the "best", any ("uniform"), or one drawn in proportion to its fitness above the cell's lowest ("proportional"); of a front also in proportion to how lonely it is ("crowding").
@@ -30,11 +33,12 @@ params! {
     }
 }
 
-const KEEPS: [&str; 7] = [
+const KEEPS: [&str; 8] = [
     "best",
     "recent",
     "random",
     "low_spread",
+    "adaptive",
     mome::KEEPS[0],
     mome::KEEPS[1],
     mome::KEEPS[2],
@@ -87,6 +91,13 @@ impl DepthParams {
             );
             return Err(Error::config("archive", "depth", message));
         }
+        if self.keep == "adaptive" && self.selection != SELECTIONS[0] {
+            let message = format!(
+                "expected \"best\", as of keep = \"adaptive\" contenders are not bred from, got \"{}\"",
+                self.selection
+            );
+            return Err(Error::config("archive", "selection", message));
+        }
         Ok(())
     }
 }
@@ -97,6 +108,7 @@ enum Keep {
     Recent,
     Random,
     LowSpread,
+    Adaptive,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +158,7 @@ impl Rules {
             "recent" => Keep::Recent,
             "random" => Keep::Random,
             "low_spread" => Keep::LowSpread,
+            "adaptive" => Keep::Adaptive,
             _ => return Err(unusable("keep")),
         };
         let selection = match word("selection")? {
@@ -198,6 +211,11 @@ impl DeepArchive {
         let genomes = (config.genome_dim, config.lineage);
         let niches = Niches::new(spec, outside, genomes, |elites| {
             elites.declare::<u32>(SAMPLES, "", "evaluations that fitness and descriptor are the means of");
+            if rules.keep == Keep::Adaptive {
+                let meaning =
+                    "0 an elite, 1 a contender to be evaluated again, 2 one that waits for its cell's elites to be";
+                elites.declare::<u8>(STANDING, "", meaning);
+            }
         })?;
         Ok(DeepArchive {
             best: Best::new(niches),
@@ -220,6 +238,9 @@ impl DeepArchive {
         rows.push("generation", 1, "", meaning, vec![generation as i64; total]);
         if rows.find(SAMPLES).is_none() {
             rows.push(SAMPLES, 1, "", "", vec![1u32; total]);
+        }
+        if self.rules.keep == Keep::Adaptive {
+            rows.push(STANDING, 1, "", "", vec![adaptive::CONTENDS; total]);
         }
         let mut contest = Contest {
             members: vec![-1; total],
@@ -260,12 +281,6 @@ impl DeepArchive {
     /// Which of a cell's members (`residents`) and of the rows that come to it stay: the members that go, and the rows that come.
     fn settle(&self, residents: &[u32], rows: &[u32], contest: &Batch, draws: &Stream) -> Result<(Vec<u32>, Vec<u32>)> {
         let (theirs, fitness) = (self.niches().elites(), contest.get::<f64>("fitness")?);
-        /// A member, or a row.
-        #[derive(Clone, Copy, PartialEq)]
-        enum Who {
-            Member(u32),
-            Row(u32),
-        }
         let worth = |who: &Who| match who {
             Who::Member(m) => theirs.fitness()[*m as usize],
             Who::Row(row) => fitness[*row as usize],
@@ -294,6 +309,8 @@ impl DeepArchive {
                     }
                 }
             }
+            // Settled elsewhere.
+            Keep::Adaptive => {}
             Keep::LowSpread => {
                 let (own, came) = (
                     theirs.columns().get::<f64>(SPREAD).ok(),
@@ -318,6 +335,81 @@ impl DeepArchive {
         let gone = residents.iter().copied().filter(|m| !stays(&Who::Member(*m)));
         let come = rows.iter().copied().filter(|row| stays(&Who::Row(*row)));
         Ok((gone.collect(), come.collect()))
+    }
+}
+
+impl DeepArchive {
+    /// Elites and contenders of the cells `touched`, with the rows that come to them: the members that go, and the rows that come. What changes its standing is told so.
+    fn compare(
+        &mut self,
+        touched: &[u32],
+        coming: &[(u32, u32)],
+        (members, leaving): (&[i64], &[bool]),
+        mut gone: Vec<u32>,
+        rows: &mut Batch,
+    ) -> Result<(Vec<u32>, Vec<(u32, u32)>)> {
+        let mut come = Vec::new();
+        let mut standings: Vec<(Who, u8)> = Vec::new();
+        for &cell in touched {
+            let niches = self.niches();
+            let first = coming.partition_point(|(other, _)| *other < cell);
+            let newcomers = coming[first..].iter().take_while(|(other, _)| *other == cell);
+            let residents = niches.members(cell).iter().filter(|member| !leaving[**member as usize]);
+            let all: Vec<Who> = residents
+                .map(|member| Who::Member(*member))
+                .chain(newcomers.map(|(_, row)| Who::Row(*row)))
+                .collect();
+            let standing = niches.elites().columns().get::<u8>(STANDING)?;
+            let again = |row: u32| {
+                let member = members[row as usize];
+                niches.cell_of(member) == Some(cell) && standing[member as usize] == adaptive::ELITE
+            };
+            let stay = adaptive::settle(niches, &all, again, rows, self.rules.depth)?;
+            for who in &all {
+                let stays = stay.iter().any(|(other, _)| other == who);
+                match who {
+                    Who::Member(member) if !stays => gone.push(*member),
+                    Who::Row(row) if stays => come.push((*row, cell)),
+                    _ => {}
+                }
+            }
+            standings.extend(stay);
+        }
+        for (who, standing) in standings {
+            match who {
+                Who::Member(member) => self.best.niches.column_mut::<u8>(STANDING)?[member as usize] = standing,
+                Who::Row(row) => rows.get_mut::<u8>(STANDING)?[row as usize] = standing,
+            }
+        }
+        Ok((gone, come))
+    }
+
+    /// Of rows in contests those alone are new or better that have become elites, evaluations again of contenders among them.
+    fn report_contests(
+        &self,
+        come: &[(u32, u32)],
+        members: &[i64],
+        rows: &Batch,
+        report: &mut InsertReport,
+    ) -> Result<()> {
+        let (standing, before) = (rows.get::<u8>(STANDING)?, self.elites().columns().get::<u8>(STANDING)?);
+        let was_elite =
+            |member: i64| self.niches().cell_of(member).is_some() && before[member as usize] == adaptive::ELITE;
+        let mut won = vec![false; rows.rows()];
+        for &(row, _) in come {
+            let row = row as usize;
+            won[row] = standing[row] == adaptive::ELITE && !was_elite(members[row]);
+            if won[row] && members[row] >= 0 {
+                report.outcome[row] = Outcome::Improved as u8;
+            }
+        }
+        let taken = [Outcome::New as u8, Outcome::Improved as u8];
+        for (outcome, won) in report.outcome.iter_mut().zip(won) {
+            if taken.contains(outcome) && !won {
+                *outcome = Outcome::Rejected as u8;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -438,7 +530,11 @@ impl ArchiveMut for DeepArchive {
         check_block(total, &own, genomes, comm)?;
         self.niches().accepts(genomes)?;
         numbered::begin(report, total);
-        let Contest { rows, members, gone } = self.contest(rows, offer.generation)?;
+        let Contest {
+            mut rows,
+            members,
+            gone,
+        } = self.contest(rows, offer.generation)?;
         let (status, cells): (&[u8], &[i64]) = (rows.get("status")?, rows.get("cell")?);
         let (fitness, descriptor): (&[f64], &[f64]) = (rows.get("fitness")?, rows.get("descriptor")?);
         report.outside = self.niches().division.count_outside(descriptor, status, cells);
@@ -475,13 +571,22 @@ impl ArchiveMut for DeepArchive {
         let draws = Stream::new(self.seed, Purpose::Admission, offer.generation, 1);
         for of_cell in coming.chunk_by(|a, b| a.0 == b.0) {
             let cell = of_cell[0].0;
+            touched.push(cell);
+            if self.rules.keep == Keep::Adaptive {
+                continue;
+            }
             let residents = self.niches().members(cell).iter().copied();
             let residents: Vec<u32> = residents.filter(|member| !leaving[*member as usize]).collect();
             let newcomers: Vec<u32> = of_cell.iter().map(|(_, row)| *row).collect();
             let (go, stay) = self.settle(&residents, &newcomers, &rows, &draws)?;
             gone.extend(go);
             come.extend(stay.into_iter().map(|row| (row, cell)));
-            touched.push(cell);
+        }
+        if self.rules.keep == Keep::Adaptive {
+            touched.sort_unstable();
+            touched.dedup();
+            (gone, come) = self.compare(&touched, &coming, (&members, &leaving), gone, &mut rows)?;
+            self.report_contests(&come, &members, &rows, report)?;
         }
         come.sort_unstable();
         report.kept.extend(come.iter().map(|(row, _)| *row));
@@ -502,9 +607,11 @@ impl ArchiveMut for DeepArchive {
     }
 
     fn restore_active(&mut self, rows: &Batch, genomes: &Genomes, comm: &dyn Comm) -> Result<()> {
-        self.best
-            .niches
-            .restore(rows, genomes, comm, &[SAMPLES, crate::niches::NICHE])?;
+        let declared: &[&str] = match self.rules.keep {
+            Keep::Adaptive => &[SAMPLES, NICHE, STANDING],
+            _ => &[SAMPLES, NICHE],
+        };
+        self.best.niches.restore(rows, genomes, comm, declared)?;
         self.best.refresh_all()
     }
 }

@@ -31,6 +31,9 @@ pub(crate) fn draw_by_share(members: &[u32], share: impl Fn(u32) -> f64, sum: f6
     drawn.copied()
 }
 
+/// The column of members that says of each whether it is an elite (0) or contends with one, for archives that have contenders.
+pub(crate) const STANDING: &str = "standing";
+
 /// What an archive of cells with several elites is made of.
 #[derive(Debug)]
 pub(crate) struct Niches {
@@ -79,6 +82,14 @@ impl Niches {
         &self.elites
     }
 
+    /// A column of the archive's own, to be written.
+    ///
+    /// # Errors
+    /// No such column, or one of another element type.
+    pub fn column_mut<T: illume_core::Element>(&mut self, name: &str) -> Result<&mut [T]> {
+        self.elites.get_mut(name)
+    }
+
     /// Cells that have members, in the order of the first of these that came.
     pub fn filled(&self) -> &[u32] {
         &self.filled
@@ -90,10 +101,12 @@ impl Niches {
         &self.members[self.starts[cell] as usize..self.starts[cell + 1] as usize]
     }
 
-    /// The member of a cell with the highest fitness, of equals the one that came first; none of an empty cell.
+    /// The elite of a cell with the highest fitness, of equals the one that came first; none of an empty cell.
     pub fn best(&self, cell: u32) -> Option<u32> {
         let fitness = |member: u32| self.elites.fitness()[member as usize];
-        let members = self.members(cell).iter().copied();
+        let standing = self.elites.columns().get::<u8>(STANDING).ok();
+        let elite = |member: &u32| standing.is_none_or(|all| all[*member as usize] == 0);
+        let members = self.members(cell).iter().copied().filter(elite);
         members.reduce(|best, other| if fitness(other) > fitness(best) { other } else { best })
     }
 

@@ -3,7 +3,7 @@
 use crate::{Batch, Column, Data, Element, Error, Result, each_data};
 
 /// Columns of an evaluated row that say something of its evaluation or of whom it replaces, not of the elite that it becomes. An archive may declare one of them as its own.
-const PASSING: [&str; 6] = ["status", "steps", "measures", "cell", "niche", "member"];
+const PASSING: [&str; 7] = ["status", "steps", "measures", "cell", "niche", "member", "standing"];
 
 /// The replicated part of an archive, by cell. An unstructured archive's members are its cells, and its table grows with it.
 ///

@@ -279,9 +279,10 @@ impl ArchiveSpec {
         self.rules.iter().find(|(known, _)| known == name).map(|(_, rule)| rule)
     }
 
-    /// The most elites that there can be: those of all cells, of which each has `depth` (1, unless a rule of this name says more).
+    /// The most elites that there can be: those of all cells, of which each has `depth` (1, unless a rule of this name says more). Of cells that have contenders besides there is no bound but that of numbers.
     pub fn most_elites(&self) -> usize {
         match self.rule("depth") {
+            Some(_) if self.rule("keep") == Some(&Rule::Text("adaptive".into())) => 1 << 31,
             Some(Rule::Count(depth)) => self.capacity.saturating_mul(*depth as usize),
             _ => self.capacity,
         }

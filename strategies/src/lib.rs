@@ -118,6 +118,7 @@ pub fn registry() -> &'static [StrategyEntry] {
         uncertain::ARCHIVE_SAMPLING,
         uncertain::PARALLEL_ADAPTIVE_SAMPLING,
         uncertain::DEEP_GRID,
+        uncertain::ADAPTIVE_SAMPLING,
         uncertain::ME_SAMPLING,
         uncertain::ME_LOW_SPREAD,
         multi_emitter::ENTRY,

@@ -237,6 +237,30 @@ pub(crate) const DEEP_GRID: StrategyEntry = StrategyEntry {
     )
 };
 
+pub(crate) const ADAPTIVE_SAMPLING: StrategyEntry = StrategyEntry {
+    members: true,
+    small: "batch = 60",
+    suggested: "[strategy]\nline_sigma = 0.2\n[archive]\ndepth = 10\nkeep = \"adaptive\"",
+    ..entry(
+        "adaptive_sampling",
+        "Adaptive-Sampling (Justesen et al. 2019): a candidate is evaluated as often as the elite that it is to replace, and elites that hold out again",
+        Plain::describe,
+        |config| {
+            let (batch, iso_line): Plain = read(config)?;
+            let plan = Plan {
+                name: "adaptive_sampling",
+                again: batch.batch,
+                weights: Weights::Uniform,
+                needs: Needs::Adaptive,
+                samples: Samples::Fixed(1),
+                first_samples: 1,
+                sized_by: SIZED,
+            };
+            strategy(config, &batch, &iso_line, plan)
+        },
+    )
+};
+
 type Many = (SampledBatchParams, (ManySamplesParams, IsoLineParams));
 
 pub(crate) const ME_SAMPLING: StrategyEntry = StrategyEntry {

@@ -384,3 +384,164 @@ fn members_that_do_not_fit_are_refused() {
     });
     assert!(solo(|comm| archive.restore_active(&without, &one, comm)).is_err());
 }
+
+/// Members of a cell as (row and a hundred times the generation that they came in, standing, evaluations).
+fn standing_in(archive: &DeepArchive, cell: u32) -> Vec<(i64, u8, u32)> {
+    let table = archive.elites().columns();
+    let (standing, samples): (&[u8], &[u32]) = (table.get(STANDING).unwrap(), table.get(SAMPLES).unwrap());
+    let (generation, operator): (&[i64], &[i32]) = (table.get("generation").unwrap(), table.get("operator").unwrap());
+    let name = |m: usize| 100 * generation[m] + i64::from(operator[m]);
+    let of = |m: &u32| (name(*m as usize), standing[*m as usize], samples[*m as usize]);
+    archive.niches().members(cell).iter().map(of).collect()
+}
+
+#[test]
+fn a_contender_takes_an_elites_place_when_it_is_better_after_as_many_evaluations() {
+    let mut archive = deep(2, "adaptive", "best");
+    // There is room for the first two; of the next, one is better than the worst and evaluated as often, the other challenges it.
+    let report = insert(
+        &mut archive,
+        &rows(&[(2.5, 3.0), (2.5, 1.0), (2.5, 2.0), (2.5, 1.5)]),
+        0,
+    );
+    let [new, improved, rejected] = [Outcome::New, Outcome::Improved, Outcome::Rejected].map(|o| o as u8);
+    assert_eq!(standing_in(&archive, 2), [(0, 0, 1), (2, 0, 1), (3, 2, 1)]);
+    assert_eq!(report.outcome, [new, rejected, new, rejected]);
+    assert_eq!(archive.results().unwrap().elites().filled, [2]);
+    // The elites hold out, evaluated again: the challenge is lost.
+    insert(&mut archive, &again(&[(0, 2.5, 3.0), (1, 2.5, 2.0)]), 1);
+    assert_eq!(standing_in(&archive, 2), [(0, 0, 2), (2, 0, 2)]);
+    // One that is better with fewer evaluations waits for its own, and is neither bred from nor a result.
+    let report = insert(&mut archive, &rows(&[(2.5, 9.0)]), 2);
+    assert_eq!(report.outcome, [rejected]);
+    assert_eq!(standing_in(&archive, 2)[2], (200, 1, 1));
+    let best = |archive: &DeepArchive| archive.results().unwrap().elites().fitness()[2];
+    assert_eq!(
+        (best(&archive), archive.parent(0, u64::MAX)),
+        (3.0, archive.niches().members(2)[0])
+    );
+    let contender = archive.niches().members(2)[2];
+    let report = insert(&mut archive, &again(&[(i64::from(contender), 2.5, 7.0)]), 3);
+    assert_eq!(report.outcome, [improved]);
+    assert_eq!(standing_in(&archive, 2), [(0, 0, 2), (200, 0, 2)]);
+    assert_eq!(best(&archive), 8.0);
+    // Where elites drift away, whoever contends takes what they leave.
+    insert(&mut archive, &rows(&[(2.5, 0.0)]), 4);
+    let members = archive.niches().members(2).to_vec();
+    assert_eq!(standing_in(&archive, 2)[2].1, 2);
+    let far = again(&[(i64::from(members[0]), 5.9, 0.0), (i64::from(members[1]), 2.5, 8.0)]);
+    insert(&mut archive, &far, 5);
+    assert_eq!(standing_in(&archive, 2), [(400, 0, 1), (200, 0, 3)]);
+    assert_eq!(standing_in(&archive, 3), [(0, 0, 3)]);
+}
+
+/// Elites that are known as well as they may be are not evaluated again.
+#[test]
+fn a_challenge_to_an_elite_of_most_evaluations_is_lost_at_once() {
+    let mut archive = deep(1, "adaptive", "best");
+    let mut first = rows(&[(0.5, 1.0)]);
+    first.push("samples", 1, "", "", vec![MOST_SAMPLES]);
+    insert(&mut archive, &first, 0);
+    insert(&mut archive, &rows(&[(0.5, 0.5), (0.5, 2.0)]), 1);
+    assert_eq!(standing_in(&archive, 0), [(0, 0, MOST_SAMPLES), (101, 1, 1)]);
+}
+
+/// A number from 0 to 1 for the evaluation `k` of candidate `i`, as `tools/record_adaptive_sampling.py` makes them.
+fn hashed(i: u32, k: u32, which: u32) -> f64 {
+    let terms = [(i, 2_654_435_761u32), (k, 2_246_822_519), (which, 3_266_489_917)];
+    let mut h = terms
+        .iter()
+        .fold(374_761_393u32, |h, (x, factor)| h.wrapping_add(x.wrapping_mul(*factor)));
+    h = (h ^ (h >> 15)).wrapping_mul(2_246_822_519);
+    h = (h ^ (h >> 13)).wrapping_mul(3_266_489_917);
+    h ^= h >> 16;
+    f64::from(h >> 8) / f64::from(1u32 << 24)
+}
+
+/// Place and fitness of an evaluation.
+fn evaluation(i: u32, k: u32) -> (f64, f64) {
+    let place = 6.0 * hashed(i, 1000, 1) + 1.2 * (hashed(i, k, 3) - 0.5);
+    (
+        place.clamp(0.0, 5.999),
+        hashed(i, 1000, 0) + 0.6 * (hashed(i, k, 2) - 0.5),
+    )
+}
+
+/// The authors' program (tools/record_adaptive_sampling.py), one candidate after another: after each the same members lie in the same cells, evaluated as often and with the same means.
+#[test]
+fn one_candidate_after_another_is_adaptive_sampling_as_the_authors_program_does_it() {
+    fn table(text: &str) -> Vec<Vec<f64>> {
+        let numbers = |line: &str| line.split(',').map(|v| v.parse().unwrap()).collect();
+        text.lines().skip(1).map(numbers).collect()
+    }
+    let recorded = table(include_str!("../../tests/data/adaptive_sampling.csv"));
+    let counted = table(include_str!("../../tests/data/adaptive_sampling_evaluations.csv"));
+    let mut archive = deep(3, "adaptive", "best");
+    let (mut asked, mut generation) = (vec![0u32; counted.len()], 0);
+    for (i, counted) in (0u32..).zip(&counted) {
+        let mut batch = rows(&[evaluation(i, 0)]);
+        batch.get_mut::<u64>("seed").unwrap()[0] = u64::from(i);
+        asked[i as usize] = 1;
+        // Rounds, until no contest waits for an evaluation.
+        while batch.rows() > 0 {
+            insert(&mut archive, &batch, generation);
+            generation += 1;
+            let (table, filled) = (archive.elites().columns(), &archive.elites().filled);
+            let (niche, standing): (&[i64], &[u8]) = (table.get(NICHE).unwrap(), table.get(STANDING).unwrap());
+            let seeds: &[u64] = table.get("seed").unwrap();
+            let challenged = |cell: i64| {
+                filled
+                    .iter()
+                    .any(|m| (niche[*m as usize], standing[*m as usize]) == (cell, 2))
+            };
+            let waited_for = |m: &&u32| match standing[**m as usize] {
+                0 => challenged(niche[**m as usize]),
+                contends => contends == 1,
+            };
+            let mut next = |m: &u32| {
+                let candidate = seeds[*m as usize] as usize;
+                let (place, fitness) = evaluation(candidate as u32, asked[candidate]);
+                asked[candidate] += 1;
+                (i64::from(*m), place, fitness)
+            };
+            let all: Vec<_> = filled.iter().filter(waited_for).map(&mut next).collect();
+            batch = again(&all);
+        }
+        assert_eq!(
+            f64::from(asked.iter().sum::<u32>()),
+            counted[1],
+            "evaluations, candidate {i}"
+        );
+        let table = archive.elites().columns();
+        let (niche, seeds): (&[i64], &[u64]) = (table.get(NICHE).unwrap(), table.get("seed").unwrap());
+        let (samples, places): (&[u32], &[f64]) = (table.get(SAMPLES).unwrap(), table.get("descriptor").unwrap());
+        let mut ours: Vec<[f64; 5]> = archive
+            .elites()
+            .filled
+            .iter()
+            .map(|m| *m as usize)
+            .map(|m| {
+                let fitness = archive.elites().fitness()[m];
+                [
+                    niche[m] as f64,
+                    seeds[m] as f64,
+                    f64::from(samples[m]),
+                    fitness,
+                    places[m],
+                ]
+            })
+            .collect();
+        // Of a cell the best first.
+        ours.sort_by(|a, b| a[0].total_cmp(&b[0]).then(b[3].total_cmp(&a[3])));
+        let theirs: Vec<&[f64]> = recorded
+            .iter()
+            .filter(|row| row[0] == counted[0])
+            .map(|row| &row[1..])
+            .collect();
+        assert_eq!(ours.len(), theirs.len(), "members, candidate {i}");
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            let same = ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-5);
+            assert!(same, "candidate {i}: {ours:?} and {theirs:?}");
+        }
+    }
+}

@@ -71,6 +71,8 @@ pub(crate) enum Needs {
     Members,
     /// Elites that give way to what spreads no more.
     LowSpread,
+    /// Elites that give way to what is better after as many evaluations: what is evaluated again is what contests wait for.
+    Adaptive,
 }
 
 /// Evaluates elites again, and makes children.
@@ -173,6 +175,27 @@ pub(crate) fn draw(archive: &dyn Archive, weights: Weights, most: usize, stream:
     Ok(keys.into_iter().map(|(_, member)| member).collect())
 }
 
+/// The members whose evaluation contests wait for, up to `most` in the order in which they came: contenders, and the elites of cells that have a contender which is no better than they are.
+///
+/// # Errors
+/// Members that do not say how they stand.
+pub(crate) fn contested(archive: &dyn Archive, most: usize) -> Result<Vec<u32>> {
+    let elites = archive.elites();
+    let (niches, standing) = (
+        elites.columns().get::<i64>("niche")?,
+        elites.columns().get::<u8>("standing")?,
+    );
+    let mut challenged = vec![false; archive.spec().capacity];
+    for &member in elites.filled.iter().filter(|member| standing[**member as usize] == 2) {
+        challenged[niches[member as usize] as usize] = true;
+    }
+    let waited_for = |member: &u32| match standing[*member as usize] {
+        0 => challenged[niches[*member as usize] as usize],
+        contends => contends == 1,
+    };
+    Ok(elites.filled.iter().copied().filter(waited_for).take(most).collect())
+}
+
 /// The median of how often members have been evaluated, rounded down.
 fn median_samples(archive: &dyn Archive) -> Result<u32> {
     let elites = archive.elites();
@@ -221,11 +244,15 @@ impl Emitter for Resampling {
             _ => "",
         };
         match self.needs {
-            Needs::Members if spec.rule("depth").is_none() || keep == "low_spread" => {
+            Needs::Members if spec.rule("depth").is_none() || ["low_spread", "adaptive"].contains(&keep) => {
                 let message = format!(
-                    "\"{name}\" lives on cells of several elites: expected at least 2 (in the papers 8 for extract_me, 2 for archive_sampling, 32 for deep_grid), with any keep but \"low_spread\""
+                    "\"{name}\" lives on cells of several elites: expected at least 2 (in the papers 8 for extract_me, 2 for archive_sampling, 32 for deep_grid), with keep \"best\", \"recent\" or \"random\""
                 );
                 return Err(Error::config("archive", "depth", message));
+            }
+            Needs::Adaptive if keep != "adaptive" => {
+                let message = format!("\"{name}\" has candidates contend with elites: expected keep = \"adaptive\"");
+                return Err(Error::config("archive", "keep", message));
             }
             Needs::LowSpread if keep != "low_spread" => {
                 let message = format!("\"{name}\" compares how far evaluations spread: expected keep = \"low_spread\"");
@@ -236,6 +263,9 @@ impl Emitter for Resampling {
         let Some(children) = &self.children else {
             return Ok(());
         };
+        if self.needs == Needs::Adaptive {
+            return Ok(());
+        }
         let (most, samples) = match children.samples {
             Samples::Fixed(samples) => (self.again.min(spec.most_elites()), samples as usize),
             Samples::Median(_) => (self.again.min(spec.most_elites()), 1),
@@ -255,6 +285,7 @@ impl Emitter for Resampling {
         let stream = Stream::new(context.seed, Purpose::Selection, context.generation, DRAW);
         self.drawn = match self.again {
             0 => Vec::new(),
+            most if self.needs == Needs::Adaptive => contested(archive, most)?,
             most => draw(archive, self.weights, most, &stream)?,
         };
         let adaptive = matches!(
