@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile, Evaluation};
+use illume_archives::metrics::FrontMetrics;
 use illume_core::{ArchiveSpec, Batch, Column, Data, Error, GeneKind, Result};
 use rayon::prelude::*;
 
@@ -26,6 +27,8 @@ const EVALUATED: [&str; 8] = [
 ];
 /// What follows from where elites lie.
 const NOVELTY: &str = "novelty";
+/// What the fronts of cells are worth, where these hold some.
+pub const OF_FRONTS: [&str; 2] = ["cell_hypervolume", "cell_members"];
 /// Neighbours that novelty is measured by, as in Lehman and Stanley, 'Abandoning objectives' (2011).
 const NEIGHBOURS: usize = 15;
 /// Distances, times axes, that are measured for it at most.
@@ -121,6 +124,17 @@ impl View {
             })?;
             view.values = numbers(&found.data);
             view.name = named(column, &found.unit);
+        } else if let Some(members) = OF_FRONTS
+            .contains(&column)
+            .then(|| file.members())
+            .transpose()?
+            .flatten()
+        {
+            view.values = view.of_fronts(&members, column)?;
+            view.name = match column {
+                "cell_hypervolume" => "hypervolume of each cell's front".into(),
+                _ => "members of each cell's front".into(),
+            };
         } else if column == NOVELTY {
             view.values = view.novelty(file.path())?;
             view.name = format!("novelty ({NEIGHBOURS} nearest)");
@@ -128,7 +142,9 @@ impl View {
             let own = shown(elites).map(|c| c.name.as_str());
             let axes = view.spec.axes.iter().map(|axis| axis.name.as_str()).take(12);
             let genes = file.genes.as_ref().map_or_else(Vec::new, |genes| genes.names());
+            let of_fronts = if file.members()?.is_some() { &OF_FRONTS[..] } else { &[] };
             let known: Vec<&str> = own
+                .chain(of_fronts.iter().copied())
                 .chain(axes)
                 .chain(genes.iter().map(String::as_str).take(12))
                 .collect();
@@ -176,6 +192,26 @@ impl View {
             .collect();
         self.values.clone_from(&self.fitness);
         Ok(self)
+    }
+
+    /// Of each elite's cell: the hypervolume of its front from the objectives' references on, or the size of the front.
+    fn of_fronts(&self, members: &ArchiveFile, column: &str) -> Result<Vec<f64>> {
+        let objectives = &members.attributes.objectives;
+        let mut fronts = vec![Vec::new(); self.spec.capacity];
+        for (row, niche) in members.elites.get::<i64>("niche")?.iter().enumerate() {
+            if let Some(front) = usize::try_from(*niche).ok().and_then(|cell| fronts.get_mut(cell)) {
+                front.push(row);
+            }
+        }
+        let worth = |cell: &usize| {
+            let front = &fronts[*cell];
+            if column != OF_FRONTS[0] {
+                return front.len() as f64;
+            }
+            let metrics = FrontMetrics::of(&members.elites, front.iter().copied(), objectives);
+            metrics.map_or(f64::NAN, |front| front.hypervolume(objectives))
+        };
+        Ok(self.cells.par_iter().map(worth).collect())
     }
 
     /// Mean distance of each elite's descriptor to those of the nearest others.

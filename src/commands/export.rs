@@ -62,6 +62,9 @@ pub struct ExportArgs {
     /// Only elites of these cells, such as 1,5,10-20
     #[arg(long, value_name = "CELLS", conflicts_with = "elite")]
     cells: Option<Cells>,
+    /// Of an archive whose cells hold fronts: all members of these, in place of the best of each cell (.csv, .npz and .parquet); a column niche says in which cell each lies
+    #[arg(long, conflicts_with_all = ["elite", "cells", "adapter", "model", "policy"])]
+    members: bool,
     /// With genomes, decoded (.npz and .parquet, and .csv with --names pyribs; an .h5 and a repertoire of QDax always have them)
     #[arg(long)]
     genomes: bool,
@@ -150,6 +153,11 @@ fn export(args: &ExportArgs, target: &Path) -> Result<String> {
     }
     let with_genomes = args.genomes || by_name || [Form::H5, Form::Qdax].contains(&form);
     let solution = file.solution()?;
+    let file = if args.members {
+        members(&file, form, target)?
+    } else {
+        file
+    };
     let mut chosen = choose(args, &file, solution.as_ref(), with_genomes)?;
     chosen
         .notes
@@ -159,6 +167,25 @@ fn export(args: &ExportArgs, target: &Path) -> Result<String> {
         json(&file, target, &chosen, bytes)
     } else {
         text(&file, form, target, &chosen, bytes)
+    })
+}
+
+/// All members of cells that hold fronts.
+///
+/// # Errors
+/// An archive of other cells; a form that holds one elite a cell.
+fn members(file: &ArchiveFile, form: Form, target: &Path) -> Result<ArchiveFile> {
+    if [Form::H5, Form::Qdax].contains(&form) {
+        return Err(Error::input(format!(
+            "--members: {} would hold one elite a cell; expected a .csv, .npz or .parquet",
+            target.display()
+        )));
+    }
+    file.members()?.ok_or_else(|| {
+        Error::input(format!(
+            "--members: cells of {} hold no fronts (archive.keep = \"front\"): without it all elites are exported",
+            file.path().display()
+        ))
     })
 }
 

@@ -44,10 +44,13 @@ fn info(path: &Path, as_json: bool) -> Result<String> {
         return evaluation(&path, as_json);
     }
     let file = file::open(&path)?;
+    // Fronts are of all members of a cell, of which the elites are the best by their fitness alone.
+    let members = file.members()?;
+    let members = members.as_ref().unwrap_or(&file);
     if as_json {
-        return Ok(json_text(&fields(&file)));
+        return Ok(json_text(&fields(&file, members)));
     }
-    Ok(text(&path, &file))
+    Ok(text(&path, &file, members))
 }
 
 /// What `illume eval` found, as it said then.
@@ -69,7 +72,7 @@ fn evaluation(path: &Path, as_json: bool) -> Result<String> {
 }
 
 /// The documented fields of `--json`; numbers that do not exist (the best of an empty archive) are null.
-fn fields(file: &ArchiveFile) -> Value {
+fn fields(file: &ArchiveFile, members: &ArchiveFile) -> Value {
     let (a, m) = (&file.attributes, file.metrics());
     let number = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
     json!({
@@ -84,8 +87,8 @@ fn fields(file: &ArchiveFile) -> Value {
         "coverage": number(m.coverage),
         "qd_score": number(m.qd_score),
         "qd_offset": file.spec.qd_offset,
-        "objectives": a.objectives.iter().zip(best_of_each(file)).map(|(o, best)| json!({"name": o.name, "unit": o.unit, "reference": number(o.range[0]), "ideal": number(o.range[1]), "best": number(best)})).collect::<Vec<_>>(),
-        "front": front::value(file),
+        "objectives": a.objectives.iter().zip(best_of_each(members)).map(|(o, best)| json!({"name": o.name, "unit": o.unit, "reference": number(o.range[0]), "ideal": number(o.range[1]), "best": number(best)})).collect::<Vec<_>>(),
+        "front": front::value(members),
         "fitness": (!a.fitness.is_empty()).then_some(&a.fitness),
         "max_fitness": number(m.max_fitness),
         "mean_fitness": number(m.mean_fitness),
@@ -148,7 +151,7 @@ fn validation(file: &ArchiveFile) -> Vec<(String, f64, f64)> {
         .collect()
 }
 
-fn text(path: &Path, file: &ArchiveFile) -> String {
+fn text(path: &Path, file: &ArchiveFile, members: &ArchiveFile) -> String {
     let (a, m) = (&file.attributes, file.metrics());
     let shape = match &file.spec.cells {
         Cells::Grid { shape } => {
@@ -205,7 +208,7 @@ fn text(path: &Path, file: &ArchiveFile) -> String {
         described.push(format!("and {more} more"));
     }
     let genes = described.join(", ");
-    let (several, front) = (objectives(file), front::words(file));
+    let (several, front) = (objectives(members), front::words(members));
     let rows = [
         ("file", path.display().to_string()),
         ("task", a.task.clone()),

@@ -39,7 +39,7 @@ pub struct PlotArgs {
     /// Axes to show, as 0,1: two of a map, up to six of projections, any of parallel axes; of a front its objectives
     #[arg(long, value_name = "X,Y", value_parser = axes)]
     axes: Option<Axes>,
-    /// Column of the elites that gives colours: fitness, generation, operator, novelty, an axis or any other that they have; after `illume eval` also corrected_fitness, fitness_sd, descriptor_distance and others [default: fitness; of lineage generation]
+    /// Column of the elites that gives colours: fitness, generation, operator, novelty, an axis or any other that they have; of cells that hold fronts cell_hypervolume and cell_members; after `illume eval` also corrected_fitness, fitness_sd, descriptor_distance and others [default: fitness; of lineage generation]
     #[arg(long, value_name = "COLUMN")]
     color: Option<String>,
     /// Ends of the colour scale, so that several plots share it; of ccdf ends of the fitness axis

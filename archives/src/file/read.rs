@@ -483,6 +483,18 @@ impl ArchiveFile {
         }))
     }
 
+    /// All members of cells that hold fronts; none of any other archive, whose elites are all that there is.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn members(&self) -> Result<Option<ArchiveFile>> {
+        let keep = self.spec.rule("keep").map(ToString::to_string);
+        if keep.is_some_and(|keep| keep.starts_with("front")) {
+            return self.active();
+        }
+        Ok(None)
+    }
+
     /// Rows of `elites` in the order in which their cells were first filled.
     ///
     /// # Errors

@@ -56,9 +56,17 @@ fn named(objective: &Objective) -> String {
 /// # Errors
 /// Elites of one objective, or of others than the first archive's; several archives of more than two objectives.
 pub(super) fn draw(files: &[ArchiveFile], args: &PlotArgs) -> Result<Drawn> {
-    let file = &files[0];
+    let (labels, [title, _]) = (labels(files), caption(&files[0]));
+    // All members, where cells hold fronts.
+    let members = files.iter().map(ArchiveFile::members).collect::<Result<Vec<_>>>()?;
+    let files = members
+        .iter()
+        .zip(files)
+        .map(|(members, file)| members.as_ref().unwrap_or(file));
+    let files: Vec<&ArchiveFile> = files.collect();
+    let file = files[0];
     let objectives = &file.attributes.objectives;
-    let fronts = files.iter().map(metrics).collect::<Result<Vec<_>>>()?;
+    let fronts = files.iter().copied().map(metrics).collect::<Result<Vec<_>>>()?;
     let names = |file: &ArchiveFile| {
         file.attributes
             .objectives
@@ -78,7 +86,6 @@ pub(super) fn draw(files: &[ArchiveFile], args: &PlotArgs) -> Result<Drawn> {
         "axes": shown.iter().map(|o| &objectives[*o].name).collect::<Vec<_>>(),
         "front": fronts.iter().map(|front| front.as_ref().map_or(0, |front| front.rows.len())).collect::<Vec<_>>(),
     });
-    let title = caption(file)[0].clone();
     let subtitle = match (files.len(), &fronts[0]) {
         (1, Some(front)) => {
             let volume = front.hypervolume(objectives);
@@ -98,7 +105,24 @@ pub(super) fn draw(files: &[ArchiveFile], args: &PlotArgs) -> Result<Drawn> {
         (n, _) => format!("fronts of {n} archives"),
     };
     match shown.as_slice() {
-        &[a, b] => Ok((plane(files, &fronts, [a, b], [&title, &subtitle], args)?, about)),
+        &[a, b] => {
+            let drawn = files
+                .iter()
+                .zip(&fronts)
+                .zip(labels)
+                .map(|((file, front), name)| points(file, front.as_ref(), name, [a, b]));
+            let names = [a, b].map(|o| named(&objectives[o]));
+            let head = [title.as_str(), &subtitle];
+            Ok((
+                plot::fronts(
+                    &drawn.collect::<Vec<_>>(),
+                    head,
+                    [&names[0], &names[1]],
+                    args.paper().units(),
+                ),
+                about,
+            ))
+        }
         _ if files.len() > 1 => Err(Error::input(format!(
             "fronts of {} objectives are drawn one at a time, and {} paths were given: --axes 0,1 draws two of the objectives",
             shown.len(),
@@ -111,30 +135,19 @@ pub(super) fn draw(files: &[ArchiveFile], args: &PlotArgs) -> Result<Drawn> {
     }
 }
 
-fn plane(
-    files: &[ArchiveFile],
-    fronts: &[Option<FrontMetrics>],
-    pair: [usize; 2],
-    head: [&str; 2],
-    args: &PlotArgs,
-) -> Result<plot::Drawing> {
-    let objectives = &files[0].attributes.objectives;
-    let mut drawn = Vec::new();
-    for ((file, front), name) in files.iter().zip(fronts).zip(labels(files)) {
-        let values = file.elites.get::<f64>("objectives").unwrap_or_default();
-        let point = |row: usize| pair.map(|o| values[row * objectives.len() + o]);
-        let rows = front.as_ref().map_or(&[][..], |front| &front.rows);
-        drawn.push(Front {
-            name,
-            points: rows.iter().map(|row| point(*row)).collect(),
-            others: (0..file.rows())
-                .filter(|row| rows.binary_search(row).is_err())
-                .map(point)
-                .collect(),
-        });
+/// An archive's front on the plane of two objectives.
+fn points(file: &ArchiveFile, front: Option<&FrontMetrics>, name: String, pair: [usize; 2]) -> Front {
+    let values = file.elites.get::<f64>("objectives").unwrap_or_default();
+    let point = |row: usize| pair.map(|o| values[row * file.attributes.objectives.len() + o]);
+    let rows = front.map_or(&[][..], |front| &front.rows);
+    Front {
+        name,
+        points: rows.iter().map(|row| point(*row)).collect(),
+        others: (0..file.rows())
+            .filter(|row| rows.binary_search(row).is_err())
+            .map(point)
+            .collect(),
     }
-    let names = pair.map(|o| named(&objectives[o]));
-    Ok(plot::fronts(&drawn, head, [&names[0], &names[1]], args.paper().units()))
 }
 
 /// A line for each of the front across all objectives, each from its worst to its best there.

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile, Evaluation};
+use illume_archives::metrics::FrontMetrics;
 use illume_core::{Axis, Cells, Column, Data, GeneKind, Result};
 use serde_json::{Value, json};
 
 use super::{Page, films};
 use crate::analysis::compare::spoken;
-use crate::analysis::view::evaluation;
+use crate::analysis::view::{OF_FRONTS, View, evaluation};
 use crate::engine::output::{percent, quoted, significant, thousands};
 use crate::formats::export::Genes;
 use crate::registry;
@@ -27,6 +28,10 @@ const HISTORY: usize = 2000;
 const PAIRED: usize = 5;
 /// Descriptors are kept to this many axes, since a page has to stay small.
 const AXES: usize = 24;
+/// Elites that others dominate and that a front is shown with, at most.
+const DOMINATED: usize = 3000;
+/// Columns of histories that are looked at first where there are several objectives.
+const OF_OBJECTIVES: [&str; 4] = ["moqd_score", "global_hypervolume", "hypervolume", "front_size"];
 /// Columns against which curves may be drawn.
 const AGAINST: [&str; 5] = ["evaluations", "wall_seconds", "generation", "frames", "tokens"];
 
@@ -51,12 +56,15 @@ pub(super) fn page(path: &Path, films: Option<usize>) -> Result<Page> {
     let films = films::films(&archive, films);
     notes.extend(films.note);
     let filmed = films.images.len();
+    let (mut facts, front) = (facts(&file, evaluation.as_ref()), front(&file)?);
+    facts.extend(front.iter().flat_map(|front| front.facts.clone()));
     let data = json!({
         "title": title,
         "subtitle": subtitle,
-        "facts": facts(&file, evaluation.as_ref()),
+        "facts": facts,
         "notes": notes,
         "archive": elites(&file, evaluation.as_ref(), &shown, films.possible)?,
+        "front": front.map(|front| front.data),
         "history": history(&file)?,
         "films": films.images,
         "provenance": provenance(&file, &log, &archive),
@@ -105,6 +113,46 @@ fn facts(file: &ArchiveFile, evaluation: Option<&Evaluation>) -> Vec<[String; 2]
     facts
 }
 
+/// What no other elite dominates, of several objectives.
+struct Front {
+    facts: Vec<[String; 2]>,
+    data: Value,
+}
+
+/// Of all members, where cells hold fronts.
+fn front(file: &ArchiveFile) -> Result<Option<Front>> {
+    let members = file.members()?;
+    let file = members.as_ref().unwrap_or(file);
+    let (objectives, m) = (&file.attributes.objectives, file.attributes.objectives.len());
+    let Some(front) = FrontMetrics::of(&file.elites, 0..file.rows(), objectives) else {
+        return Ok(None);
+    };
+    let volume = front.hypervolume(objectives);
+    let mut facts = vec![["on the front".to_string(), thousands(front.rows.len() as u64)]];
+    if volume.is_finite() {
+        facts.push(["hypervolume".into(), significant(volume)]);
+    }
+    let values = file.elites.get::<f64>("objectives")?;
+    let dominated: Vec<usize> = (0..file.rows())
+        .filter(|row| front.rows.binary_search(row).is_err())
+        .collect();
+    let shown = dominated
+        .iter()
+        .copied()
+        .step_by(dominated.len().div_ceil(DOMINATED).max(1));
+    let points = |rows: &mut dyn Iterator<Item = usize>| {
+        packed(rows.flat_map(|row| values[row * m..(row + 1) * m].iter().copied()))
+    };
+    Ok(Some(Front {
+        facts,
+        data: json!({
+            "objectives": objectives.iter().map(|o| json!({"name": spoken(&o.name), "unit": o.unit})).collect::<Vec<_>>(),
+            "points": points(&mut front.rows.iter().copied()),
+            "dominated": points(&mut shown.into_iter()),
+        }),
+    }))
+}
+
 /// The elites, column by column, and how the space of descriptors is divided; null without a descriptor.
 fn elites(file: &ArchiveFile, evaluation: Option<&Evaluation>, shown: &str, films: bool) -> Result<Value> {
     let (spec, elites) = (&file.spec, &file.elites);
@@ -112,7 +160,7 @@ fn elites(file: &ArchiveFile, evaluation: Option<&Evaluation>, shown: &str, film
     if k == 0 {
         return Ok(Value::Null);
     }
-    let kept = k.min(AXES);
+    let (kept, members) = (k.min(AXES), file.members()?.is_some());
     let fresh = evaluation.map(|e| &e.elites);
     let mut columns: Vec<Value> = vec![];
     for column in elites.columns() {
@@ -141,6 +189,12 @@ fn elites(file: &ArchiveFile, evaluation: Option<&Evaluation>, shown: &str, film
         "operator",
     ];
     columns.sort_by_key(|c| order.iter().position(|name| c["name"] == *name).unwrap_or(order.len()));
+    for name in OF_FRONTS.iter().filter(|_| members) {
+        let view = View::of(file, name)?;
+        columns.push(
+            json!({"name": name, "label": view.name, "unit": "", "names": Value::Null, "data": packed(view.values)}),
+        );
+    }
     columns.extend(gene_columns(file)?);
     let (genes, genes_note) = genes(file)?;
     let descriptor = elites.get::<f64>("descriptor")?;
@@ -303,7 +357,8 @@ fn history(file: &ArchiveFile) -> Result<Value> {
         .map(|(column, _)| *column)
         .collect();
     let usual = ["qd_score", "coverage", "max_fitness"];
-    let wanted = if own.is_empty() { &usual[..] } else { &own[..] };
+    let usual: Vec<&str> = OF_OBJECTIVES.into_iter().chain(usual).collect();
+    let wanted = if own.is_empty() { &usual } else { &own };
     let (mut columns, mut axes, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for column in history.columns() {
         let Ok(values) = history.get::<f64>(&column.name) else {

@@ -613,6 +613,54 @@ function archiveSection(a) {
     make("div", {}, make("div", { className: "controls" }, colour), scaleOf(archive), maps, ...films, eliteTable(archive)), card(archive)));
 }
 
+/** What no other elite dominates of several objectives, on the plane of two of them. */
+function frontSection(f) {
+  const m = f.objectives.length, points = decode(f.points), dominated = decode(f.dominated), name = (o) => f.objectives[o].name + (f.objectives[o].unit ? ` (${f.objectives[o].unit})` : "");
+  const all = (values) => Array.from({ length: values.length / m }, (_, i) => i);
+  let pair = [0, 1];
+  const canvas = make("canvas", { role: "img", ariaLabel: "The front on the plane of two objectives" });
+  const caption = make("figcaption");
+  const place = () => {
+    const ends = pair.map((o) => { const v = all(points).map((i) => points[i * m + o]), low = Math.min(...v), high = Math.max(...v), pad = (high - low || Math.abs(high) || 1) * 0.08; return [low - pad, high + pad]; });
+    return { ends, x: linear(...ends[0]), y: linear(...ends[1]) };
+  };
+  let box = null;
+  redraws.add(() => {
+    const { to, width, height } = prepare(canvas, (w) => Math.min(w * 0.75, 420)), { ends, x, y } = place();
+    box = { left: 64, top: 8, width: width - 74, height: height - 52 };
+    drawAxes(to, box, { ticks: ticks(...ends[0], 6), share: x, name: name(pair[0]) }, { ticks: ticks(...ends[1], 6), share: y, name: name(pair[1]) });
+    const at = (values, i) => [box.left + x(values[i * m + pair[0]]) * box.width, box.top + (1 - y(values[i * m + pair[1]])) * box.height];
+    to.save(); to.beginPath(); to.rect(box.left, box.top, box.width, box.height); to.clip();
+    to.fillStyle = to.strokeStyle = style("--accent");
+    to.globalAlpha = 0.25;
+    for (const i of all(dominated)) { const [px, py] = at(dominated, i); to.beginPath(); to.arc(px, py, 2, 0, 7); to.fill(); }
+    to.globalAlpha = 0.6;
+    if (m === 2) {
+      to.beginPath();
+      let before = null;
+      for (const [px, py] of all(points).map((i) => at(points, i)).sort((a, b) => b[0] - a[0])) { if (before !== null) to.lineTo(px, before); to.lineTo(px, py); before = py; }
+      to.stroke();
+    }
+    to.restore();
+    to.fillStyle = style("--accent");
+    for (const i of all(points)) { const [px, py] = at(points, i); to.beginPath(); to.arc(px, py, 3.5, 0, 7); to.fill(); }
+    caption.textContent = `${points.length / m} elites that no other dominates${dominated.length ? ", and others" : ""}`;
+  });
+  canvas.addEventListener("mousemove", (e) => {
+    if (!box) return;
+    const { x, y } = place(), [mx, my] = [e.offsetX, e.offsetY];
+    let best = null, near = 100;
+    for (const i of all(points)) {
+      const d = (box.left + x(points[i * m + pair[0]]) * box.width - mx) ** 2 + (box.top + (1 - y(points[i * m + pair[1]])) * box.height - my) ** 2;
+      if (d < near) [best, near] = [i, d];
+    }
+    best === null ? hideTip() : showTip(e, f.objectives.map((o, k) => `${o.name} ${shown(points[best * m + k])}${o.unit ? " " + o.unit : ""}`).join("\n"));
+  });
+  canvas.addEventListener("mouseleave", hideTip);
+  const choice = (axis, label) => pick(label, f.objectives.map((o, k) => [String(k), o.name]), String(pair[axis]), (k) => { pair[axis] = Number(k); redraw(); });
+  return section("front", "The front", m > 2 ? make("div", { className: "controls" }, choice(0, "across"), choice(1, "up")) : "", make("div", { className: "charts" }, make("figure", {}, caption, make("div", {}, canvas))));
+}
+
 // --- A run -----------------------------------------------------------------------------------------------------------
 
 function historySection(history) {
@@ -696,6 +744,7 @@ document.body.append(make("header", {}, make("div", {}, make("h1", {}, data.titl
 main.append(make("div", { className: "facts" }, ...data.facts.map(([name, value]) => make("div", {}, make("span", { className: "muted" }, name), make("b", {}, value)))));
 main.append(...(data.notes ?? []).map((n) => make("p", { className: "note" }, n)));
 if (data.archive) main.append(archiveSection(data.archive));
+if (data.front) main.append(frontSection(data.front));
 if (data.history) main.append(historySection(data.history));
 if (data.sweep) main.append(...sweepSections(data.sweep));
 main.append(section("provenance", "Provenance", definitions(data.provenance), make("h3", {}, "Commands"), ...data.commands.map(command),
