@@ -1,8 +1,8 @@
-//! `redundant_arm`: a planar arm of 20 joints in a box with four walls, which must not touch them or itself, and is paid where its end comes to rest in one of three small areas: `RedArm` of the programs
+//! `redundant_arm`: a planar arm of 20 joints in a box with four walls, which must not touch them or itself, and is paid where its end is stopped in one of three small areas: `RedArm` of the programs
 //! of SERENE and STAX (Paolo et al.; `gym_redarm/envs/arm_env.py`, by Pontus Loviken).
 //!
 //! An action accelerates each joint. What would take the arm out of the box, into a wall or into itself, or move its end too fast, ends the episode where it is. The box is 1 wide and 1 high, the arm's base
-//! in its middle, the arm 1 long.
+//! in its middle, the arm 1 long. The authors' environment pays as an episode ends by itself (`arm_env.py:264-266`, or after 250 steps), and their evaluator ends it after 100 (`core/evaluator.py:57`): an arm that is still moving then is paid nothing.
 
 use std::f32::consts::{FRAC_1_PI, PI};
 
@@ -19,8 +19,8 @@ params! {
     pub struct RedundantArmParams {
         /// Steps of an episode at most, each of two moves of a hundredth of a second.
         episode_length: u32 = 100, range(1, 1_000_000);
-        /// What is paid: nearness to the middle of one of three "areas" that the arm's end comes to rest in, or nothing ("none").
-        reward: String = "areas".into(), one_of(&["areas", "none"]);
+        /// What is paid: nearness to the middle of one of three "areas" in which something stops the arm's end, also where it is when the time is up ("areas_at_any_end"), or nothing ("none").
+        reward: String = "areas".into(), one_of(&["areas", "areas_at_any_end", "none"]);
         /// What an encoder of descriptors sees as the episode ends: a "picture" of the arm, 20 x 20, or the positions of its "joints".
         features: String = "picture".into(), one_of(&["picture", "joints"]);
     }
@@ -30,7 +30,7 @@ params! {
 pub const ENTRY: TaskEntry = TaskEntry {
     name: "redundant_arm",
     family: &[],
-    summary: "arm of 20 joints among walls: fitness nearness to the middle of one of three small areas, descriptor where its end comes to rest",
+    summary: "arm of 20 joints among walls: fitness nearness to the middle of one of three small areas that it is stopped in, descriptor where its end comes to rest",
     params: RedundantArmParams::describe,
     network: true,
     cases: false,
@@ -81,7 +81,12 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     let params: RedundantArmParams = params::read(config.task, "task", &["name"])?;
     let policy = PolicyParams::read(config.policy)?;
     let network = policy.network(JOINTS, JOINTS);
-    let paid = params.reward == "areas";
+    let pays = match params.reward.as_str() {
+        "areas" => Pays::Stopped,
+        "areas_at_any_end" => Pays::Any,
+        _ => Pays::Nothing,
+    };
+    let paid = pays != Pays::Nothing;
     let picture = params.features == "picture";
     let spec = TaskSpec {
         descriptor: vec![Axis::new("x", "", 0.0, 1.0), Axis::new("y", "", 0.0, 1.0)],
@@ -102,7 +107,7 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
     Ok(Box::new(RedundantArm {
         spec,
         network,
-        paid,
+        pays,
         picture,
     }))
 }
@@ -110,8 +115,16 @@ fn build(config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
 struct RedundantArm {
     spec: TaskSpec,
     network: Network,
-    paid: bool,
+    pays: Pays,
     picture: bool,
+}
+
+/// Which ends of episodes are paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pays {
+    Stopped,
+    Any,
+    Nothing,
 }
 
 impl Task for RedundantArm {
@@ -120,7 +133,7 @@ impl Task for RedundantArm {
     }
 
     fn worker(&self) -> Result<Box<dyn Worker + '_>> {
-        let arm = Arm::new(self.paid, self.picture);
+        let arm = Arm::new(self.pays, self.picture);
         Ok(Box::new(RolloutWorker::new(arm, &self.network, &self.spec)))
     }
 }
@@ -135,7 +148,9 @@ struct Arm {
     angles: [f32; JOINTS],
     speeds: [f32; JOINTS],
     points: Points,
-    paid: bool,
+    /// Whether something stopped it.
+    stopped: bool,
+    pays: Pays,
     picture: bool,
 }
 
@@ -184,14 +199,25 @@ fn is_free(points: &Points) -> bool {
 }
 
 impl Arm {
-    fn new(paid: bool, picture: bool) -> Arm {
+    fn new(pays: Pays, picture: bool) -> Arm {
         Arm {
             angles: [0.0; JOINTS],
             speeds: [0.0; JOINTS],
             points: [[0.0; JOINTS + 1]; 2],
-            paid,
+            stopped: false,
+            pays,
             picture,
         }
+    }
+
+    /// The area that pays for the arm's end, and what.
+    fn paid(&self) -> Option<(usize, f64)> {
+        let counts = match self.pays {
+            Pays::Stopped => self.stopped,
+            Pays::Any => true,
+            Pays::Nothing => false,
+        };
+        counts.then(|| paid(&AREAS, self.end())).flatten()
     }
 
     fn end(&self) -> [f64; 2] {
@@ -235,13 +261,15 @@ impl Env for Arm {
         }
         self.speeds = [0.0; JOINTS];
         self.points = points(&self.angles);
+        self.stopped = false;
         self.observe(observation);
     }
 
     fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
-        let end = match self.advance(action) {
-            true => End::Running,
-            false => End::Terminated,
+        self.stopped = !self.advance(action);
+        let end = match self.stopped {
+            false => End::Running,
+            true => End::Terminated,
         };
         self.observe(observation);
         Step { reward: 0.0, end }
@@ -252,7 +280,7 @@ impl Env for Arm {
     }
 
     fn measures(&mut self, out: &mut [f64]) {
-        if let (true, Some((area, _))) = (self.paid, paid(&AREAS, self.end())) {
+        if let Some((area, _)) = self.paid() {
             out[area] = 1.0;
         }
     }
@@ -281,8 +309,7 @@ impl Env for Arm {
     }
 
     fn final_reward(&mut self) -> Option<f64> {
-        self.paid
-            .then(|| paid(&AREAS, self.end()).map_or(0.0, |(_, reward)| reward))
+        (self.pays != Pays::Nothing).then(|| self.paid().map_or(0.0, |(_, reward)| reward))
     }
 }
 
@@ -292,7 +319,7 @@ mod tests {
     use crate::testing::{evaluate, shown, task};
 
     fn arm() -> Arm {
-        let mut arm = Arm::new(true, true);
+        let mut arm = Arm::new(Pays::Stopped, true);
         arm.reset(0, &mut [0.0; JOINTS]);
         arm
     }
@@ -346,10 +373,16 @@ mod tests {
         ] {
             arm.points[0][JOINTS] = x;
             arm.points[1][JOINTS] = y;
+            (arm.stopped, arm.pays) = (true, Pays::Stopped);
             assert!((arm.final_reward().unwrap() - reward).abs() < 1e-5);
             let mut found = [0.0; 3];
             arm.measures(&mut found);
             assert_eq!(found.iter().position(|x| *x == 1.0).unwrap_or(3), area);
+            // One that is still moving is paid nothing, unless any end counts.
+            arm.stopped = false;
+            assert_eq!(arm.final_reward(), Some(0.0));
+            arm.pays = Pays::Any;
+            assert!((arm.final_reward().unwrap() - reward).abs() < 1e-5);
         }
     }
 
