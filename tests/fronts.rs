@@ -204,6 +204,93 @@ fn fronts_are_drawn_of_other_archives_and_of_more_objectives() {
     }
 }
 
+/// Cells that hold fronts: what users see is of all members, and not of the best of each cell alone.
+#[test]
+fn fronts_of_cells_are_seen_whole() {
+    let folder = folder();
+    let dir = folder.path().join("run");
+    let config = write_config(
+        folder.path(),
+        "seed = 1\n[task]\nname = \"rastrigin_pair\"\ndim = 6\n[strategy]\nname = \"mome\"\nbatch = 100\n[archive]\nkind = \"grid\"\nshape = [6, 6]\ndepth = 20\nkeep = \"front\"\n[budget]\ngenerations = 20\n",
+    );
+    run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
+    let file = open(&dir.join("archive.h5"));
+    let members = file.members().unwrap().unwrap();
+    let last = |name: &str| *column(&file.history, name).last().unwrap();
+    assert_eq!(members.rows() as f64, last("members"));
+    assert!(members.rows() > 2 * file.rows(), "{} members", members.rows());
+
+    // The hypervolume of the history, and the best of each objective wherever it is.
+    let info: Value = serde_json::from_str(&run(1, &["info", arg(&dir), "--json"]).succeeded()).unwrap();
+    let volume = info["front"]["hypervolume"].as_f64().unwrap();
+    assert!((volume - last("hypervolume")).abs() < 1e-9 * volume);
+    let values = members.elites.get::<f64>("objectives").unwrap();
+    let points = Points::new(values, 2);
+    for (objective, best) in points.ideal().into_iter().enumerate() {
+        assert_eq!(info["objectives"][objective]["best"].as_f64(), Some(best));
+    }
+    let front = non_dominated(&points, Equal::First);
+    let svg = folder.path().join("front.svg");
+    let about = run(1, &["plot", arg(&dir), "--kind", "front", "-o", arg(&svg), "--json"]).succeeded();
+    let about: Value = serde_json::from_str(&about).unwrap();
+    assert_eq!(about["front"][0], front.len());
+
+    // Each cell's own front gives the map its colours: they add up to the MOQD score.
+    let view = |column: &str| illume::analysis::view::View::of(&file, column).unwrap().values;
+    let score: f64 = view("cell_hypervolume").iter().sum();
+    assert!((score - last("moqd_score")).abs() < 1e-9 * score);
+    assert_eq!(view("cell_members").iter().sum::<f64>(), last("members"));
+    run(1, &["plot", arg(&dir), "--color", "cell_hypervolume", "-o", arg(&svg)]).succeeded();
+    assert!(fs::read_to_string(&svg).unwrap().contains("hypervolume of each cell"));
+
+    // All of them in a table, with their genes.
+    let csv = folder.path().join("members.csv");
+    run(
+        1,
+        &[
+            "export",
+            arg(&dir),
+            "--members",
+            "--names",
+            "pyribs",
+            "--genomes",
+            "-o",
+            arg(&csv),
+        ],
+    )
+    .succeeded();
+    let text = fs::read_to_string(&csv).unwrap();
+    assert_eq!(text.lines().count(), members.rows() + 1);
+    assert!(text.lines().next().unwrap().contains("niche") && text.contains("solution_5"));
+
+    let refused = |arguments: &[&str], says: &[&str]| assert_refused(&run(1, arguments), says);
+    let h5 = folder.path().join("members.h5");
+    refused(
+        &["export", arg(&dir), "--members", "-o", arg(&h5)],
+        &["--members", "one elite a cell", ".csv, .npz or .parquet"],
+    );
+    let plain = folder.path().join("plain");
+    let config = write_config(
+        folder.path(),
+        "seed = 1\n[task]\nname = \"arm\"\n[archive]\nshape = [6, 6]\n[strategy]\nname = \"map_elites\"\nbatch = 20\n[budget]\ngenerations = 2\n",
+    );
+    run(1, &["run", arg(&config), "--out", arg(&plain)]).succeeded();
+    refused(
+        &[
+            "export",
+            arg(&plain),
+            "--members",
+            "-o",
+            arg(&folder.path().join("new.csv")),
+        ],
+        &["--members", "hold no fronts"],
+    );
+    refused(
+        &["plot", arg(&plain), "--color", "cell_hypervolume"],
+        &["no column 'cell_hypervolume'"],
+    );
+}
+
 #[test]
 fn what_goes_together_with_no_front_is_refused_in_one_sentence() {
     let folder = folder();

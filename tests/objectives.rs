@@ -184,7 +184,7 @@ fn mome_finds_the_fronts_of_two_rastrigin_functions() {
     );
     let [scores, volumes, members] = common::finish(&text, |run| {
         let history = run.history().batch();
-        ["moqd_score", "global_hypervolume", "members"].map(|name| common::column(&history, name))
+        ["moqd_score", "hypervolume", "members"].map(|name| common::column(&history, name))
     });
     for values in [&scores, &volumes] {
         assert!(values.is_sorted() && values[0] < values[values.len() - 1], "{values:?}");
@@ -309,7 +309,7 @@ fn policy_gradients_of_several_objectives_learn_and_go_on() {
         let file = open(&whole.join("checkpoint.h5"));
         let losses = common::column(&file.history, "critic_loss");
         assert!(losses.iter().any(|loss| *loss > 0.0), "{losses:?}");
-        let volumes = common::column(&file.history, "global_hypervolume");
+        let volumes = common::column(&file.history, "hypervolume");
         assert!(volumes[volumes.len() - 1] > volumes[0], "{volumes:?}");
         let members = file.active().unwrap().unwrap();
         assert!(members.rows() >= file.rows() && members.elites.find("objectives").is_some());

@@ -56,6 +56,17 @@ fn members_without_cells_are_dots() {
     look("run", &report_of(&dir), &[&dir.join("archive.h5")]);
 }
 
+/// Of two objectives, in cells that hold fronts: the front of all members.
+#[test]
+fn fronts_are_shown() {
+    let (_folder, dir) = finished(
+        "seed = 1\n[task]\nname = \"rastrigin_pair\"\ndim = 6\n[strategy]\nname = \"mome\"\nbatch = 100\n[archive]\nkind = \"grid\"\nshape = [6, 6]\ndepth = 20\nkeep = \"front\"\n[budget]\ngenerations = 20\n",
+    );
+    let (report, archive) = (report_of(&dir), dir.join("archive.h5"));
+    look("run", &report, &[&archive]);
+    look("front", &report, &[&archive]);
+}
+
 /// Of a task whose episodes differ, so that elites move.
 #[cfg(feature = "mujoco")]
 #[test]

@@ -39,7 +39,10 @@ pub fn spoken(column: &str) -> String {
         "max_fitness" => "best fitness".into(),
         "wall_seconds" => "wall time".into(),
         "core_seconds" => "core seconds".into(),
-        other => other.replace('_', " ").replace("qd score", "QD score"),
+        other => other
+            .replace('_', " ")
+            .replace("moqd score", "MOQD score")
+            .replace("qd score", "QD score"),
     }
 }
 

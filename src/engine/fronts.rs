@@ -1,87 +1,88 @@
-//! What fronts are worth, as columns of the history: of a task of several objectives the size of the front of all elites and its hypervolume; where cells hold fronts the hypervolume of the front of all members, and the MOQD score, the sum of the hypervolumes of each cell's front (Pierrot,
-//! Richard, Beguir and Cully, 'Multi-objective quality diversity optimization', GECCO 2022, <https://arxiv.org/abs/2202.03057>). Both are measured from the task's references.
+//! What fronts are worth, as columns of the history of a task of several objectives: size and hypervolume of the front of all elites; where cells hold fronts, of all their members, with how many there are and the MOQD score, the sum of the hypervolumes of each cell's front
+//! (Pierrot, Richard, Beguir and Cully, 'Multi-objective quality diversity optimization', GECCO 2022, <https://arxiv.org/abs/2202.03057>).
 
 use std::collections::BTreeMap;
 
 use illume_archives::metrics::FrontMetrics;
-use illume_core::{Archive, ArchiveSpec, Rule, TaskSpec};
-use illume_numerics::fronts::{Equal, Points, hypervolume, non_dominated};
+use illume_core::{Archive, ArchiveSpec, Objective, Rule, TaskSpec};
 
-/// Objectives that a task has at most for this: beyond, a hypervolume takes too long for every generation.
-const MOST: usize = 3;
-
-/// The columns of this task in this archive: (name, unit, description); none of a task of one objective, nor where cells hold fronts and the task does not say from where they are measured.
-pub(crate) fn columns(task: &TaskSpec, archive: &ArchiveSpec) -> Vec<(String, String, String)> {
-    let fronts = matches!(archive.rule("keep"), Some(Rule::Text(keep)) if keep.starts_with("front"));
-    let named = |(name, meaning): (&str, &str)| (name.to_string(), String::new(), meaning.to_string());
-    if task.objectives.is_empty() || (fronts && reference(task).is_none()) {
-        return Vec::new();
-    }
-    if !fronts {
-        return FRONT.map(named).into();
-    }
-    let all = [
-        (
-            "moqd_score",
-            "sum over the cells of the hypervolume of each cell's front, from the objectives' references",
-        ),
-        (
-            "global_hypervolume",
-            "hypervolume of the front of all members of all cells, from the objectives' references",
-        ),
-        ("members", "members of all fronts"),
-    ];
-    all.map(named).into()
-}
-
-/// Of any other archive of a task of several objectives.
-const FRONT: [(&str, &str); 2] = [
-    ("front_size", "elites in the archive that no other dominates"),
+/// Of any archive: name and meaning.
+const OF_ALL: [(&str, &str); 2] = [
+    (
+        "front_size",
+        "elites that no other dominates, of all members where cells hold fronts",
+    ),
     (
         "hypervolume",
         "what they dominate from the objectives' references on; none where these are not known, or where it takes long to measure",
     ),
 ];
 
-/// Where hypervolumes are measured from, if the task says it and has not too many objectives.
-fn reference(task: &TaskSpec) -> Option<Vec<f64>> {
-    let all = &task.objectives;
-    let references: Option<Vec<f64>> = all.iter().map(|objective| objective.reference()).collect();
-    references.filter(|all| (1..=MOST).contains(&all.len()))
+/// Where cells hold fronts, beside these.
+const OF_CELLS: [(&str, &str); 2] = [
+    (
+        "moqd_score",
+        "sum over the cells of the hypervolume of each cell's front, from the objectives' references",
+    ),
+    ("members", "members of all fronts"),
+];
+
+/// The columns that a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrontColumns {
+    /// Of a task of one objective none.
+    Nothing,
+    OfElites,
+    OfCells,
 }
 
-/// The values of the columns, if there are some.
-pub(crate) fn values(task: &TaskSpec, archive: &dyn Archive) -> Vec<f64> {
-    let objectives = &task.objectives;
-    if columns(task, archive.spec()).len() == FRONT.len() {
-        let elites = archive.results().unwrap_or(archive).elites();
-        let cells = elites.filled.iter().map(|cell| *cell as usize);
-        let front = FrontMetrics::of(elites.columns(), cells, objectives);
-        let found = front.map(|front| [front.rows.len() as f64, front.hypervolume_in_passing(objectives)]);
-        return found.unwrap_or_default().into();
+impl FrontColumns {
+    pub fn of(task: &TaskSpec, archive: &ArchiveSpec) -> FrontColumns {
+        let fronts = matches!(archive.rule("keep"), Some(Rule::Text(keep)) if keep.starts_with("front"));
+        match (task.objectives.is_empty(), fronts) {
+            (true, _) => FrontColumns::Nothing,
+            (false, true) => FrontColumns::OfCells,
+            (false, false) => FrontColumns::OfElites,
+        }
     }
-    let Some(reference) = reference(task).filter(|_| !columns(task, archive.spec()).is_empty()) else {
-        return Vec::new();
-    };
-    let (elites, m) = (archive.elites(), reference.len());
-    let columns = elites.columns();
-    let (Ok(objectives), Ok(niches)) = (columns.get::<f64>("objectives"), columns.get::<i64>("niche")) else {
-        // Before the first member.
-        return vec![0.0; 3];
-    };
-    let mut all = Vec::with_capacity(elites.filled.len() * m);
-    let mut cells: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-    for member in elites.filled.iter().map(|member| *member as usize) {
-        let own = &objectives[member * m..][..m];
-        all.extend_from_slice(own);
-        cells.entry(niches[member]).or_default().extend_from_slice(own);
+
+    fn named(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let of_all = OF_ALL.into_iter().filter(move |_| self != FrontColumns::Nothing);
+        of_all.chain(OF_CELLS.into_iter().filter(move |_| self == FrontColumns::OfCells))
     }
-    let points = Points::new(&all, m);
-    let best = points.of(&non_dominated(&points, Equal::First));
-    let volume = |points: &[f64]| hypervolume(&Points::new(points, m), &reference);
-    vec![
-        cells.values().map(|own| volume(own)).sum(),
-        volume(&best),
-        elites.filled.len() as f64,
-    ]
+
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        self.named().map(|(name, _)| name)
+    }
+
+    /// As a history takes them: (name, unit, description).
+    pub fn described(self) -> Vec<(String, String, String)> {
+        let described = |(name, meaning): (&str, &str)| (name.into(), String::new(), meaning.into());
+        self.named().map(described).collect()
+    }
+
+    /// The values of the columns.
+    pub fn values(self, objectives: &[Objective], archive: &dyn Archive) -> Vec<f64> {
+        let elites = match self {
+            FrontColumns::Nothing => return Vec::new(),
+            FrontColumns::OfElites => archive.results().unwrap_or(archive).elites(),
+            FrontColumns::OfCells => archive.elites(),
+        };
+        let volume = |rows: &mut dyn Iterator<Item = usize>| {
+            let front = FrontMetrics::of(elites.columns(), rows, objectives);
+            front.map_or([0.0; 2], |front| {
+                [front.rows.len() as f64, front.hypervolume_in_passing(objectives)]
+            })
+        };
+        let rows = || elites.filled.iter().map(|row| *row as usize);
+        let mut values = volume(&mut rows()).to_vec();
+        if self == FrontColumns::OfCells {
+            let mut cells: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+            let niches = elites.columns().get::<i64>("niche").unwrap_or_default();
+            rows().for_each(|row| cells.entry(niches[row]).or_default().push(row));
+            let of_cells = cells.values().map(|members| volume(&mut members.iter().copied())[1]);
+            values.extend([of_cells.sum(), elites.filled.len() as f64]);
+        }
+        values
+    }
 }

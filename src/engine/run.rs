@@ -15,7 +15,7 @@ use illume_core::{
 };
 
 use crate::engine::corrected::{self, Correction, Subject};
-use crate::engine::fronts;
+use crate::engine::fronts::FrontColumns;
 use crate::engine::gather::{gather_moments, gather_rows, why_failed};
 use crate::engine::history::History;
 use crate::engine::measures::Measures;
@@ -40,6 +40,7 @@ pub struct Run<'t> {
     counters: Counters,
     measures: Measures,
     correction: Option<Correction<'t>>,
+    fronts: FrontColumns,
     /// Wall-clock seconds of the parts of the run before this process.
     earlier_seconds: f64,
     began: Instant,
@@ -202,9 +203,10 @@ impl<'t> Run<'t> {
     ) -> Result<Run<'t>> {
         strategy.check(archive.as_ref())?;
         let measured = &task.spec().measures;
+        let fronts = FrontColumns::of(task.spec(), archive.spec());
         let own = [
             corrected::columns(&settings.output),
-            fronts::columns(task.spec(), archive.spec()),
+            fronts.described(),
             strategy.spec().history.clone(),
         ]
         .concat();
@@ -224,6 +226,7 @@ impl<'t> Run<'t> {
             counters: Counters::default(),
             measures: Measures::new(measured),
             correction,
+            fronts,
             earlier_seconds: 0.0,
             began: Instant::now(),
             created: crate::engine::log::now(),
@@ -510,16 +513,15 @@ impl<'t> Run<'t> {
         ];
         row.extend(self.measures.values().map(|(_, value)| value));
         row.extend(self.correction.iter().flat_map(|c| c.values()));
-        row.extend(fronts::values(self.task.spec(), self.archive.as_ref()));
+        row.extend(self.fronts.values(&self.task.spec().objectives, self.archive.as_ref()));
         self.strategy.history(&mut row);
         self.history.push(row);
     }
 
     /// What fronts are worth, of a task of several objectives: columns of the history.
     pub fn front_values(&self) -> Vec<(String, f64)> {
-        let (task, archive) = (self.task.spec(), self.archive.as_ref());
-        let names = fronts::columns(task, archive.spec()).into_iter().map(|(name, ..)| name);
-        names.zip(fronts::values(task, archive)).collect()
+        let values = self.fronts.values(&self.task.spec().objectives, self.archive.as_ref());
+        self.fronts.names().map(String::from).zip(values).collect()
     }
 
     /// Share of the budget that is used, 1 or more when the run is over: also where the strategy has nothing left to try.

@@ -12,7 +12,8 @@ use toml::{Table, Value};
 
 use super::axis::Axis;
 use super::spec::{Method, Metric, Resources, Retry, Spec, Variant};
-use crate::engine::{corrected, fronts};
+use crate::engine::corrected;
+use crate::engine::fronts::FrontColumns;
 use crate::{Config, History, registry};
 
 /// The value of the key `format`.
@@ -423,7 +424,7 @@ impl<'a> Maker<'a> {
         self.cells &= archive.spec().has_cells();
         let own = [
             corrected::columns(&config.output),
-            fronts::columns(task, archive.spec()),
+            FrontColumns::of(task, archive.spec()).described(),
             strategy.spec().history.clone(),
         ]
         .concat();

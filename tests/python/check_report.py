@@ -1,4 +1,4 @@
-"""Opens reports in a browser without a window and uses them as a person would. Usage: check_report.py run|corrected|sweep|opens REPORT [FILE.h5]"""
+"""Opens reports in a browser without a window and uses them as a person would. Usage: check_report.py run|front|corrected|sweep|opens REPORT [FILE.h5]"""
 
 import sys
 
@@ -104,6 +104,24 @@ def check_run(browser, archive):
     assert browser.run("document.getElementById('tip').innerText").count("\n") == 1
 
 
+def check_front(browser, archive):
+    """The end of the front with the highest first objective is where the axes say, and has the numbers of the archive."""
+    with h5py.File(archive) as f:
+        table = f["active"] if "active" in f else f["elites"]
+        objectives = table["objectives"][:]
+    best = objectives[numpy.lexsort((-objectives[:, 1], -objectives[:, 0]))[0]]
+    front = browser.run("(() => { const p = decode(data.front.points), n = p.length / 2; return Array.from({length: n}, (_, i) => [p[2 * i], p[2 * i + 1]]); })()")
+    dominated = [any((o >= p).all() and (o > p).any() for o in objectives) for p in numpy.array(front)]
+    assert best.tolist() in front and not any(dominated), (best, len(front))
+    assert f"{len(front)} elites that no other dominates" in browser.run("document.querySelector('.front figcaption').innerText")
+    # Axes are 8 % longer than the front at both ends.
+    left, top, width, height = box(browser, "document.querySelector('.front canvas')")
+    if len(front) > 1:
+        browser.mouse(left + 64 + 1.08 / 1.16 * (width - 74), top + 8 + 1.08 / 1.16 * (height - 52))
+        tip = browser.run("document.getElementById('tip').innerText")
+        assert all(shown(value) in tip for value in best), (tip, best)
+
+
 def check_corrected(browser, evaluation):
     """Two maps side by side, the second of which has each elite where the fresh episodes put it."""
     with h5py.File(evaluation) as f:
@@ -141,7 +159,7 @@ def main():
             assert browser.run("document.querySelectorAll('h1').length") == 1
         complaints = browser.complaints()
         assert not complaints, complaints
-        {"run": check_run, "corrected": check_corrected, "sweep": check_sweep, "opens": lambda *_: None}[kind](browser, *rest)
+        {"run": check_run, "front": check_front, "corrected": check_corrected, "sweep": check_sweep, "opens": lambda *_: None}[kind](browser, *rest)
         before = browser.run("getComputedStyle(document.body).backgroundColor")
         browser.run("document.getElementById('theme').click()")
         assert browser.run("getComputedStyle(document.body).backgroundColor") != before

@@ -31,7 +31,7 @@ const AXES: usize = 24;
 /// Elites that others dominate and that a front is shown with, at most.
 const DOMINATED: usize = 3000;
 /// Columns of histories that are looked at first where there are several objectives.
-const OF_OBJECTIVES: [&str; 4] = ["moqd_score", "global_hypervolume", "hypervolume", "front_size"];
+const OF_OBJECTIVES: [&str; 3] = ["hypervolume", "moqd_score", "front_size"];
 /// Columns against which curves may be drawn.
 const AGAINST: [&str; 5] = ["evaluations", "wall_seconds", "generation", "frames", "tokens"];
 

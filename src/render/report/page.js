@@ -658,7 +658,7 @@ function frontSection(f) {
   });
   canvas.addEventListener("mouseleave", hideTip);
   const choice = (axis, label) => pick(label, f.objectives.map((o, k) => [String(k), o.name]), String(pair[axis]), (k) => { pair[axis] = Number(k); redraw(); });
-  return section("front", "The front", m > 2 ? make("div", { className: "controls" }, choice(0, "across"), choice(1, "up")) : "", make("div", { className: "charts" }, make("figure", {}, caption, make("div", {}, canvas))));
+  return section("front", "The front", m > 2 ? make("div", { className: "controls" }, choice(0, "across"), choice(1, "up")) : "", make("figure", { className: "front" }, caption, make("div", {}, canvas)));
 }
 
 // --- A run -----------------------------------------------------------------------------------------------------------
