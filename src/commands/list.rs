@@ -212,12 +212,19 @@ fn list(what: Option<&str>, as_json: bool) -> Result<String> {
     let mut kind = "";
     // All parameters are shown when something was asked for; the overview has one line each.
     let full = what.is_some();
+    let width = wanted
+        .iter()
+        .map(|item| item.name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(17)
+        + 2;
     for item in wanted {
         if item.kind != kind {
             kind = item.kind;
             text += &format!("{}{kind}\n", if text.is_empty() { "" } else { "\n" });
         }
-        text += &format!("  {:19}{}\n", item.name, item.summary);
+        text += &format!("  {:width$}{}\n", item.name, item.summary);
         if full {
             for p in &item.params {
                 text += &format!(
