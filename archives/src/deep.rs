@@ -338,81 +338,6 @@ impl DeepArchive {
     }
 }
 
-impl DeepArchive {
-    /// Elites and contenders of the cells `touched`, with the rows that come to them: the members that go, and the rows that come. What changes its standing is told so.
-    fn compare(
-        &mut self,
-        touched: &[u32],
-        coming: &[(u32, u32)],
-        (members, leaving): (&[i64], &[bool]),
-        mut gone: Vec<u32>,
-        rows: &mut Batch,
-    ) -> Result<(Vec<u32>, Vec<(u32, u32)>)> {
-        let mut come = Vec::new();
-        let mut standings: Vec<(Who, u8)> = Vec::new();
-        for &cell in touched {
-            let niches = self.niches();
-            let first = coming.partition_point(|(other, _)| *other < cell);
-            let newcomers = coming[first..].iter().take_while(|(other, _)| *other == cell);
-            let residents = niches.members(cell).iter().filter(|member| !leaving[**member as usize]);
-            let all: Vec<Who> = residents
-                .map(|member| Who::Member(*member))
-                .chain(newcomers.map(|(_, row)| Who::Row(*row)))
-                .collect();
-            let standing = niches.elites().columns().get::<u8>(STANDING)?;
-            let again = |row: u32| {
-                let member = members[row as usize];
-                niches.cell_of(member) == Some(cell) && standing[member as usize] == adaptive::ELITE
-            };
-            let stay = adaptive::settle(niches, &all, again, rows, self.rules.depth)?;
-            for who in &all {
-                let stays = stay.iter().any(|(other, _)| other == who);
-                match who {
-                    Who::Member(member) if !stays => gone.push(*member),
-                    Who::Row(row) if stays => come.push((*row, cell)),
-                    _ => {}
-                }
-            }
-            standings.extend(stay);
-        }
-        for (who, standing) in standings {
-            match who {
-                Who::Member(member) => self.best.niches.column_mut::<u8>(STANDING)?[member as usize] = standing,
-                Who::Row(row) => rows.get_mut::<u8>(STANDING)?[row as usize] = standing,
-            }
-        }
-        Ok((gone, come))
-    }
-
-    /// Of rows in contests those alone are new or better that have become elites, evaluations again of contenders among them.
-    fn report_contests(
-        &self,
-        come: &[(u32, u32)],
-        members: &[i64],
-        rows: &Batch,
-        report: &mut InsertReport,
-    ) -> Result<()> {
-        let (standing, before) = (rows.get::<u8>(STANDING)?, self.elites().columns().get::<u8>(STANDING)?);
-        let was_elite =
-            |member: i64| self.niches().cell_of(member).is_some() && before[member as usize] == adaptive::ELITE;
-        let mut won = vec![false; rows.rows()];
-        for &(row, _) in come {
-            let row = row as usize;
-            won[row] = standing[row] == adaptive::ELITE && !was_elite(members[row]);
-            if won[row] && members[row] >= 0 {
-                report.outcome[row] = Outcome::Improved as u8;
-            }
-        }
-        let taken = [Outcome::New as u8, Outcome::Improved as u8];
-        for (outcome, won) in report.outcome.iter_mut().zip(won) {
-            if taken.contains(outcome) && !won {
-                *outcome = Outcome::Rejected as u8;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Writes into each row (of `again`: row, member) the mean of its evaluations and its member's, and all else that is known of the member.
 fn average(rows: &mut Batch, table: &Batch, again: &[(usize, usize)]) -> Result<()> {
     if again.is_empty() {
@@ -585,7 +510,7 @@ impl ArchiveMut for DeepArchive {
         if self.rules.keep == Keep::Adaptive {
             touched.sort_unstable();
             touched.dedup();
-            (gone, come) = self.compare(&touched, &coming, (&members, &leaving), gone, &mut rows)?;
+            come = self.compare(&touched, &coming, (&members, &leaving), &mut gone, &mut rows)?;
             self.report_contests(&come, &members, &rows, report)?;
         }
         come.sort_unstable();

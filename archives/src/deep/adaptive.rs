@@ -4,13 +4,13 @@
 //!
 //! There one candidate is settled after another; here all of a generation contend at once, and those of one cell share the evaluations again of its elites.
 
-use illume_core::{Batch, Result};
+use illume_core::{Archive as _, Batch, InsertReport, Outcome, Result};
 
-use super::{MOST_SAMPLES, SAMPLES};
+use super::{DeepArchive, MOST_SAMPLES, SAMPLES};
 use crate::niches::{Niches, STANDING};
 
 /// An elite.
-pub(super) const ELITE: u8 = 0;
+const ELITE: u8 = 0;
 /// A contender that is to be evaluated again.
 pub(super) const CONTENDS: u8 = 1;
 /// A contender that is no better than the worst elite: the cell's elites are to be evaluated again.
@@ -23,12 +23,92 @@ pub(super) enum Who {
     Row(u32),
 }
 
+impl DeepArchive {
+    /// Settles the cells `touched`, with the rows that come to them: adds the members that go to `gone`, and returns the rows that come with the cell of each. What changes its standing is told so.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub(super) fn compare(
+        &mut self,
+        touched: &[u32],
+        coming: &[(u32, u32)],
+        (members, leaving): (&[i64], &[bool]),
+        gone: &mut Vec<u32>,
+        rows: &mut Batch,
+    ) -> Result<Vec<(u32, u32)>> {
+        let mut come = Vec::new();
+        let mut standings: Vec<(Who, u8)> = Vec::new();
+        for &cell in touched {
+            let niches = self.niches();
+            let first = coming.partition_point(|(other, _)| *other < cell);
+            let newcomers = coming[first..].iter().take_while(|(other, _)| *other == cell);
+            let residents = niches.members(cell).iter().filter(|member| !leaving[**member as usize]);
+            let all: Vec<Who> = residents
+                .map(|member| Who::Member(*member))
+                .chain(newcomers.map(|(_, row)| Who::Row(*row)))
+                .collect();
+            let standing = niches.elites().columns().get::<u8>(STANDING)?;
+            let again = |row: u32| {
+                let member = members[row as usize];
+                niches.cell_of(member) == Some(cell) && standing[member as usize] == ELITE
+            };
+            let stay = settle(niches, &all, again, rows, self.rules.depth)?;
+            for who in &all {
+                let stays = stay.iter().any(|(other, _)| other == who);
+                match who {
+                    Who::Member(member) if !stays => gone.push(*member),
+                    Who::Row(row) if stays => come.push((*row, cell)),
+                    _ => {}
+                }
+            }
+            standings.extend(stay);
+        }
+        for (who, standing) in standings {
+            match who {
+                Who::Member(member) => self.best.niches.column_mut::<u8>(STANDING)?[member as usize] = standing,
+                Who::Row(row) => rows.get_mut::<u8>(STANDING)?[row as usize] = standing,
+            }
+        }
+        Ok(come)
+    }
+
+    /// Of rows in contests those alone are new or better that have become elites, evaluations again of contenders among them.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub(super) fn report_contests(
+        &self,
+        come: &[(u32, u32)],
+        members: &[i64],
+        rows: &Batch,
+        report: &mut InsertReport,
+    ) -> Result<()> {
+        let (standing, before) = (rows.get::<u8>(STANDING)?, self.elites().columns().get::<u8>(STANDING)?);
+        let was_elite = |member: i64| self.niches().cell_of(member).is_some() && before[member as usize] == ELITE;
+        let mut won = vec![false; rows.rows()];
+        for &(row, _) in come {
+            let row = row as usize;
+            won[row] = standing[row] == ELITE && !was_elite(members[row]);
+            if won[row] && members[row] >= 0 {
+                report.outcome[row] = Outcome::Improved as u8;
+            }
+        }
+        let taken = [Outcome::New as u8, Outcome::Improved as u8];
+        for (outcome, won) in report.outcome.iter_mut().zip(won) {
+            if taken.contains(outcome) && !won {
+                *outcome = Outcome::Rejected as u8;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Settles a cell: `all` are its members, then the rows that come to it. `again` says which rows are evaluations again of elites that lay in this cell before.
 /// Returns those that stay, in their order, with the standing of each.
 ///
 /// # Errors
 /// A column is missing.
-pub(super) fn settle(
+fn settle(
     niches: &Niches,
     all: &[Who],
     again: impl Fn(u32) -> bool,
