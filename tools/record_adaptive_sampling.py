@@ -26,24 +26,11 @@ after as many.
 
 import os
 import sys
-import types
 
 import numpy as np
+from stand_ins import stand_in
 
 CELLS, DEPTH, KEPT, CANDIDATES = 6, 3, 500, 120
-
-
-def stand_in(name, **members):
-    module = types.ModuleType(name)
-    module.__dict__.update(members)
-    sys.modules[name] = module
-    return module
-
-
-envs = stand_in("brax.envs", State=object, Env=object)
-stand_in("brax", envs=envs)
-stand_in("chex", ArrayTree=object)
-stand_in("jumanji", types=stand_in("jumanji.types", TimeStep=object))
 
 folder, out = sys.argv[1:]
 sys.path.insert(0, folder)

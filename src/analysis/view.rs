@@ -142,7 +142,7 @@ impl View {
             let own = shown(elites).map(|c| c.name.as_str());
             let axes = view.spec.axes.iter().map(|axis| axis.name.as_str()).take(12);
             let genes = file.genes.as_ref().map_or_else(Vec::new, |genes| genes.names());
-            let of_fronts = if file.members()?.is_some() { &OF_FRONTS[..] } else { &[] };
+            let of_fronts = if file.has_members() { &OF_FRONTS[..] } else { &[] };
             let known: Vec<&str> = own
                 .chain(of_fronts.iter().copied())
                 .chain(axes)

@@ -488,11 +488,13 @@ impl ArchiveFile {
     /// # Errors
     /// A damaged file.
     pub fn members(&self) -> Result<Option<ArchiveFile>> {
+        if self.has_members() { self.active() } else { Ok(None) }
+    }
+
+    /// Whether there are such members, which are not read for it.
+    pub fn has_members(&self) -> bool {
         let keep = self.spec.rule("keep").map(ToString::to_string);
-        if keep.is_some_and(|keep| keep.starts_with("front")) {
-            return self.active();
-        }
-        Ok(None)
+        keep.is_some_and(|keep| keep.starts_with("front")) && self.file.link_exists(ACTIVE)
     }
 
     /// Rows of `elites` in the order in which their cells were first filled.

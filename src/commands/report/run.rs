@@ -160,7 +160,7 @@ fn elites(file: &ArchiveFile, evaluation: Option<&Evaluation>, shown: &str, film
     if k == 0 {
         return Ok(Value::Null);
     }
-    let (kept, members) = (k.min(AXES), file.members()?.is_some());
+    let (kept, members) = (k.min(AXES), file.has_members());
     let fresh = evaluation.map(|e| &e.elites);
     let mut columns: Vec<Value> = vec![];
     for column in elites.columns() {
