@@ -5,7 +5,7 @@ use illume_core::{Measure, Measured};
 
 /// A disc that pays.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Area {
+pub struct Area {
     pub middle: [f64; 2],
     pub radius: f64,
 }

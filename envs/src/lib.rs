@@ -22,11 +22,11 @@ mod rollout;
 mod scored;
 #[cfg(test)]
 mod testing;
+mod walls;
 
 pub use atari::ATARI_TASKS;
 pub use film::{Filmed, Screen, filmed};
 pub use genes::WithGenes;
-pub use hard_maze::walls as hard_maze_walls;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;
 pub use noisy::NoiseParams;
@@ -34,6 +34,7 @@ pub use policy::PolicyParams;
 pub use registry::{LM_TASKS, MUJOCO_TASKS, PYTHON, build, common, find, own_keys, registry};
 pub use rollout::{End, Env, RolloutWorker, Step};
 pub use scored::ScoreParams;
+pub use walls::walls;
 
 /// The version of the MuJoCo library in use, as it says itself.
 #[cfg(feature = "mujoco")]

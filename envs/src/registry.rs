@@ -12,7 +12,7 @@ use crate::observed;
 use crate::scored::{self, ScoreParams};
 
 /// Names of the MuJoCo tasks, known even where they are not built in.
-pub const MUJOCO_TASKS: [&str; 8] = [
+pub const MUJOCO_TASKS: [&str; 9] = [
     "halfcheetah_uni",
     "walker2d_uni",
     "hopper_uni",
@@ -20,6 +20,7 @@ pub const MUJOCO_TASKS: [&str; 8] = [
     "humanoid_uni",
     "ant_omni",
     "anttrap_omni",
+    "ant_maze",
     "humanoid_omni",
 ];
 

@@ -1,11 +1,14 @@
 //! Ant: walking forward, going anywhere, and going anywhere but for a trap.
 
+use mujoco_rs::prelude::MjSpec;
+
+use super::arenas;
 use super::planar::goals;
 use super::recipe::{
     ContactLimit, Descriptor, Distribution, Goal, Noise, Objectives, Part, Progress, Recipe, Retreat, Reward,
 };
 use super::settings::{Common, Plan, robot_params};
-use super::trap::{TRAP, Wall};
+use crate::areas::Area;
 
 robot_params! {
     /// `[task]` of `ant_uni`; the defaults are those of Ant-v5 but for the contact forces in the observation.
@@ -42,6 +45,27 @@ robot_params! {
     descriptor_limit: f64 = 30.0, positive();
 }
 
+robot_params! {
+    /// `[task]` of `ant_maze`: `AntObstacles` of SERENE's program (Paolo et al. 2021, `ant_maze.py`), whose episodes have 3,000 steps, in STAX's 1,000.
+    AntMaze { episode: 1000, noise: 0.1, control: 0.0, blind: false }
+    /// What is paid: nearness to the middle of one of two "areas" if the ant ends in one, or nothing ("none").
+    reward: String = "areas".into(), one_of(&["areas", "none"]);
+}
+
+/// Half of the maze's width and the coordinate of its middle, in m.
+const MAZE: f64 = 35.0;
+const MIDDLE: f64 = 5.0;
+const AREAS: [Area; 2] = [
+    Area {
+        middle: [35.0, -25.0],
+        radius: 3.0,
+    },
+    Area {
+        middle: [-25.0, 35.0],
+        radius: 3.0,
+    },
+];
+
 /// Clips each contact force.
 const FORCE_CLIP: f64 = 1.0;
 
@@ -62,6 +86,7 @@ pub fn uni(params: &AntUni) -> Plan {
         limit: ContactLimit::Force(FORCE_CLIP),
         terminate: params.terminate_when_unhealthy,
         positive: common.positive_reward,
+        areas: &[],
         objectives: goals(&[Goal::Forward, Goal::Sideways, Goal::Thrift], params.objectives),
     };
     let descriptor = Descriptor::Feet(FEET);
@@ -69,9 +94,11 @@ pub fn uni(params: &AntUni) -> Plan {
         &common,
         reward,
         descriptor,
-        1.0,
+        Part::Place {
+            middle: 0.0,
+            scale: 1.0,
+        },
         params.contact_forces_in_observation,
-        &[],
     );
     let fitness = "forward progress + survival - control cost - contact cost";
     Plan {
@@ -83,14 +110,14 @@ pub fn uni(params: &AntUni) -> Plan {
 }
 
 pub fn omni(params: &AntOmni) -> Plan {
-    anywhere(params, &[])
+    anywhere(params, |_| ())
 }
 
 pub fn trap(params: &AntOmni) -> Plan {
-    anywhere(params, TRAP)
+    anywhere(params, arenas::trap)
 }
 
-fn anywhere(params: &AntOmni, walls: &'static [Wall]) -> Plan {
+fn anywhere(params: &AntOmni, edit: fn(&mut MjSpec)) -> Plan {
     let common = params.common();
     let reward = Reward {
         forward: 0.0,
@@ -100,18 +127,24 @@ fn anywhere(params: &AntOmni, walls: &'static [Wall]) -> Plan {
         limit: ContactLimit::Force(FORCE_CLIP),
         terminate: params.terminate_when_unhealthy,
         positive: common.positive_reward,
+        areas: &[],
         objectives: Objectives::default(),
     };
     let limit = params.descriptor_limit;
-    let descriptor = Descriptor::Place { limit };
-    let recipe = ant(
-        &common,
-        reward,
-        descriptor,
-        limit,
-        params.contact_forces_in_observation,
-        walls,
-    );
+    let descriptor = Descriptor::Place { middle: 0.0, limit };
+    let recipe = Recipe {
+        edit,
+        ..ant(
+            &common,
+            reward,
+            descriptor,
+            Part::Place {
+                middle: 0.0,
+                scale: limit,
+            },
+            params.contact_forces_in_observation,
+        )
+    };
     Plan {
         recipe,
         episode_length: common.episode_length,
@@ -120,21 +153,55 @@ fn anywhere(params: &AntOmni, walls: &'static [Wall]) -> Plan {
     }
 }
 
-fn ant(
-    common: &Common,
-    reward: Reward,
-    descriptor: Descriptor,
-    scale: f64,
-    forces: bool,
-    walls: &'static [Wall],
-) -> Recipe {
-    let place = (!common.exclude_current_positions).then_some(Part::Place { end: 2, scale });
+pub fn maze(params: &AntMaze) -> Plan {
+    let common = params.common();
+    let pays = params.reward == "areas";
+    let reward = Reward {
+        forward: 0.0,
+        healthy: 0.0,
+        control: common.ctrl_cost_weight,
+        contact: 0.0,
+        limit: ContactLimit::Force(FORCE_CLIP),
+        terminate: false,
+        positive: common.positive_reward,
+        areas: if pays { &AREAS } else { &[] },
+        objectives: Objectives::default(),
+    };
+    let descriptor = Descriptor::Place {
+        middle: MIDDLE,
+        limit: MAZE,
+    };
+    Plan {
+        recipe: Recipe {
+            edit: arenas::maze,
+            ..ant(
+                &common,
+                reward,
+                descriptor,
+                Part::Place {
+                    middle: MIDDLE,
+                    scale: 2.0 * MAZE,
+                },
+                false,
+            )
+        },
+        episode_length: common.episode_length,
+        time_in_observation: common.time_in_observation,
+        fitness: match pays {
+            true => "nearness to the middle of a reward area, 1 in it and 0 at its edge and elsewhere, - control cost",
+            false => "- control cost",
+        },
+    }
+}
+
+fn ant(common: &Common, reward: Reward, descriptor: Descriptor, place: Part, forces: bool) -> Recipe {
+    let place = (!common.exclude_current_positions).then_some(place);
     let forces = forces.then_some(Part::ContactForces { clip: FORCE_CLIP });
     let always = [Part::Pose { start: 2 }, Part::Velocities { clip: f64::INFINITY }];
     Recipe {
         file: "ant.xml",
         integrator: common.integrator.clone(),
-        walls,
+        edit: |_| (),
         frames: common.frames(5),
         root: 7,
         noise: Noise {

@@ -96,6 +96,10 @@ impl Env for Drawn<'_> {
         self.episode.objectives(out);
     }
 
+    fn measures(&mut self, out: &mut [f64]) {
+        self.episode.measures(out);
+    }
+
     fn final_reward(&mut self) -> Option<f64> {
         self.episode.final_reward()
     }

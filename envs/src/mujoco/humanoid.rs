@@ -91,7 +91,7 @@ pub fn omni(params: &HumanoidOmni) -> Plan {
         contacts: params.contact_forces_in_observation,
     };
     let limit = params.descriptor_limit;
-    let recipe = humanoid(&common, reward, Descriptor::Place { limit }, limit, seen);
+    let recipe = humanoid(&common, reward, Descriptor::Place { middle: 0.0, limit }, limit, seen);
     Plan {
         recipe,
         episode_length: common.episode_length,
@@ -117,13 +117,14 @@ fn reward(common: &Common, terminate: bool) -> Reward {
         limit: ContactLimit::Cost(CONTACT_COST_LIMIT),
         terminate,
         positive: common.positive_reward,
+        areas: &[],
         objectives: Objectives::default(),
     }
 }
 
 fn humanoid(common: &Common, reward: Reward, descriptor: Descriptor, scale: f64, seen: Seen) -> Recipe {
     let parts = [
-        (!common.exclude_current_positions, Part::Place { end: 2, scale }),
+        (!common.exclude_current_positions, Part::Place { middle: 0.0, scale }),
         (true, Part::Pose { start: 2 }),
         (true, Part::Velocities { clip: f64::INFINITY }),
         (seen.inertias, Part::Inertias),
@@ -134,7 +135,7 @@ fn humanoid(common: &Common, reward: Reward, descriptor: Descriptor, scale: f64,
     Recipe {
         file: "humanoid.xml",
         integrator: common.integrator.clone(),
-        walls: &[],
+        edit: |_| (),
         frames: common.frames(5),
         root: 7,
         noise: Noise {

@@ -6,6 +6,7 @@
 //! reset simulation data, warm starts included.
 
 mod ant;
+mod arenas;
 mod film;
 mod gl;
 mod humanoid;
@@ -15,7 +16,6 @@ mod recipe;
 mod robot;
 mod settings;
 mod simulator;
-mod trap;
 
 use illume_core::params::{self, Params};
 use illume_core::{Camera, Network, Result, Task, TaskConfig, TaskEntry, TaskSpec, Worker, toml};
@@ -25,6 +25,7 @@ pub use robot::{Episode, Robot};
 pub use settings::Plan;
 pub use simulator::{Model, Simulator};
 
+use crate::areas::measured;
 use crate::film::Filmed;
 use crate::policy::PolicyParams;
 use crate::rollout::RolloutWorker;
@@ -73,6 +74,8 @@ entries! {
         "Ant that may go anywhere: survival - control cost; final x and y";
     "anttrap_omni", ant::AntOmni, ant::trap,
         "Ant before a trap of three walls: survival - control cost; final x and y";
+    "ant_maze", ant::AntMaze, ant::maze,
+        "Ant in a room with walls, paid where it ends in one of two far areas: fitness nearness to the area's middle, descriptor final x and y";
     "humanoid_omni", humanoid::HumanoidOmni, humanoid::omni,
         "Humanoid that may go anywhere: survival - control cost; final x and y";
 }
@@ -115,6 +118,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
             .pays_below_zero()
             .then(|| "set task.positive_reward = true".into()),
         objectives: robot.objectives(episode_length),
+        measures: measured(robot.recipe().reward.areas),
         max_steps: episode_length,
         test_steps: episode_length,
         ..TaskSpec::new(name, policy.params(), params.init(&policy))

@@ -144,7 +144,7 @@ fn planar(common: &Common, reward: Reward) -> Recipe {
     Recipe {
         file: "",
         integrator: common.integrator.clone(),
-        walls: &[],
+        edit: |_| (),
         frames: common.frames(4),
         root: 3,
         noise: Noise {
@@ -169,6 +169,7 @@ fn reward(common: &Common, forward: f64, healthy: f64) -> Reward {
         limit: ContactLimit::Force(0.0),
         terminate: true,
         positive: common.positive_reward,
+        areas: &[],
         objectives: Objectives::default(),
     }
 }

@@ -1,6 +1,8 @@
 //! A robot's task in data: the families differ only in their recipes.
 
-use super::trap::Wall;
+use mujoco_rs::prelude::MjSpec;
+
+use crate::areas::Area;
 
 /// A task of a robot.
 #[derive(Debug, Clone)]
@@ -8,7 +10,8 @@ pub struct Recipe {
     /// The model's file, one of Gymnasium's.
     pub file: &'static str,
     pub integrator: String,
-    pub walls: &'static [Wall],
+    /// What it changes in the model.
+    pub edit: fn(&mut MjSpec),
     /// Simulator steps of an action.
     pub frames: u32,
     /// Positions of the robot as a whole, which come first: 3 for a planar one, 7 for a free one.
@@ -52,8 +55,8 @@ pub enum Distribution {
 /// A part of the observation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Part {
-    /// Positions up to this number, divided by a scale.
-    Place { end: usize, scale: f64 },
+    /// The first two positions, from a middle that both have, divided by a scale.
+    Place { middle: f64, scale: f64 },
     /// Positions from this number on.
     Pose { start: usize },
     /// Velocities, clipped to ± this.
@@ -94,6 +97,8 @@ pub struct Reward {
     pub terminate: bool,
     /// Adds the largest control cost to every reward and cuts what is still negative.
     pub positive: bool,
+    /// Places that pay where the episode ends, beside what its steps earned; empty for none.
+    pub areas: &'static [Area],
     /// Several objectives beside the reward, as MO-Gymnasium has them; empty for none.
     pub objectives: Objectives,
 }
@@ -143,6 +148,6 @@ pub enum ContactLimit {
 pub enum Descriptor {
     /// For each of these (geom, name of the axis), the share of steps after which it touches the floor.
     Feet(&'static [(&'static str, &'static str)]),
-    /// Where the torso is in the end: x and y in ± `limit` meters.
-    Place { limit: f64 },
+    /// Where the torso is in the end: x and y in `middle` ± `limit` meters.
+    Place { middle: f64, limit: f64 },
 }

@@ -5,6 +5,7 @@ use illume_core::{Axis, Error, Objective, Purpose, Result, Stream};
 
 use super::recipe::{ContactLimit, Descriptor, Distribution, Goal, Noise, Part, Progress, Recipe, Retreat, Reward};
 use super::simulator::{FEET, Model, Simulator, Sizes};
+use crate::areas;
 use crate::rollout::{End, Env, Step};
 
 /// A recipe with its model: what threads share.
@@ -28,8 +29,7 @@ impl Robot {
             Descriptor::Feet(feet) => feet.iter().map(|f| f.0).collect(),
             Descriptor::Place { .. } => Vec::new(),
         };
-        let edit = |spec: &mut _| recipe.walls.iter().for_each(|wall| wall.build(spec));
-        let model = Model::load(recipe.file, &recipe.integrator, &feet, edit)?;
+        let model = Model::load(recipe.file, &recipe.integrator, &feet, recipe.edit)?;
         let Sizes {
             qpos,
             qvel,
@@ -70,7 +70,7 @@ impl Robot {
     pub fn observation_dim(&self) -> usize {
         let Sizes { qpos, qvel, bodies, .. } = self.model.sizes();
         let size = |part: &Part| match part {
-            Part::Place { end, .. } => *end,
+            Part::Place { .. } => 2,
             Part::Pose { start } => qpos - start,
             Part::Velocities { .. } => qvel,
             Part::Inertias => 10 * (bodies - 1),
@@ -84,9 +84,9 @@ impl Robot {
     pub fn axes(&self) -> Vec<Axis> {
         match self.recipe.descriptor {
             Descriptor::Feet(feet) => feet.iter().map(|(_, name)| Axis::new(name, "", 0.0, 1.0)).collect(),
-            Descriptor::Place { limit } => ["x", "y"]
+            Descriptor::Place { middle, limit } => ["x", "y"]
                 .iter()
-                .map(|name| Axis::new(name, "m", -limit, limit))
+                .map(|name| Axis::new(name, "m", middle - limit, middle + limit))
                 .collect(),
         }
     }
@@ -205,6 +205,12 @@ impl<'r> Episode<'r> {
         self.observe(observation);
     }
 
+    /// The area that pays for where the torso is, and what.
+    fn paid(&self) -> Option<(usize, f64)> {
+        let [x, y] = [0, 1].map(|axis| self.simulator.positions()[axis]);
+        areas::paid(self.robot.recipe.reward.areas, [x, y])
+    }
+
     fn place(&self) -> [f64; 2] {
         let reward = &self.robot.recipe.reward;
         match self.robot.recipe.progress {
@@ -223,7 +229,9 @@ impl<'r> Episode<'r> {
         let mut rest = observation.iter_mut();
         for part in &self.robot.recipe.observation {
             match *part {
-                Part::Place { end, scale } => write(&mut rest, s.positions()[..end].iter().map(|x| x / scale)),
+                Part::Place { middle, scale } => {
+                    write(&mut rest, s.positions()[..2].iter().map(|x| (x - middle) / scale));
+                }
                 Part::Pose { start } => write(&mut rest, s.positions()[start..].iter().copied()),
                 Part::Velocities { clip } => write(&mut rest, s.velocities().iter().map(|v| v.clamp(-clip, clip))),
                 Part::Inertias => write(&mut rest, s.inertias()[1..].iter().flatten().copied()),
@@ -341,6 +349,17 @@ impl Env for Episode<'_> {
 
     fn objectives(&mut self, out: &mut [f64]) {
         out.iter_mut().zip(self.earned).for_each(|(out, earned)| *out = earned);
+    }
+
+    fn measures(&mut self, out: &mut [f64]) {
+        if let Some((area, _)) = self.paid() {
+            out[area] = 1.0;
+        }
+    }
+
+    fn final_reward(&mut self) -> Option<f64> {
+        let pays = !self.robot.recipe.reward.areas.is_empty();
+        pays.then(|| self.paid().map_or(0.0, |(_, reward)| reward))
     }
 
     fn descriptor(&mut self, out: &mut [f64]) {

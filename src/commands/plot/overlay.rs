@@ -54,11 +54,11 @@ pub(super) fn lines(file: &ArchiveFile, view: &View, [x, y]: [usize; 2], args: &
         style,
         arrow: false,
     };
+    let walls = illume_envs::walls(&file.attributes.task).into_iter();
+    let walls: Vec<Line> = walls.map(|wall| line(wall.to_vec(), WALL)).collect();
     Ok(match file.attributes.task.as_str() {
         MAZE => {
-            let mut lines: Vec<Line> = illume_envs::hard_maze_walls()
-                .map(|wall| line(wall.to_vec(), WALL))
-                .collect();
+            let mut lines = walls;
             for way in ways(file, view, args.paths_shown.unwrap_or(0) as usize)? {
                 lines.push(line(way.clone(), HALO));
                 lines.push(Line {
@@ -78,7 +78,7 @@ pub(super) fn lines(file: &ArchiveFile, view: &View, [x, y]: [usize; 2], args: &
             };
             vec![line((0..=CORNERS).map(corner).collect(), REACH)]
         }
-        _ => Vec::new(),
+        _ => walls,
     })
 }
 
