@@ -133,7 +133,7 @@ struct Rules {
 pub(crate) fn check(spec: &ArchiveSpec) -> Result<()> {
     match spec.rule("depth") {
         None => Ok(()),
-        Some(_) if mome::holds_fronts(spec) => mome::check(spec),
+        Some(_) if spec.holds_fronts() => mome::check(spec),
         Some(_) => Rules::of(spec).map(|_| ()),
     }
 }

@@ -81,11 +81,6 @@ impl Rules {
     }
 }
 
-/// Whether an archive of this spec holds a front in each cell.
-pub(crate) fn holds_fronts(spec: &ArchiveSpec) -> bool {
-    matches!(spec.rule("keep"), Some(Rule::Text(keep)) if KEEPS.contains(&keep.as_str()))
-}
-
 /// Checks the rules of such an archive.
 ///
 /// # Errors

@@ -3,7 +3,9 @@
 //! Members are numbered from 0, and a number that becomes free goes to the next one that comes, the smallest first. `Elites::filled` names them in the order in which they came; all
 //! else follows from the table and this order, so that they are all that a file needs to hold.
 
-use illume_core::{Archive, ArchiveSpec, Batch, Comm, Elites, Error, Fetched, Genomes, Inbox, Result, Taken, block};
+use illume_core::{
+    Archive, ArchiveSpec, Batch, Comm, Elites, Error, Fetched, Genomes, Inbox, Result, Standing, Taken, block,
+};
 
 use crate::archive::{Storing, check_block};
 use crate::division::{Division, Outside};
@@ -105,7 +107,7 @@ impl Niches {
     pub fn best(&self, cell: u32) -> Option<u32> {
         let fitness = |member: u32| self.elites.fitness()[member as usize];
         let standing = self.elites.columns().get::<u8>(STANDING).ok();
-        let elite = |member: &u32| standing.is_none_or(|all| all[*member as usize] == 0);
+        let elite = |member: &u32| standing.is_none_or(|all| all[*member as usize] == Standing::Elite as u8);
         let members = self.members(cell).iter().copied().filter(elite);
         members.reduce(|best, other| if fitness(other) > fitness(best) { other } else { best })
     }

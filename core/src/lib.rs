@@ -49,6 +49,6 @@ pub use spec::{
 };
 pub use traits::{
     Archive, ArchiveMut, CODE, Candidates, Comm, Context, ENCODER, FEATURES, Fetched, Inbox, InsertReport,
-    LearnedDescriptors, NOT_OFFERED, Next, Normalization, Offer, Outcome, Request, Scores, State, Status, Strategy,
-    Task, Told, Trajectory, Worker, block,
+    LearnedDescriptors, NOT_OFFERED, Next, Normalization, Offer, Outcome, Request, Scores, Standing, State, Status,
+    Strategy, Task, Told, Trajectory, Worker, block,
 };

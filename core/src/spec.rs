@@ -279,10 +279,33 @@ impl ArchiveSpec {
         self.rules.iter().find(|(known, _)| known == name).map(|(_, rule)| rule)
     }
 
+    /// What the rule `keep` says: which elites a cell keeps of several. Empty where a cell has one.
+    pub fn keep(&self) -> &str {
+        match self.rule("keep") {
+            Some(Rule::Text(keep)) => keep,
+            _ => "",
+        }
+    }
+
+    /// Whether each cell holds the front of what came to it.
+    pub fn holds_fronts(&self) -> bool {
+        self.keep().starts_with("front")
+    }
+
+    /// Whether cells have contenders beside their elites.
+    pub fn has_contenders(&self) -> bool {
+        self.keep() == "adaptive"
+    }
+
+    /// Whether its elites are the front of all that came, so that none dominates another.
+    pub fn is_front(&self) -> bool {
+        !self.has_cells() && self.rule("objectives").is_some()
+    }
+
     /// The most elites that there can be: those of all cells, of which each has `depth` (1, unless a rule of this name says more). Of cells that have contenders besides there is no bound but that of numbers.
     pub fn most_elites(&self) -> usize {
         match self.rule("depth") {
-            Some(_) if self.rule("keep") == Some(&Rule::Text("adaptive".into())) => 1 << 31,
+            Some(_) if self.has_contenders() => 1 << 31,
             Some(Rule::Count(depth)) => self.capacity.saturating_mul(*depth as usize),
             _ => self.capacity,
         }

@@ -393,6 +393,17 @@ pub enum Outcome {
     New = 3,
 }
 
+/// What a member of a cell is, where candidates must be evaluated as often as an elite before they take its place: the column `standing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Standing {
+    Elite = 0,
+    /// A contender that is to be evaluated again.
+    Contends = 1,
+    /// A contender that is no better than the worst elite: the cell's elites are to be evaluated again.
+    Challenges = 2,
+}
+
 /// What the archive made of a batch. Outcomes and gains compare with the archive as it was before the batch.
 #[derive(Debug, Clone, Default)]
 pub struct InsertReport {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use illume_archives::metrics::FrontMetrics;
-use illume_core::{Archive, ArchiveSpec, Objective, Rule, TaskSpec};
+use illume_core::{Archive, ArchiveSpec, Objective, TaskSpec};
 
 /// Of any archive: name and meaning.
 const OF_ALL: [(&str, &str); 2] = [
@@ -38,8 +38,7 @@ pub(crate) enum FrontColumns {
 
 impl FrontColumns {
     pub fn of(task: &TaskSpec, archive: &ArchiveSpec) -> FrontColumns {
-        let fronts = matches!(archive.rule("keep"), Some(Rule::Text(keep)) if keep.starts_with("front"));
-        match (task.objectives.is_empty(), fronts) {
+        match (task.objectives.is_empty(), archive.holds_fronts()) {
             (true, _) => FrontColumns::Nothing,
             (false, true) => FrontColumns::OfCells,
             (false, false) => FrontColumns::OfElites,
@@ -68,19 +67,25 @@ impl FrontColumns {
             FrontColumns::OfElites => archive.results().unwrap_or(archive).elites(),
             FrontColumns::OfCells => archive.elites(),
         };
-        let volume = |rows: &mut dyn Iterator<Item = usize>| {
-            let front = FrontMetrics::of(elites.columns(), rows, objectives);
+        // What a cell has, or the whole archive, may be a front as it is.
+        let volume = |rows: &mut dyn Iterator<Item = usize>, whole: bool| {
+            let front = match whole {
+                true => FrontMetrics::of_front(elites.columns(), rows, objectives),
+                false => FrontMetrics::of(elites.columns(), rows, objectives),
+            };
             front.map_or([0.0; 2], |front| {
                 [front.rows.len() as f64, front.hypervolume_in_passing(objectives)]
             })
         };
         let rows = || elites.filled.iter().map(|row| *row as usize);
-        let mut values = volume(&mut rows()).to_vec();
+        let mut values = volume(&mut rows(), archive.spec().is_front()).to_vec();
         if self == FrontColumns::OfCells {
             let mut cells: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
             let niches = elites.columns().get::<i64>("niche").unwrap_or_default();
             rows().for_each(|row| cells.entry(niches[row]).or_default().push(row));
-            let of_cells = cells.values().map(|members| volume(&mut members.iter().copied())[1]);
+            let of_cells = cells
+                .values()
+                .map(|members| volume(&mut members.iter().copied(), true)[1]);
             values.extend([of_cells.sum(), elites.filled.len() as f64]);
         }
         values

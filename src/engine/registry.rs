@@ -168,15 +168,14 @@ pub fn strategy_and_archive(
             );
             return Err(Error::config("archive", "depth", message));
         }
-        let keep = archive.spec().rule("keep").map(ToString::to_string);
-        if entry.fronts && entry.cells && !keep.as_ref().is_some_and(|keep| keep.starts_with("front")) {
+        if entry.fronts && entry.cells && !archive.spec().holds_fronts() {
             let message = format!(
                 "\"{}\" breeds from a front in each cell: expected \"front\" with a depth such as 50",
                 entry.name
             );
             return Err(Error::config("archive", "keep", message));
         }
-        if keep.is_some_and(|keep| keep == "adaptive") && !suggested_archive(entry).contains("adaptive") {
+        if archive.spec().has_contenders() && !suggested_archive(entry).contains("adaptive") {
             let message = format!(
                 "\"{}\" does not evaluate contenders again, which \"adaptive\" has: expected \"best\", or strategy.name = \"adaptive_sampling\"",
                 entry.name

@@ -157,7 +157,7 @@ impl Nsga {
             if front.len() > room {
                 // Of equally crowded ones it is drawn who goes.
                 let draw = |i: usize| draws.word64(front[i] as u64);
-                order.sort_by(|&a, &b| distance[b].total_cmp(&distance[a]).then(draw(a).cmp(&draw(b))));
+                order.sort_by(|&a, &b| distance[b].total_cmp(&distance[a]).then_with(|| draw(a).cmp(&draw(b))));
                 order.truncate(room);
             }
             numbers.extend(order.iter().map(|i| front[*i]));

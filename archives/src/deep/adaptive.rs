@@ -4,17 +4,14 @@
 //!
 //! There one candidate is settled after another; here all of a generation contend at once, and those of one cell share the evaluations again of its elites.
 
-use illume_core::{Archive as _, Batch, InsertReport, Outcome, Result};
+use illume_core::{Archive as _, Batch, InsertReport, Outcome, Result, Standing};
 
 use super::{DeepArchive, MOST_SAMPLES, SAMPLES};
 use crate::niches::{Niches, STANDING};
 
-/// An elite.
-const ELITE: u8 = 0;
-/// A contender that is to be evaluated again.
-pub(super) const CONTENDS: u8 = 1;
-/// A contender that is no better than the worst elite: the cell's elites are to be evaluated again.
-const CHALLENGES: u8 = 2;
+const ELITE: u8 = Standing::Elite as u8;
+pub(super) const CONTENDS: u8 = Standing::Contends as u8;
+const CHALLENGES: u8 = Standing::Challenges as u8;
 
 /// A member, or a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -493,8 +493,7 @@ impl ArchiveFile {
 
     /// Whether there are such members, which are not read for it.
     pub fn has_members(&self) -> bool {
-        let keep = self.spec.rule("keep").map(ToString::to_string);
-        keep.is_some_and(|keep| keep.starts_with("front")) && self.file.link_exists(ACTIVE)
+        self.spec.holds_fronts() && self.file.link_exists(ACTIVE)
     }
 
     /// Rows of `elites` in the order in which their cells were first filled.

@@ -11,7 +11,6 @@ use illume_core::{
 use super::atomic::Unfinished;
 use super::h5::{self, Maker};
 use super::{ACTIVE, Attributes, FORMAT, FORMAT_VERSION, OWN_TABLE, genes, objectives, slab};
-use crate::mome::holds_fronts;
 use crate::niches::NICHE;
 
 /// Bytes of genomes that rank 0 holds at a time.
@@ -69,7 +68,7 @@ fn groups<'a>(contents: &Contents<'a>) -> Vec<(&'static str, &'a dyn Archive)> {
     match contents.archive.results() {
         None => vec![("elites", contents.archive)],
         // Fronts are a result as well.
-        Some(results) if contents.checkpoint || holds_fronts(results.spec()) => {
+        Some(results) if contents.checkpoint || results.spec().holds_fronts() => {
             vec![("elites", results), (ACTIVE, contents.archive)]
         }
         Some(results) => vec![("elites", results)],

@@ -22,13 +22,32 @@ const AT_MOST: f64 = 1e9;
 impl FrontMetrics {
     /// Of elites with a column `objectives`, those of `rows` alone; none without several objectives or elites.
     pub fn of(elites: &Batch, rows: impl Iterator<Item = usize>, objectives: &[Objective]) -> Option<FrontMetrics> {
+        let none_dominates = |points: &Points<'_>| non_dominated(points, Equal::First);
+        FrontMetrics::by(elites, rows, objectives, none_dominates)
+    }
+
+    /// The same of rows that are known to be a front.
+    pub fn of_front(
+        elites: &Batch,
+        rows: impl Iterator<Item = usize>,
+        objectives: &[Objective],
+    ) -> Option<FrontMetrics> {
+        FrontMetrics::by(elites, rows, objectives, |points| (0..points.len()).collect())
+    }
+
+    fn by(
+        elites: &Batch,
+        rows: impl Iterator<Item = usize>,
+        objectives: &[Objective],
+        front: impl Fn(&Points<'_>) -> Vec<usize>,
+    ) -> Option<FrontMetrics> {
         let m = objectives.len();
         elites.find("objectives").filter(|column| m > 1 && column.width == m)?;
         let all = Points::new(elites.get::<f64>("objectives").ok()?, m);
         let rows: Vec<usize> = rows.collect();
         let points = all.of(&rows);
         let points = Points::new(&points, m);
-        let front = non_dominated(&points, Equal::First);
+        let front = front(&points);
         if front.is_empty() {
             return None;
         }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Points, sort};
+use super::{Points, falling, sort};
 
 /// Crowding distance of each point of a front (`numbers` into `points`): the mean over the objectives of the distance between the two next to it, in units of the front's extent;
 /// infinite at an end of an objective in which the points differ, and where there are at most two. Of equal values the first number is the better one.
@@ -12,8 +12,7 @@ pub fn crowding(points: &Points<'_>, numbers: &[usize]) -> Vec<f64> {
         return vec![f64::INFINITY; numbers.len()];
     }
     let mut distance = vec![0.0; numbers.len()];
-    for objective in 0..points.dim() {
-        let (order, extent) = along(points, numbers, objective);
+    for (objective, (order, extent)) in along(points, numbers).into_iter().enumerate() {
         if extent.is_nan() || extent <= 0.0 {
             continue;
         }
@@ -28,14 +27,21 @@ pub fn crowding(points: &Points<'_>, numbers: &[usize]) -> Vec<f64> {
     distance
 }
 
-/// Places of a front's points by an objective, the best first, and how far they extend along it.
-fn along(points: &Points<'_>, numbers: &[usize], objective: usize) -> (Vec<usize>, f64) {
-    // `-0 + 0` is `0`.
-    let of = |i: usize| points.point(numbers[i])[objective] + 0.0;
-    let mut order: Vec<(f64, usize)> = (0..numbers.len()).map(|i| (of(i), i)).collect();
-    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let extent = order[0].0 - order[order.len() - 1].0;
-    (order.into_iter().map(|(_, i)| i).collect(), extent)
+/// Places of a front's points by each objective, the best first, and how far they extend along it.
+fn along(points: &Points<'_>, numbers: &[usize]) -> Vec<(Vec<usize>, f64)> {
+    let mut all: Vec<(Vec<usize>, f64)> = Vec::with_capacity(points.dim());
+    for objective in 0..points.dim() {
+        // `-0 + 0` is `0`.
+        let of = |i: usize| points.point(numbers[i])[objective] + 0.0;
+        // Where no two of a front's points are equal, the second of two objectives falls where the first rises.
+        let turned = all.last().map(|(before, _)| before.iter().rev().copied().collect());
+        let order = turned
+            .filter(|order: &Vec<usize>| order.windows(2).all(|pair| of(pair[0]) > of(pair[1])))
+            .unwrap_or_else(|| falling((0..numbers.len()).map(of)));
+        let extent = of(order[0]) - of(order[order.len() - 1]);
+        all.push((order, extent));
+    }
+    all
 }
 
 /// Numbers of the points from first to last: by front, then by crowding distance (the lonelier first), then by number.
@@ -63,8 +69,7 @@ pub fn thin(points: &Points<'_>, capacity: usize) -> Vec<usize> {
     const NOBODY: usize = usize::MAX;
     let mut next = vec![[NOBODY; 2]; n * m];
     let mut scale = vec![0.0; m];
-    for objective in 0..m {
-        let (order, extent) = along(points, &numbers, objective);
+    for (objective, (order, extent)) in along(points, &numbers).into_iter().enumerate() {
         scale[objective] = if extent > 0.0 { 1.0 / extent } else { 0.0 };
         for pair in order.windows(2) {
             next[pair[0] * m + objective][1] = pair[1];

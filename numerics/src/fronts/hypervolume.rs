@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::{Equal, Points, covers, non_dominated};
+use super::{Equal, Points, covers, falling, non_dominated};
 
 /// Points from which the outermost loop is spread over threads.
 const SPREAD: usize = 32;
@@ -75,9 +75,9 @@ fn volume(heights: &[f64], m: usize, spread: bool) -> f64 {
         (1, _) => heights.iter().product(),
         (_, 1) => heights.iter().copied().fold(0.0, f64::max),
         (_, 2) => area(&points),
-        (_, 3) => sweep(&points.of(&falling(&points, 2)), &mut Vec::new()),
+        (_, 3) => sweep(&points.of(&by(&points, 2)), &mut Vec::new()),
         _ => {
-            let sorted = points.of(&falling(&points, m - 1));
+            let sorted = points.of(&by(&points, m - 1));
             let sorted = Points::new(&sorted, m);
             let slices = slices(&sorted);
             let add = |buffers: &mut Buffers, slice: &Slice| {
@@ -95,10 +95,8 @@ fn volume(heights: &[f64], m: usize, spread: bool) -> f64 {
 }
 
 /// Numbers of the points by an objective, the best first.
-fn falling(points: &Points<'_>, objective: usize) -> Vec<usize> {
-    let mut order: Vec<(f64, usize)> = (0..points.len()).map(|i| (points.point(i)[objective], i)).collect();
-    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    order.into_iter().map(|(_, i)| i).collect()
+fn by(points: &Points<'_>, objective: usize) -> Vec<usize> {
+    falling(points.iter().map(|point| point[objective]))
 }
 
 /// A point, and those that are no worse in the last objective and none of which covers another in the rest: best first by the last of these.
@@ -153,7 +151,7 @@ fn alone(sorted: &Points<'_>, slice: &Slice, buffers: &mut Buffers) -> f64 {
 /// Area of two objectives.
 fn area(points: &Points<'_>) -> f64 {
     let (mut sum, mut height) = (0.0, 0.0);
-    for i in falling(points, 0) {
+    for i in by(points, 0) {
         let point = points.point(i);
         if point[1] > height {
             sum += point[0] * (point[1] - height);

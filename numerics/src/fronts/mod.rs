@@ -111,5 +111,21 @@ fn best_first(a: &[f64], b: &[f64]) -> std::cmp::Ordering {
         .unwrap_or(std::cmp::Ordering::Equal)
 }
 
+/// Places of values, the largest first, of equal ones in the order in which they come; `-0` equals `0`.
+fn falling(values: impl Iterator<Item = f64>) -> Vec<usize> {
+    // Whole numbers in the order of the values, the largest first, and the place behind: two of them are compared by two instructions.
+    let key = |x: f64| {
+        let bits = (x + 0.0).to_bits();
+        let flipped = (bits.cast_signed() >> 63).cast_unsigned() | 1 << 63;
+        !(bits ^ flipped)
+    };
+    let keyed = (0u64..).zip(values);
+    let mut order: Vec<u128> = keyed
+        .map(|(place, x)| u128::from(key(x)) << 64 | u128::from(place))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|key| key as u64 as usize).collect()
+}
+
 #[cfg(test)]
 mod tests;

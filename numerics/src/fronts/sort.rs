@@ -4,9 +4,7 @@
 //! evolutionary multiobjective optimization', IEEE Transactions on Evolutionary Computation 19(2), 2015): points come best first by their first objective, so that none is dominated by a later one, and
 //! of the fronts so far the first is sought in which none dominates a point.
 
-use std::cmp::Ordering;
-
-use super::{Points, best_first, covers, dominates};
+use super::{Points, best_first, covers, dominates, falling};
 
 /// What becomes of points that are equal in every objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +17,13 @@ pub enum Equal {
 
 /// Numbers of the points with no NaN, best first by [`best_first`], then by number.
 fn ordered(points: &Points<'_>) -> Vec<usize> {
-    let whole = |i: &usize| !points.point(*i).iter().any(|x| x.is_nan());
-    let keyed = (0..points.len()).filter(whole).map(|i| (points.point(i)[0], i));
-    let mut order: Vec<(f64, usize)> = keyed.collect();
-    order.sort_unstable_by(|a, b| {
-        let first = b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal);
-        first.then_with(|| best_first(points.point(a.1), points.point(b.1)).then(a.1.cmp(&b.1)))
-    });
-    order.into_iter().map(|(_, i)| i).collect()
+    let mut order = falling(points.iter().map(|point| point[0]));
+    order.retain(|i| !points.point(*i).iter().any(|x| x.is_nan()));
+    // Those of equal first values by the others.
+    for equal in order.chunk_by_mut(|a, b| points.point(*a)[0] == points.point(*b)[0]) {
+        equal.sort_by(|a, b| best_first(points.point(*a), points.point(*b)));
+    }
+    order
 }
 
 /// Of each of these points whether one of `others` is nowhere worse.

@@ -2,7 +2,9 @@
 //! stochastic or uncertain domains', GECCO 2025, <https://arxiv.org/abs/2502.06585>) or all of them (Archive-Sampling; Flageat and Cully, 'Uncertain quality-diversity: evaluation methodology and new methods for
 //! quality-diversity in uncertain domains', IEEE TEVC 2023, <https://arxiv.org/abs/2302.00463>), and children that share a generation's evaluations with them.
 
-use illume_core::{Archive, Context, Error, Inbox, InsertReport, Purpose, Result, Rule, State, Stream, Told, params};
+use illume_core::{
+    Archive, Context, Error, Inbox, InsertReport, Purpose, Result, Rule, Standing, State, Stream, Told, params,
+};
 
 use super::{Emitter, LivesOn, Operator, Part, Proposal, Rows, Run, Variation, missing};
 
@@ -185,13 +187,14 @@ pub(crate) fn contested(archive: &dyn Archive, most: usize) -> Result<Vec<u32>> 
         elites.columns().get::<i64>("niche")?,
         elites.columns().get::<u8>("standing")?,
     );
+    let stands = |member: u32, how: Standing| standing[member as usize] == how as u8;
     let mut challenged = vec![false; archive.spec().capacity];
-    for &member in elites.filled.iter().filter(|member| standing[**member as usize] == 2) {
+    for &member in elites.filled.iter().filter(|m| stands(**m, Standing::Challenges)) {
         challenged[niches[member as usize] as usize] = true;
     }
-    let waited_for = |member: &u32| match standing[*member as usize] {
-        0 => challenged[niches[*member as usize] as usize],
-        contends => contends == 1,
+    let waited_for = |member: &u32| {
+        let challenged = challenged[niches[*member as usize] as usize];
+        stands(*member, Standing::Contends) || (challenged && stands(*member, Standing::Elite))
     };
     Ok(elites.filled.iter().copied().filter(waited_for).take(most).collect())
 }
@@ -239,10 +242,7 @@ impl Emitter for Resampling {
 
     fn check(&self, archive: &dyn Archive) -> Result<()> {
         let (name, spec) = (self.name, archive.spec());
-        let keep = match spec.rule("keep") {
-            Some(Rule::Text(keep)) => keep.as_str(),
-            _ => "",
-        };
+        let keep = spec.keep();
         match self.needs {
             Needs::Members if spec.rule("depth").is_none() || ["low_spread", "adaptive"].contains(&keep) => {
                 let message = format!(
@@ -250,7 +250,7 @@ impl Emitter for Resampling {
                 );
                 return Err(Error::config("archive", "depth", message));
             }
-            Needs::Adaptive if keep != "adaptive" => {
+            Needs::Adaptive if !spec.has_contenders() => {
                 let message = format!("\"{name}\" has candidates contend with elites: expected keep = \"adaptive\"");
                 return Err(Error::config("archive", "keep", message));
             }
