@@ -224,6 +224,22 @@ fn what_does_not_go_together_is_refused_in_one_sentence() {
             &["task.reward", "\"areas\""],
         ),
         (
+            "[task]\nname = \"curling\"\nreward = \"distance\"\n[strategy]\nname = \"serene\"",
+            &["task.reward", "\"areas\""],
+        ),
+        (
+            "[task]\nname = \"curling\"\niterations = 0\n[strategy]\nname = \"serene\"",
+            &["task.iterations", "from 1"],
+        ),
+        (
+            "[task]\nname = \"curling\"\nsteps = 10\n[strategy]\nname = \"serene\"",
+            &["task.steps", "episode_length"],
+        ),
+        (
+            "[task]\nname = \"curling\"\n[strategy]\nname = \"nsga2\"",
+            &["nsga2"],
+        ),
+        (
             "[task]\nname = \"hard_maze\"\nfeatures = \"images\"\n[strategy]\nname = \"taxons\"",
             &["task.features", "\"picture\""],
         ),

@@ -5,6 +5,7 @@ mod arm;
 pub mod atari;
 mod canvas;
 mod command;
+mod curling;
 mod film;
 mod functions;
 mod genes;

@@ -43,6 +43,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
         &crate::objectives::RASTRIGIN_PAIR,
         &crate::hard_maze::ENTRY,
         &crate::redundant_arm::ENTRY,
+        &crate::curling::ENTRY,
         &crate::command::ENTRY,
     ];
     #[cfg(feature = "mujoco")]

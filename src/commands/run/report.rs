@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Instant;
 
-use illume_core::Measure;
+use illume_core::{Measure, Measured};
 use serde_json::{Map, Value, json};
 
 use crate::analysis::compare::spoken;
@@ -32,7 +32,7 @@ impl Pace {
     }
 
     /// How far the run is: in the strategy's own terms if it has some ([`illume_core::StrategyEntry::shown`]), else what is in the archive; then what the task
-    /// measures, sums as rates.
+    /// measures, sums with a unit as rates.
     pub fn line(&self, run: &Run<'_>) -> String {
         let c = run.counters();
         let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
@@ -55,7 +55,12 @@ impl Pace {
         }
         let measures = run.measures();
         let rates = measures.worked();
-        parts.extend(rates.map(|(m, sum)| format!("{} {}/s", speed(sum / seconds), m.unit)));
+        parts.extend(
+            rates
+                .filter(|(m, _)| !m.unit.is_empty())
+                .map(|(m, sum)| format!("{} {}/s", speed(sum / seconds), m.unit)),
+        );
+        parts.extend(counts(run));
         parts.extend(shares(run));
         parts.join("  ")
     }
@@ -69,6 +74,15 @@ fn own_terms(run: &Run<'_>) -> Vec<String> {
     let shown = registry::shown(&run.strategy().spec().name).iter();
     shown
         .filter_map(|(column, called)| Some(format!("{called} {}", rounded(value(column)?))))
+        .collect()
+}
+
+/// The sums over the run that have no unit: `in area 1: 30`.
+fn counts(run: &Run<'_>) -> Vec<String> {
+    let plain = |m: &Measured| m.kind == Measure::Sum && m.unit.is_empty();
+    let counts = run.measures().values().filter(|(m, _)| plain(m));
+    counts
+        .map(|(m, sum)| format!("{}: {}", spoken(m.name), count(sum)))
         .collect()
 }
 
@@ -183,9 +197,11 @@ pub(super) fn conclude(run: &Run<'_>, directory: &Directory, ended: &str) {
         };
         format!("{archive}, best fitness {}", significant(best(run, m.max_fitness)))
     };
-    let sums = run.measures().values().filter(|(m, _)| m.kind == Measure::Sum);
+    let work = |m: &Measured| m.kind == Measure::Sum && !m.unit.is_empty();
+    let sums = run.measures().values().filter(|(m, _)| work(m));
     let measured: String = sums
         .map(|(m, sum)| format!("{} {}", count(sum), m.unit))
+        .chain(counts(run))
         .chain(shares(run))
         .map(|part| format!(", {part}"))
         .collect();
