@@ -235,10 +235,7 @@ fn what_does_not_go_together_is_refused_in_one_sentence() {
             "[task]\nname = \"curling\"\nsteps = 10\n[strategy]\nname = \"serene\"",
             &["task.steps", "episode_length"],
         ),
-        (
-            "[task]\nname = \"curling\"\n[strategy]\nname = \"nsga2\"",
-            &["nsga2"],
-        ),
+        ("[task]\nname = \"curling\"\n[strategy]\nname = \"nsga2\"", &["nsga2"]),
         (
             "[task]\nname = \"hard_maze\"\nfeatures = \"images\"\n[strategy]\nname = \"taxons\"",
             &["task.features", "\"picture\""],

@@ -41,6 +41,18 @@ const COMMON: [(&str, &str, &str); 13] = [
     ),
 ];
 
+/// What a sweep's tables say of each run beside the columns of its history (`src/sweep/collect.rs`).
+const OF_SWEEPS: [&str; 8] = [
+    "id",
+    "configuration",
+    "variant",
+    "seed",
+    "status",
+    "stage",
+    "error",
+    "stderr",
+];
+
 impl History {
     /// An empty history with the common columns, those of what the task measures, and the strategy's own.
     pub fn new(measured: &[Measured], own: &[(String, String, String)], limit: usize) -> History {
@@ -56,6 +68,23 @@ impl History {
             limit,
             every: 1,
         }
+    }
+
+    /// Refuses columns of which tables would have two.
+    ///
+    /// # Errors
+    /// A task or strategy that calls a column as another one is called, of the history or of a sweep's tables.
+    pub fn refuse_twins(&self) -> Result<()> {
+        let mut known: Vec<&str> = OF_SWEEPS.to_vec();
+        for name in self.names() {
+            if known.contains(&name) {
+                return Err(Error::failed(format!(
+                    "a column that task or strategy adds to the history is called \"{name}\", as another one there or in a sweep's tables: expected another name"
+                )));
+            }
+            known.push(name);
+        }
+        Ok(())
     }
 
     /// Its columns' names.
@@ -163,6 +192,17 @@ mod tests {
 
     fn generations(history: &History) -> Vec<u64> {
         history.rows.iter().map(|r| r[0] as u64).collect()
+    }
+
+    #[test]
+    fn no_two_columns_have_one_name_and_none_that_of_a_sweeps_own() {
+        let own = |name: &str| vec![(name.to_string(), String::new(), String::new())];
+        assert!(History::new(&[], &own("loss"), 8).refuse_twins().is_ok());
+        // Tables of sweeps could not be written: two of one name.
+        for taken in ["stage", "seed", "coverage"] {
+            let refused = History::new(&[], &own(taken), 8).refuse_twins().unwrap_err();
+            assert!(refused.to_string().contains(taken), "{refused}");
+        }
     }
 
     #[test]

@@ -211,6 +211,7 @@ impl<'t> Run<'t> {
         ]
         .concat();
         let history = History::new(measured, &own, settings.output.history_rows);
+        history.refuse_twins()?;
         let correction = Correction::new(&settings.output, task, strategy.spec().lineage)?;
         Ok(Run {
             config_text: settings.text()?,

@@ -1,27 +1,32 @@
 //! Encoders: what makes a few numbers, a learned descriptor, of what a task shows of a candidate.
 //!
-//! Both kinds normalize what they see first. Principal components are exact. The autoencoder is a perceptron on the crate's own trainer whose middle layer is the code; its minibatches are addressed by
+//! All kinds normalize what they see first. Principal components are exact. The autoencoder is a perceptron on the crate's own trainer whose middle layer is the code, the convolutional one is libtorch's; their minibatches are addressed by
 //! (seed, generation), so that all ranks train alike, on any number of threads.
 
 mod autoencoder;
+#[cfg(feature = "torch")]
+mod convolutional;
+mod course;
 mod principal;
 
 use illume_core::{Batch, Error, Result, StrategyConfig, params};
 use rayon::prelude::*;
 
 pub(crate) use autoencoder::Autoencoder;
+#[cfg(feature = "torch")]
+use convolutional::Convolutional;
 use principal::Principal;
 
 params! {
     /// What learns descriptors.
     pub struct EncoderParams {
-        /// What makes a descriptor of what is seen: the middle layer of an "autoencoder", or principal components ("pca").
-        encoder: String = "autoencoder".into(), one_of(&["autoencoder", "pca"]);
+        /// What makes a descriptor of what is seen: the middle layer of an "autoencoder" or of a "convolutional" one of square pictures (by libtorch), or principal components ("pca").
+        encoder: String = "autoencoder".into(), one_of(&["autoencoder", "convolutional", "pca"]);
         /// Numbers of a learned descriptor.
         latent: usize = 10, range(1, 1 << 10);
         /// What is seen is taken in units of its standard deviation, for each of the "features" by itself or over the "whole" (pictures).
         normalization: String = "features".into(), one_of(&["features", "whole"]);
-        /// Units of the autoencoder's hidden layers between what it sees and the descriptor; behind that they are mirrored.
+        /// Units of the hidden layers of an "autoencoder" between what it sees and the descriptor; behind that they are mirrored.
         encoder_hidden: Vec<usize> = vec![64, 32], each(range(1, 65_536));
         /// Passes over the training examples at most.
         encoder_epochs: usize = 100, range(1, 1 << 20);
@@ -53,6 +58,8 @@ pub(crate) struct Encoder {
 enum Kind {
     Principal(Principal),
     Autoencoder(Box<Autoencoder>),
+    #[cfg(feature = "torch")]
+    Convolutional(Convolutional),
 }
 
 /// What a generation's training goes by.
@@ -77,6 +84,7 @@ impl Encoder {
         }
         let kind = match params.encoder.as_str() {
             "pca" => Kind::Principal(Principal::new(inputs, params.latent)),
+            "convolutional" => convolutional(inputs, params.latent)?,
             _ => Kind::Autoencoder(Box::new(Autoencoder::new(&params, inputs))),
         };
         Ok(Encoder {
@@ -115,6 +123,8 @@ impl Encoder {
         let kind = match &self.kind {
             Kind::Principal(_) => "principal components".to_string(),
             Kind::Autoencoder(autoencoder) => format!("an autoencoder of layers {:?}", autoencoder.layers()),
+            #[cfg(feature = "torch")]
+            Kind::Convolutional(autoencoder) => autoencoder.in_words(),
         };
         format!("{kind}, {} numbers of {}", self.params.latent, self.inputs)
     }
@@ -142,6 +152,8 @@ impl Encoder {
         match &mut self.kind {
             Kind::Principal(principal) => principal.learn(&normalized),
             Kind::Autoencoder(autoencoder) => autoencoder.draw(key),
+            #[cfg(feature = "torch")]
+            Kind::Convolutional(autoencoder) => autoencoder.draw(key),
         }
     }
 
@@ -156,6 +168,8 @@ impl Encoder {
         match &mut self.kind {
             Kind::Principal(principal) => principal.learn(&normalized),
             Kind::Autoencoder(autoencoder) => autoencoder.learn(key, &self.params, &normalized),
+            #[cfg(feature = "torch")]
+            Kind::Convolutional(autoencoder) => autoencoder.learn(key, &self.params, &normalized),
         }
         self.learned += 1;
     }
@@ -190,6 +204,8 @@ impl Encoder {
             .for_each(|(codes, seen)| match &self.kind {
                 Kind::Principal(principal) => principal.encode(seen, codes),
                 Kind::Autoencoder(autoencoder) => autoencoder.encode(seen, codes),
+                #[cfg(feature = "torch")]
+                Kind::Convolutional(autoencoder) => autoencoder.encode(seen, codes),
             });
         codes
     }
@@ -203,6 +219,8 @@ impl Encoder {
             .for_each(|(errors, seen)| match &self.kind {
                 Kind::Principal(principal) => principal.errors(seen, errors),
                 Kind::Autoencoder(autoencoder) => autoencoder.errors(seen, errors),
+                #[cfg(feature = "torch")]
+                Kind::Convolutional(autoencoder) => autoencoder.errors(seen, errors),
             });
         errors
     }
@@ -218,6 +236,8 @@ impl Encoder {
         match &self.kind {
             Kind::Principal(principal) => principal.save(&mut table),
             Kind::Autoencoder(autoencoder) => autoencoder.save(&mut table),
+            #[cfg(feature = "torch")]
+            Kind::Convolutional(autoencoder) => autoencoder.save(&mut table),
         }
         table
     }
@@ -239,7 +259,31 @@ impl Encoder {
         match &mut self.kind {
             Kind::Principal(principal) => principal.load(table),
             Kind::Autoencoder(autoencoder) => autoencoder.load(table),
+            #[cfg(feature = "torch")]
+            Kind::Convolutional(autoencoder) => autoencoder.load(table),
         }
+    }
+}
+
+/// An encoder of square pictures.
+///
+/// # Errors
+/// What is seen is none, or there is no libtorch in this build.
+fn convolutional(pixels: usize, latent: usize) -> Result<Kind> {
+    #[cfg(feature = "torch")]
+    {
+        Convolutional::new(pixels, latent).map(Kind::Convolutional).ok_or_else(|| {
+            let message = format!(
+                "\"convolutional\" sees square pictures whose side is an even number above 5, and the task shows {pixels} numbers: expected task.features = \"picture\" where there is one, or \"autoencoder\""
+            );
+            Error::config("strategy", "encoder", message)
+        })
+    }
+    #[cfg(not(feature = "torch"))]
+    {
+        let _ = (pixels, latent);
+        let message = "\"convolutional\" needs libtorch, which this program was built without: expected \"autoencoder\" or \"pca\", or a build with the feature torch";
+        Err(Error::config("strategy", "encoder", message))
     }
 }
 

@@ -1,9 +1,9 @@
 //! A perceptron that gives back what it sees through a narrow layer, whose units are the code (Grillotti and Cully 2022 for AURORA; Paolo et al. 2020 for TAXONS).
-//! Training as in AURORA's program (`network_loader_pytorch.hpp:67-155`): Adam begun anew each time, weights kept, and an end when the error of what was left out has not become less for a while.
 
 use illume_core::{Activation, Batch, Network, Purpose, Result, Stream};
 use illume_numerics::mlp::Output;
 
+use super::course::{Learning, course};
 use super::{EncoderParams, Key};
 use crate::learn::Regression;
 
@@ -15,9 +15,6 @@ pub(crate) struct Autoencoder {
     params: Vec<f32>,
     drawn: bool,
 }
-
-/// Examples of a stream beside each other in an epoch's order.
-const ORDER: u64 = 1;
 
 impl Autoencoder {
     pub fn new(params: &EncoderParams, inputs: usize) -> Autoencoder {
@@ -51,62 +48,15 @@ impl Autoencoder {
 
     /// `seen` are `[examples, inputs]`, normalized.
     pub fn learn(&mut self, key: Key, settings: &EncoderParams, seen: &[f32]) {
-        let inputs = self.whole.inputs();
         self.draw(key);
-        let examples = seen.len() / inputs;
-        let order = |epoch: u64, index: u64, rows: &mut Vec<usize>| {
-            shuffle(
-                &Stream::new(key.seed, Purpose::Minibatch, key.generation, epoch << 8 | index),
-                rows,
-            );
+        let mut learning = Trained {
+            whole: &self.whole,
+            regression: Regression::new(self.whole.clone(), &self.params, settings.encoder_rate),
+            params: self.params.clone(),
         };
-        let mut rows: Vec<usize> = (0..examples).collect();
-        order(0, 0, &mut rows);
-        rows.truncate(settings.encoder_samples);
-        let left_out = (rows.len() as f64 * settings.encoder_validation).floor() as usize;
-        let validation = rows.split_off(rows.len() - left_out);
-        // What has no whole minibatch is smaller than one.
-        let minibatch = settings.encoder_batch.min(rows.len());
-        let steps = rows.len() / minibatch;
-        let mut regression = Regression::new(self.whole.clone(), &self.params, settings.encoder_rate);
-        let (mut least, mut best, mut since) = (f64::INFINITY, self.params.clone(), 0);
-        let mut examples = Vec::with_capacity(steps * minibatch * inputs);
-        for epoch in 1..=settings.encoder_epochs {
-            order(epoch as u64, ORDER, &mut rows);
-            examples.clear();
-            for row in &rows[..steps * minibatch] {
-                examples.extend_from_slice(&seen[row * inputs..(row + 1) * inputs]);
-            }
-            let loss = regression.fit(minibatch, &examples, &examples);
-            self.params = regression.params();
-            let error = match validation.is_empty() {
-                true => loss,
-                false => {
-                    let errors = validation
-                        .iter()
-                        .map(|row| self.error(&seen[row * inputs..(row + 1) * inputs]));
-                    errors.sum::<f64>() / validation.len() as f64
-                }
-            };
-            if error < least {
-                (least, since) = (error, 0);
-                best.copy_from_slice(&self.params);
-                continue;
-            }
-            since += 1;
-            if since >= settings.encoder_patience {
-                break;
-            }
-        }
-        if least.is_finite() {
+        if let Some(best) = course(key, settings, (seen, self.whole.inputs()), &mut learning) {
             self.params = best;
         }
-    }
-
-    fn error(&self, seen: &[f32]) -> f64 {
-        let mut errors = [0.0];
-        self.errors(seen, &mut errors);
-        errors[0]
     }
 
     pub fn encode(&self, seen: &[f32], codes: &mut [f64]) {
@@ -123,12 +73,7 @@ impl Autoencoder {
     }
 
     pub fn errors(&self, seen: &[f32], errors: &mut [f64]) {
-        let (mut units, mut back) = (self.whole.units(), vec![0.0; self.whole.outputs()]);
-        for (seen, error) in seen.chunks_exact(self.whole.inputs()).zip(errors) {
-            self.whole.forward(&self.params, seen, &mut units, &mut back);
-            let squares = seen.iter().zip(&back).map(|(x, y)| f64::from(x - y).powi(2));
-            *error = squares.sum::<f64>() / back.len() as f64;
-        }
+        errors_of(&self.whole, &self.params, seen, errors);
     }
 
     pub fn save(&self, table: &mut Batch) {
@@ -157,9 +102,37 @@ impl Autoencoder {
     }
 }
 
-/// A random order (Fisher and Yates).
-fn shuffle(stream: &Stream, rows: &mut [usize]) {
-    for i in (1..rows.len()).rev() {
-        rows.swap(i, stream.below(i as u64, i as u64 + 1) as usize);
+/// How badly each example is given back, `[rows]`.
+fn errors_of(whole: &Network, params: &[f32], seen: &[f32], errors: &mut [f64]) {
+    let (mut units, mut back) = (whole.units(), vec![0.0; whole.outputs()]);
+    for (seen, error) in seen.chunks_exact(whole.inputs()).zip(errors) {
+        whole.forward(params, seen, &mut units, &mut back);
+        let squares = seen.iter().zip(&back).map(|(x, y)| f64::from(x - y).powi(2));
+        *error = squares.sum::<f64>() / back.len() as f64;
+    }
+}
+
+/// Weights that learn.
+struct Trained<'a> {
+    whole: &'a Network,
+    regression: Regression,
+    params: Vec<f32>,
+}
+
+impl Learning for Trained<'_> {
+    fn pass(&mut self, minibatch: usize, examples: &[f32]) -> f64 {
+        let loss = self.regression.fit(minibatch, examples, examples);
+        self.params = self.regression.params();
+        loss
+    }
+
+    fn error(&self, seen: &[f32]) -> f64 {
+        let mut errors = [0.0];
+        errors_of(self.whole, &self.params, seen, &mut errors);
+        errors[0]
+    }
+
+    fn params(&self) -> Vec<f32> {
+        self.params.clone()
     }
 }

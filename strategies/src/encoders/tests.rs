@@ -124,6 +124,67 @@ fn equal_keys_give_equal_encoders_on_any_number_of_threads_and_after_loading() {
     }
 }
 
+/// Pictures of 12 x 12 with a bright spot, whose place is all that differs: `[rows, 144]`, and the places `[rows, 2]`.
+#[cfg(feature = "torch")]
+fn spots(rows: usize) -> (Vec<f32>, Vec<f32>) {
+    let stream = Stream::new(4, Purpose::Init, 0, 9);
+    let places: Vec<f32> = (0..2 * rows)
+        .map(|i| 2.0 + 8.0 * stream.uniform(i as u64) as f32)
+        .collect();
+    let light = |place: &[f32], pixel: usize| {
+        let [x, y] = [pixel % 12, pixel / 12].map(|at| at as f32);
+        (-((x - place[0]).powi(2) + (y - place[1]).powi(2)) / 8.0).exp()
+    };
+    let pictures = places
+        .chunks_exact(2)
+        .flat_map(|place| (0..144).map(move |pixel| light(place, pixel)));
+    (pictures.collect(), places)
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_convolutional_autoencoder_learns_where_the_spot_of_a_picture_is() {
+    let (seen, places) = spots(600);
+    let made = || {
+        let text = "encoder = \"convolutional\"\nlatent = 4\nnormalization = \"whole\"\nencoder_epochs = 15\nencoder_batch = 20\nencoder_rate = 0.003";
+        Encoder::new(params(text), 144).unwrap()
+    };
+    let mean = |encoder: &Encoder| encoder.errors(&seen).iter().sum::<f64>() / 600.0;
+    let mut encoder = made();
+    assert!(
+        encoder.in_words().contains("32 x 6 x 6, 16 x 3 x 3"),
+        "{}",
+        encoder.in_words()
+    );
+    encoder.begin(KEY, &seen);
+    let before = mean(&encoder);
+    encoder.learn(KEY, &seen);
+    let after = mean(&encoder);
+    assert!(after < 0.2 && before > 0.7, "{before} to {after}");
+    let codes = encoder.encode(&seen);
+    let known = explained(&codes, 4, &places, 2);
+    assert!(known > 0.8, "{known} of where the spot is");
+    // A code does not depend on what else is seen, and the same is learned again and from a file.
+    assert_eq!(codes[..40], encoder.encode(&seen[..10 * 144]));
+    let mut again = made();
+    again.learn(KEY, &seen);
+    assert_eq!(again.table(), encoder.table());
+    let mut read = made();
+    read.load(&encoder.table()).unwrap();
+    assert_eq!(read.encode(&seen), codes);
+    for (pixels, fits) in [
+        (144, true),
+        (400, true),
+        (4096, true),
+        (20, false),
+        (25, false),
+        (16, false),
+    ] {
+        let text = "encoder = \"convolutional\"\nlatent = 2";
+        assert_eq!(Encoder::new(params(text), pixels).is_ok(), fits, "{pixels}");
+    }
+}
+
 #[test]
 fn what_never_changes_is_no_trouble_and_pictures_may_be_normalized_as_a_whole() {
     let seen: Vec<f32> = (0..40).flat_map(|i| [5.0, i as f32, 0.0]).collect();

@@ -64,7 +64,7 @@ pub struct Constrained {
 
 const COLUMNS: [Column; 7] = [
     column(
-        "stage",
+        "search_stage",
         "",
         "1 while there is a policy for each preference, 2 while members of the front are extended",
     ),
