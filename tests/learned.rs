@@ -116,15 +116,21 @@ fn saved_and_loaded(config: &Config, task: &dyn Task, comm: &dyn Comm, folder: &
 fn searches_with_emitters_and_encoders_are_the_same_on_any_ranks_and_after_a_checkpoint() {
     let folder = folder();
     let learning = "latent = 2\nencoder_hidden = [6]\nencoder_epochs = 2\nencoder_batch = 10";
-    for (strategy, archive) in [
-        ("name = \"serene\"".to_string(), "shape = [9, 9]"),
-        (format!("name = \"stax\"\n{learning}"), "shape = [9, 9]"),
-        (format!("name = \"taxons\"\n{learning}"), "shape = [9, 9]"),
+    let pictures = "encoder = \"convolutional\"\nlatent = 2\nencoder_epochs = 2\nencoder_batch = 10";
+    for (strategy, features) in [
+        ("name = \"serene\"".to_string(), "observations"),
+        (format!("name = \"stax\"\n{learning}"), "observations"),
+        (format!("name = \"taxons\"\n{learning}"), "observations"),
+        (format!("name = \"taxons\"\n{pictures}"), "picture"),
     ] {
+        // Which a build without libtorch refuses.
+        if features == "picture" && !cfg!(feature = "torch") {
+            continue;
+        }
         let own = "population = 12\nchunk = 150\nneighbours = 4";
         let config = config(&format!(
-            "seed = 2\n[task]\nname = \"hard_maze\"\nreward = \"closeness\"\nepisode_length = 30\n[policy]\nhidden = [4]\n[strategy]\n{strategy}\n{own}\n\
-             [archive]\n{archive}\n[budget]\ngenerations = 40\n"
+            "seed = 2\n[task]\nname = \"hard_maze\"\nreward = \"closeness\"\nfeatures = \"{features}\"\nepisode_length = 30\n[policy]\nhidden = [4]\n[strategy]\n{strategy}\n{own}\n\
+             [archive]\nshape = [9, 9]\n[budget]\ngenerations = 40\n"
         ));
         let task = registry::task(&config).unwrap();
         let mut whole = Run::new(&config, task.as_ref(), &Solo).unwrap();
@@ -202,6 +208,10 @@ fn what_does_not_go_together_is_refused_in_one_sentence() {
         (
             "[task]\nname = \"arm\"\n[strategy]\nname = \"aurora\"\nencoder = \"vae\"",
             &["strategy.encoder", "\"pca\""],
+        ),
+        (
+            "[task]\nname = \"arm\"\n[strategy]\nname = \"aurora\"\nencoder = \"convolutional\"",
+            &["strategy.encoder", "\"autoencoder\""],
         ),
         (
             "[task]\nname = \"arm\"\n[strategy]\nname = \"aurora\"\n[archive]\ntarget = 0",

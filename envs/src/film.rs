@@ -11,7 +11,10 @@ pub fn filmed() -> Vec<&'static str> {
     let robots = crate::mujoco::registry().iter().map(|entry| entry.name);
     #[cfg(not(feature = "mujoco"))]
     let robots = [];
-    ["hard_maze", "atari/frostbite"].into_iter().chain(robots).collect()
+    ["hard_maze", "curling", "atari/frostbite"]
+        .into_iter()
+        .chain(robots)
+        .collect()
 }
 
 /// What can be seen of an environment.
@@ -294,7 +297,6 @@ mod tests {
     #[test]
     fn the_tasks_that_are_said_to_have_pictures_have_them() {
         let filmed_tasks = filmed();
-        // A language model, which needs files to be built, has none to show.
         // Language models and programs of the user's own have none, and are made of what is elsewhere.
         let elsewhere = |e: &&&illume_core::TaskEntry| crate::LM_TASKS.contains(&e.name) || e.sketch.is_some();
         for entry in crate::registry().iter().filter(|e| !elsewhere(e)) {

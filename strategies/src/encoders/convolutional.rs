@@ -210,7 +210,7 @@ impl Convolutional {
         let layers: Vec<i64> = std::iter::once(self.shape.side)
             .chain(self.shape.channels.iter().copied())
             .collect();
-        table.push("layers", layers.len(), "", meaning, layers);
+        table.push("pictures", layers.len(), "", meaning, layers);
         let meaning = "whether weights have been drawn";
         table.push("drawn", 1, "", meaning, vec![u8::from(self.drawn)]);
         let meaning = "weights and bias of each layer as PyTorch has them: convolutions [outputs, inputs, 4, 4], the code [outputs, inputs], and back, transposed convolutions [inputs, outputs, 4, 4]; all but the last pass through SELU";
