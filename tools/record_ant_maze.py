@@ -1,4 +1,4 @@
-"""Records where the ant of the authors' maze goes under pushes that `envs/tests/ant_maze.rs` knows as well.
+"""Records where the ant of the authors' maze goes under pushes that `envs/src/testing.rs` knows as well.
 
     python tools/record_ant_maze.py SERENE/environments/assets/ant_maze/xmls/ant_obstaclesbig2.xml > envs/tests/data/ant_maze.csv
 
@@ -11,24 +11,11 @@ import sys
 
 import mujoco
 import numpy as np
+from serene import push
 
 # x, y, and velocity along both of some first states: the authors' own, and in front of each wall.
 STARTS = [(-25, -25, 0, 0), (-16.5, 20, 3, 0), (-13.5, 5, -3, 0), (-3, -16.5, 0, 3), (8.5, -20, 3, 0), (38.5, 5, 3, 0), (0, 38.5, 0, 3), (-28.5, 0, -3, 0), (12, -28.5, 0, -3)]
 STEPS, FRAMES = 40, 5
-
-
-def word(x):
-    return x & 0xFFFFFFFF
-
-
-def push(k, step):
-    """As in the test, to the bit."""
-    values = []
-    for joint in range(8):
-        h = word((step // 5 + 1) * 2_654_435_761 + k * 2_246_822_519 + joint * 3_266_489_917)
-        values.append(np.float32(np.float32((h ^ (h >> 15)) % 2001) / np.float32(1000)) - np.float32(1))
-    return np.array(values, dtype=np.float64)
-
 
 with open(sys.argv[1], encoding="utf-8") as file:
     text = file.read()
@@ -43,7 +30,7 @@ for k, (x, y, along, across) in enumerate(STARTS):
     data.qvel[:2] = along, across
     mujoco.mj_forward(model, data)
     for step in range(STEPS):
-        data.ctrl[:] = push(k, step)
+        data.ctrl[:] = push(8, k, step, held=5)
         for _ in range(FRAMES):
             mujoco.mj_step(model, data)
         if step % 10 == 9:

@@ -316,23 +316,12 @@ impl Env for Arm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{evaluate, shown, task};
+    use crate::testing::{evaluate, push, shown, task};
 
     fn arm() -> Arm {
         let mut arm = Arm::new(Pays::Stopped, true);
         arm.reset(0, &mut [0.0; JOINTS]);
         arm
-    }
-
-    /// Pushes that change every 25 steps.
-    fn push(k: u32, step: u32) -> [f32; JOINTS] {
-        std::array::from_fn(|joint| {
-            let h = (step / 25 + 1)
-                .wrapping_mul(2_654_435_761)
-                .wrapping_add(k.wrapping_mul(2_246_822_519))
-                .wrapping_add((joint as u32).wrapping_mul(3_266_489_917));
-            ((h ^ (h >> 15)) % 2001) as f32 / 1000.0 - 1.0
-        })
     }
 
     /// The authors' program under these pushes (tools/record_redundant_arm.py).
@@ -347,7 +336,7 @@ mod tests {
             let mut observation = [0.0; JOINTS];
             for step in 0..100 {
                 steps += 1;
-                if arm.step(&push(k, step), &mut observation).end == End::Terminated {
+                if arm.step(&push::<JOINTS>(k, step, 25), &mut observation).end == End::Terminated {
                     break;
                 }
             }
@@ -402,7 +391,7 @@ mod tests {
     fn bits_do_not_depend_on_the_vector_width() {
         let mut arm = arm();
         for step in 0..100 {
-            arm.advance(&push(3, step));
+            arm.advance(&push::<JOINTS>(3, step, 25));
             assert_eq!(is_free(&arm.points), is_free_body(&arm.points));
         }
     }

@@ -13,6 +13,17 @@ pub struct Results {
     pub objectives: Vec<f64>,
 }
 
+/// The k-th series of pushes in this step, each held so many steps: what tools/serene.py gives programs of SERENE's authors.
+pub fn push<const JOINTS: usize>(k: u32, step: u32, held: u32) -> [f32; JOINTS] {
+    std::array::from_fn(|joint| {
+        let h = (step / held + 1)
+            .wrapping_mul(2_654_435_761)
+            .wrapping_add(k.wrapping_mul(2_246_822_519))
+            .wrapping_add((joint as u32).wrapping_mul(3_266_489_917));
+        ((h ^ (h >> 15)) % 2001) as f32 / 1000.0 - 1.0
+    })
+}
+
 /// The task of a `[task]` table.
 pub fn task(text: &str) -> Box<dyn Task> {
     let table: toml::Table = text.parse().unwrap();

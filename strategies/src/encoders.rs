@@ -12,7 +12,7 @@ mod principal;
 use illume_core::{Batch, Error, Result, StrategyConfig, params};
 use rayon::prelude::*;
 
-pub(crate) use autoencoder::Autoencoder;
+use autoencoder::Autoencoder;
 #[cfg(feature = "torch")]
 use convolutional::Convolutional;
 use principal::Principal;
@@ -52,14 +52,34 @@ pub(crate) struct Encoder {
     /// Of what is seen, `[inputs]`.
     mean: Vec<f32>,
     deviation: Vec<f32>,
-    kind: Kind,
+    coder: Box<dyn Coder>,
 }
 
-enum Kind {
-    Principal(Principal),
-    Autoencoder(Box<Autoencoder>),
-    #[cfg(feature = "torch")]
-    Convolutional(Convolutional),
+/// What makes codes of what is seen once that is normalized, and back.
+trait Coder: Send + Sync {
+    /// For the log.
+    fn in_words(&self) -> String;
+
+    /// Makes codes before it has learned: of `seen`, `[examples, inputs]`, or by weights that are drawn.
+    fn begin(&mut self, key: Key, seen: &[f32]);
+
+    /// Learns from `seen`, and goes on from what it knows.
+    fn learn(&mut self, key: Key, settings: &EncoderParams, seen: &[f32]);
+
+    /// Codes of rows, `[rows, latent]`.
+    fn encode(&self, seen: &[f32], codes: &mut [f64]);
+
+    /// The mean squared error of each row that is given back, `[rows]`.
+    fn errors(&self, seen: &[f32], errors: &mut [f64]);
+
+    /// Adds its columns to a table of one row.
+    fn save(&self, table: &mut Batch);
+
+    /// Goes back to these columns.
+    ///
+    /// # Errors
+    /// Those of another encoder.
+    fn load(&mut self, table: &Batch) -> Result<()>;
 }
 
 /// What a generation's training goes by.
@@ -82,17 +102,17 @@ impl Encoder {
             );
             return Err(Error::config("strategy", "latent", message));
         }
-        let kind = match params.encoder.as_str() {
-            "pca" => Kind::Principal(Principal::new(inputs, params.latent)),
+        let coder: Box<dyn Coder> = match params.encoder.as_str() {
+            "pca" => Box::new(Principal::new(inputs, params.latent)),
             "convolutional" => convolutional(inputs, params.latent)?,
-            _ => Kind::Autoencoder(Box::new(Autoencoder::new(&params, inputs))),
+            _ => Box::new(Autoencoder::new(&params, inputs)),
         };
         Ok(Encoder {
             inputs,
             learned: 0,
             mean: vec![0.0; inputs],
             deviation: vec![1.0; inputs],
-            kind,
+            coder,
             params,
         })
     }
@@ -120,12 +140,7 @@ impl Encoder {
 
     /// For the log.
     pub fn in_words(&self) -> String {
-        let kind = match &self.kind {
-            Kind::Principal(_) => "principal components".to_string(),
-            Kind::Autoencoder(autoencoder) => format!("an autoencoder of layers {:?}", autoencoder.layers()),
-            #[cfg(feature = "torch")]
-            Kind::Convolutional(autoencoder) => autoencoder.in_words(),
-        };
+        let kind = self.coder.in_words();
         format!("{kind}, {} numbers of {}", self.params.latent, self.inputs)
     }
 
@@ -149,12 +164,7 @@ impl Encoder {
         }
         self.scale_by(seen);
         let normalized = self.normalize(seen);
-        match &mut self.kind {
-            Kind::Principal(principal) => principal.learn(&normalized),
-            Kind::Autoencoder(autoencoder) => autoencoder.draw(key),
-            #[cfg(feature = "torch")]
-            Kind::Convolutional(autoencoder) => autoencoder.draw(key),
-        }
+        self.coder.begin(key, &normalized);
     }
 
     /// Learns from what is seen, `[examples, inputs]`, and goes on from what it knows.
@@ -165,12 +175,7 @@ impl Encoder {
         }
         self.scale_by(seen);
         let normalized = self.normalize(seen);
-        match &mut self.kind {
-            Kind::Principal(principal) => principal.learn(&normalized),
-            Kind::Autoencoder(autoencoder) => autoencoder.learn(key, &self.params, &normalized),
-            #[cfg(feature = "torch")]
-            Kind::Convolutional(autoencoder) => autoencoder.learn(key, &self.params, &normalized),
-        }
+        self.coder.learn(key, &self.params, &normalized);
         self.learned += 1;
     }
 
@@ -201,12 +206,7 @@ impl Encoder {
         let mut codes = vec![0.0; seen.len() / self.inputs * self.params.latent];
         let rows = codes.par_chunks_mut(64 * self.params.latent);
         rows.zip(normalized.par_chunks(64 * self.inputs))
-            .for_each(|(codes, seen)| match &self.kind {
-                Kind::Principal(principal) => principal.encode(seen, codes),
-                Kind::Autoencoder(autoencoder) => autoencoder.encode(seen, codes),
-                #[cfg(feature = "torch")]
-                Kind::Convolutional(autoencoder) => autoencoder.encode(seen, codes),
-            });
+            .for_each(|(codes, seen)| self.coder.encode(seen, codes));
         codes
     }
 
@@ -216,12 +216,7 @@ impl Encoder {
         let mut errors = vec![0.0; seen.len() / self.inputs];
         let rows = errors.par_chunks_mut(64);
         rows.zip(normalized.par_chunks(64 * self.inputs))
-            .for_each(|(errors, seen)| match &self.kind {
-                Kind::Principal(principal) => principal.errors(seen, errors),
-                Kind::Autoencoder(autoencoder) => autoencoder.errors(seen, errors),
-                #[cfg(feature = "torch")]
-                Kind::Convolutional(autoencoder) => autoencoder.errors(seen, errors),
-            });
+            .for_each(|(errors, seen)| self.coder.errors(seen, errors));
         errors
     }
 
@@ -233,12 +228,7 @@ impl Encoder {
         table.push("mean", self.inputs, "", meaning, self.mean.clone());
         let meaning = "standard deviation of what is seen, by which it is divided then";
         table.push("deviation", self.inputs, "", meaning, self.deviation.clone());
-        match &self.kind {
-            Kind::Principal(principal) => principal.save(&mut table),
-            Kind::Autoencoder(autoencoder) => autoencoder.save(&mut table),
-            #[cfg(feature = "torch")]
-            Kind::Convolutional(autoencoder) => autoencoder.save(&mut table),
-        }
+        self.coder.save(&mut table);
         table
     }
 
@@ -256,12 +246,7 @@ impl Encoder {
         };
         (self.mean, self.deviation) = (of("mean")?, of("deviation")?);
         self.learned = table.get::<u64>("learned")?.first().copied().unwrap_or(0);
-        match &mut self.kind {
-            Kind::Principal(principal) => principal.load(table),
-            Kind::Autoencoder(autoencoder) => autoencoder.load(table),
-            #[cfg(feature = "torch")]
-            Kind::Convolutional(autoencoder) => autoencoder.load(table),
-        }
+        self.coder.load(table)
     }
 }
 
@@ -269,15 +254,16 @@ impl Encoder {
 ///
 /// # Errors
 /// What is seen is none, or there is no libtorch in this build.
-fn convolutional(pixels: usize, latent: usize) -> Result<Kind> {
+fn convolutional(pixels: usize, latent: usize) -> Result<Box<dyn Coder>> {
     #[cfg(feature = "torch")]
     {
-        Convolutional::new(pixels, latent).map(Kind::Convolutional).ok_or_else(|| {
+        let coder = Convolutional::new(pixels, latent).ok_or_else(|| {
             let message = format!(
                 "\"convolutional\" sees square pictures whose side is an even number above 5, and the task shows {pixels} numbers: expected task.features = \"picture\" where there is one, or \"autoencoder\""
             );
             Error::config("strategy", "encoder", message)
-        })
+        })?;
+        Ok(Box::new(coder))
     }
     #[cfg(not(feature = "torch"))]
     {

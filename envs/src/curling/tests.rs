@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{evaluate, task};
+use crate::testing::{evaluate, push, task};
 
 fn game(iterations: i32) -> Game {
     let mut game = Game {
@@ -9,17 +9,6 @@ fn game(iterations: i32) -> Game {
     };
     game.reset(0, &mut [0.0; OBSERVATION]);
     game
-}
-
-/// Pushes that change every 25 steps.
-fn push(k: u32, step: u32) -> [f32; ACTION] {
-    std::array::from_fn(|joint| {
-        let h = (step / 25 + 1)
-            .wrapping_mul(2_654_435_761)
-            .wrapping_add(k.wrapping_mul(2_246_822_519))
-            .wrapping_add((joint as u32).wrapping_mul(3_266_489_917));
-        ((h ^ (h >> 15)) % 2001) as f32 / 1000.0 - 1.0
-    })
 }
 
 /// The authors' program under these pushes (tools/record_curling.py). Nothing but rounding differs at first; what a ball does after it met arm and walls many times hangs on that.
@@ -36,7 +25,7 @@ fn pushes_take_ball_and_arm_where_the_authors_program_says() {
         let (mut game, mut step) = (game(100), 0);
         for row in pushed {
             while step < row[1] as u32 {
-                game.step(&push(row[0] as u32, step), &mut observation);
+                game.step(&push::<ACTION>(row[0] as u32, step, 25), &mut observation);
                 step += 1;
             }
             let error = observation
@@ -98,7 +87,7 @@ fn an_episode_does_not_depend_on_the_one_before() {
     let mut play = |game: &mut Game, k: u32| {
         game.reset(0, &mut observation);
         (0..200).for_each(|step| {
-            game.step(&push(k, step), &mut observation);
+            game.step(&push::<ACTION>(k, step, 25), &mut observation);
         });
         game.state
     };

@@ -10,6 +10,8 @@ mod arenas;
 mod film;
 mod gl;
 mod humanoid;
+#[cfg(test)]
+mod maze_tests;
 mod native;
 mod planar;
 mod recipe;

@@ -4,11 +4,11 @@ use illume_core::{Activation, Batch, Network, Purpose, Result, Stream};
 use illume_numerics::mlp::Output;
 
 use super::course::{Learning, course};
-use super::{EncoderParams, Key};
+use super::{Coder, EncoderParams, Key};
 use crate::learn::Regression;
 
 /// All units but the outputs pass through tanh, so that codes lie between -1 and 1.
-pub(crate) struct Autoencoder {
+pub(super) struct Autoencoder {
     whole: Network,
     /// The layers up to the code.
     front: Network,
@@ -33,21 +33,26 @@ impl Autoencoder {
         }
     }
 
-    pub fn layers(&self) -> &[usize] {
-        &self.whole.layers
-    }
-
     /// Draws its weights, unless they are drawn.
-    pub fn draw(&mut self, key: Key) {
+    fn draw(&mut self, key: Key) {
         if !self.drawn {
             let stream = Stream::new(key.seed, Purpose::Network, 0, 0);
             self.whole.init(&stream, &mut self.params);
             self.drawn = true;
         }
     }
+}
 
-    /// `seen` are `[examples, inputs]`, normalized.
-    pub fn learn(&mut self, key: Key, settings: &EncoderParams, seen: &[f32]) {
+impl Coder for Autoencoder {
+    fn in_words(&self) -> String {
+        format!("an autoencoder of layers {:?}", self.whole.layers)
+    }
+
+    fn begin(&mut self, key: Key, _seen: &[f32]) {
+        self.draw(key);
+    }
+
+    fn learn(&mut self, key: Key, settings: &EncoderParams, seen: &[f32]) {
         self.draw(key);
         let mut learning = Trained {
             whole: &self.whole,
@@ -59,7 +64,7 @@ impl Autoencoder {
         }
     }
 
-    pub fn encode(&self, seen: &[f32], codes: &mut [f64]) {
+    fn encode(&self, seen: &[f32], codes: &mut [f64]) {
         let (mut units, mut code) = (self.front.units(), vec![0.0; self.front.outputs()]);
         let rows = seen.chunks_exact(self.front.inputs());
         for (seen, codes) in rows.zip(codes.chunks_exact_mut(code.len())) {
@@ -72,11 +77,11 @@ impl Autoencoder {
         }
     }
 
-    pub fn errors(&self, seen: &[f32], errors: &mut [f64]) {
+    fn errors(&self, seen: &[f32], errors: &mut [f64]) {
         errors_of(&self.whole, &self.params, seen, errors);
     }
 
-    pub fn save(&self, table: &mut Batch) {
+    fn save(&self, table: &mut Batch) {
         let layers: Vec<i64> = self.whole.layers.iter().map(|units| *units as i64).collect();
         let meaning = "units of the autoencoder's layers; the middle one is the code, hidden ones pass through tanh";
         table.push("layers", layers.len(), "", meaning, layers);
@@ -91,7 +96,7 @@ impl Autoencoder {
         table.push("weights", self.params.len(), "", meaning, self.params.clone());
     }
 
-    pub fn load(&mut self, table: &Batch) -> Result<()> {
+    fn load(&mut self, table: &Batch) -> Result<()> {
         let weights = table.get::<f32>("weights")?;
         if weights.len() != self.params.len() {
             return Err(super::other("weights", weights.len(), self.params.len()));

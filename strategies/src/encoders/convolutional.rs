@@ -8,7 +8,7 @@ use tch::nn::{self, OptimizerConfig};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::course::{Learning, course};
-use super::{EncoderParams, Key};
+use super::{Coder, EncoderParams, Key};
 
 /// Channels behind each halving, of as many as there are the last.
 const CHANNELS: [i64; 4] = [32, 64, 32, 16];
@@ -40,6 +40,10 @@ impl Shape {
             channels: channels.collect(),
             latent: latent as i64,
         })
+    }
+
+    fn pixels(&self) -> usize {
+        numbers(&[self.side; 2])
     }
 
     /// Pixels along a side behind the last halving, and numbers in all channels there.
@@ -121,7 +125,7 @@ fn numbers(shape: &[i64]) -> usize {
 }
 
 /// Pictures through a few numbers and back.
-pub(crate) struct Convolutional {
+pub(super) struct Convolutional {
     shape: Shape,
     weights: Vec<f32>,
     drawn: bool,
@@ -138,20 +142,8 @@ impl Convolutional {
         })
     }
 
-    /// Sides and channels of the pictures inside, for the log.
-    pub fn in_words(&self) -> String {
-        let behind = self.shape.channels.iter().enumerate().skip(1);
-        let layers: Vec<String> = behind
-            .map(|(halved, channels)| {
-                let side = self.shape.side >> halved;
-                format!("{channels} x {side} x {side}")
-            })
-            .collect();
-        format!("a convolutional autoencoder of layers {}", layers.join(", "))
-    }
-
     /// Draws its weights, unless they are drawn: uniformly, in ± 1 over the root of the numbers that an output is made of (PyTorch's default).
-    pub fn draw(&mut self, key: Key) {
+    fn draw(&mut self, key: Key) {
         if self.drawn {
             return;
         }
@@ -166,9 +158,25 @@ impl Convolutional {
         }
         self.drawn = true;
     }
+}
 
-    /// `seen` are `[examples, pixels]`, normalized.
-    pub fn learn(&mut self, key: Key, settings: &EncoderParams, seen: &[f32]) {
+impl Coder for Convolutional {
+    fn in_words(&self) -> String {
+        let behind = self.shape.channels.iter().enumerate().skip(1);
+        let layers: Vec<String> = behind
+            .map(|(halved, channels)| {
+                let side = self.shape.side >> halved;
+                format!("{channels} x {side} x {side}")
+            })
+            .collect();
+        format!("a convolutional autoencoder of layers {}", layers.join(", "))
+    }
+
+    fn begin(&mut self, key: Key, _seen: &[f32]) {
+        self.draw(key);
+    }
+
+    fn learn(&mut self, key: Key, settings: &EncoderParams, seen: &[f32]) {
         self.draw(key);
         let store = nn::VarStore::new(Device::Cpu);
         let filled = self.shape.filled(&self.weights).into_iter().enumerate();
@@ -181,31 +189,31 @@ impl Convolutional {
             params,
             optimizer: optimizer.expect("an optimizer of tensors that are there"),
         };
-        let pixels = numbers(&[self.shape.side; 2]);
+        let pixels = self.shape.pixels();
         if let Some(best) = course(key, settings, (seen, pixels), &mut learning) {
             self.weights = best;
         }
     }
 
-    pub fn encode(&self, seen: &[f32], codes: &mut [f64]) {
+    fn encode(&self, seen: &[f32], codes: &mut [f64]) {
         let params = self.shape.filled(&self.weights);
         let latent = self.shape.latent as usize;
-        let pixels = numbers(&[self.shape.side; 2]);
+        let pixels = self.shape.pixels();
         for (seen, codes) in seen.chunks_exact(pixels).zip(codes.chunks_exact_mut(latent)) {
             let code = tch::no_grad(|| self.shape.encode(&params, &Tensor::from_slice(seen)));
             code.to_kind(Kind::Double).copy_data(codes, latent);
         }
     }
 
-    pub fn errors(&self, seen: &[f32], errors: &mut [f64]) {
+    fn errors(&self, seen: &[f32], errors: &mut [f64]) {
         let params = self.shape.filled(&self.weights);
-        let pixels = numbers(&[self.shape.side; 2]);
+        let pixels = self.shape.pixels();
         for (seen, error) in seen.chunks_exact(pixels).zip(errors) {
             *error = error_of(&self.shape, &params, seen);
         }
     }
 
-    pub fn save(&self, table: &mut Batch) {
+    fn save(&self, table: &mut Batch) {
         let meaning = "pixels along a side of the picture, then channels of it and behind each convolution, which halves the side";
         let layers: Vec<i64> = std::iter::once(self.shape.side)
             .chain(self.shape.channels.iter().copied())
@@ -217,7 +225,7 @@ impl Convolutional {
         table.push("weights", self.weights.len(), "", meaning, self.weights.clone());
     }
 
-    pub fn load(&mut self, table: &Batch) -> Result<()> {
+    fn load(&mut self, table: &Batch) -> Result<()> {
         let weights = table.get::<f32>("weights")?;
         if weights.len() != self.weights.len() {
             return Err(super::other("weights", weights.len(), self.weights.len()));
@@ -246,7 +254,7 @@ struct Trained<'a> {
 
 impl Learning for Trained<'_> {
     fn pass(&mut self, minibatch: usize, examples: &[f32]) -> f64 {
-        let pixels = numbers(&[self.shape.side; 2]);
+        let pixels = self.shape.pixels();
         let steps = examples.chunks_exact(minibatch * pixels);
         let count = steps.len() as f64;
         let losses = steps.map(|examples| {

@@ -5,6 +5,8 @@ use illume_numerics::covariance::Symmetric;
 use illume_numerics::eigen::decompose;
 use rayon::prelude::*;
 
+use super::{Coder, EncoderParams, Key};
+
 /// A projection onto the directions of largest variance.
 pub(super) struct Principal {
     inputs: usize,
@@ -22,7 +24,7 @@ impl Principal {
     }
 
     /// `seen` are `[examples, inputs]`, of mean 0.
-    pub fn learn(&mut self, seen: &[f32]) {
+    fn find(&mut self, seen: &[f32]) {
         let n = self.inputs;
         let by_column: Vec<Vec<f64>> = (0..n)
             .map(|i| seen.iter().skip(i).step_by(n).map(|x| f64::from(*x)).collect())
@@ -50,8 +52,22 @@ impl Principal {
             }
         }
     }
+}
 
-    pub fn encode(&self, seen: &[f32], codes: &mut [f64]) {
+impl Coder for Principal {
+    fn in_words(&self) -> String {
+        "principal components".into()
+    }
+
+    fn begin(&mut self, _key: Key, seen: &[f32]) {
+        self.find(seen);
+    }
+
+    fn learn(&mut self, _key: Key, _settings: &EncoderParams, seen: &[f32]) {
+        self.find(seen);
+    }
+
+    fn encode(&self, seen: &[f32], codes: &mut [f64]) {
         for (seen, codes) in seen.chunks_exact(self.inputs).zip(codes.chunks_exact_mut(self.latent)) {
             for (code, axis) in codes.iter_mut().zip(self.axes.chunks_exact(self.inputs)) {
                 *code = seen.iter().zip(axis).map(|(x, a)| f64::from(*x) * a).sum();
@@ -59,7 +75,7 @@ impl Principal {
         }
     }
 
-    pub fn errors(&self, seen: &[f32], errors: &mut [f64]) {
+    fn errors(&self, seen: &[f32], errors: &mut [f64]) {
         let mut codes = vec![0.0; self.latent];
         for (seen, error) in seen.chunks_exact(self.inputs).zip(errors) {
             self.encode(seen, &mut codes);
@@ -75,12 +91,12 @@ impl Principal {
         }
     }
 
-    pub fn save(&self, table: &mut Batch) {
+    fn save(&self, table: &mut Batch) {
         let meaning = "principal axes, one behind the other: a code is their products with what is seen, normalized";
         table.push("axes", self.axes.len(), "", meaning, self.axes.clone());
     }
 
-    pub fn load(&mut self, table: &Batch) -> Result<()> {
+    fn load(&mut self, table: &Batch) -> Result<()> {
         let axes = table.get::<f64>("axes")?;
         if axes.len() != self.axes.len() {
             return Err(super::other("axes", axes.len(), self.axes.len()));

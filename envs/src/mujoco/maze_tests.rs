@@ -1,9 +1,10 @@
 //! `ant_maze` against its authors' model, in their MuJoCo file (tools/record_ant_maze.py).
-#![cfg(feature = "mujoco")]
 
 use illume_core::toml;
-use illume_envs::Env;
-use illume_envs::mujoco::{Robot, plan};
+
+use super::{Robot, plan};
+use crate::rollout::Env;
+use crate::testing::push;
 
 /// x, y, and velocity along both of the first states that the script starts from.
 const STARTS: [[f64; 4]; 9] = [
@@ -23,17 +24,6 @@ fn robot(params: &str) -> Robot {
     Robot::new(plan("ant_maze", &params).unwrap().unwrap().recipe).unwrap()
 }
 
-/// Pushes that change every 5 steps.
-fn push(k: u32, step: u32) -> [f32; 8] {
-    std::array::from_fn(|joint| {
-        let h = (step / 5 + 1)
-            .wrapping_mul(2_654_435_761)
-            .wrapping_add(k.wrapping_mul(2_246_822_519))
-            .wrapping_add((joint as u32).wrapping_mul(3_266_489_917));
-        ((h ^ (h >> 15)) % 2001) as f32 / 1000.0 - 1.0
-    })
-}
-
 fn begin(x: f64, y: f64, along: f64, across: f64) -> ([f64; 15], [f64; 14]) {
     let (mut positions, mut velocities) = ([0.0; 15], [0.0; 14]);
     positions[..4].copy_from_slice(&[x, y, 0.6, 1.0]);
@@ -47,13 +37,13 @@ fn pushes_take_the_ant_where_the_authors_model_says() {
     let robot = robot("");
     let mut observation = vec![0.0; robot.observation_dim()];
     assert_eq!(observation.len(), 29, "as the authors' controller has inputs");
-    let mut rows = include_str!("data/ant_maze.csv").lines().skip(1);
+    let mut rows = include_str!("../../tests/data/ant_maze.csv").lines().skip(1);
     for (k, [x, y, along, across]) in (0..).zip(STARTS) {
         let (positions, velocities) = begin(x, y, along, across);
         let mut episode = robot.episode().unwrap();
         episode.start(&positions, &velocities, &mut observation);
         for step in 1..=40 {
-            episode.step(&push(k, step - 1), &mut observation);
+            episode.step(&push::<8>(k, step - 1, 5), &mut observation);
             if step % 10 > 0 {
                 continue;
             }
