@@ -22,6 +22,7 @@ pub use illume_numerics::transformer::Precision;
 use native::Scratch;
 pub(crate) use native::{Layer, Native, Segment};
 pub(crate) use round::round;
+pub(crate) use torch::wide_product;
 use torch::{TorchAdapters, TorchCache, TorchModel};
 
 use crate::checkpoint::Checkpoint;

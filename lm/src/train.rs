@@ -11,6 +11,7 @@ mod forward;
 mod native;
 mod parallel;
 mod rows;
+mod staged;
 mod surrogates;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use crate::model::{Native, Precision};
 use adam::Adam;
 use adapters::{Adapters, Delta};
 use parallel::Pass;
-use rows::Rows;
+use rows::{Room, Rows};
 use weights::{Weights, failed};
 
 pub use surrogates::{Prompts, Surrogates};
@@ -175,8 +176,10 @@ pub fn pretrain(
             weights: weights.replaced(shared(leaves)),
             adapters: Adapters::default(),
             leaves: shared(leaves),
+            stage: None,
         };
-        by_libtorch(pool, examples, config, settings.device, share)
+        let room = Room::of(settings.device, config, size_of::<f32>());
+        by_libtorch(pool, examples, config, room.tokens, share)
     })?;
     weights.replaced(leaves).named()
 }
@@ -219,14 +222,16 @@ pub fn sft(
         }
         device => {
             let weights = Weights::rounded(checkpoint, settings.precision, device)?;
+            let room = weights.room();
             train(&start, settings, next, report, |pool, leaves, examples| {
                 let share = |rows| Pass {
                     rows,
                     weights: weights.share(),
                     adapters: factors(&lora, leaves),
                     leaves: shared(leaves),
+                    stage: Some(room.stage),
                 };
-                by_libtorch(pool, examples, &checkpoint.config, settings.device, share)
+                by_libtorch(pool, examples, &checkpoint.config, room.tokens, share)
             })?
         }
     };
@@ -331,12 +336,12 @@ fn by_libtorch(
     pool: Option<&ThreadPool>,
     examples: &[Example],
     config: &ModelConfig,
-    device: Device,
+    tokens: usize,
     share: impl Fn(Rows) -> Pass,
 ) -> Result<(Tensor, f64)> {
-    let passes = rows::passes(examples, config, device)?;
+    let passes = rows::passes(examples, config, tokens)?;
     let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
-    let (gradient, losses) = parallel::gradients(pool, passes, share, |pass| mean_loss(pass, wanted))?;
+    let (gradient, losses) = parallel::gradients(pool, passes, share, |pass, logits| mean_loss(pass, &logits, wanted))?;
     let gradient = gradient.expect("a batch that is not empty has a pass");
     Ok((gradient, losses.iter().sum()))
 }
@@ -369,8 +374,7 @@ fn by_kernels(
 }
 
 /// The share of a pass in the mean over `wanted` tokens of the batch.
-fn mean_loss(pass: &Pass, wanted: usize) -> Tried<(Tensor, f64)> {
-    let logits = forward::logits(&pass.weights, &pass.adapters, &pass.rows)?;
+fn mean_loss(pass: &Pass, logits: &Tensor, wanted: usize) -> Tried<(Tensor, f64)> {
     let targets = Tensor::f_from_slice(&pass.rows.targets)?.f_to_device(logits.device())?;
     let sum = logits.f_cross_entropy_loss(&targets, None::<&Tensor>, tch::Reduction::Sum, -100, 0.0)?;
     let loss = sum.f_div_scalar(wanted as f64)?;

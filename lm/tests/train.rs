@@ -594,6 +594,37 @@ fn a_gpu_trains_as_the_processor_does() {
     }
 }
 
+#[test]
+fn a_gpu_trains_on_weights_of_every_precision() {
+    let config = of_all_precisions();
+    let (_dir, checkpoint) = opened(&config);
+    for precision in [Precision::Bf16, Precision::Int8, Precision::Int4 { group: 32 }] {
+        let found = devices().into_iter().map(|device| {
+            let settings = TrainSettings {
+                steps: 1,
+                precision,
+                device,
+                ..TrainSettings::default()
+            };
+            let mut told = None;
+            let mut report = |row: TrainRow| {
+                told = Some((row.loss, row.norm));
+                ControlFlow::Continue(())
+            };
+            let start = adapter(&config, &Module::ALL);
+            sft(&checkpoint, start, &mut sums, &settings, &mut report).unwrap();
+            println!("{precision:?}, {device:?}: loss and norm {told:?}");
+            told.unwrap()
+        });
+        let found: Vec<(f64, f64)> = found.collect();
+        // There rows between the layers are in bf16.
+        for (loss, norm) in &found {
+            assert!((loss / found[0].0 - 1.0).abs() < 0.01, "{precision:?}: {found:?}");
+            assert!((norm / found[0].1 - 1.0).abs() < 0.1, "{precision:?}: {found:?}");
+        }
+    }
+}
+
 fn numbers(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor.reshape([-1])).unwrap()
 }

@@ -30,7 +30,7 @@ fn failed(e: TchError) -> Error {
 }
 
 /// `x w` in f32, whatever they are in: nothing is rounded on the way out.
-fn wide_product(x: &Tensor, w: &Tensor) -> Torch<Tensor> {
+pub(crate) fn wide_product(x: &Tensor, w: &Tensor) -> Torch<Tensor> {
     match (x.device(), x.kind()) {
         (_, Kind::Float) => x.f_matmul(w),
         (Device::Cpu, _) => x.f_to_kind(Kind::Float)?.f_matmul(&w.f_to_kind(Kind::Float)?),
@@ -250,17 +250,22 @@ impl TorchModel {
             |first: &Tensor, second: &Tensor| Tensor::f_cat(&[first, second], 1)?.f_unsqueeze(1)?.f_to_kind(self.kind);
         let (cos, sin) = (table(&cos, &cos)?, table(&sin.f_neg()?, &sin)?);
         let norm = |x: &Tensor, weight: &Tensor| x.f_rms_norm([c.hidden as i64], Some(weight), c.rms_eps);
-        let scales = adapters.scales(&members)?;
-        let members = adapters.places(members)?;
+        let chosen = adapters.choose(members)?;
 
         let mut h = self.embedding.f_index_select(0, &sent.get(&tokens)?)?;
         for (number, (layer, [keys, values])) in self.layers.iter().zip(&cache.layers).enumerate() {
-            let apply = |group: usize, x: &Tensor, plus: Option<&Tensor>| -> Torch<Tensor> {
-                let y = layer.maps[group].apply(x, plus)?;
-                match &adapters.layers[number][group] {
-                    Some(adapter) => adapter.add(&y, x, scales.as_ref(), &members),
-                    None => Ok(y),
-                }
+            let adapt = |group: usize, y: &mut Tensor, x: &Tensor| match &adapters.layers[number][group] {
+                Some(adapter) => adapters.add(adapter, y, x, &chosen),
+                None => Ok(()),
+            };
+            let apply = |group: usize, x: &Tensor, bias: Option<&Tensor>| -> Torch<Tensor> {
+                let mut y = layer.maps[group].apply(x, bias)?;
+                adapt(group, &mut y, x)?;
+                Ok(y)
+            };
+            let add = |group: usize, y: &mut Tensor, x: &Tensor| -> Torch<()> {
+                layer.maps[group].add_to(y, x)?;
+                adapt(group, y, x)
             };
             let qkv = apply(0, &norm(&h, &layer.attention_norm)?, layer.bias.as_ref())?;
             let (turned, width) = (heads + kv_heads, (heads + kv_heads) * d);
@@ -282,9 +287,9 @@ impl TorchModel {
                     out
                 }
             };
-            h = apply(1, &out, Some(&h))?;
+            add(1, &mut h, &out)?;
             let gate_up = apply(2, &norm(&h, &layer.mlp_norm)?, None)?.f_chunk(2, 1)?;
-            h = apply(3, &gate_up[0].f_silu()?.f_mul(&gate_up[1])?, Some(&h))?;
+            add(3, &mut h, &gate_up[0].f_silu()?.f_mul_(&gate_up[1])?)?;
         }
         if wanted.is_empty() {
             return Ok(None);

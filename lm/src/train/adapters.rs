@@ -34,8 +34,10 @@ impl Adapters {
         let Some((_, _, delta)) = found else {
             return Ok(None);
         };
+        // Beside rows in bf16 factors are rounded to it, singular values and what is between them not.
+        let kind = x.f_kind()?;
         let (thin, out) = match delta {
-            Delta::Factors { a, b } => (x.f_matmul(&a.f_transpose(0, 1)?)?, b),
+            Delta::Factors { a, b } => (x.f_matmul(&a.f_to_kind(kind)?.f_transpose(0, 1)?)?, b),
             Delta::Singular {
                 v_a,
                 inner,
@@ -43,12 +45,17 @@ impl Adapters {
                 s_a,
                 s_b,
             } => {
-                let scaled = x.f_matmul(v_a)?.f_mul(s_a)?;
+                let scaled = x.f_matmul(&v_a.f_to_kind(kind)?)?.f_mul(s_a)?;
                 (scaled.f_matmul(inner)?.f_mul(s_b)?, u_b)
             }
         };
-        let scaled = thin.f_mul_scalar(self.scaling)?;
-        Ok(Some(scaled.f_matmul(&out.f_transpose(0, 1)?)?))
+        let scaled = thin.f_mul_scalar(self.scaling)?.f_to_kind(kind)?;
+        Ok(Some(scaled.f_matmul(&out.f_to_kind(kind)?.f_transpose(0, 1)?)?))
+    }
+
+    /// The lowest layer that has an adapter.
+    pub fn lowest(&self) -> usize {
+        self.deltas.iter().map(|(layer, ..)| *layer).min().unwrap_or(0)
     }
 
     /// `y` with what the adapters of `modules` add; `y` holds their outputs one after another, `[.., outputs of all]`.

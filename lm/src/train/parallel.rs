@@ -12,6 +12,7 @@ use super::Tried;
 use super::adapters::Adapters;
 use super::rows::Rows;
 use super::weights::{Weights, failed};
+use super::{forward, staged};
 
 /// Passes on the processor that are made before their gradients are added: bounds how many are in memory.
 const WAVE: usize = 8;
@@ -35,9 +36,11 @@ pub(super) struct Pass {
     pub adapters: Adapters,
     /// What is differentiated.
     pub leaves: Vec<Tensor>,
+    /// Adapters' leaves only: so many layers at once.
+    pub stage: Option<usize>,
 }
 
-/// Calls `work` for every pass, which gives a value to be differentiated and something else; returns the sum of the gradients, `[leaves, flat]`, and
+/// Calls `work` for every pass with its logits, which gives a value to be differentiated and something else; returns the sum of the gradients, `[leaves, flat]`, and
 /// what `work` returned, in the order of the passes.
 ///
 /// # Errors
@@ -46,7 +49,7 @@ pub(super) fn gradients<T: Send>(
     pool: Option<&ThreadPool>,
     passes: Vec<Rows>,
     share: impl Fn(Rows) -> Pass,
-    work: impl Fn(&Pass) -> Tried<(Tensor, T)> + Sync,
+    work: impl Fn(&Pass, Tensor) -> Tried<(Tensor, T)> + Sync,
 ) -> Result<(Option<Tensor>, Vec<T>)> {
     let mut sum: Option<Tensor> = None;
     let mut told = Vec::new();
@@ -54,7 +57,10 @@ pub(super) fn gradients<T: Send>(
     while passes.peek().is_some() {
         let wave = wave(&mut passes, &share);
         let done = each(pool, wave, |pass| {
-            let (value, told) = work(pass)?;
+            if let Some(layers) = pass.stage {
+                return staged::gradient(pass, layers, &work);
+            }
+            let (value, told) = work(pass, logits(pass)?)?;
             let gradients = Tensor::f_run_backward(&[value], &pass.leaves, false, false)?;
             let flat: Tried<Vec<Tensor>> = gradients.iter().map(|g| g.f_reshape([-1])).collect();
             Ok((Tensor::f_cat(&flat?, 0)?, told))
@@ -71,7 +77,7 @@ pub(super) fn gradients<T: Send>(
     Ok((sum, told))
 }
 
-/// Calls `work` for every pass without differentiating.
+/// Calls `work` for every pass with its logits, without differentiating.
 ///
 /// # Errors
 /// libtorch failed.
@@ -79,18 +85,22 @@ pub(super) fn values<T: Send>(
     pool: Option<&ThreadPool>,
     passes: Vec<Rows>,
     share: impl Fn(Rows) -> Pass,
-    work: impl Fn(&Pass) -> Tried<T> + Sync,
+    work: impl Fn(&Pass, Tensor) -> Tried<T> + Sync,
 ) -> Result<Vec<T>> {
     let mut told = Vec::new();
     let mut passes = passes.into_iter().peekable();
     while passes.peek().is_some() {
         let wave = wave(&mut passes, &share);
-        let done = each(pool, wave, |pass| tch::no_grad(|| work(pass)));
+        let done = each(pool, wave, |pass| tch::no_grad(|| work(pass, logits(pass)?)));
         for one in done {
             told.push(one.map_err(failed)?);
         }
     }
     Ok(told)
+}
+
+fn logits(pass: &Pass) -> Tried<Tensor> {
+    forward::logits(&pass.weights, &pass.adapters, &pass.rows)
 }
 
 /// On the threads of `pool`, or of the one that the caller runs in; for a device on the calling thread.

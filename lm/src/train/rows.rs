@@ -13,15 +13,44 @@ const PASS_TOKENS: usize = 1024;
 /// The same on a device, where a small pass takes its hundreds of launches and little else.
 const DEVICE_PASS_TOKENS: usize = 8192;
 
-/// The padded tokens of a pass: on a device as many as an eighth of its memory has room for, from what autograd keeps of each token.
-pub(super) fn pass_tokens(device: Device, config: &ModelConfig) -> usize {
-    let Device::Cuda(index) = device else {
-        return PASS_TOKENS;
-    };
-    let layer = 16 * config.hidden + 6 * config.intermediate;
-    let bytes = 4 * (config.layers * layer + 3 * config.vocab) as u64;
-    let room = cuda::memory(index).map_or(0, |[_, all]| all / 8 / bytes);
-    (room as usize).clamp(PASS_TOKENS, DEVICE_PASS_TOKENS)
+/// What a pass may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Padded tokens.
+    pub tokens: usize,
+    /// Layers that are differentiated at once (`staged.rs`).
+    pub stage: usize,
+}
+
+impl Room {
+    /// For numbers of `element` bytes: on a device as many tokens as an eighth of its memory has room for, from what autograd keeps of each token. Where all
+    /// layers at once leave only small passes, which are slower than making activations twice, it is one layer at a time.
+    pub fn of(device: Device, config: &ModelConfig, element: usize) -> Room {
+        let Device::Cuda(index) = device else {
+            return Room {
+                tokens: PASS_TOKENS,
+                stage: config.layers,
+            };
+        };
+        Room::of_memory(cuda::memory(index).map_or(0, |[_, all]| all), config, element)
+    }
+
+    fn of_memory(bytes: u64, config: &ModelConfig, element: usize) -> Room {
+        let layer = 16 * config.hidden + 6 * config.intermediate;
+        let tokens = |stage: usize| {
+            let numbers = config.layers.div_ceil(stage) * config.hidden + stage * layer;
+            (bytes / 8) as usize / (element * numbers + 3 * size_of::<f32>() * config.vocab)
+        };
+        let stage = if tokens(config.layers) >= 2 * PASS_TOKENS {
+            config.layers
+        } else {
+            1
+        };
+        Room {
+            tokens: tokens(stage).clamp(PASS_TOKENS, DEVICE_PASS_TOKENS),
+            stage,
+        }
+    }
 }
 
 /// One pass: rows of tokens, padded behind to the longest.
@@ -39,12 +68,11 @@ pub(super) struct Rows {
     pub origin: Vec<(usize, usize)>,
 }
 
-/// Splits a batch into passes, the longest texts first.
+/// Splits a batch into passes of at most so many padded tokens, if no text alone has more; the longest texts first.
 ///
 /// # Errors
 /// A text has fewer than two tokens, nothing wanted, a token that the model lacks, or more tokens than its context.
-pub(super) fn passes(examples: &[Example], config: &ModelConfig, device: Device) -> Result<Vec<Rows>> {
-    let most = pass_tokens(device, config);
+pub(super) fn passes(examples: &[Example], config: &ModelConfig, most: usize) -> Result<Vec<Rows>> {
     let length = |i: &usize| examples[*i].tokens.len() - 1;
     let mut list: Vec<Rows> = Vec::new();
     for i in longest_first(examples, config)? {
@@ -130,5 +158,53 @@ fn check(example: &Example, config: &ModelConfig) -> std::result::Result<(), Str
     match example.tokens.iter().find(|t| **t as usize >= config.vocab) {
         Some(token) => Err(format!("has the token {token}, and the model has {}", config.vocab)),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Family;
+
+    #[test]
+    fn a_large_model_is_differentiated_a_layer_at_a_time_and_a_small_one_at_once() {
+        // Qwen2.5-7B and SmolLM2-135M.
+        let seven = ModelConfig {
+            family: Family::Qwen2,
+            vocab: 152_064,
+            hidden: 3584,
+            layers: 28,
+            heads: 28,
+            kv_heads: 4,
+            head_dim: 128,
+            intermediate: 18_944,
+            rms_eps: 1e-6,
+            rope_theta: 1e6,
+            rope_scaling: None,
+            max_positions: 32_768,
+            tied: false,
+            attention_bias: true,
+            eos: vec![0],
+            bos: None,
+            initializer_range: 0.02,
+        };
+        let small = ModelConfig {
+            vocab: 49_152,
+            hidden: 576,
+            layers: 30,
+            intermediate: 1536,
+            ..seven.clone()
+        };
+        let gigabytes = |n: u64| n << 30;
+        let Room { tokens, stage } = Room::of_memory(gigabytes(24), &seven, 2);
+        assert!(stage == 1 && (PASS_TOKENS..2048).contains(&tokens), "{tokens}");
+        let Room { tokens, stage } = Room::of_memory(gigabytes(80), &small, 2);
+        assert!(stage == 30 && tokens > 4096, "{tokens}");
+        // Nobody knows how much memory there is.
+        let least = Room {
+            tokens: PASS_TOKENS,
+            stage: 1,
+        };
+        assert_eq!(Room::of_memory(0, &small, 4), least);
     }
 }

@@ -16,7 +16,7 @@ use super::adapters::{Adapters, Delta};
 use super::parallel::{self, Pass};
 use super::rows::{self, Rows};
 use super::weights::{Weights, failed};
-use super::{Example, Tried, forward, native};
+use super::{Example, Tried, native};
 use crate::checkpoint::{Checkpoint, floats};
 use crate::model::{Model, Native, Precision};
 use crate::svd::{SearchSpace, tensor};
@@ -35,7 +35,7 @@ pub struct Surrogates {
     longest: usize,
     /// On the processor.
     model: OnceLock<Arc<Model>>,
-    /// On a device, in f32.
+    /// On a device.
     weights: OnceLock<Mutex<Weights>>,
     /// What the adapters' forward pass shares, on the device.
     fixed: OnceLock<Mutex<Vec<Vec<Tensor>>>>,
@@ -177,18 +177,21 @@ impl Surrogates {
         if self.device == Device::Cpu {
             return self.by_kernels(&examples, values, terms);
         }
-        let passes = rows::passes(&examples, &self.checkpoint.config, self.device)?;
-        let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
         let leaves = self.leaves(&values)?;
         let weights = self.weights()?;
-        let share = |rows| self.pass(&weights, &leaves, rows);
+        let room = weights.room();
+        let passes = rows::passes(&examples, &self.checkpoint.config, room.tokens)?;
+        let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
+        let share = |rows| self.pass(&weights, &leaves, rows, room.stage);
         let temperature = self.temperature;
         let (gradient, told) = if terms.is_empty() {
-            let told = parallel::values(None, passes, share, |pass| numbers(&log_probs(pass, temperature)?))?;
+            let told = parallel::values(None, passes, share, |pass, logits| {
+                numbers(&log_probs(pass, &logits, temperature)?)
+            })?;
             (Vec::new(), told)
         } else {
-            let (flat, told) = parallel::gradients(None, passes, share, |pass| {
-                let of = log_probs(pass, temperature)?;
+            let (flat, told) = parallel::gradients(None, passes, share, |pass, logits| {
+                let of = log_probs(pass, &logits, temperature)?;
                 let new = numbers(&of)?;
                 let of_pass = pass.rows.origin.iter().flat_map(|(answer, _)| &terms[*answer]);
                 let slopes: Vec<f32> = of_pass.zip(&new).map(|(term, x)| term.slope(*x)).collect();
@@ -334,7 +337,7 @@ impl Surrogates {
         pairs.collect()
     }
 
-    fn pass(&self, weights: &Weights, leaves: &[Tensor], rows: Rows) -> Pass {
+    fn pass(&self, weights: &Weights, leaves: &[Tensor], rows: Rows, stage: usize) -> Pass {
         let mut fixed = self.fixed().into_iter();
         let pairs = self.space.factors().iter().zip(leaves.chunks(2));
         let deltas = pairs.map(|(f, pair)| {
@@ -359,6 +362,7 @@ impl Surrogates {
                 deltas: deltas.collect(),
             },
             leaves: super::shared(leaves),
+            stage: Some(stage),
         }
     }
 
@@ -498,8 +502,7 @@ fn numbers(tensor: &Tensor) -> Tried<Vec<f32>> {
 }
 
 /// Log-probabilities of the wanted tokens of a pass, `[wanted]`.
-fn log_probs(pass: &Pass, temperature: f64) -> Tried<Tensor> {
-    let logits = forward::logits(&pass.weights, &pass.adapters, &pass.rows)?;
+fn log_probs(pass: &Pass, logits: &Tensor, temperature: f64) -> Tried<Tensor> {
     let targets = Tensor::f_from_slice(&pass.rows.targets)?.f_to_device(logits.device())?;
     let all = logits.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
     all.f_gather(1, &targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)

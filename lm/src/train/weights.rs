@@ -1,8 +1,13 @@
 //! A model's weights as training holds them: queries, keys and values are one matrix, gate and up another, so that fewer products are made.
 
+use std::collections::HashMap;
+
 use illume_core::{Error, Purpose, Result, Stream};
+use illume_numerics::transformer::{int8_code, int8_scale};
 use tch::{Device, Kind, Tensor};
 
+use super::Tried;
+use super::rows::Room;
 use crate::checkpoint::Checkpoint;
 use crate::config::{ModelConfig, Module};
 use crate::model::{Precision, round};
@@ -30,18 +35,50 @@ pub(super) struct Weights {
     pub rounds_head: bool,
 }
 
-/// Matrices are `[outputs, inputs]`.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub input_norm: Tensor,
     /// Queries, then keys, then values.
-    pub qkv: Tensor,
+    pub qkv: Map,
     pub qkv_bias: Option<Tensor>,
-    pub output: Tensor,
+    pub output: Map,
     pub post_norm: Tensor,
     /// Gate, then up.
-    pub gate_up: Tensor,
-    pub down: Tensor,
+    pub gate_up: Map,
+    pub down: Map,
+}
+
+/// A linear map.
+#[derive(Debug)]
+pub(super) struct Map {
+    /// `[outputs, inputs]`: numbers, or codes of eight bits.
+    weight: Tensor,
+    /// What codes are multiplied by, `[outputs]` in f32.
+    scales: Option<Tensor>,
+}
+
+impl Map {
+    /// The products with `x [.., inputs]`, and a bias added to them.
+    pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Tried<Tensor> {
+        let Some(scales) = &self.scales else {
+            return x.f_linear(&self.weight, bias);
+        };
+        // bf16 holds all codes.
+        let kind = x.f_kind()?;
+        let y = x.f_linear(&self.weight.f_to_kind(kind)?, None::<&Tensor>)?;
+        let y = y.f_mul(scales)?.f_to_kind(kind)?;
+        match bias {
+            Some(bias) => y.f_add(bias),
+            None => Ok(y),
+        }
+    }
+}
+
+impl Layer {
+    /// In the order of [`FUSED`].
+    fn maps(&mut self) -> [&mut Map; 4] {
+        [&mut self.qkv, &mut self.output, &mut self.gate_up, &mut self.down]
+    }
 }
 
 impl Weights {
@@ -59,7 +96,7 @@ impl Weights {
         Ok(Weights::of(&config, list))
     }
 
-    /// Reads a checkpoint as a model of this precision on this device computes with it, in f32.
+    /// Reads a checkpoint as a model of this precision on this device computes with it: on the processor in f32, on a device as it is stored there.
     ///
     /// # Errors
     /// As [`Weights::load`].
@@ -67,26 +104,40 @@ impl Weights {
         if precision == Precision::F32 {
             return Weights::load(checkpoint, Kind::Float, device);
         }
+        let on_processor = device == Device::Cpu;
+        let kind = if on_processor { Kind::Float } else { Kind::BFloat16 };
         let config = checkpoint.config.clone();
-        let shapes: std::collections::HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
+        let shapes: HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
+        let place = |values: &[f32], shape: &[i64]| {
+            let tensor = Tensor::f_from_slice(values)?.f_view(shape)?;
+            tensor.f_to_device(device)?.f_to_kind(kind)
+        };
         let part = |name: &String| -> Result<Tensor> {
             let shape: Vec<i64> = shapes[name].iter().map(|n| *n as i64).collect();
             let mut values = checkpoint.floats(name)?;
             round(&mut values, name, &shapes[name], precision, device);
-            let tensor = Tensor::f_from_slice(&values).and_then(|t| t.f_view(shape.as_slice())?.f_to_device(device));
-            tensor.map_err(failed)
+            place(&values, &shape).map_err(failed)
         };
-        let mut list = Vec::new();
+        let coded = precision == Precision::Int8 && !on_processor;
+        let (mut list, mut scales) = (Vec::new(), Vec::new());
         for names in fused_names(&config) {
+            if coded && names[0].contains(".layers.") && shapes[&names[0]].len() == 2 {
+                let (codes, scale) = codes(checkpoint, &names, shapes[&names[0]][1], device)?;
+                list.push(codes);
+                scales.push(scale);
+                continue;
+            }
             let parts: Result<Vec<Tensor>> = names.iter().map(part).collect();
             list.push(Tensor::f_cat(&parts?, 0).map_err(failed)?);
         }
-        let on_processor = device == Device::Cpu;
-        Ok(Weights {
+        let mut weights = Weights {
             rounds_rows: on_processor && precision == Precision::Int8,
             rounds_head: on_processor && matches!(precision, Precision::Int8 | Precision::Int4 { .. }),
             ..Weights::of(&config, list)
-        })
+        };
+        let maps = weights.layers.iter_mut().flat_map(Layer::maps);
+        maps.zip(scales).for_each(|(map, scale)| map.scales = Some(scale));
+        Ok(weights)
     }
 
     /// Weights as `transformers` initializes them: matrices normal with the configuration's deviation, norms 1, biases 0.
@@ -112,12 +163,13 @@ impl Weights {
         let mut list = list.into_iter();
         let mut next = || list.next().expect("as many tensors as fused_names says");
         let embedding = next();
+        let map = |weight| Map { weight, scales: None };
         let layers = (0..config.layers).map(|_| Layer {
-            qkv: next(),
+            qkv: map(next()),
             qkv_bias: config.attention_bias.then(&mut next),
-            output: next(),
-            gate_up: next(),
-            down: next(),
+            output: map(next()),
+            gate_up: map(next()),
+            down: map(next()),
             input_norm: next(),
             post_norm: next(),
         });
@@ -136,9 +188,10 @@ impl Weights {
     pub fn list(&self) -> Vec<Tensor> {
         let mut list = vec![&self.embedding];
         for l in &self.layers {
-            list.push(&l.qkv);
+            list.push(&l.qkv.weight);
             list.extend(&l.qkv_bias);
-            list.extend([&l.output, &l.gate_up, &l.down, &l.input_norm, &l.post_norm]);
+            list.extend([&l.output, &l.gate_up, &l.down].map(|map| &map.weight));
+            list.extend([&l.input_norm, &l.post_norm]);
         }
         list.push(&self.norm);
         list.extend(&self.head);
@@ -156,7 +209,29 @@ impl Weights {
 
     /// The same memory once more, for another thread.
     pub fn share(&self) -> Weights {
-        self.replaced(self.list())
+        let mut shared = self.replaced(self.list());
+        for (new, old) in shared.layers.iter_mut().zip(&self.layers) {
+            let scales = [&old.qkv, &old.output, &old.gate_up, &old.down].map(|map| &map.scales);
+            for (map, scales) in new.maps().into_iter().zip(scales) {
+                map.scales = scales.as_ref().map(Tensor::shallow_clone);
+            }
+        }
+        shared
+    }
+
+    /// `[vocab, hidden]`, what the last state meets.
+    pub fn head(&self) -> &Tensor {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// What a pass through them may take.
+    pub fn room(&self) -> Room {
+        Room::of(self.device(), &self.config, self.kind().elt_size_in_bytes())
+    }
+
+    /// What numbers between the layers are in.
+    pub fn kind(&self) -> Kind {
+        self.embedding.kind()
     }
 
     pub fn device(&self) -> Device {
@@ -168,7 +243,7 @@ impl Weights {
     /// # Errors
     /// The device failed.
     pub fn named(&self) -> Result<Vec<(String, Tensor)>> {
-        let rows: std::collections::HashMap<String, i64> = self
+        let rows: HashMap<String, i64> = self
             .config
             .tensors()
             .into_iter()
@@ -212,13 +287,33 @@ fn fused_names(config: &ModelConfig) -> Vec<Vec<String>> {
 }
 
 fn fused_shapes(config: &ModelConfig) -> Vec<Vec<i64>> {
-    let single: std::collections::HashMap<_, _> = config.tensors().into_iter().collect();
+    let single: HashMap<_, _> = config.tensors().into_iter().collect();
     let shape = |names: &Vec<String>| {
         let rows: usize = names.iter().map(|n| single[n][0]).sum();
         let rest = single[&names[0]][1..].iter();
         [rows].iter().chain(rest).map(|n| *n as i64).collect()
     };
     fused_names(config).iter().map(shape).collect()
+}
+
+/// Matrices below one another as codes of eight bits, and the scale of each row.
+fn codes(checkpoint: &Checkpoint, names: &[String], inputs: usize, device: Device) -> Result<(Tensor, Tensor)> {
+    let (mut codes, mut scales) = (Vec::new(), Vec::new());
+    for name in names {
+        for row in checkpoint.floats(name)?.chunks(inputs) {
+            let scale = int8_scale(row.iter());
+            codes.extend(row.iter().map(|w| int8_code(*w, scale)));
+            scales.push(scale);
+        }
+    }
+    let place = || -> Tried<(Tensor, Tensor)> {
+        let codes = Tensor::f_from_slice::<i8>(&codes)?.f_view([-1, inputs as i64])?;
+        Ok((
+            codes.f_to_device(device)?,
+            Tensor::f_from_slice(&scales)?.f_to_device(device)?,
+        ))
+    };
+    place().map_err(failed)
 }
 
 pub(super) fn failed(e: tch::TchError) -> Error {

@@ -4,21 +4,24 @@ use illume_core::{Perturbation, Result};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
-use super::{Torch, TorchModel, failed, wide_product};
+use super::{Torch, TorchModel, failed};
 use crate::config::Module;
 use crate::model::adapters::GROUPS;
 use crate::population::{BasisTarget, Population};
 
+/// Bytes of members' matrices that a pass takes for all its layers at once; where it would be more each layer takes its own.
+const GATHERED: i64 = 1 << 30;
+
 /// A population's adapters of one group of maps, as matrices of the whole group.
 #[derive(Debug)]
 pub(crate) enum TorchGroup {
-    /// `x V_A`, `* s_a`, `inner` (block by block, scaled), `* s_b`, `U_B'` (block by block). What is between the first and the last
-    /// product is in f32: members that differ by a thousandth are to differ.
+    /// `x V_A`, a small matrix of each member, and `U_B'` (block by block).
     Shared {
+        /// `[inputs, columns]`; in bf16 twice beside one another, for the two parts of the middle.
         v_a: Tensor,
-        inner: Tensor,
+        /// `[columns, outputs]`.
         u_b: Tensor,
-        /// Where `s_a` and after it `s_b` begin among the columns of `scales`.
+        /// Where the group begins among the numbers of `middle`.
         from: i64,
     },
     /// `[members, ranks, inputs]`, and `[members, outputs, ranks]` block by block, scaled. Of members of low rank each pair has one place, and what is
@@ -31,25 +34,68 @@ pub(crate) enum TorchGroup {
 pub(crate) struct TorchAdapters {
     /// For each layer, for each group.
     pub(super) layers: Vec<[Option<TorchGroup>; 4]>,
-    /// The members' singular values of all groups, `[members, columns]` in f32; of members of low rank their signs, `[members + 1, 1]`.
-    scales: Option<Tensor>,
+    /// Of members that differ in singular values: what is between the first and the last product of all groups, `diag(s_a) inner diag(s_b)` block by
+    /// block and scaled, `[members, numbers]`. In bf16 each matrix is followed by what rounding took from it: members that differ by a thousandth are to
+    /// differ.
+    middle: Option<Tensor>,
+    /// Of members of low rank: their signs, `[members + 1, 1]`.
+    signs: Option<Tensor>,
     /// Of members of low rank: where their pair's factors are.
     places: Option<Tensor>,
 }
 
+/// What the adapters need of each token's member.
+pub(super) struct Chosen {
+    /// Where its factors are.
+    members: Tensor,
+    /// `[tokens, numbers]`; none where that would take too much room, and for members of low rank.
+    middle: Option<Tensor>,
+    /// `[tokens, 1]`.
+    signs: Option<Tensor>,
+}
+
 impl TorchAdapters {
-    /// The singular values, or the sign, of each token's member, `[tokens, columns]`.
-    pub(super) fn scales(&self, members: &Tensor) -> Torch<Option<Tensor>> {
-        let of = |scales: &Tensor| scales.f_index_select(0, members);
-        self.scales.as_ref().map(of).transpose()
+    /// For tokens of these members.
+    pub(super) fn choose(&self, members: Tensor) -> Torch<Chosen> {
+        let of = |all: &Option<Tensor>| all.as_ref().map(|t| t.f_index_select(0, &members)).transpose();
+        let room = |t: &Tensor| members.numel() as i64 * t.size()[1] * t.kind().elt_size_in_bytes() as i64 <= GATHERED;
+        Ok(Chosen {
+            middle: match self.middle.as_ref().is_some_and(room) {
+                true => of(&self.middle)?,
+                false => None,
+            },
+            signs: of(&self.signs)?,
+            members: match &self.places {
+                Some(places) => places.f_index_select(0, &members)?,
+                None => members,
+            },
+        })
     }
 
-    /// Where the factors of each token's member are.
-    pub(super) fn places(&self, members: Tensor) -> Torch<Tensor> {
-        match &self.places {
-            Some(places) => places.f_index_select(0, &members),
-            None => Ok(members),
+    /// Adds to `y` what the adapters of a group add to the products with `x`.
+    pub(super) fn add(&self, group: &TorchGroup, y: &mut Tensor, x: &Tensor, chosen: &Chosen) -> Torch<()> {
+        match group {
+            TorchGroup::Shared { v_a, u_b, from } => {
+                let z = x.f_matmul(v_a)?.f_unsqueeze(1)?;
+                let shape = [z.size()[2], u_b.size()[0]];
+                let (all, numbers) = (self.middle.as_ref().expect("made with the group"), shape[0] * shape[1]);
+                let middle = match &chosen.middle {
+                    Some(middle) => middle.f_narrow(1, *from, numbers)?,
+                    None => all.f_narrow(1, *from, numbers)?.f_index_select(0, &chosen.members)?,
+                };
+                let z = z.f_bmm(&middle.f_view([-1, shape[0], shape[1]])?)?.f_squeeze_dim(1)?;
+                let _ = y.f_addmm_(&z, u_b)?;
+            }
+            TorchGroup::Own { a, b } => {
+                let mut z = a.f_index_select(0, &chosen.members)?.f_bmm(&x.f_unsqueeze(2)?)?;
+                if let Some(signs) = &chosen.signs {
+                    z = z.f_mul(&signs.f_unsqueeze(2)?)?;
+                }
+                let more = b.f_index_select(0, &chosen.members)?.f_bmm(&z)?;
+                let _ = y.f_add_(&more.f_squeeze_dim(2)?)?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -59,19 +105,20 @@ impl TorchModel {
         if let Population::LowRank(around) = population {
             return self.low_rank(around).map_err(failed);
         }
-        let (mut layers, mut scales) = (Vec::new(), Vec::new());
+        let (mut layers, mut middles) = (Vec::new(), Vec::new());
         for layer in 0..self.config.layers {
-            let mut group = |modules: &[Module]| self.group(population, layer, modules, &mut scales);
+            let mut group = |modules: &[Module]| self.group(population, layer, modules, &mut middles);
             let [a, b, c, d] = GROUPS;
             layers.push([group(a)?, group(b)?, group(c)?, group(d)?]);
         }
-        let scales = match scales.is_empty() {
+        let middle = match middles.is_empty() {
             true => None,
-            false => Some(Tensor::f_cat(&scales, 1).map_err(failed)?),
+            false => Some(Tensor::f_cat(&middles, 1).map_err(failed)?),
         };
         Ok(TorchAdapters {
             layers,
-            scales,
+            middle,
+            signs: None,
             places: None,
         })
     }
@@ -128,7 +175,8 @@ impl TorchModel {
         let signs = Tensor::f_from_slice(&signs)?.f_view([-1, 1])?;
         Ok(TorchAdapters {
             layers,
-            scales: Some(signs.f_to_device(self.device)?.f_to_kind(self.kind)?),
+            middle: None,
+            signs: Some(signs.f_to_device(self.device)?.f_to_kind(self.kind)?),
             places: Some(Tensor::f_from_slice(&places)?.f_to_device(self.device)?),
         })
     }
@@ -138,7 +186,7 @@ impl TorchModel {
         population: &Population,
         layer: usize,
         modules: &[Module],
-        scales: &mut Vec<Tensor>,
+        middles: &mut Vec<Tensor>,
     ) -> Result<Option<TorchGroup>> {
         let here = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(self.kind);
         let outputs: Vec<i64> = modules.iter().map(|m| self.config.module_dims(*m).1 as i64).collect();
@@ -146,11 +194,11 @@ impl TorchModel {
         let start = |m: usize| outputs[..m].iter().sum::<i64>();
         let wide = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(Kind::Float);
         let mut make = || -> Torch<Option<TorchGroup>> {
-            let (mut downs, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut inners, mut ups, mut rank) = (Vec::new(), Vec::new(), 0);
+            let (mut downs, mut ups, mut rank) = (Vec::new(), Vec::new(), 0);
             match population {
                 Population::None | Population::LowRank(_) => Ok(None),
                 Population::Singular { basis, s_a, s_b } => {
+                    let mut blocks = Vec::new();
                     for (m, module) in modules.iter().enumerate() {
                         let is_it = |t: &BasisTarget| t.layer == layer && t.module == *module;
                         let Some(i) = basis.targets().iter().position(is_it) else {
@@ -158,9 +206,9 @@ impl TorchModel {
                         };
                         let t = &basis.targets()[i];
                         downs.push(here(&t.v_a)?);
-                        first.push(wide(&s_a[i])?);
-                        second.push(wide(&s_b[i])?);
-                        inners.push(wide(&t.inner.f_mul_scalar(basis.scaling())?)?);
+                        let inner = wide(&t.inner.f_mul_scalar(basis.scaling())?)?;
+                        let (s_a, s_b) = (wide(&s_a[i])?.f_unsqueeze(2)?, wide(&s_b[i])?.f_unsqueeze(1)?);
+                        blocks.push(s_a.f_mul(&inner)?.f_mul(&s_b)?);
                         let up = Tensor::f_zeros([basis.rank() as i64, all], (self.kind, self.device))?;
                         up.narrow(1, start(m), outputs[m]).f_copy_(&here(&t.u_b)?.f_tr()?)?;
                         ups.push(up);
@@ -168,11 +216,18 @@ impl TorchModel {
                     if downs.is_empty() {
                         return Ok(None);
                     }
-                    let from: i64 = scales.iter().map(|t| t.size()[1]).sum();
-                    scales.extend([Tensor::f_cat(&first, 1)?, Tensor::f_cat(&second, 1)?]);
+                    let mut v_a = Tensor::f_cat(&downs, 1)?;
+                    let mut middle = blocks_on_diagonal(&blocks)?;
+                    if self.kind != Kind::Float {
+                        let high = middle.f_to_kind(self.kind)?;
+                        let low = middle.f_sub(&high.f_to_kind(Kind::Float)?)?.f_to_kind(self.kind)?;
+                        middle = Tensor::f_cat(&[high, low], 1)?;
+                        v_a = v_a.f_repeat([1, 2])?;
+                    }
+                    let from: i64 = middles.iter().map(|t| t.size()[1]).sum();
+                    middles.push(middle.f_flatten(1, 2)?);
                     Ok(Some(TorchGroup::Shared {
-                        v_a: Tensor::f_cat(&downs, 1)?,
-                        inner: Tensor::f_block_diag(&inners)?,
+                        v_a,
                         u_b: Tensor::f_cat(&ups, 0)?,
                         from,
                     }))
@@ -204,27 +259,15 @@ impl TorchModel {
     }
 }
 
-impl TorchGroup {
-    /// `y` and what the adapters add to the products with `x`; `scales` are of the tokens' members.
-    pub(super) fn add(&self, y: &Tensor, x: &Tensor, scales: Option<&Tensor>, members: &Tensor) -> Torch<Tensor> {
-        match self {
-            TorchGroup::Shared { v_a, inner, u_b, from } => {
-                let columns = inner.size()[0];
-                let scales = scales.expect("made with the group");
-                let z = wide_product(x, v_a)?
-                    .f_mul(&scales.f_narrow(1, *from, columns)?)?
-                    .f_matmul(inner)?
-                    .f_mul(&scales.f_narrow(1, from + columns, columns)?)?
-                    .f_to_kind(y.kind())?;
-                y.f_addmm(&z, u_b)
-            }
-            TorchGroup::Own { a, b } => {
-                let mut z = a.f_index_select(0, members)?.f_bmm(&x.f_unsqueeze(2)?)?;
-                if let Some(signs) = scales {
-                    z = z.f_mul(&signs.f_unsqueeze(2)?)?;
-                }
-                y.f_add(&b.f_index_select(0, members)?.f_bmm(&z)?.f_squeeze_dim(2)?)
-            }
-        }
+/// Of matrices `[members, n, n]` of several n, matrices of all n together with zeros elsewhere.
+fn blocks_on_diagonal(blocks: &[Tensor]) -> Torch<Tensor> {
+    let all: i64 = blocks.iter().map(|b| b.size()[1]).sum();
+    let out = Tensor::f_zeros([blocks[0].size()[0], all, all], (Kind::Float, blocks[0].device()))?;
+    let mut at = 0;
+    for block in blocks {
+        let n = block.size()[1];
+        out.f_narrow(1, at, n)?.f_narrow(2, at, n)?.f_copy_(block)?;
+        at += n;
     }
+    Ok(out)
 }

@@ -99,36 +99,44 @@ impl Linear {
         make().map_err(failed)
     }
 
-    /// The products with `x`, and `plus` (`[rows, outputs]`, or a bias for all rows) added to them.
-    pub fn apply(&self, x: &Tensor, plus: Option<&Tensor>) -> Torch<Tensor> {
-        let y = match self {
-            Linear::Plain(w) => {
-                return match plus {
-                    Some(plus) => plus.f_addmm(x, &w.f_tr()?),
-                    None => x.f_matmul(&w.f_tr()?),
-                };
-            }
+    /// The products with `x`, and a bias added to them.
+    pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Torch<Tensor> {
+        match (self, bias) {
+            (Linear::Plain(w), Some(bias)) => bias.f_addmm(x, &w.f_tr()?),
+            (_, Some(bias)) => self.product(x)?.f_add_(bias),
+            (_, None) => self.product(x),
+        }
+    }
+
+    /// Adds the products with `x` to `y`.
+    pub fn add_to(&self, y: &mut Tensor, x: &Tensor) -> Torch<()> {
+        let _ = match self {
+            Linear::Plain(w) => y.f_addmm_(x, &w.f_tr()?)?,
+            _ => y.f_add_(&self.product(x)?)?,
+        };
+        Ok(())
+    }
+
+    fn product(&self, x: &Tensor) -> Torch<Tensor> {
+        match self {
+            Linear::Plain(w) => x.f_matmul(&w.f_tr()?),
             Linear::Int8 { codes, scales } if x.device() == Device::Cpu => {
-                x.f_internal_weight_int8pack_mm(codes, scales)?
+                x.f_internal_weight_int8pack_mm(codes, scales)
             }
             // bf16 holds all codes, and its products are ten times as fast as those of libtorch's own kernel and more.
             Linear::Int8 { codes, scales } => wide_product(x, &codes.f_to_kind(Kind::BFloat16)?.f_tr()?)?
-                .f_mul(scales)?
-                .f_to_kind(x.kind())?,
+                .f_mul_(scales)?
+                .f_to_kind(x.kind()),
             Linear::Int4 {
                 codes,
                 group,
                 scales_and_zeros: levels,
-            } if x.device() == Device::Cpu => x.f_internal_weight_int4pack_mm_for_cpu(codes, *group as i64, levels)?,
+            } if x.device() == Device::Cpu => x.f_internal_weight_int4pack_mm_for_cpu(codes, *group as i64, levels),
             Linear::Int4 {
                 codes,
                 group,
                 scales_and_zeros: levels,
-            } => x.f_internal_weight_int4pack_mm(codes, *group as i64, levels)?,
-        };
-        match plus {
-            Some(plus) => y.f_add(plus),
-            None => Ok(y),
+            } => x.f_internal_weight_int4pack_mm(codes, *group as i64, levels),
         }
     }
 

@@ -9,8 +9,9 @@ use crate::model::Precision;
 use crate::svd::{SvdAdapter, tensor};
 use crate::tiny::random_weights;
 use crate::train::adapters::Delta;
+use crate::train::parallel::Pass;
 use crate::train::weights::Weights;
-use crate::train::{Example, forward, parallel, rows};
+use crate::train::{Example, forward, parallel, rows, staged};
 
 /// Sizes of which most do not fill vectors, a bias or a head of its own, more than one head of queries for one of keys and values.
 fn model(tied: bool) -> ModelConfig {
@@ -116,8 +117,8 @@ impl Case {
         (log_probs, adapters.gradient())
     }
 
-    /// The same by libtorch's automatic derivatives.
-    fn by_libtorch(&self, precision: Precision) -> (Vec<f32>, Vec<f32>) {
+    /// The same by libtorch's automatic derivatives, of all layers at once or of so many.
+    fn by_libtorch(&self, precision: Precision, stage: Option<usize>) -> (Vec<f32>, Vec<f32>) {
         let config = &self.checkpoint.config;
         let weights = Weights::rounded(&self.checkpoint, precision, Device::Cpu).unwrap();
         let mut leaves = Vec::new();
@@ -158,25 +159,44 @@ impl Case {
         }
         let mut log_probs = vec![0.0; next];
         let mut gradient: Option<Tensor> = None;
-        for rows in rows::passes(&self.examples, config, Device::Cpu).unwrap() {
-            let logits = forward::logits(&weights, &adapters, &rows).unwrap();
-            let all = (logits / self.temperature).log_softmax(-1, Kind::Float);
-            let of = all
-                .gather(1, &Tensor::from_slice(&rows.targets).unsqueeze(1), false)
-                .squeeze();
-            let numbers = floats(&of.detach().reshape([-1])).unwrap();
-            let mut slopes = Vec::new();
-            for (text, count) in &rows.origin {
-                let first = place[text];
-                for (i, log_prob) in log_probs.iter_mut().enumerate().skip(first).take(*count) {
-                    *log_prob = numbers[slopes.len()];
-                    slopes.push(slope(i, *log_prob));
+        let mut pass = Pass {
+            rows: rows::Rows::default(),
+            weights,
+            adapters,
+            leaves,
+            stage,
+        };
+        for rows in rows::passes(&self.examples, config, 1024).unwrap() {
+            pass.rows = rows;
+            let value = |pass: &Pass, logits: Tensor| {
+                let all = (logits / self.temperature).log_softmax(-1, Kind::Float);
+                let targets = Tensor::from_slice(&pass.rows.targets).unsqueeze(1);
+                let of = all.gather(1, &targets, false).squeeze();
+                let numbers = floats(&of.detach().reshape([-1])).unwrap();
+                let mut slopes = Vec::new();
+                for (text, count) in &pass.rows.origin {
+                    let first = place[text];
+                    for i in first..first + count {
+                        slopes.push(slope(i, numbers[slopes.len()]));
+                    }
                 }
+                Ok(((of * Tensor::from_slice(&slopes)).sum(Kind::Float), numbers))
+            };
+            let (flat, numbers) = match stage {
+                Some(layers) => staged::gradient(&pass, layers, value).unwrap(),
+                None => {
+                    let logits = forward::logits(&pass.weights, &pass.adapters, &pass.rows).unwrap();
+                    let (value, numbers) = value(&pass, logits).unwrap();
+                    let found = Tensor::run_backward(&[value], &pass.leaves, false, false);
+                    let flat: Vec<Tensor> = found.iter().map(|g| g.reshape([-1])).collect();
+                    (Tensor::cat(&flat, 0), numbers)
+                }
+            };
+            let mut numbers = numbers.into_iter();
+            for (text, count) in &pass.rows.origin {
+                let own = &mut log_probs[place[text]..][..*count];
+                own.iter_mut().zip(&mut numbers).for_each(|(own, x)| *own = x);
             }
-            let value = (of * Tensor::from_slice(&slopes)).sum(Kind::Float);
-            let found = Tensor::run_backward(&[value], &leaves, false, false);
-            let flat: Vec<Tensor> = found.iter().map(|g| g.reshape([-1])).collect();
-            let flat = Tensor::cat(&flat, 0);
             gradient = Some(gradient.map_or(flat.shallow_clone(), |sum| sum + flat));
         }
         (log_probs, floats(&gradient.unwrap()).unwrap())
@@ -239,9 +259,21 @@ fn cases() -> Vec<(tempfile::TempDir, Case)> {
 fn gradients_are_those_of_libtorchs_automatic_derivatives() {
     for (_dir, case) in cases() {
         let (log_probs, gradient) = case.ours(Precision::F32, 2, KEPT, false);
-        let (of_them, theirs) = parallel::single_threaded(|| case.by_libtorch(Precision::F32));
+        let (of_them, theirs) = parallel::single_threaded(|| case.by_libtorch(Precision::F32, None));
         let [first, second] = [off(&log_probs, &of_them), off(&gradient, &theirs)];
         assert!(first < 1e-5 && second < 1e-5, "{first:.1e}, {second:.1e}");
+    }
+}
+
+#[test]
+fn gradients_in_stages_are_those_of_all_layers_at_once() {
+    for (_dir, case) in cases() {
+        let (log_probs, gradient) = parallel::single_threaded(|| case.by_libtorch(Precision::F32, None));
+        for layers in [1, 2, 3] {
+            let (again, staged) = parallel::single_threaded(|| case.by_libtorch(Precision::F32, Some(layers)));
+            let [first, second] = [off(&again, &log_probs), off(&staged, &gradient)];
+            assert!(first < 1e-6 && second < 1e-6, "{layers}: {first:.1e}, {second:.1e}");
+        }
     }
 }
 
@@ -255,7 +287,7 @@ fn gradients_of_packed_weights_are_those_of_the_numbers_they_stand_for() {
         (Precision::Int4 { group: 8 }, 0.02),
     ] {
         let (log_probs, gradient) = case.ours(precision, 1, KEPT, false);
-        let (of_them, theirs) = parallel::single_threaded(|| case.by_libtorch(precision));
+        let (of_them, theirs) = parallel::single_threaded(|| case.by_libtorch(precision, None));
         let [first, second] = [off(&log_probs, &of_them), off(&gradient, &theirs)];
         assert!(
             first < limit && second < limit,
