@@ -28,12 +28,11 @@ use illume_core::{LowRank, Perturbation, Purpose, Stream};
 use illume_lm::{
     Basis, BasisTarget, Family, Generator, Model, ModelConfig, Module, Population, Precision, Query, Sampling,
 };
-use shapes::medium;
+use shapes::{INT4, medium, precision};
 use tch::{Device, Tensor};
 
 const RANK: usize = 8;
 const MEMBERS: [u32; 2] = [24, 96];
-const INT4: Precision = Precision::Int4 { group: 64 };
 
 /// Qwen2.5-0.5B.
 fn large() -> ModelConfig {
@@ -338,16 +337,6 @@ fn numbers(words: &[String], name: &str, default: &str) -> Vec<u32> {
             .unwrap_or_else(|_| panic!("\"{text}\" is no number"))
     };
     named(words, name, default).iter().map(number).collect()
-}
-
-fn precision(label: &str) -> Precision {
-    match label {
-        "f32" => Precision::F32,
-        "bf16" => Precision::Bf16,
-        "int8" => Precision::Int8,
-        "int4" => INT4,
-        other => panic!("\"{other}\" is no precision"),
-    }
 }
 
 /// Answers that run at once: the most that a task takes on the processor.

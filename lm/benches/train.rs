@@ -1,5 +1,7 @@
-//! Training: `cargo bench -p illume-lm --bench train [-- cuda|medium]`. With `cuda`, adapters and gradients of SmolLM2-135M's shape on a GPU; with
-//! `medium`, its adapters by examples on the processor, beside the multiply-adds that they need and the most memory that was taken.
+//! Training: `cargo bench -p illume-lm --bench train [-- cuda|medium]`. With `cuda`, adapters and gradients of SmolLM2-135M's shape on a GPU, with
+//! `precision=f32` as the weights' or another, and the device's memory in use; with `seven` besides, adapters of Qwen2.5-7B's shape (60 GB of the processor's
+//! memory, and 30 GB where TMPDIR says); with `medium`, SmolLM2's adapters by examples on the processor, beside the multiply-adds that they need and the most
+//! memory that was taken.
 //!
 //! Tokens per second, on 1 and on all threads: a small model from scratch, its adapters by examples, and the gradient of sampled answers (with the
 //! reference's pass). Then seconds to decompose the adapters of a 7B model (Qwen2.5's shape).
@@ -12,10 +14,10 @@ use std::time::Instant;
 
 use illume_core::{Answer, Credit, PolicyGradient, Surrogate, mix64};
 use illume_lm::{
-    Checkpoint, Example, Family, Lora, ModelConfig, Module, SearchKind, SearchSpace, Surrogates, SvdAdapter, TrainRow,
-    TrainSettings, pretrain, random_weights, save_checkpoint, sft,
+    Checkpoint, Example, Family, Lora, ModelConfig, Module, Precision, SearchKind, SearchSpace, Surrogates, SvdAdapter,
+    TrainRow, TrainSettings, pretrain, random_weights, save_checkpoint, sft,
 };
-use shapes::medium;
+use shapes::{medium, precision};
 use tch::{Device, Kind, Tensor};
 
 const STEPS: u64 = 9;
@@ -42,6 +44,23 @@ fn small() -> ModelConfig {
         eos: vec![2],
         bos: None,
         initializer_range: 0.02,
+    }
+}
+
+/// Qwen2.5-7B.
+fn seven() -> ModelConfig {
+    ModelConfig {
+        vocab: 152_064,
+        hidden: 3584,
+        layers: 28,
+        heads: 28,
+        kv_heads: 4,
+        head_dim: 128,
+        intermediate: 18_944,
+        rope_theta: 1e6,
+        max_positions: 32_768,
+        tied: false,
+        ..small()
     }
 }
 
@@ -128,8 +147,8 @@ fn peak_memory() -> f64 {
         / 1e3
 }
 
-fn on_device(config: &ModelConfig, device: Device) {
-    println!("{} parameters, {device:?}", config.parameters());
+fn on_device(config: &ModelConfig, device: Device, label: &str) {
+    println!("{} parameters, {device:?}, {label}", config.parameters());
     let dir = tempfile::tempdir().expect("a temporary folder");
     save_checkpoint(dir.path(), config, &random_weights(config, 1)).expect("a folder that can be written");
     let checkpoint = Arc::new(Checkpoint::open(dir.path()).expect("just written"));
@@ -142,11 +161,17 @@ fn on_device(config: &ModelConfig, device: Device) {
         };
         (0..8).map(one).collect()
     };
-    let settings = TrainSettings { device, ..settings(0) };
+    let large = config.hidden > 1024;
+    let settings = TrainSettings {
+        device,
+        precision: precision(label),
+        steps: if large { 4 } else { STEPS },
+        ..settings(0)
+    };
     let mut lora = None;
     let lengths: [(_, &mut (dyn FnMut(u64) -> Vec<Example> + Send)); 2] =
         [("32 to 48", &mut texts), ("1024 at most", &mut long)];
-    for (name, next) in lengths {
+    for (name, next) in lengths.into_iter().skip(usize::from(large)) {
         steps(&format!("adapters of rank 8, texts of {name}"), |report| {
             let fresh = Lora::fresh(config, 8, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
             lora = Some(sft(&checkpoint, fresh, next, &settings, report).expect("texts fit"));
@@ -155,9 +180,12 @@ fn on_device(config: &ModelConfig, device: Device) {
             println!("{:<44} {:>9.0} MB of the device in use", "", (all - free) as f64 / 1e6);
         }
     }
+    if large {
+        return;
+    }
     let lora = lora.expect("trained above");
     let space = Arc::new(SearchSpace::new(&lora, SearchKind::SingularValues, 1.0).expect("a trained adapter"));
-    surrogate(&checkpoint, &space, 1, device);
+    surrogate(&checkpoint, &space, 1, (device, precision(label)));
 }
 
 fn settings(threads: usize) -> TrainSettings {
@@ -189,14 +217,19 @@ fn main() {
         if let Some(fault) = illume_numerics::cuda::missing(0) {
             panic!("no CUDA device: {fault}");
         }
-        return on_device(&medium(), Device::Cuda(0));
+        let label = words.iter().find_map(|w| w.strip_prefix("precision=")).unwrap_or("f32");
+        let config = match words.iter().any(|w| w == "seven") {
+            true => seven(),
+            false => medium(),
+        };
+        return on_device(&config, Device::Cuda(0), label);
     }
     if words.iter().any(|w| w == "medium") {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         return on_processor(threads);
     }
     if words.iter().any(|w| w == "libtorch") {
-        return on_device(&small(), Device::Cpu);
+        return on_device(&small(), Device::Cpu, "f32");
     }
     let config = small();
     let all = std::thread::available_parallelism().map_or(1, usize::from);
@@ -221,7 +254,7 @@ fn main() {
     for kind in [SearchKind::SingularValues, SearchKind::Adapters] {
         let space = Arc::new(SearchSpace::new(&lora, kind, 1.0).expect("a trained adapter"));
         for threads in [1, all] {
-            surrogate(&checkpoint, &space, threads, Device::Cpu);
+            surrogate(&checkpoint, &space, threads, (Device::Cpu, Precision::F32));
         }
     }
     for rank in [8, 32] {
@@ -229,9 +262,10 @@ fn main() {
     }
 }
 
-fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: usize, device: Device) {
+fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: usize, place: (Device, Precision)) {
     let prompts = Arc::new(|case| Some((0..24).map(|t| (case * 7 + t) % 160).collect()));
-    let surrogates = Surrogates::new(checkpoint.clone(), space.clone(), prompts, 1.0, device);
+    let surrogates = Surrogates::new(checkpoint.clone(), space.clone(), prompts, 1.0, place.0);
+    let surrogates = surrogates.of_answers(place.1, usize::MAX);
     let answer = |case: u32| Answer {
         case,
         tokens: (0..16).map(|t| (case * 3 + t) % 160).collect(),

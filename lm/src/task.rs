@@ -16,7 +16,7 @@ mod validate;
 mod worker;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use illume_core::params::Params as _;
 use illume_core::{
@@ -121,11 +121,20 @@ pub struct LmTask {
     sampling: Sampling,
 }
 
+/// The genome whose weights a model has.
+enum Held {
+    /// The checkpoint's own, or none for sure.
+    Neither,
+    Copy(Vec<f32>),
+    /// The same memory, for as long as somebody keeps it.
+    Shared(Weak<Vec<f32>>),
+}
+
 /// What runs: only one batch at a time.
 struct Engine {
     generator: Generator,
     /// The genome whose weights the model has, where genomes are weights.
-    weights: Option<Vec<f32>>,
+    weights: Held,
     /// Why the first row failed that did.
     failure: Option<String>,
 }
@@ -191,7 +200,7 @@ impl LmTask {
         };
         let engine = Mutex::new(Engine {
             generator: Generator::new(model, slots),
-            weights: None,
+            weights: Held::Neither,
             failure: None,
         });
         Ok(LmTask {

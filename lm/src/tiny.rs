@@ -3,10 +3,14 @@
 use std::path::Path;
 
 use illume_core::{Error, Purpose, Result, Stream, toml};
+use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::text::small_tokenizer;
 use crate::{Family, Lora, ModelConfig, Module, save_checkpoint};
+
+/// Numbers that a thread draws at a time.
+const PART: usize = 1 << 16;
 
 /// The shape of [`tiny_model`]: one layer of 16 units, the vocabulary of the small tokenizer.
 pub fn tiny_config() -> ModelConfig {
@@ -39,7 +43,8 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Vec<(String, Tensor)> 
         if !name.ends_with("norm.weight") {
             values.fill(0.0);
             let stream = Stream::new(seed, Purpose::Network, 0, number as u64);
-            stream.add_normals(0, config.initializer_range as f32, &mut values);
+            let parts = values.par_chunks_mut(PART).enumerate();
+            parts.for_each(|(i, part)| stream.add_normals((i * PART) as u64, config.initializer_range as f32, part));
         }
         let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
         (name, Tensor::from_slice(&values).view(&shape[..]))

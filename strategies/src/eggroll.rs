@@ -17,6 +17,8 @@ use illume_core::{
     Archive, Batch, Candidates, Context, Error, Genomes, LowRank, Next, Perturbation, Result, State, Status, Strategy,
     StrategySpec, TaskSpec, Told, case_seed,
 };
+use illume_numerics::elements::moved;
+use rayon::prelude::*;
 
 use crate::candidates::prepare;
 use crate::validation::{Validation, minibatch};
@@ -28,6 +30,8 @@ pub use params::EggrollParams;
 const COLUMNS: usize = 6;
 const STEP: usize = 4;
 const VALIDATION: usize = 5;
+/// Genes that a thread moves at a time.
+const PART: usize = 1 << 14;
 
 /// A center that moves along the weighted sum of its members' perturbations.
 #[derive(Debug)]
@@ -152,35 +156,49 @@ impl Eggroll {
         let members = self.members(context, 0, 0);
         self.steps_taken += 1;
         let (t, rate) = (self.steps_taken, self.params.learning_rate as f32);
-        let mut center = std::mem::take(&mut self.center);
-        let genes = Arc::make_mut(&mut center);
+        // Its memory is the candidates' too.
+        let old = &self.center;
+        let mut new = vec![0.0; old.len()];
         let mut squares = 0.0;
         update::each_part(&members, weights, |at, ascent| {
-            let genes = &mut genes[at..at + ascent.len()];
-            match &self.adam {
-                None => {
-                    let step = |(x, g): (&mut f32, &f32)| {
-                        let before = *x;
-                        *x = g.mul_add(rate, before);
-                        f64::from(*x - before).powi(2)
-                    };
-                    squares += genes.iter_mut().zip(&*ascent).map(step).sum::<f64>();
-                }
+            let part = at..at + ascent.len();
+            let genes = old[part.clone()]
+                .par_chunks(PART)
+                .zip(new[part.clone()].par_chunks_mut(PART));
+            let parts = genes.zip(ascent.par_chunks_mut(PART));
+            let added: Vec<f64> = match &self.adam {
+                None => parts
+                    .map(|((old, new), ascent)| {
+                        moved(old, ascent, rate, new);
+                        distance(old, new)
+                    })
+                    .collect(),
                 Some(adam) => {
-                    // The optimizer descends.
-                    ascent.iter_mut().for_each(|g| *g = -*g);
-                    let before = genes.to_vec();
-                    let part = at..at + ascent.len();
-                    adam.step(t, ascent, genes, &mut self.first[part.clone()], &mut self.second[part]);
-                    let moved = genes.iter().zip(&before).map(|(x, b)| f64::from(x - b).powi(2));
-                    squares += moved.sum::<f64>();
+                    let first = self.first[part.clone()].par_chunks_mut(PART);
+                    let moments = first.zip(self.second[part].par_chunks_mut(PART));
+                    parts
+                        .zip(moments)
+                        .map(|(((old, new), ascent), (first, second))| {
+                            // The optimizer descends.
+                            ascent.iter_mut().for_each(|g| *g = -*g);
+                            new.copy_from_slice(old);
+                            adam.step(t, ascent, new, first, second);
+                            distance(old, new)
+                        })
+                        .collect()
                 }
-            }
+            };
+            squares += added.iter().sum::<f64>();
         });
-        let dim = genes.len() as f64;
-        self.center = center;
+        let dim = new.len() as f64;
+        self.center = Arc::new(new);
         (squares / dim).sqrt()
     }
+}
+
+/// The squared distance of two genomes' parts.
+fn distance(old: &[f32], new: &[f32]) -> f64 {
+    new.iter().zip(old).map(|(x, b)| f64::from(x - b).powi(2)).sum()
 }
 
 /// `f_plus - f_minus` of the shaped fitness of each pair; a pair one of whose members failed counts nothing. What is subtracted from all members alike

@@ -1,6 +1,18 @@
-//! Shapes of models that more than one benchmark measures.
+//! What more than one benchmark measures: shapes of models, and precisions by their names.
 
-use illume_lm::{Family, ModelConfig};
+use illume_lm::{Family, ModelConfig, Precision};
+
+pub const INT4: Precision = Precision::Int4 { group: 64 };
+
+pub fn precision(label: &str) -> Precision {
+    match label {
+        "f32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        "int8" => Precision::Int8,
+        "int4" => INT4,
+        other => panic!("\"{other}\" is no precision"),
+    }
+}
 
 /// SmolLM2-135M.
 pub fn medium() -> ModelConfig {

@@ -2,6 +2,7 @@
 
 use half::bf16;
 use illume_numerics::transformer::{int4_code, int4_scale, int8_code, int8_scale};
+use rayon::prelude::*;
 use tch::Device;
 
 use super::Precision;
@@ -18,22 +19,20 @@ pub(crate) fn round(values: &mut [f32], name: &str, shape: &[usize], precision: 
     match precision {
         Precision::F32 => (),
         _ if vector && !on_device => (),
-        Precision::Bf16 => values.iter_mut().for_each(|w| *w = halved(*w)),
-        _ if on_device && (vector || table) => values.iter_mut().for_each(|w| *w = halved(*w)),
+        Precision::Bf16 => values.par_iter_mut().for_each(|w| *w = halved(*w)),
+        _ if on_device && (vector || table) => values.par_iter_mut().for_each(|w| *w = halved(*w)),
         Precision::Int4 { group } if !table => {
-            for part in values.chunks_mut(group) {
+            values.par_chunks_mut(group).for_each(|part| {
                 let levels = int4_scale(part.iter());
                 let (size, zero) = (scale(levels.0), scale(levels.1));
                 let value = |w: f32| (f32::from(int4_code(w, levels)) - 8.0).mul_add(size, zero);
                 part.iter_mut().for_each(|w| *w = value(*w));
-            }
+            });
         }
-        Precision::Int8 | Precision::Int4 { .. } => {
-            for row in values.chunks_mut(inputs) {
-                let size = int8_scale(row.iter());
-                let value = |w: f32| f32::from(int8_code(w, size)) * size;
-                row.iter_mut().for_each(|w| *w = value(*w));
-            }
-        }
+        Precision::Int8 | Precision::Int4 { .. } => values.par_chunks_mut(inputs).for_each(|row| {
+            let size = int8_scale(row.iter());
+            let value = |w: f32| f32::from(int8_code(w, size)) * size;
+            row.iter_mut().for_each(|w| *w = value(*w));
+        }),
     }
 }

@@ -9,6 +9,7 @@ mod choose;
 mod linear;
 
 use illume_core::{Error, Result};
+use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
 
 pub(crate) use adapters::TorchAdapters;
@@ -20,6 +21,9 @@ use super::native::Segment;
 use super::{Precision, Source, Wish};
 use crate::config::{ModelConfig, Module};
 use crate::sample::Picked;
+
+/// Layers whose weights are read at once: bounds what they take of the processor's memory in f32.
+const AT_ONCE: usize = 8;
 
 type Torch<T> = std::result::Result<T, TchError>;
 
@@ -103,8 +107,7 @@ impl TorchModel {
         };
         let vector = |name: &str| place(source.values(name)?, &[-1]);
         let table = |name: &str| place(source.values(name)?, &[config.vocab as i64, config.hidden as i64]);
-        let mut layers = Vec::new();
-        for i in 0..config.layers {
+        let layer = |i: usize| -> Result<Layer> {
             let mut maps = Vec::new();
             for modules in GROUPS {
                 maps.push(map_of(config, source, precision, (device, kind), i, modules)?);
@@ -117,12 +120,18 @@ impl TorchModel {
                 }
                 bias = Some(place(values, &[-1])?);
             }
-            layers.push(Layer {
+            Ok(Layer {
                 attention_norm: vector(&format!("model.layers.{i}.input_layernorm.weight"))?,
                 mlp_norm: vector(&format!("model.layers.{i}.post_attention_layernorm.weight"))?,
                 maps: maps.try_into().expect("one for each group"),
                 bias,
-            });
+            })
+        };
+        let mut layers = Vec::new();
+        for first in (0..config.layers).step_by(AT_ONCE) {
+            let numbers = first..config.layers.min(first + AT_ONCE);
+            let some: Result<Vec<Layer>> = numbers.into_par_iter().map(layer).collect();
+            layers.extend(some?);
         }
         let frequencies: Vec<f32> = config.rope_frequencies().iter().map(|f| *f as f32).collect();
         Ok(TorchModel {
@@ -144,10 +153,13 @@ impl TorchModel {
     /// Makes the linear maps of all layers anew.
     pub fn reload(&mut self, source: &dyn Source, precision: Precision) -> Result<()> {
         let (config, place) = (&self.config, (self.device, self.kind));
-        for (i, layer) in self.layers.iter_mut().enumerate() {
-            for (map, modules) in layer.maps.iter_mut().zip(GROUPS) {
-                *map = map_of(config, source, precision, place, i, modules)?;
-            }
+        for (first, some) in self.layers.chunks_mut(AT_ONCE).enumerate() {
+            some.par_iter_mut().enumerate().try_for_each(|(i, layer)| {
+                for (map, modules) in layer.maps.iter_mut().zip(GROUPS) {
+                    *map = map_of(config, source, precision, place, first * AT_ONCE + i, modules)?;
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }

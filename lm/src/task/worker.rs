@@ -1,6 +1,7 @@
 //! Scores a rank's rows: their prompts as one batch of queries, the answers' rewards, their means.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use illume_core::{
     Answer, Error, Genomes, Perturbation, Purpose, Request, Result, Scores, Scratch, Status, Stream, Worker, block,
@@ -8,7 +9,7 @@ use illume_core::{
 };
 
 use super::space::Space;
-use super::{Engine, LmTask, MEASURES};
+use super::{Engine, Held, LmTask, MEASURES};
 use crate::data::Case;
 use crate::{Generated, Population, Query, Sampling, WeightSpace};
 
@@ -232,7 +233,7 @@ impl<'a> LmWorker<'a> {
         let mut engine = self.task.engine();
         match (&self.task.space, members) {
             (Space::Weights(space), Members::Around(around)) => {
-                engine.set_weights(space, &around.center)?;
+                engine.set_center(space, &around.center)?;
                 let population = match around.members {
                     0 => Population::None,
                     _ => Population::LowRank(around.clone()),
@@ -278,13 +279,26 @@ impl Worker for LmWorker<'_> {
 impl Engine {
     /// Gives the model the weights of a genome, if it has others.
     pub fn set_weights(&mut self, space: &WeightSpace, genes: &[f32]) -> Result<()> {
-        if self.weights.as_deref() == Some(genes) {
-            return Ok(());
+        match &self.weights {
+            Held::Copy(held) if held == genes => Ok(()),
+            _ => self.load_weights(space, genes, || Held::Copy(genes.to_vec())),
         }
+    }
+
+    /// The same for a genome that is shared, of which no copy is kept.
+    fn set_center(&mut self, space: &WeightSpace, center: &Arc<Vec<f32>>) -> Result<()> {
+        match &self.weights {
+            // Who changes what others may still look at takes it elsewhere first: where it is the same memory it has the same numbers.
+            Held::Shared(held) if held.upgrade().is_some_and(|held| Arc::ptr_eq(&held, center)) => Ok(()),
+            _ => self.load_weights(space, center, || Held::Shared(Arc::downgrade(center))),
+        }
+    }
+
+    fn load_weights(&mut self, space: &WeightSpace, genes: &[f32], held: impl FnOnce() -> Held) -> Result<()> {
         // What fails in the middle leaves a model of neither.
-        self.weights = None;
+        self.weights = Held::Neither;
         self.generator.reload(&space.source(genes))?;
-        self.weights = Some(genes.to_vec());
+        self.weights = held();
         Ok(())
     }
 

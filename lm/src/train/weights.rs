@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use illume_core::{Error, Purpose, Result, Stream};
 use illume_numerics::transformer::{int8_code, int8_scale};
+use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::Tried;
@@ -300,11 +301,11 @@ fn fused_shapes(config: &ModelConfig) -> Vec<Vec<i64>> {
 fn codes(checkpoint: &Checkpoint, names: &[String], inputs: usize, device: Device) -> Result<(Tensor, Tensor)> {
     let (mut codes, mut scales) = (Vec::new(), Vec::new());
     for name in names {
-        for row in checkpoint.floats(name)?.chunks(inputs) {
-            let scale = int8_scale(row.iter());
-            codes.extend(row.iter().map(|w| int8_code(*w, scale)));
-            scales.push(scale);
-        }
+        let values = checkpoint.floats(name)?;
+        let sizes: Vec<f32> = values.par_chunks(inputs).map(|row| int8_scale(row.iter())).collect();
+        let code = |(i, w): (usize, &f32)| int8_code(*w, sizes[i / inputs]);
+        codes.par_extend(values.par_iter().enumerate().map(code));
+        scales.extend(sizes);
     }
     let place = || -> Tried<(Tensor, Tensor)> {
         let codes = Tensor::f_from_slice::<i8>(&codes)?.f_view([-1, inputs as i64])?;

@@ -20,8 +20,7 @@ pub(super) fn each_part(members: &Perturbation, weights: &[f32], mut take: impl 
     };
     let mut buffers = Buffers::default();
     for matrix in shape.matrices() {
-        buffers.sum(members, shape, matrix, weights);
-        take(matrix.genes.start, &mut buffers.sum);
+        take(matrix.genes.start, buffers.sum(members, shape, matrix, weights));
     }
 }
 
@@ -50,13 +49,13 @@ struct Buffers {
     b: Vec<f32>,
     /// `[rows, columns]` and what fills panels.
     product: Vec<f32>,
-    /// `[rows, columns]`.
+    /// `[rows, columns]`, where panels are filled.
     sum: Vec<f32>,
 }
 
 impl Buffers {
-    /// Makes the sum of one matrix.
-    fn sum(&mut self, members: &Perturbation, shape: &LowRank, matrix: &MatrixPlace, weights: &[f32]) {
+    /// The sum of one matrix, `[rows, columns]`.
+    fn sum(&mut self, members: &Perturbation, shape: &LowRank, matrix: &MatrixPlace, weights: &[f32]) -> &mut [f32] {
         let (rank, rows, columns) = (shape.rank(), matrix.rows, matrix.columns);
         let width = rank * (columns + rows);
         let ld = columns.next_multiple_of(illume_numerics::LANES);
@@ -91,8 +90,12 @@ impl Buffers {
             };
             product.run(Level::best(), Team::Pool, None);
         }
+        if ld == columns {
+            return &mut self.product;
+        }
         self.sum.clear();
         let lines = self.product.chunks_exact(ld);
         lines.for_each(|line| self.sum.extend_from_slice(&line[..columns]));
+        &mut self.sum
     }
 }

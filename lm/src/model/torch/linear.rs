@@ -1,6 +1,7 @@
 //! Linear maps in each precision, by libtorch's packed kernels.
 
 use illume_core::{Error, Result};
+use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::{Torch, failed, wide_product};
@@ -37,9 +38,12 @@ impl Linear {
                         .f_to_kind(kind)?,
                 ),
                 Precision::Int8 => {
-                    let scales: Vec<f32> = values.chunks_exact(inputs).map(|row| int8_scale(row.iter())).collect();
+                    let scales: Vec<f32> = values
+                        .par_chunks_exact(inputs)
+                        .map(|row| int8_scale(row.iter()))
+                        .collect();
                     let code = |(i, w): (usize, &f32)| int8_code(*w, scales[i / inputs]);
-                    let codes: Vec<i8> = values.iter().enumerate().map(code).collect();
+                    let codes: Vec<i8> = values.par_iter().enumerate().map(code).collect();
                     Linear::Int8 {
                         codes: Tensor::f_from_slice(&codes)?.f_view(shape)?.f_to_device(device)?,
                         // libtorch's kernel for the processor wants them as its inputs are.
@@ -50,7 +54,8 @@ impl Linear {
                     }
                 }
                 Precision::Int4 { group } => {
-                    let levels: Vec<(f32, f32)> = values.chunks_exact(group).map(|g| int4_scale(g.iter())).collect();
+                    let levels: Vec<(f32, f32)> =
+                        values.par_chunks_exact(group).map(|g| int4_scale(g.iter())).collect();
                     let code = |(i, w): (usize, &f32)| int4_code(*w, levels[i / group]);
                     let flat: Vec<f32> = levels.iter().flat_map(|l| [l.0, l.1]).collect();
                     let shape_of_laws = [outputs as i64, (inputs / group) as i64, 2];
@@ -61,14 +66,14 @@ impl Linear {
                         .f_to_kind(kind)?
                         .f_to_device(device)?;
                     let codes = if device == Device::Cpu {
-                        let codes: Vec<i32> = values.iter().enumerate().map(|w| i32::from(code(w))).collect();
+                        let codes: Vec<i32> = values.par_iter().enumerate().map(|w| i32::from(code(w))).collect();
                         let codes = Tensor::f_from_slice(&codes)?.f_view(shape)?;
                         codes.f_internal_convert_weight_to_int4pack_for_cpu(1)?
                     } else {
                         // Two codes a byte, the first in the upper half.
                         let pair = |p: &[f32], at: usize| code((at, &p[0])) << 4 | code((at + 1, &p[1]));
                         let codes: Vec<u8> = values
-                            .chunks_exact(2)
+                            .par_chunks_exact(2)
                             .enumerate()
                             .map(|(i, p)| pair(p, 2 * i))
                             .collect();
