@@ -180,6 +180,26 @@ const EDITS: &[(&str, &str, &[&str])] = &[
         &["variants[a].sat: unknown key", "\"set\""],
     ),
     (
+        "[metric]",
+        "[[variants]]\nname = \"a\"\nreplace = 1\n[metric]",
+        &["variants[a].replace: expected a table", "got 1"],
+    ),
+    (
+        "[metric]",
+        "[[variants]]\nname = \"a\"\nreplace = { archive = \"cvt\" }\n[metric]",
+        &["variants[a].replace.archive: expected a whole section", "\"cvt\""],
+    ),
+    (
+        "[metric]",
+        "[[variants]]\nname = \"a\"\nreplace = { archive = { kind = \"cvt\", shape = [4, 4] } }\n[metric]",
+        &["\"a iso_sigma=0.01\"", "archive.shape: unknown key", "cells"],
+    ),
+    (
+        "[metric]",
+        "[[variants]]\nname = \"a\"\nreplace = { archives = { kind = \"cvt\" } }\n[metric]",
+        &["\"a iso_sigma=0.01\"", "archives: unknown"],
+    ),
+    (
         "threads_per_run = 1",
         "threads_per_run = 70000",
         &["resources.threads_per_run: expected", "to 65536"],

@@ -168,6 +168,20 @@ fn each_is_valid_as_it_stands_and_is_what_its_name_says() {
 }
 
 #[test]
+fn a_mistake_in_the_task_of_each_is_said_and_nothing_else() {
+    for sample in samples() {
+        let config = sample.config(&["task.no_such_key=1".into()]);
+        let error = registry::task(&config).err().expect("there is no such key").to_string();
+        assert!(
+            error.contains("task.no_such_key: unknown key"),
+            "{}: {error}",
+            sample.name
+        );
+        assert_eq!(error.lines().count(), 1, "{}: {error}", sample.name);
+    }
+}
+
+#[test]
 fn each_runs() {
     let folder = folder();
     for sample in samples() {

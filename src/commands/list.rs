@@ -156,6 +156,12 @@ fn sweeps() -> [(&'static str, &'static str, Vec<ParamInfo>); 7] {
         ),
         key("base", base, "the sweep's", "What its runs begin with."),
         key(
+            "replace",
+            "a table of sections such as archive = { kind = \"cvt\", cells = 1024 }",
+            "{}",
+            "Whole sections of the configuration in place of the base's, before keys are set.",
+        ),
+        key(
             "set",
             "a table of keys such as strategy.name",
             "{}",

@@ -6,9 +6,9 @@ use illume_cluster::memory;
 use illume_core::params::{ParamInfo, suggest};
 use illume_core::serde::Serialize;
 use illume_core::{
-    Answer, ArchiveConfig, ArchiveEntry, ArchiveMut, Axis, Credit, Error, Init, Memory, PolicyGradient, Problem,
-    Result, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Surrogate, SurrogateReport, Task, TaskConfig,
-    TaskSpec, both,
+    Answer, ArchiveConfig, ArchiveEntry, ArchiveMut, Axis, Credit, Error, Init, Memory, Objective, PolicyGradient,
+    Problem, Result, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Surrogate, SurrogateReport, Task,
+    TaskConfig, TaskSpec, both,
 };
 
 use illume_strategies::emitters::Emitters;
@@ -44,10 +44,7 @@ pub fn task_of_rank(config: &Config, ranks: usize) -> Result<Box<dyn Task>> {
     };
     illume_envs::build(&parts).map_err(|e| {
         let Error::Config(mut problems) = e else { return e };
-        // What can be said of the strategy without a task is said at the same time.
-        if let Err(Error::Config(more)) = strategy(config, &placeholder(), &Memory::unlimited()) {
-            problems.extend(more);
-        }
+        problems.extend(without_task(config));
         config.locate(Error::Config(problems))
     })
 }
@@ -76,7 +73,26 @@ pub(crate) fn shown(strategy: &str) -> &'static [(&'static str, &'static str)] {
     entry.map_or(&[], |entry| entry.shown)
 }
 
-/// A task that any strategy accepts.
+/// What is wrong with the strategy whatever the task: of one objective, or of two.
+fn without_task(config: &Config) -> Vec<Problem> {
+    let objective = |name: &str| Objective::new(name, "", [f64::NAN; 2]);
+    let of = |objectives| {
+        let task = TaskSpec {
+            objectives,
+            ..placeholder()
+        };
+        match strategy(config, &task, &Memory::unlimited()) {
+            Err(Error::Config(problems)) => problems,
+            _ => Vec::new(),
+        }
+    };
+    let of_two = of(vec![objective("a"), objective("b")]);
+    let mut problems = of(Vec::new());
+    problems.retain(|problem| of_two.contains(problem));
+    problems
+}
+
+/// A task that any strategy of one objective accepts.
 fn placeholder() -> TaskSpec {
     TaskSpec {
         bounds: Some([0.0, 1.0]),

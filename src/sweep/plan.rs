@@ -406,7 +406,10 @@ impl<'a> Maker<'a> {
         };
         let base = &point.variant.base;
         let set: Vec<(String, Value)> = [&point.variant.set[..], &point.settings[..]].concat();
-        let mut overrides: Vec<String> = set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let whole = point.variant.replace.iter();
+        let whole = whole.map(|(section, table)| format!("{section}={}", Value::Table(table.clone())));
+        let keys = set.iter().map(|(key, value)| format!("{key}={value}"));
+        let mut overrides: Vec<String> = whole.chain(keys).collect();
         overrides.push(format!("seed={}", self.spec.seeds.first().copied().unwrap_or(1)));
         let config = Config::parse(&base.text, &base.file, &overrides).map_err(place)?;
         let of_task = format!("{:?}{:?}", config.task, config.policy);
@@ -463,7 +466,7 @@ impl<'a> Maker<'a> {
             size: evaluations as f64 * f64::from(task.max_steps.max(1)) * task.genome_dim as f64,
             genome_dim: task.genome_dim,
             cells: archive.spec().capacity,
-            set: set.into_iter().collect(),
+            set: point.variant.replaced().chain(set).collect(),
             text: toml::to_string(&table).map_err(|e| Error::failed(format!("{e}")))?,
         })
     }

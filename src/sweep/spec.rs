@@ -112,7 +112,17 @@ pub struct Variant {
     /// Empty for the only one.
     pub name: String,
     pub base: Base,
+    /// Whole sections in place of the base's.
+    pub replace: Vec<(String, Table)>,
     pub set: Vec<(String, Value)>,
+}
+
+impl Variant {
+    /// The keys of the sections that it replaces.
+    pub fn replaced(&self) -> impl Iterator<Item = (String, Value)> {
+        let of = |(section, table): &(String, Table)| flattened(table.clone(), section);
+        self.replace.iter().flat_map(of)
+    }
 }
 
 /// A sweep as asked for.
@@ -184,6 +194,7 @@ impl Spec {
             variants: vec![Variant {
                 name: String::new(),
                 base,
+                replace: Vec::new(),
                 set: Vec::new(),
             }],
             axes: Vec::new(),
@@ -457,6 +468,7 @@ fn read_variants(
         return Ok(vec![Variant {
             name: String::new(),
             base,
+            replace: Vec::new(),
             set: Vec::new(),
         }]);
     };
@@ -490,25 +502,40 @@ fn read_variants(
             }
         };
         let own = entry.remove("base").map(|value| read_base(value, path)).transpose()?;
-        let set = match entry.remove("set") {
-            None => Vec::new(),
-            Some(Value::Table(set)) => keys(set, &format!("variants[{name}].set"), problems),
+        let place = format!("variants[{name}]");
+        let mut table = |key: &str| match entry.remove(key) {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
             Some(other) => {
-                problems.push(problem(
-                    &format!("variants[{name}]"),
-                    "set",
-                    format!("expected a table, got {other}"),
-                ));
-                Vec::new()
+                problems.push(problem(&place, key, format!("expected a table, got {other}")));
+                Table::new()
             }
         };
+        let (sections, set) = (table("replace"), table("set"));
+        let set = keys(set, &format!("{place}.set"), problems);
+        let mut replace = Vec::new();
+        for (section, value) in sections {
+            match value {
+                Value::Table(table) => replace.push((section, table)),
+                other => problems.push(problem(
+                    &format!("{place}.replace"),
+                    &section,
+                    format!("expected a whole section, such as {{ kind = \"cvt\", cells = 1024 }}, got {other}"),
+                )),
+            }
+        }
         problems.extend(
             entry
                 .keys()
-                .map(|key| params::unknown_key(&format!("variants[{name}]"), key, &["name", "base", "set"])),
+                .map(|key| params::unknown_key(&place, key, &["name", "base", "replace", "set"])),
         );
         match own.or_else(|| base.clone()) {
-            Some(base) => variants.push(Variant { name, base, set }),
+            Some(base) => variants.push(Variant {
+                name,
+                base,
+                replace,
+                set,
+            }),
             None => problems.push(problem("", "base", no_base)),
         }
     }

@@ -26,6 +26,25 @@ fn labels(plan: &Plan) -> Vec<&str> {
 const TWO: &str = "base = \"base.toml\"\nseeds = 2\n[parameters]\nstrategy.iso_sigma = [0.01, 0.1]\n";
 
 #[test]
+fn a_variant_replaces_whole_sections_before_keys_are_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "base = \"base.toml\"\n\
+                [[variants]]\nname = \"grid\"\n[[variants]]\nname = \"dns\"\nreplace = { archive = { kind = \"dns\", capacity = 9 } }\n\
+                set = { archive.neighbours = 2 }\n";
+    let plan = plan(folder.path(), text);
+    assert_eq!(labels(&plan), ["grid", "dns"]);
+    let dns = &plan.configurations[1];
+    let config = crate::Config::parse(&dns.with_seed(1), "x", &[]).unwrap();
+    assert_eq!(config.archive["kind"].as_str(), Some("dns"));
+    assert!(!config.archive.contains_key("shape"), "{:?}", config.archive);
+    let set: Vec<String> = dns.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(
+        set,
+        ["archive.capacity=9", "archive.kind=\"dns\"", "archive.neighbours=2"]
+    );
+}
+
+#[test]
 fn a_plan_has_every_combination_with_every_seed_and_reads_back_as_itself() {
     let folder = tempfile::tempdir().unwrap();
     let text = "base = \"base.toml\"\nseeds = [7, 3]\n[parameters]\n\"strategy.iso_sigma\" = [0.01, 0.1]\nstrategy.batch = [10]\n\
