@@ -17,15 +17,31 @@ pub fn filmed() -> Vec<&'static str> {
         .collect()
 }
 
-/// What can be seen of an environment.
-pub trait Screen {
+/// Draws an environment.
+pub trait Painter<E> {
+    /// An episode begins.
+    fn start(&mut self, _env: &E) {}
+
+    /// It is a step further.
+    fn step(&mut self, _env: &E) {}
+
     /// Draws the present state: rows of RGB over `rgb`; gives `[width, height]`.
-    fn screen(&self, rgb: &mut Vec<u8>) -> [usize; 2];
+    fn draw(&self, env: &E, rgb: &mut Vec<u8>) -> [usize; 2];
+}
+
+/// Shows a game's own screen.
+pub struct OwnScreen;
+
+impl<E: PixelEnv> Painter<E> for OwnScreen {
+    fn draw(&self, env: &E, rgb: &mut Vec<u8>) -> [usize; 2] {
+        env.screen(rgb)
+    }
 }
 
 /// An environment whose episodes are filmed: the start, the steps that the camera wants, and the end. It acts like the one inside.
-pub struct Filmed<'a, E> {
+pub struct Filmed<'a, E, P> {
     env: E,
+    painter: P,
     camera: &'a mut dyn Camera,
     step: u32,
     reward: f64,
@@ -34,12 +50,13 @@ pub struct Filmed<'a, E> {
     rgb: Vec<u8>,
 }
 
-impl<'a, E> Filmed<'a, E> {
+impl<'a, E, P: Painter<E>> Filmed<'a, E, P> {
     /// Films an environment that is watched at this pace.
-    pub fn new(env: E, camera: &'a mut dyn Camera, steps_per_second: f64) -> Filmed<'a, E> {
+    pub fn new(env: E, painter: P, camera: &'a mut dyn Camera, steps_per_second: f64) -> Filmed<'a, E, P> {
         camera.pace(steps_per_second);
         Filmed {
             env,
+            painter,
             camera,
             step: 0,
             reward: 0.0,
@@ -50,43 +67,53 @@ impl<'a, E> Filmed<'a, E> {
 
     fn start(&mut self) {
         (self.step, self.reward, self.taken) = (0, 0.0, false);
+        self.painter.start(&self.env);
+        self.take_if_wanted();
     }
 
     fn advance(&mut self, step: Step) {
         self.step += 1;
         self.reward += step.reward;
         self.taken = false;
+        self.painter.step(&self.env);
+        self.take_if_wanted();
     }
 
-    fn take(&mut self, draw: fn(&E, &mut Vec<u8>) -> [usize; 2]) {
-        let size = draw(&self.env, &mut self.rgb);
+    fn take(&mut self) {
+        let size = self.painter.draw(&self.env, &mut self.rgb);
         self.camera.take(self.step, self.reward, size, &self.rgb);
         self.taken = true;
     }
 
-    fn take_if_wanted(&mut self, draw: fn(&E, &mut Vec<u8>) -> [usize; 2]) {
+    fn take_if_wanted(&mut self) {
         if self.camera.wants(self.step) {
-            self.take(draw);
+            self.take();
         }
     }
 }
 
-impl<E: Env + Screen> Env for Filmed<'_, E> {
+impl<E: Env, P: Painter<E> + Send> Env for Filmed<'_, E, P> {
     fn reset(&mut self, seed: u64, observation: &mut [f32]) {
         self.env.reset(seed, observation);
         self.start();
-        self.take_if_wanted(E::screen);
     }
 
     fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
         let step = self.env.step(action, observation);
         self.advance(step);
-        self.take_if_wanted(E::screen);
         step
     }
 
     fn descriptor(&mut self, out: &mut [f64]) {
         self.env.descriptor(out);
+    }
+
+    fn measures(&mut self, out: &mut [f64]) {
+        self.env.measures(out);
+    }
+
+    fn features(&mut self, out: &mut [f32]) {
+        self.env.features(out);
     }
 
     fn objectives(&mut self, out: &mut [f64]) {
@@ -98,14 +125,14 @@ impl<E: Env + Screen> Env for Filmed<'_, E> {
         let last = self.env.final_reward();
         self.reward += last.unwrap_or(0.0);
         if !self.taken || last.is_some_and(|last| last != 0.0) {
-            self.take(E::screen);
+            self.take();
         }
         last
     }
 }
 
 /// A game's end is told by its descriptor, which its worker asks for once.
-impl<E: PixelEnv> PixelEnv for Filmed<'_, E> {
+impl<E: PixelEnv> PixelEnv for Filmed<'_, E, OwnScreen> {
     fn actions(&self) -> usize {
         self.env.actions()
     }
@@ -113,20 +140,18 @@ impl<E: PixelEnv> PixelEnv for Filmed<'_, E> {
     fn reset(&mut self, seed: u64, frames: &mut FrameStack) {
         self.env.reset(seed, frames);
         self.start();
-        self.take_if_wanted(E::screen);
     }
 
     fn step(&mut self, action: usize, frames: &mut FrameStack) -> Step {
         let step = self.env.step(action, frames);
         self.advance(step);
-        self.take_if_wanted(E::screen);
         step
     }
 
     fn descriptor(&mut self, out: &mut [f64]) {
         self.env.descriptor(out);
         if !self.taken {
-            self.take(E::screen);
+            self.take();
         }
     }
 
@@ -283,7 +308,7 @@ mod tests {
             every: 10,
             ..Album::default()
         };
-        let game = Filmed::new(Lamps::default(), &mut album, 15.0);
+        let game = Filmed::new(Lamps::default(), OwnScreen, &mut album, 15.0);
         let filmed = play(Box::new(PixelWorker::new(game, &net, &spec)), &genes, 1);
         assert_eq!(plain, filmed);
         assert_eq!((filmed.2, album.pace), (25, 15.0));

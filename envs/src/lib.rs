@@ -26,7 +26,7 @@ mod testing;
 mod walls;
 
 pub use atari::ATARI_TASKS;
-pub use film::{Filmed, Screen, filmed};
+pub use film::{Filmed, OwnScreen, Painter, filmed};
 pub use genes::WithGenes;
 #[cfg(feature = "torch")]
 pub use illume_lm as lm;

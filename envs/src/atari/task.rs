@@ -9,7 +9,7 @@ use illume_core::{
 use super::ale::{Ale, RAM};
 use super::game::Game;
 use super::games::{ATARI_TASKS, PREFIX, qd_offset};
-use crate::film::Filmed;
+use crate::film::{Filmed, OwnScreen};
 use crate::pixels::{self, ConvNet, PixelEnv, PixelPolicyParams, PixelWorker, reference_frames};
 
 params! {
@@ -120,7 +120,7 @@ impl Task for Atari {
 
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         let pace = FRAMES_PER_SECOND / f64::from(self.params.frame_skip);
-        let env = Filmed::new(self.game()?, camera, pace);
+        let env = Filmed::new(self.game()?, OwnScreen, camera, pace);
         Ok(Some(Box::new(PixelWorker::new(env, &self.net, &self.spec))))
     }
 }

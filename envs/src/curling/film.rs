@@ -3,8 +3,7 @@
 use super::table::{BALL, HALF, LINK, THICKNESS, WALL};
 use super::{AREAS, Game, State};
 use crate::canvas::{Canvas, Colour};
-use crate::film::Screen;
-use crate::rollout::{Env, Step};
+use crate::film::Painter;
 
 /// Pixels for a meter.
 const SCALE: f32 = 120.0;
@@ -16,16 +15,10 @@ const PATH: Colour = [106, 158, 218];
 const ARM: Colour = [120, 126, 136];
 const BALL_COLOUR: Colour = [208, 64, 48];
 
-/// A game that remembers the way of its ball.
-pub(super) struct Drawn {
-    game: Game,
+/// Remembers the way of the ball.
+#[derive(Default)]
+pub(super) struct TablePainter {
     way: Vec<[f32; 2]>,
-}
-
-impl Drawn {
-    pub(super) fn new(game: Game) -> Drawn {
-        Drawn { game, way: Vec::new() }
-    }
 }
 
 /// A place as the canvas has it, whose second axis goes down.
@@ -33,33 +26,16 @@ fn down([x, y]: [f32; 2]) -> [f32; 2] {
     [x, -y]
 }
 
-impl Env for Drawn {
-    fn reset(&mut self, seed: u64, observation: &mut [f32]) {
-        self.game.reset(seed, observation);
-        self.way = vec![self.game.state.ball];
+impl Painter<Game> for TablePainter {
+    fn start(&mut self, game: &Game) {
+        self.way = vec![game.state.ball];
     }
 
-    fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
-        let step = self.game.step(action, observation);
-        self.way.push(self.game.state.ball);
-        step
+    fn step(&mut self, game: &Game) {
+        self.way.push(game.state.ball);
     }
 
-    fn descriptor(&mut self, out: &mut [f64]) {
-        self.game.descriptor(out);
-    }
-
-    fn measures(&mut self, out: &mut [f64]) {
-        self.game.measures(out);
-    }
-
-    fn final_reward(&mut self) -> Option<f64> {
-        self.game.final_reward()
-    }
-}
-
-impl Screen for Drawn {
-    fn screen(&self, rgb: &mut Vec<u8>) -> [usize; 2] {
+    fn draw(&self, game: &Game, rgb: &mut Vec<u8>) -> [usize; 2] {
         let edge = HALF + WALL;
         let mut canvas = Canvas::new([-edge; 2], [edge; 2], SCALE, BACKGROUND);
         for area in AREAS {
@@ -77,7 +53,7 @@ impl Screen for Drawn {
         for pair in self.way.windows(2).filter(|pair| pair[0] != pair[1]) {
             canvas.line(down(pair[0]), down(pair[1]), 0.02, PATH);
         }
-        let State { ball, angles, .. } = self.game.state;
+        let State { ball, angles, .. } = game.state;
         // An angle of 0 points up, and a larger one to the left.
         let ahead = |[x, y]: [f32; 2], angle: f32, far: f32| [x - far * angle.sin(), y + far * angle.cos()];
         let elbow = ahead([0.0, -HALF], angles[0], LINK);

@@ -117,7 +117,12 @@ impl Task for Curling {
 
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         camera.last_tells_all();
-        let env = Filmed::new(film::Drawn::new(self.game()), camera, 1.0 / f64::from(STEP));
+        let env = Filmed::new(
+            self.game(),
+            film::TablePainter::default(),
+            camera,
+            1.0 / f64::from(STEP),
+        );
         Ok(Some(Box::new(RolloutWorker::new(env, &self.network, &self.spec))))
     }
 }

@@ -3,8 +3,7 @@
 use super::map::{EXTENT, WALLS};
 use super::{Agent, GOAL, Maze, RADIUS, START};
 use crate::canvas::{Canvas, Colour};
-use crate::film::Screen;
-use crate::rollout::{Env, Step};
+use crate::film::Painter;
 
 /// Steps shown in a second: an episode takes 16 s.
 pub(super) const STEPS_PER_SECOND: f64 = 25.0;
@@ -21,16 +20,16 @@ const NOSE: Colour = [255, 255, 255];
 const GOAL_COLOUR: Colour = [56, 142, 82];
 const START_COLOUR: Colour = [172, 176, 184];
 
-/// A maze that remembers the way of its agent.
-pub(super) struct Drawn {
-    maze: Maze,
+/// Remembers the way of the agent.
+pub(super) struct MazePainter {
     /// All but the agent.
     map: Canvas,
+    at: [f32; 2],
 }
 
-impl Drawn {
-    pub(super) fn new(maze: Maze) -> Drawn {
-        Drawn { maze, map: map() }
+impl MazePainter {
+    pub(super) fn new() -> MazePainter {
+        MazePainter { map: map(), at: START }
     }
 }
 
@@ -50,37 +49,20 @@ fn map() -> Canvas {
     canvas
 }
 
-impl Env for Drawn {
-    fn reset(&mut self, seed: u64, observation: &mut [f32]) {
-        self.maze.reset(seed, observation);
-        self.map = map();
+impl Painter<Maze> for MazePainter {
+    fn start(&mut self, maze: &Maze) {
+        (self.map, self.at) = (map(), maze.agent.at);
     }
 
-    fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
-        let from = self.maze.agent.at;
-        let step = self.maze.step(action, observation);
-        self.map.path(from, self.maze.agent.at, 1.5, PATH, BACKGROUND);
-        step
+    fn step(&mut self, maze: &Maze) {
+        let from = std::mem::replace(&mut self.at, maze.agent.at);
+        self.map.path(from, self.at, 1.5, PATH, BACKGROUND);
     }
 
-    fn descriptor(&mut self, out: &mut [f64]) {
-        self.maze.descriptor(out);
-    }
-
-    fn objectives(&mut self, out: &mut [f64]) {
-        self.maze.objectives(out);
-    }
-
-    fn final_reward(&mut self) -> Option<f64> {
-        self.maze.final_reward()
-    }
-}
-
-impl Screen for Drawn {
-    fn screen(&self, rgb: &mut Vec<u8>) -> [usize; 2] {
+    fn draw(&self, maze: &Maze, rgb: &mut Vec<u8>) -> [usize; 2] {
         let mut canvas = self.map.clone();
-        let Agent { at, .. } = self.maze.agent;
-        let (sine, cosine) = self.maze.agent.direction();
+        let Agent { at, .. } = maze.agent;
+        let (sine, cosine) = maze.agent.direction();
         canvas.disc(at, RADIUS, AGENT);
         let ahead = |far: f32| [at[0] + far * cosine, at[1] + far * sine];
         canvas.line(ahead(1.0), ahead(RADIUS - 2.0), 2.0, NOSE);
@@ -93,20 +75,24 @@ impl Screen for Drawn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rollout::Env as _;
 
     #[test]
     fn the_agent_is_drawn_where_it_is_and_its_way_behind_it() {
-        let mut drawn = Drawn::new(Maze {
+        let mut maze = Maze {
             agent: Agent::START,
             pay: super::super::Pay::Nothing,
             left: 0.0,
-        });
+        };
+        let mut painter = MazePainter::new();
         let (mut observation, mut rgb) = (vec![0.0; super::super::OBSERVATION], Vec::new());
-        drawn.reset(0, &mut observation);
+        maze.reset(0, &mut observation);
+        painter.start(&maze);
         for _ in 0..12 {
-            drawn.step(&[0.0, 1.0], &mut observation);
+            maze.step(&[0.0, 1.0], &mut observation);
+            painter.step(&maze);
         }
-        let [width, height] = drawn.screen(&mut rgb);
+        let [width, height] = painter.draw(&maze, &mut rgb);
         assert_eq!((width, height, rgb.len()), (404, 414, 3 * 404 * 414));
         let colour = |x: f32, y: f32| {
             let [left, top] = [0, 1].map(|axis| EXTENT[axis][0] as f32 - MARGIN);
@@ -114,7 +100,7 @@ mod tests {
             let at = 3 * (row * width + column);
             [rgb[at], rgb[at + 1], rgb[at + 2]]
         };
-        let [x, y] = drawn.maze.agent.at;
+        let [x, y] = maze.agent.at;
         assert!(x > START[0] + 12.0 && y == START[1], "{x}, {y}");
         assert_eq!(colour(x - 3.0, y), AGENT);
         assert_eq!(colour(x, y + RADIUS - 1.0), AGENT);

@@ -202,7 +202,7 @@ impl Task for HardMaze {
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
         camera.last_tells_all();
         camera.second_axis_goes_down();
-        let env = Filmed::new(film::Drawn::new(self.maze()), camera, film::STEPS_PER_SECOND);
+        let env = Filmed::new(self.maze(), film::MazePainter::new(), camera, film::STEPS_PER_SECOND);
         let worker = RolloutWorker::new(env, &self.network, &self.spec);
         Ok(Some(Box::new(worker.with_time(self.time))))
     }

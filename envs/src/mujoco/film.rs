@@ -13,8 +13,7 @@ use mujoco_rs::prelude::{
 use super::gl::Current;
 use super::recipe::Descriptor;
 use super::robot::{Episode, Robot};
-use crate::film::Screen;
-use crate::rollout::{Env, Step};
+use crate::film::Painter;
 
 /// Width and height of a picture, unless another size is asked for, and the least of both.
 const USUAL: [usize; 2] = [320, 240];
@@ -39,24 +38,22 @@ const STRIDE: f64 = 0.1;
 const NEAR: f64 = 3.0;
 const MARGIN: f64 = 1.5;
 
-/// A robot's episode in front of a camera.
-pub(super) struct Drawn<'r> {
-    episode: Episode<'r>,
+/// Draws a robot in its episode.
+pub(super) struct RobotPainter {
     studio: Studio,
     /// Where the torso was on the floor.
     way: Vec<[f64; 2]>,
 }
 
-impl<'r> Drawn<'r> {
+impl RobotPainter {
     /// # Errors
     /// There is no OpenGL here, or none for pictures of this size.
-    pub fn new(robot: &'r Robot, size: Option<[usize; 2]>, view: View) -> Result<Drawn<'r>> {
+    pub fn new(robot: &Robot, size: Option<[usize; 2]>, view: View) -> Result<RobotPainter> {
         let above = match (view, robot.recipe().descriptor) {
             (View::Usual, Descriptor::Place { .. }) | (View::Above, _) => true,
             (View::Usual | View::Follow, _) => false,
         };
-        Ok(Drawn {
-            episode: robot.episode()?,
+        Ok(RobotPainter {
             studio: Studio::open(robot.model().copy(), size.unwrap_or(USUAL), above)?,
             way: Vec::new(),
         })
@@ -66,51 +63,30 @@ impl<'r> Drawn<'r> {
     pub fn shows_its_way(&self) -> bool {
         self.studio.above
     }
-
-    fn place(&self) -> [f64; 2] {
-        let [x, y, _] = self.episode.simulator().torso();
-        [x, y]
-    }
 }
 
-impl Env for Drawn<'_> {
-    fn reset(&mut self, seed: u64, observation: &mut [f32]) {
-        self.episode.reset(seed, observation);
-        self.way = vec![self.place()];
+fn place(episode: &Episode) -> [f64; 2] {
+    let [x, y, _] = episode.simulator().torso();
+    [x, y]
+}
+
+impl Painter<Episode<'_>> for RobotPainter {
+    fn start(&mut self, episode: &Episode) {
+        self.way = vec![place(episode)];
     }
 
-    fn step(&mut self, action: &[f32], observation: &mut [f32]) -> Step {
-        let step = self.episode.step(action, observation);
-        let (place, last) = (self.place(), self.way.last().copied().unwrap_or_default());
+    fn step(&mut self, episode: &Episode) {
+        let (place, last) = (place(episode), self.way.last().copied().unwrap_or_default());
         if (place[0] - last[0]).hypot(place[1] - last[1]) >= STRIDE {
             self.way.push(place);
         }
-        step
     }
 
-    fn descriptor(&mut self, out: &mut [f64]) {
-        self.episode.descriptor(out);
-    }
-
-    fn objectives(&mut self, out: &mut [f64]) {
-        self.episode.objectives(out);
-    }
-
-    fn measures(&mut self, out: &mut [f64]) {
-        self.episode.measures(out);
-    }
-
-    fn final_reward(&mut self) -> Option<f64> {
-        self.episode.final_reward()
-    }
-}
-
-impl Screen for Drawn<'_> {
-    fn screen(&self, rgb: &mut Vec<u8>) -> [usize; 2] {
+    fn draw(&self, episode: &Episode, rgb: &mut Vec<u8>) -> [usize; 2] {
         let mut way = self.way.clone();
-        way.push(self.place());
+        way.push(place(episode));
         let shot = Shot {
-            positions: self.episode.simulator().positions().to_vec(),
+            positions: episode.simulator().positions().to_vec(),
             way,
             rgb: std::mem::take(rgb),
         };

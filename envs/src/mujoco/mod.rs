@@ -144,11 +144,11 @@ impl Task for RobotTask {
     }
 
     fn filming<'a>(&'a self, camera: &'a mut dyn Camera) -> Result<Option<Box<dyn Worker + 'a>>> {
-        let drawn = film::Drawn::new(&self.robot, camera.size(), camera.view())?;
-        if drawn.shows_its_way() {
+        let painter = film::RobotPainter::new(&self.robot, camera.size(), camera.view())?;
+        if painter.shows_its_way() {
             camera.last_tells_all();
         }
-        let env = Filmed::new(drawn, camera, 1.0 / self.robot.seconds());
+        let env = Filmed::new(self.robot.episode()?, painter, camera, 1.0 / self.robot.seconds());
         let worker = RolloutWorker::new(env, &self.policy, &self.spec);
         Ok(Some(Box::new(worker.with_time(self.time_in_observation))))
     }

@@ -1,6 +1,7 @@
 //! These draw wherever OpenGL can be loaded, which set-up sees to; elsewhere they say that they did not.
 
 use super::*;
+use crate::rollout::Env as _;
 use crate::testing::{evaluate, task};
 use illume_core::{Camera, Dense, Genomes, Purpose, Request, Scores, Stream};
 
@@ -167,14 +168,14 @@ fn the_sky_is_above_the_floor_and_the_camera_goes_along() {
     };
     let robot = Robot::new(plan.recipe).unwrap();
     let size = [160, 120];
-    let drawn = Drawn::new(&robot, Some(size), View::Follow).unwrap();
+    let painter = RobotPainter::new(&robot, Some(size), View::Follow).unwrap();
     let positions = |x: f64| {
         let mut positions = vec![0.0; robot.model().sizes().qpos];
         positions[0] = x;
         positions
     };
     let shoot = |x: f64| {
-        drawn.studio.take(Shot {
+        painter.studio.take(Shot {
             positions: positions(x),
             way: vec![[0.0; 2]],
             rgb: Vec::new(),
@@ -205,16 +206,17 @@ fn from_above_the_way_is_seen_from_start_to_end() {
     };
     let robot = Robot::new(plan.recipe).unwrap();
     let size = [200, 200];
-    let mut drawn = Drawn::new(&robot, Some(size), View::Usual).unwrap();
-    drawn.reset(1, &mut vec![0.0; robot.observation_dim()]);
+    let painter = RobotPainter::new(&robot, Some(size), View::Usual).unwrap();
+    let mut episode = robot.episode().unwrap();
+    episode.reset(1, &mut vec![0.0; robot.observation_dim()]);
     // 8 m to the right, then 8 m up.
     let way: Vec<[f64; 2]> = (0..=80)
         .map(|i| [f64::from(i) / 10.0, 0.0])
         .chain((0..=80).map(|i| [8.0, f64::from(i) / 10.0]))
         .collect();
-    let mut positions = drawn.episode.simulator().positions().to_vec();
+    let mut positions = episode.simulator().positions().to_vec();
     positions[..2].copy_from_slice(&[8.0, 8.0]);
-    let picture = drawn.studio.take(Shot {
+    let picture = painter.studio.take(Shot {
         positions,
         way,
         rgb: Vec::new(),
