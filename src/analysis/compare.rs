@@ -32,8 +32,36 @@ impl Default for Columns {
     }
 }
 
+/// The columns of histories that are looked at first, of those that are there: of several objectives what their fronts are worth, and beside what an archive
+/// says of itself what it is worth when it is evaluated anew.
+pub fn usual(there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let wanted: &[&str] = match there("hypervolume") {
+        true if there("moqd_score") => &["hypervolume", "moqd_score", "coverage", "front_size"],
+        true => &["hypervolume", "front_size"],
+        false => &["qd_score", "qd_score_corrected", "coverage", "max_fitness"],
+    };
+    wanted.iter().copied().filter(|column| there(column)).collect()
+}
+
+/// Whether a column is a score or a share, whose heights compare only where they are drawn from zero.
+pub fn is_from_zero(column: &str) -> bool {
+    let column = column.strip_suffix("_corrected").unwrap_or(column);
+    ["qd_score", "coverage", "moqd_score"].contains(&column)
+}
+
+/// Whether a column is a share that people read in percent.
+pub fn is_share(column: &str) -> bool {
+    column
+        .strip_suffix("_corrected")
+        .unwrap_or(column)
+        .ends_with("coverage")
+}
+
 /// How a column is called where people read it.
 pub fn spoken(column: &str) -> String {
+    if let Some(column) = column.strip_suffix("_corrected") {
+        return format!("corrected {}", spoken(column));
+    }
     match column {
         "qd_score" => "QD score".into(),
         "max_fitness" => "best fitness".into(),
@@ -380,6 +408,29 @@ pub(crate) mod tests {
         assert_eq!(r.at(1, 0, 100.0), 6.0, "a finished run stays as it ended");
         let gap = run("a", 1, &[1.0, 2.0, 3.0], &[f64::NAN, 2.0, 3.0], "");
         assert!(gap.at(0, 0, 1.5).is_nan() && gap.at(0, 0, 2.0) == 2.0);
+    }
+
+    #[test]
+    fn what_is_looked_at_first_is_what_there_is_and_corrected_scores_are_drawn_as_scores() {
+        let of = |columns: &'static [&str]| usual(|column| columns.contains(&column));
+        let plain = ["qd_score", "coverage", "max_fitness", "evaluations"];
+        assert_eq!(of(&["qd_score", "coverage", "max_fitness", "evaluations"]), plain[..3]);
+        let corrected = of(&[
+            "coverage_corrected",
+            "qd_score_corrected",
+            "coverage",
+            "qd_score",
+            "max_fitness",
+        ]);
+        assert_eq!(corrected, ["qd_score", "qd_score_corrected", "coverage", "max_fitness"]);
+        let front = of(&["qd_score", "coverage", "max_fitness", "hypervolume", "front_size"]);
+        assert_eq!(front, ["hypervolume", "front_size"]);
+        for column in ["qd_score", "qd_score_corrected", "coverage_corrected"] {
+            assert!(is_from_zero(column), "{column}");
+        }
+        assert!(!is_from_zero("max_fitness_corrected") && is_share("coverage_corrected") && !is_share("qd_score"));
+        assert_eq!(spoken("qd_score_corrected"), "corrected QD score");
+        assert_eq!(spoken("max_fitness_corrected"), "corrected best fitness");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use illume_archives::file::{self, ArchiveFile};
 use illume_core::Result;
 
 use super::{PlotArgs, lines, refuse_twice, report, targets, write};
-use crate::analysis::compare::{Columns, Comparison, History, points};
+use crate::analysis::compare::{Columns, Comparison, History, points, usual};
 use crate::commands::archive_path;
 use crate::engine::output::json_text;
 use crate::registry;
@@ -40,6 +40,9 @@ fn columns(files: &[ArchiveFile], args: &PlotArgs) -> Columns {
     };
     let mut own: Vec<&str> = files.first().map(|file| shown(file).collect()).unwrap_or_default();
     own.retain(|column| files.iter().all(|file| shown(file).any(|other| other == *column)));
+    if own.is_empty() {
+        own = usual(|column| files.iter().all(|file| file.history.get::<f64>(column).is_ok()));
+    }
     if !own.is_empty() {
         columns.measures = own.into_iter().map(String::from).collect();
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::names;
-use crate::analysis::compare::{Columns, Comparison, Group, Point, spoken};
+use crate::analysis::compare::{Columns, Comparison, Group, Point, is_share, spoken};
 use crate::analysis::statistics::{Spread, Summary};
 use crate::engine::output::{bracketed, probability, share, significant, table, thousands};
 
@@ -158,7 +158,7 @@ fn tests(point: &Point) -> Vec<Vec<String>> {
 fn heading(column: &str) -> String {
     let unit = match column {
         "wall_seconds" => " (s)",
-        "coverage" => " (%)",
+        _ if is_share(column) => " (%)",
         _ => "",
     };
     spoken(column) + unit
@@ -169,7 +169,7 @@ fn shown(column: &str, x: f64) -> String {
         _ if !x.is_finite() => "-".into(),
         "evaluations" | "frames" => thousands(x as u64),
         "wall_seconds" => format!("{x:.0$}", if x < 10.0 { 3 } else { 1 }),
-        "coverage" => format!("{:.2}", 100.0 * x),
+        _ if is_share(column) => format!("{:.2}", 100.0 * x),
         _ => significant(x),
     }
 }

@@ -9,7 +9,7 @@ use illume_core::{Axis, Cells, Column, Data, GeneKind, Result};
 use serde_json::{Value, json};
 
 use super::{Page, films};
-use crate::analysis::compare::spoken;
+use crate::analysis::compare::{is_from_zero, spoken, usual};
 use crate::analysis::view::{OF_FRONTS, View, evaluation};
 use crate::engine::output::{percent, quoted, significant, thousands};
 use crate::formats::export::Genes;
@@ -30,8 +30,6 @@ const PAIRED: usize = 5;
 const AXES: usize = 24;
 /// Elites that others dominate and that a front is shown with, at most.
 const DOMINATED: usize = 3000;
-/// Columns of histories that are looked at first where there are several objectives.
-const OF_OBJECTIVES: [&str; 3] = ["hypervolume", "moqd_score", "front_size"];
 /// Columns against which curves may be drawn.
 const AGAINST: [&str; 5] = ["evaluations", "wall_seconds", "generation", "frames", "tokens"];
 
@@ -91,22 +89,19 @@ fn facts(file: &ArchiveFile, evaluation: Option<&Evaluation>) -> Vec<[String; 2]
     let (a, m) = (&file.attributes, file.metrics());
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| facts.push([name.to_string(), value]);
+    let last = |column: &str| file.history.get::<f64>(column).ok()?.last().copied();
     if m.coverage.is_finite() && file.spec.capacity > 1 {
         fact("QD score", significant(m.qd_score));
-        if let Some(e) = evaluation {
-            fact("corrected QD score", significant(e.totals.corrected_qd_score));
+        let evaluated = evaluation.map(|e| e.totals.corrected_qd_score);
+        if let Some(corrected) = evaluated.or(last("qd_score_corrected")) {
+            fact("corrected QD score", significant(corrected));
         }
         fact("coverage", percent(m.coverage));
     }
     fact("elites", thousands(m.filled as u64));
     fact("best fitness", significant(m.max_fitness));
     for (column, name) in registry::shown(&a.strategy) {
-        let last = file
-            .history
-            .get::<f64>(column)
-            .ok()
-            .and_then(|values| values.last().copied());
-        fact(name, significant(last.unwrap_or(f64::NAN)));
+        fact(name, significant(last(column).unwrap_or(f64::NAN)));
     }
     fact("evaluations", thousands(a.evaluations));
     fact("generations", thousands(a.generation));
@@ -356,8 +351,7 @@ fn history(file: &ArchiveFile) -> Result<Value> {
         .iter()
         .map(|(column, _)| *column)
         .collect();
-    let usual = ["qd_score", "coverage", "max_fitness"];
-    let usual: Vec<&str> = OF_OBJECTIVES.into_iter().chain(usual).collect();
+    let usual = usual(|column| history.get::<f64>(column).is_ok());
     let wanted = if own.is_empty() { &usual } else { &own };
     let (mut columns, mut axes, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for column in history.columns() {
@@ -375,7 +369,13 @@ fn history(file: &ArchiveFile) -> Result<Value> {
         if wanted.contains(&name) {
             first.push(name);
         }
-        columns.push(json!({"name": name, "label": spoken(name), "unit": column.unit, "data": packed(kept(values))}));
+        columns.push(json!({
+            "name": name,
+            "label": spoken(name),
+            "unit": column.unit,
+            "zero": is_from_zero(name),
+            "data": packed(kept(values)),
+        }));
     }
     let by_tokens = axes.contains(&"tokens");
     axes.sort_by_key(|name| match *name {

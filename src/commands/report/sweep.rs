@@ -6,7 +6,7 @@ use illume_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::{FILE, Page, ReportArgs, Written, check, number, run, write};
-use crate::analysis::compare::{Group, Overview, Parameter, Places, spoken};
+use crate::analysis::compare::{Group, Overview, Parameter, Places, is_from_zero, spoken};
 use crate::analysis::statistics::{self, Band, explained, spoken_bands};
 use crate::commands::archive_path;
 use crate::commands::sweep::{Findings, Standing};
@@ -101,7 +101,7 @@ fn page(sweep: &Sweep, results: &Results, overview: &Overview, table: &Table<'_>
             "csv": table.csv(),
             "curves": overview.curves.groups.iter().map(|group| curves(group, overview.curves.columns.measures.len())).collect::<Vec<_>>(),
             "axes": overview.curves.columns.axes.iter().map(|axis| json!({"name": spoken(axis), "unit": ""})).collect::<Vec<_>>(),
-            "measures": overview.curves.columns.measures.iter().map(|m| json!({"label": spoken(m), "zero": matches!(m.as_str(), "qd_score" | "coverage")})).collect::<Vec<_>>(),
+            "measures": overview.curves.columns.measures.iter().map(|m| json!({"label": spoken(m), "zero": is_from_zero(m)})).collect::<Vec<_>>(),
             "bands": spoken_bands(Band::Quartiles, &overview.curves.groups.iter().map(|group| group.runs.len()).collect::<Vec<_>>()),
             "parameters": overview.parameters.iter().map(|p| parameter(overview, p)).collect::<Vec<_>>(),
             "importance": IMPORTANCE,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use illume_core::Axis;
 
 use super::{escape, named, ticks};
-use crate::analysis::compare::spoken;
+use crate::analysis::compare::{is_share, spoken};
 use crate::engine::output::significant;
 
 pub(super) const PANEL: [f64; 2] = [300.0, 208.0];
@@ -92,7 +92,7 @@ impl Scale {
         }
         high += pad;
         let unit = match high.max(-low) {
-            _ if column.ends_with("coverage") => (0.01, "%"),
+            _ if is_share(column) => (0.01, "%"),
             2e6.. => (1e6, "millions"),
             2e4.. => (1e3, "thousands"),
             _ => (1.0, ""),

@@ -7,7 +7,7 @@ use super::colour::{colour, dash};
 use super::legend::Legend;
 use super::named;
 use super::page::{Drawing, Head, head_width};
-use crate::analysis::compare::{Comparison, Group};
+use crate::analysis::compare::{Comparison, Group, is_from_zero};
 use crate::analysis::statistics::{Band, spoken_bands};
 
 /// Points of a curve.
@@ -172,7 +172,7 @@ fn y_scale(curves: &[Curve], column: &str) -> Scale {
     let known = || curves.iter().flat_map(|c| &c.points).filter(|p| p.median.is_finite());
     let low = known().map(|p| p.band[0]).fold(f64::INFINITY, f64::min);
     let high = known().map(|p| p.band[1]).fold(f64::NEG_INFINITY, f64::max);
-    Scale::of_column(column, [low, high], matches!(column, "qd_score" | "coverage"))
+    Scale::of_column(column, [low, high], is_from_zero(column))
 }
 
 /// A group at points of an axis.

@@ -669,7 +669,7 @@ function historySection(history) {
   const axes = history.axes.map((name) => ({ key: name, name: column(name).label, unit: column(name).unit }));
   const chart = (name, axis) => {
     const x = values.get(axis.key), y = values.get(name), c = column(name);
-    return new Chart(c.label + (c.unit ? ` (${c.unit})` : ""), axis, [{ name: c.label, colour: null, x, y }], ["qd_score", "coverage"].includes(name));
+    return new Chart(c.label + (c.unit ? ` (${c.unit})` : ""), axis, [{ name: c.label, colour: null, x, y }], c.zero);
   };
   const first = charts(axes, (axis) => history.first.map((name) => chart(name, axis)));
   const rest = history.columns.map((c) => c.name).filter((n) => !history.first.includes(n) && !history.axes.includes(n));
