@@ -60,7 +60,7 @@ pub struct PlotArgs {
     /// Pixels of an inch in a PNG [default: 300 with --width, else two pixels for a unit of the drawing]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(36..=2400))]
     dpi: Option<u32>,
-    /// Columns of histories to draw [default: qd_score,coverage,max_fitness; of strategies that are followed by others those, such as validation]; of a sweep: columns beside its metric
+    /// Columns of histories to draw [default: qd_score,coverage,max_fitness; where they are there qd_score_corrected besides, of several objectives hypervolume, moqd_score and front_size, and of strategies that are followed by others those, such as validation]; of a sweep: columns beside its metric
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     measures: Vec<String>,
     /// The column against which to draw them, beside the time [default: evaluations; of language models tokens]
