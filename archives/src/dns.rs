@@ -1,6 +1,7 @@
 //! The archive of Dominated Novelty Search (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully, 'Dominated novelty search: rethinking local competition in
 //! quality-diversity', GECCO 2025, <https://arxiv.org/abs/2502.00593>): a population without cells or bounds, of which those survive that are far from whatever is fitter.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use illume_core::params::{self, Params};
@@ -8,6 +9,7 @@ use illume_core::{
     Archive, ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes,
     Inbox, InsertReport, Offer, Outcome, Result, Rule, Taken,
 };
+use illume_numerics::simd_dispatch;
 use rayon::prelude::*;
 
 use crate::archive::{Storing, check_block};
@@ -16,6 +18,9 @@ use crate::neighbours::among_elites;
 use crate::numbered;
 use crate::registry::{COMMON, Held, check_axes, check_spec, claim_cells};
 use crate::store::Shard;
+
+/// Distances that are taken at once.
+const BLOCK: usize = 32;
 
 illume_core::params! {
     /// Parameters of `archive.kind = "dns"`.
@@ -140,29 +145,65 @@ fn nobody(k: usize) -> Elites {
 fn dominated_novelty(fitness: &[f64], places: &[f64], neighbours: usize) -> Vec<f64> {
     let n = fitness.len();
     let k = places.len() / n.max(1);
-    let place = |i: usize| &places[i * k..(i + 1) * k];
-    let of = |i: usize| {
-        let fitter = |j: &usize| fitness[*j] > fitness[i] || (fitness[*j] == fitness[i] && *j < i);
-        let distance = |j: usize| {
-            let squares = place(i).iter().zip(place(j)).map(|(a, b)| (a - b) * (a - b));
-            squares.sum::<f64>()
-        };
-        // The nearest so far, ascending.
-        let mut nearest: Vec<f64> = Vec::with_capacity(neighbours.min(n) + 1);
-        for squared in (0..n).filter(fitter).map(distance) {
-            if nearest.len() == neighbours && squared >= nearest[neighbours - 1] {
-                continue;
-            }
-            let at = nearest.partition_point(|x| *x <= squared);
-            nearest.insert(at, squared);
-            nearest.truncate(neighbours);
-        }
+    let mut order: Vec<usize> = (0..n).collect();
+    let fitter_first = |a: &usize, b: &usize| fitness[*b].partial_cmp(&fitness[*a]).unwrap_or(Ordering::Equal);
+    order.sort_by(|a, b| fitter_first(a, b).then(a.cmp(b)));
+    // `[k, n]`, in that order.
+    let axes: Vec<f64> = (0..k)
+        .flat_map(|axis| order.iter().map(move |i| places[i * k + axis]))
+        .collect();
+    let of = |rank: usize| {
+        let nearest = nearest_before(&axes, n, rank, neighbours);
         match nearest.len() {
             0 => f64::INFINITY,
             count => nearest.iter().map(|x| x.sqrt()).sum::<f64>() / count as f64,
         }
     };
-    (0..n).into_par_iter().with_min_len(16).map(of).collect()
+    let by_rank: Vec<f64> = (0..n).into_par_iter().with_min_len(16).map(of).collect();
+    let mut novelty = vec![0.0; n];
+    order.iter().zip(by_rank).for_each(|(i, x)| novelty[*i] = x);
+    novelty
+}
+
+/// Squared distances of the `neighbours` that are nearest to number `at` among those before it, ascending; `axes` are `[k, n]`.
+fn nearest_before(axes: &[f64], n: usize, at: usize, neighbours: usize) -> Vec<f64> {
+    simd_dispatch!(
+        fn [](axes: &[f64], n: usize, at: usize, neighbours: usize) -> Vec<f64> { nearest_before_body(axes, n, at, neighbours) }
+    )
+}
+
+#[inline(always)]
+fn nearest_before_body(axes: &[f64], n: usize, at: usize, neighbours: usize) -> Vec<f64> {
+    let mut nearest: Vec<f64> = Vec::with_capacity(neighbours.min(at) + 1);
+    // What is not nearer than this is not among them.
+    let mut farthest = f64::INFINITY;
+    for start in (0..at).step_by(BLOCK) {
+        let count = BLOCK.min(at - start);
+        let mut squares = [0.0; BLOCK];
+        for line in axes.chunks_exact(n) {
+            let own = line[at];
+            for (sum, x) in squares.iter_mut().zip(&line[start..start + count]) {
+                *sum += (own - x) * (own - x);
+            }
+        }
+        let squares = &squares[..count];
+        let least = squares
+            .iter()
+            .fold(f64::INFINITY, |least, x| if *x < least { *x } else { least });
+        if least >= farthest {
+            continue;
+        }
+        for squared in squares {
+            if *squared < farthest {
+                nearest.insert(nearest.partition_point(|x| x <= squared), *squared);
+                nearest.truncate(neighbours);
+                if nearest.len() == neighbours {
+                    farthest = nearest[neighbours - 1];
+                }
+            }
+        }
+    }
+    nearest
 }
 
 impl Archive for DnsArchive {
