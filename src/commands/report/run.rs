@@ -377,6 +377,7 @@ fn history(file: &ArchiveFile) -> Result<Value> {
             "data": packed(kept(values)),
         }));
     }
+    first.sort_by_key(|name| wanted.iter().position(|other| other == name));
     let by_tokens = axes.contains(&"tokens");
     axes.sort_by_key(|name| match *name {
         "tokens" => 0,
