@@ -301,16 +301,7 @@ fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: us
 }
 
 fn decompose(rank: usize) {
-    let config = ModelConfig {
-        hidden: 3584,
-        layers: 28,
-        heads: 28,
-        kv_heads: 4,
-        head_dim: 128,
-        intermediate: 18_944,
-        ..small()
-    };
-    let mut lora = Lora::fresh(&config, rank, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
+    let mut lora = Lora::fresh(&seven(), rank, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
     for target in &mut lora.targets {
         target.b = Tensor::rand(target.b.size(), (Kind::Float, Device::Cpu)) - 0.5;
     }

@@ -21,7 +21,7 @@ pub(crate) use cache::Cache;
 pub use illume_numerics::transformer::Precision;
 use native::Scratch;
 pub(crate) use native::{Layer, Native, Segment};
-pub(crate) use round::round;
+pub(crate) use round::{int8_codes, round};
 pub(crate) use torch::wide_product;
 use torch::{TorchAdapters, TorchCache, TorchModel};
 

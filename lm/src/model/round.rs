@@ -36,3 +36,13 @@ pub(crate) fn round(values: &mut [f32], name: &str, shape: &[usize], precision: 
         }),
     }
 }
+
+/// The numbers of a matrix as codes of eight bits, row by row, and what each row's are multiplied by.
+pub(crate) fn int8_codes(values: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
+    let scales: Vec<f32> = values
+        .par_chunks_exact(inputs)
+        .map(|row| int8_scale(row.iter()))
+        .collect();
+    let code = |(i, w): (usize, &f32)| int8_code(*w, scales[i / inputs]);
+    (values.par_iter().enumerate().map(code).collect(), scales)
+}

@@ -154,20 +154,15 @@ fn attention(
     let k = turned.f_narrow(2, heads, kv)?.f_transpose(1, 2)?;
     let v = y.f_narrow(2, heads + kv, kv)?.f_transpose(1, 2)?;
     let scale = 1.0 / (c.head_dim as f64).sqrt();
-    let mixed = match x.device() {
-        Device::Cpu => {
-            let grouped = heads != kv;
-            Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, true, scale, grouped)?
-        }
-        // Of the kernels that keep no scores the one that takes f32 as well as bf16; it wants rows of 16 bytes, and a key for every query.
-        _ if width % 8 == 0 => {
-            let (k, v) = (repeated(&k, heads / kv)?, repeated(&v, heads / kv)?);
-            let bias = None::<&Tensor>;
-            Tensor::f_internal_scaled_dot_product_efficient_attention(&q, &k, &v, bias, true, 0.0, true, scale)?.0
-        }
-        _ => {
-            let (k, v) = (repeated(&k, heads / kv)?, repeated(&v, heads / kv)?);
-            Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, true, scale, false)?
+    let none = None::<&Tensor>;
+    let mixed = if x.device() == Device::Cpu {
+        Tensor::f_scaled_dot_product_attention(&q, &k, &v, none, 0.0, true, scale, heads != kv)?
+    } else {
+        let (k, v) = (repeated(&k, heads / kv)?, repeated(&v, heads / kv)?);
+        match width % 8 {
+            // Of the kernels that keep no scores the one that takes f32 as well as bf16; it wants rows of 16 bytes, and a key for every query.
+            0 => Tensor::f_internal_scaled_dot_product_efficient_attention(&q, &k, &v, none, true, 0.0, true, scale)?.0,
+            _ => Tensor::f_scaled_dot_product_attention(&q, &k, &v, none, 0.0, true, scale, false)?,
         }
     };
     let mixed = mixed.f_transpose(1, 2)?.f_reshape([rows, length, heads * width])?;

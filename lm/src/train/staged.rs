@@ -37,26 +37,21 @@ pub(super) fn gradient<T>(
             let _ = before.f_zero_()?;
         }
     }
-    let (mut told, mut slope) = (None, None);
-    let mut work = Some(work);
-    while let Some((first, x)) = entries.pop() {
-        // Below the lowest adapter nobody asks.
+    // Of what a stage takes the slope is asked for while an adapter is below.
+    let taken = |(first, x): (usize, Tensor)| -> Tried<(usize, Tensor, Tensor)> {
         let x = x.f_detach()?.f_set_requires_grad(first > lowest)?;
         let out = stage(first, &x)?;
-        let at_end = match slope.take() {
-            Some(slope) => slope,
-            None => {
-                let work = work.take().expect("the last stage comes once");
-                let (slope, t) = of_logits(pass, &out.f_detach()?, work)?;
-                told = Some(t);
-                slope
-            }
-        };
-        product(&out, &at_end)?.f_backward()?;
+        Ok((first, x, out))
+    };
+    let (mut first, mut x, mut out) = taken(entries.pop().expect("there is a last stage"))?;
+    let (mut slope, told) = of_logits(pass, &out.f_detach()?, work)?;
+    loop {
+        product(&out, &slope)?.f_backward()?;
         if first <= lowest {
             break;
         }
-        slope = Some(x.f_grad()?);
+        slope = x.f_grad()?;
+        (first, x, out) = taken(entries.pop().expect("the first stage begins at layer 0"))?;
     }
     let flat = pass.leaves.iter().map(|leaf| {
         let gradient = leaf.f_grad()?;
@@ -66,7 +61,7 @@ pub(super) fn gradient<T>(
         }
     });
     let flat: Tried<Vec<Tensor>> = flat.collect();
-    Ok((Tensor::f_cat(&flat?, 0)?, told.expect("there is a last stage")))
+    Ok((Tensor::f_cat(&flat?, 0)?, told))
 }
 
 /// The slope of what `work` makes of the logits at the last layer's `x`, and what it told.

@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 
 use illume_core::{Error, Purpose, Result, Stream};
-use illume_numerics::transformer::{int8_code, int8_scale};
-use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::Tried;
 use super::rows::Room;
 use crate::checkpoint::Checkpoint;
 use crate::config::{ModelConfig, Module};
-use crate::model::{Precision, round};
+use crate::model::{Precision, int8_codes, round};
 
 /// The modules that one matrix holds, in the order of its rows.
 const FUSED: [&[Module]; 4] = [
@@ -301,10 +299,8 @@ fn fused_shapes(config: &ModelConfig) -> Vec<Vec<i64>> {
 fn codes(checkpoint: &Checkpoint, names: &[String], inputs: usize, device: Device) -> Result<(Tensor, Tensor)> {
     let (mut codes, mut scales) = (Vec::new(), Vec::new());
     for name in names {
-        let values = checkpoint.floats(name)?;
-        let sizes: Vec<f32> = values.par_chunks(inputs).map(|row| int8_scale(row.iter())).collect();
-        let code = |(i, w): (usize, &f32)| int8_code(*w, sizes[i / inputs]);
-        codes.par_extend(values.par_iter().enumerate().map(code));
+        let (own, sizes) = int8_codes(&checkpoint.floats(name)?, inputs);
+        codes.extend(own);
         scales.extend(sizes);
     }
     let place = || -> Tried<(Tensor, Tensor)> {

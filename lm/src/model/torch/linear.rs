@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::{Torch, failed, wide_product};
-use crate::model::Precision;
-use illume_numerics::transformer::{int4_code, int4_scale, int8_code, int8_scale};
+use crate::model::{Precision, int8_codes};
+use illume_numerics::transformer::{int4_code, int4_scale};
 
 /// A linear map, or several that share their inputs.
 #[derive(Debug)]
@@ -38,12 +38,7 @@ impl Linear {
                         .f_to_kind(kind)?,
                 ),
                 Precision::Int8 => {
-                    let scales: Vec<f32> = values
-                        .par_chunks_exact(inputs)
-                        .map(|row| int8_scale(row.iter()))
-                        .collect();
-                    let code = |(i, w): (usize, &f32)| int8_code(*w, scales[i / inputs]);
-                    let codes: Vec<i8> = values.par_iter().enumerate().map(code).collect();
+                    let (codes, scales) = int8_codes(values, inputs);
                     Linear::Int8 {
                         codes: Tensor::f_from_slice(&codes)?.f_view(shape)?.f_to_device(device)?,
                         // libtorch's kernel for the processor wants them as its inputs are.
