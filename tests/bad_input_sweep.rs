@@ -196,6 +196,11 @@ const EDITS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "[metric]",
+        "[[variants]]\nname = \"a\"\nreplace = { output = { dir = \"x\" } }\n[metric]",
+        &["variants[a].replace.output.dir: the sweep says where its runs are"],
+    ),
+    (
+        "[metric]",
         "[[variants]]\nname = \"a\"\nreplace = { archives = { kind = \"cvt\" } }\n[metric]",
         &["\"a iso_sigma=0.01\"", "archives: unknown"],
     ),

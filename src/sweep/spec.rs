@@ -516,7 +516,12 @@ fn read_variants(
         let mut replace = Vec::new();
         for (section, value) in sections {
             match value {
-                Value::Table(table) => replace.push((section, table)),
+                Value::Table(table) => {
+                    // What a key may not say a section may not either.
+                    let alone = Table::from_iter([(section.clone(), Value::Table(table.clone()))]);
+                    keys(alone, &format!("{place}.replace"), problems);
+                    replace.push((section, table));
+                }
                 other => problems.push(problem(
                     &format!("{place}.replace"),
                     &section,
