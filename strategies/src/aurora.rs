@@ -3,12 +3,13 @@
 //! anybody's making. An encoder learns one from what the task shows of the members of a container; from time to time it learns anew, and all members are described by what it then knows.
 
 use illume_core::{
-    Archive, Batch, CODE, Candidates, Context, ENCODER, Error, FEATURES, LearnedDescriptors, Next, Result, State,
-    Status, Strategy, StrategyConfig, StrategyEntry, StrategySpec, Told, params, params::Params,
+    Archive, Batch, CODE, Candidates, Context, ENCODER, FEATURES, LearnedDescriptors, Next, Result, State, Status,
+    Strategy, StrategyConfig, StrategyEntry, StrategySpec, Told, params, params::Params,
 };
 
 use crate::encoders::{Encoder, EncoderParams, Key};
 use crate::map_elites::{All, composition};
+use crate::record::{HistoryRow, columns, history_row, scalars};
 use crate::scheduler::Scheduler;
 use crate::visited::{VISITED, Visited};
 
@@ -63,26 +64,30 @@ struct Aurora {
     /// The generation before which the encoder learned last.
     last: u64,
     visited: Option<Visited>,
-    /// Values of the history's columns but `visited`.
-    row: [f64; 3],
+    /// All but `visited`.
+    row: Row,
 }
 
-const COLUMNS: [(&str, &str, &str); 3] = [
-    ("encoder_updates", "", "times that the encoder has learned"),
-    (
-        "encoder_error",
-        "",
-        "mean squared error of what the encoder gives back of the last examples that it learned from, in units of their variance",
-    ),
-    ("min_distance", "", "distance that members kept before the generation"),
-];
+history_row! {
+    struct Row {
+        encoder_updates: "", "times that the encoder has learned";
+        encoder_error: "", "mean squared error of what the encoder gives back of the last examples that it learned from, in units of their variance";
+        min_distance: "", "distance that members kept before the generation";
+    }
+}
+
+scalars! {
+    struct Scalars {
+        last: u64, "", "generation before which the encoder learned last";
+        row: Row, "", "last values of the strategy's history columns";
+    }
+}
 
 impl Aurora {
     fn new(inner: Scheduler, encoder: Encoder, schedule: AuroraParams, visited: Option<Visited>) -> Aurora {
         let mut spec = inner.spec().clone();
-        let columns = COLUMNS.iter().chain(visited.as_ref().map(|_| &VISITED));
-        spec.history
-            .extend(columns.map(|&(a, b, c)| (a.into(), b.into(), c.into())));
+        let own = Row::columns_but(None).chain(visited.as_ref().map(|_| VISITED));
+        spec.history.extend(columns(own));
         spec.facts.push(("encoder".into(), encoder.in_words()));
         Aurora {
             inner,
@@ -91,7 +96,11 @@ impl Aurora {
             encoder,
             last: 0,
             visited,
-            row: [0.0; 3],
+            row: Row {
+                encoder_updates: 0.0,
+                encoder_error: 0.0,
+                min_distance: 0.0,
+            },
         }
     }
 
@@ -109,8 +118,8 @@ impl Aurora {
         self.encoder.learn(key, seen);
         self.last = context.generation;
         let errors = self.encoder.errors(seen);
-        self.row[0] = self.encoder.learned() as f64;
-        self.row[1] = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
+        self.row.encoder_updates = self.encoder.learned() as f64;
+        self.row.encoder_error = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
     }
 }
 
@@ -125,7 +134,7 @@ impl LearnedDescriptors for Aurora {
             return Ok(None);
         }
         let distance = elites.columns().get::<f64>("min_distance");
-        self.row[2] = distance.ok().and_then(|d| d.first()).copied().unwrap_or(0.0);
+        self.row.min_distance = distance.ok().and_then(|d| d.first()).copied().unwrap_or(0.0);
         if context.generation < self.next() {
             return Ok(None);
         }
@@ -176,18 +185,17 @@ impl Strategy for Aurora {
 
     fn history(&self, row: &mut Vec<f64>) {
         self.inner.history(row);
-        row.extend(self.row);
+        row.extend(self.row.values());
         row.extend(self.visited.as_ref().map(Visited::share));
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
         let mut state = self.inner.save(context)?;
-        let mut own = Batch::new();
-        let meaning = "generation before which the encoder learned last";
-        own.push("last", 1, "", meaning, vec![self.last]);
-        let meaning = "last values of the strategy's history columns";
-        own.push("row", self.row.len(), "", meaning, self.row.to_vec());
-        state.tables.push((STATE.into(), own));
+        let own = Scalars {
+            last: self.last,
+            row: self.row,
+        };
+        state.tables.push((STATE.into(), own.table()));
         state.tables.push((ENCODER.into(), self.encoder.table()));
         state
             .tables
@@ -197,10 +205,8 @@ impl Strategy for Aurora {
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         self.inner.load(context, state)?;
-        let own = state.table(STATE)?;
-        let short = || Error::failed("the checkpoint's state of aurora is cut short");
-        self.last = own.get::<u64>("last")?.first().copied().ok_or_else(short)?;
-        self.row = own.get::<f64>("row")?.try_into().map_err(|_| short())?;
+        let own = Scalars::read(state.table(STATE)?)?;
+        (self.last, self.row) = (own.last, own.row);
         self.encoder.load(state.table(ENCODER)?)?;
         match &mut self.visited {
             Some(visited) => visited.load(state.table("visited")?),

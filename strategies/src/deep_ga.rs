@@ -21,6 +21,7 @@ use illume_core::{
 use crate::best_first;
 use crate::candidates::{evaluation_seeds, prepare};
 use crate::lineages::{Individual, LineageParams, Nursery};
+use crate::record::{HistoryRow, columns, history_row};
 
 pub use params::DeepGaParams;
 pub(crate) use params::ENTRY;
@@ -77,7 +78,18 @@ pub struct DeepGa {
     steps: u64,
     steps_now: u64,
     nursery: Nursery,
-    row: [f64; 6],
+    row: Row,
+}
+
+history_row! {
+    struct Row {
+        elite_fitness: "", "mean fitness of the elite's validation episodes (of those by which it was found where there is no validation)";
+        validated_mean: "", "mean over all validated candidates";
+        population_max: "", "highest fitness of a child, a mean where it has several episodes";
+        population_median: "", "median fitness of the children";
+        last_elite_test: "", "mean fitness of the test episodes of the elite of the generation before";
+        sigma: "", "mutation power";
+    }
 }
 
 /// The rows of a phase of children.
@@ -92,23 +104,6 @@ struct Layout {
 
 impl DeepGa {
     pub fn new(params: DeepGaParams, lineages: LineageParams, task: &TaskSpec) -> DeepGa {
-        let history = [
-            (
-                "elite_fitness",
-                "mean fitness of the elite's validation episodes (of those by which it was found where there is no validation)",
-            ),
-            ("validated_mean", "mean over all validated candidates"),
-            (
-                "population_max",
-                "highest fitness of a child, a mean where it has several episodes",
-            ),
-            ("population_median", "median fitness of the children"),
-            (
-                "last_elite_test",
-                "mean fitness of the test episodes of the elite of the generation before",
-            ),
-            ("sigma", "mutation power"),
-        ];
         let episodes = if task.deterministic { 1 } else { params.episodes };
         let validates = params.validation_candidates > 0 && params.validation_episodes > 0 && !task.deterministic;
         let validation = if validates {
@@ -119,9 +114,7 @@ impl DeepGa {
         let spec = StrategySpec {
             name: "deep_ga".into(),
             operators: ["random", "mutation"].map(String::from).to_vec(),
-            history: history
-                .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
-                .to_vec(),
+            history: columns(Row::columns_but(None)),
             lineage: true,
             first_generation: params.population * episodes + validation,
             sized_by: &["population", "episodes", "validation_candidates", "validation_episodes"],
@@ -141,7 +134,7 @@ impl DeepGa {
             steps: 0,
             steps_now: 0,
             nursery: Nursery::new(lineages),
-            row: [f64::NAN; 6],
+            row: Row::default(),
         }
     }
 
@@ -268,7 +261,7 @@ impl DeepGa {
 
     fn tell_children(&mut self, context: &Context<'_>, told: &Told<'_>) -> Result<Next> {
         let layout = self.layout();
-        self.row[4] = if self.untested.is_some() {
+        self.row.last_elite_test = if self.untested.is_some() {
             self.tested(mean(told, layout.tests)?)
         } else {
             std::mem::replace(&mut self.known_test, f64::NAN)
@@ -278,9 +271,9 @@ impl DeepGa {
             .into_iter()
             .filter(|&i| status[i] == Status::Ok as u8)
             .collect();
-        self.row[2] = order.first().map_or(f64::NAN, |&i| fitness[i]);
-        self.row[3] = order.get(order.len() / 2).map_or(f64::NAN, |&i| fitness[i]);
-        self.row[5] = self.sigma(context);
+        self.row.population_max = order.first().map_or(f64::NAN, |&i| fitness[i]);
+        self.row.population_median = order.get(order.len() / 2).map_or(f64::NAN, |&i| fitness[i]);
+        self.row.sigma = self.sigma(context);
         let individual = |&i: &usize| Individual {
             score: fitness[i],
             steps: steps[i],
@@ -369,8 +362,8 @@ impl DeepGa {
         mut parents: Vec<Individual>,
     ) -> Next {
         self.steps += std::mem::take(&mut self.steps_now);
-        self.row[0] = elite.as_ref().map_or(f64::NAN, |e| e.score);
-        self.row[1] = validated_mean;
+        self.row.elite_fitness = elite.as_ref().map_or(f64::NAN, |e| e.score);
+        self.row.validated_mean = validated_mean;
         if let Some(elite) = elite {
             let mark = if self.validates { validated_mean } else { elite.score };
             if self.reported.as_ref().is_none_or(|best| mark > best.mark) {
@@ -480,7 +473,7 @@ impl Strategy for DeepGa {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
+        row.extend(self.row.values());
     }
 
     fn save(&self, _context: &Context<'_>) -> Result<State> {

@@ -21,15 +21,13 @@ use illume_numerics::elements::moved;
 use rayon::prelude::*;
 
 use crate::candidates::prepare;
+use crate::record::{HistoryRow, columns, history_row, scalars};
 use crate::validation::{Validation, minibatch};
 use crate::{Adam, GradientOptimizer, centred_ranks, deviation, mean_and_max};
 pub(crate) use params::ENTRY;
 pub use params::EggrollParams;
 
 /// Its columns in the history.
-const COLUMNS: usize = 6;
-const STEP: usize = 4;
-const VALIDATION: usize = 5;
 /// Genes that a thread moves at a time.
 const PART: usize = 1 << 14;
 
@@ -48,7 +46,25 @@ pub struct Eggroll {
     first: Vec<f32>,
     second: Vec<f32>,
     steps_taken: u64,
-    row: [f64; COLUMNS],
+    row: Row,
+}
+
+history_row! {
+    struct Row {
+        population_max: "", "highest reward of a member on the minibatch";
+        population_mean: "", "mean reward of the members on the minibatch";
+        population_sd: "", "standard deviation of the members' rewards on the minibatch";
+        center_fitness: "", "reward of the center on the minibatch, before the update";
+        step_size: "", "root mean square of what the update added to the genes";
+        validation: "", "mean reward of the center on the test cases when it was last scored; until then the start's";
+    }
+}
+
+scalars! {
+    struct Scalars {
+        steps_taken: u64, "", "updates made";
+        row: Row, "", "last values of the strategy's history columns";
+    }
 }
 
 impl Eggroll {
@@ -67,27 +83,10 @@ impl Eggroll {
             let message = format!("expected an even number (mirrored pairs), got {}", params.population);
             return Err(Error::config("strategy", "population", message));
         }
-        let history = [
-            ("population_max", "highest reward of a member on the minibatch"),
-            ("population_mean", "mean reward of the members on the minibatch"),
-            (
-                "population_sd",
-                "standard deviation of the members' rewards on the minibatch",
-            ),
-            (
-                "center_fitness",
-                "reward of the center on the minibatch, before the update",
-            ),
-            ("step_size", "root mean square of what the update added to the genes"),
-            (
-                "validation",
-                "mean reward of the center on the test cases when it was last scored; until then the start's",
-            ),
-        ];
         let spec = StrategySpec {
             name: "eggroll".into(),
             operators: vec!["center".into()],
-            history: history.map(|(a, c)| (a.into(), String::new(), c.into())).to_vec(),
+            history: columns(Row::columns_but(None)),
             lineage: false,
             first_generation: params.population + 1,
             sized_by: &["population"],
@@ -110,7 +109,7 @@ impl Eggroll {
             first: Vec::new(),
             second: Vec::new(),
             steps_taken: 0,
-            row: [f64::NAN; COLUMNS],
+            row: Row::default(),
         })
     }
 
@@ -144,10 +143,16 @@ impl Eggroll {
         let (mean, max) = mean_and_max(status, fitness);
         let sd = deviation(status, fitness, mean);
         let weights = pair_weights(&self.params.shaping, sd, status, fitness);
-        self.row[..STEP].copy_from_slice(&[max, mean, sd, center.unwrap_or(f64::NAN)]);
         // A mean over members, of which each pair has two.
         let weights: Vec<f32> = weights.iter().map(|w| (w / n as f64) as f32).collect();
-        self.row[STEP] = self.step(context, &weights);
+        self.row = Row {
+            population_max: max,
+            population_mean: mean,
+            population_sd: sd,
+            center_fitness: center.unwrap_or(f64::NAN),
+            step_size: self.step(context, &weights),
+            validation: self.row.validation,
+        };
         Ok(())
     }
 
@@ -246,45 +251,42 @@ impl Strategy for Eggroll {
             return Ok(self.validation.learned(context, told));
         }
         let (scores, next) = self.validation.scored(told)?;
-        self.row[VALIDATION] = scores[0];
+        self.row.validation = scores[0];
         Ok(next)
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
+        row.extend(self.row.values());
     }
 
     fn save(&self, _context: &Context<'_>) -> Result<State> {
         let mut moments = Batch::new();
         moments.push("first", 1, "", "the optimizer's first moment", self.first.clone());
         moments.push("second", 1, "", "the optimizer's second moment", self.second.clone());
-        let mut scalars = Batch::new();
-        scalars.push("steps_taken", 1, "", "updates made", vec![self.steps_taken]);
-        let about = "last values of the strategy's history columns";
-        scalars.push("row", COLUMNS, "", about, self.row.to_vec());
+        let scalars = Scalars {
+            steps_taken: self.steps_taken,
+            row: self.row,
+        };
         let mut solution = Batch::new();
         let about = "the center after the last update";
         solution.push("genome", self.center.len(), "", about, self.center.to_vec());
         let about = "mean reward of the center on the test cases when it was last scored";
-        solution.push("fitness", 1, "", about, vec![self.row[VALIDATION]]);
+        solution.push("fitness", 1, "", about, vec![self.row.validation]);
         Ok(State {
-            tables: vec![("moments".into(), moments), ("scalars".into(), scalars)],
+            tables: vec![("moments".into(), moments), ("scalars".into(), scalars.table())],
             solution: Some(solution),
         })
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         let dim = context.task.genome_dim;
-        let (scalars, moments) = (state.table("scalars")?, state.table("moments")?);
+        let scalars = Scalars::read(state.table("scalars")?)?;
+        let moments = state.table("moments")?;
         let solution = state.solution.as_ref();
         let solution = solution.ok_or_else(|| Error::failed("the checkpoint has no solution, which is the center"))?;
         let center = solution.get::<f32>("genome")?;
         let (first, second) = (moments.get::<f32>("first")?, moments.get::<f32>("second")?);
         let kept = if self.adam.is_some() { dim } else { 0 };
-        let row = scalars.get::<f64>("row")?;
-        if row.len() != COLUMNS {
-            return Err(Error::failed("the checkpoint's row of history has another length"));
-        }
         if center.len() != dim || first.len() != kept || second.len() != kept {
             return Err(Error::failed(format!(
                 "the checkpoint's center has {} genes and its moments {} and {}; the task's genomes have {dim}, and the optimizer keeps {kept}",
@@ -295,8 +297,7 @@ impl Strategy for Eggroll {
         }
         self.center = Arc::new(center.to_vec());
         (self.first, self.second) = (first.to_vec(), second.to_vec());
-        self.row.copy_from_slice(row);
-        self.steps_taken = scalars.get::<u64>("steps_taken")?[0];
+        (self.row, self.steps_taken) = (scalars.row, scalars.steps_taken);
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use illume_core::{Archive, Batch, Context, Error, InsertReport, Network, Result, State, Told, mix64};
 
+use crate::record;
+
 pub(crate) use course::{Course, Restart};
 pub(crate) use evolution_strategy::EvolutionStrategy;
 pub(crate) use gradient_arborescence::{Arborescence, GradientArborescence, coefficient_space};
@@ -71,6 +73,17 @@ pub struct Column {
     pub meaning: &'static str,
     /// What is shown of several emitters' values.
     pub of_several: Merge,
+}
+
+/// Columns of which the sum over several emitters is shown.
+pub(crate) fn summed(columns: impl Iterator<Item = record::Column>) -> Vec<Column> {
+    let column = |(name, unit, meaning)| Column {
+        name,
+        unit,
+        meaning,
+        of_several: Merge::Sum,
+    };
+    columns.map(column).collect()
 }
 
 /// How values of several emitters become one.

@@ -9,8 +9,9 @@ use illume_core::{
 };
 
 use crate::candidates::prepare;
-use crate::optimizers::search::DISTRIBUTION_COLUMNS;
+use crate::optimizers::search::{EIGEN_SECONDS, no_axes};
 use crate::optimizers::{self, Optimizer, Optimizers, Ranking, Settings, fitness_or_nan};
+use crate::record::{HistoryRow, columns, history_row, scalars};
 use crate::validation::{Validation, minibatch};
 use crate::{best_first, mean_and_max};
 
@@ -103,11 +104,30 @@ impl Scored {
     }
 }
 
-/// Its columns in the history, time aside: highest and mean reward, sigma, axis ratio, validation of mean and best.
-const COLUMNS: usize = 6;
-const AXIS_RATIO: usize = 3;
-const MEAN_VALIDATION: usize = 4;
-const BEST_VALIDATION: usize = 5;
+history_row! {
+    struct Row {
+        population_max: "", "highest reward of a candidate on the minibatch";
+        population_mean: "", "mean reward of the candidates on the minibatch";
+        sigma: "", "step size after the update";
+        axis_ratio: "", "longest over shortest axis of the distribution by which the members were drawn";
+        validation: "", "score of the mean on the test cases when it was last taken; until then the start's";
+        best_validation: "", "score on the test cases of the best candidate since the validation before, when it was last taken";
+    }
+}
+
+history_row! {
+    struct Scores {
+        challenger: "", "its reward";
+        best: "", "its score on the test cases";
+    }
+}
+
+scalars! {
+    struct Scalars {
+        row: Row, "", "last values of the strategy's history columns";
+        scores: Scores, "", "reward of the challenger, test score of the best";
+    }
+}
 
 /// A distribution of offsets that moves by rewards on minibatches, with its mean and its best candidate validated.
 pub struct Essa {
@@ -118,7 +138,7 @@ pub struct Essa {
     challenger: Scored,
     /// The challenger with the highest score on the test cases.
     best: Scored,
-    row: [f64; COLUMNS],
+    row: Row,
 }
 
 impl Essa {
@@ -134,34 +154,12 @@ impl Essa {
             return Err(Error::config("strategy", "name", message));
         }
         let optimizer = optimizers_of(params, task)?.first();
-        let own = [
-            ("population_max", "", "highest reward of a candidate on the minibatch"),
-            ("population_mean", "", "mean reward of the candidates on the minibatch"),
-        ];
-        let validated = [
-            (
-                "validation",
-                "",
-                "score of the mean on the test cases when it was last taken; until then the start's",
-            ),
-            (
-                "best_validation",
-                "",
-                "score on the test cases of the best candidate since the validation before, when it was last taken",
-            ),
-        ];
-        let history = own
-            .iter()
-            .chain(&DISTRIBUTION_COLUMNS[..if optimizer.axis_ratio().is_some() { 2 } else { 1 }])
-            .chain(&validated)
-            .chain(&DISTRIBUTION_COLUMNS[2..]);
+        let history = Row::columns_but(no_axes(&*optimizer)).chain([EIGEN_SECONDS]);
         Ok(Essa {
             spec: StrategySpec {
                 name: "essa".into(),
                 operators: vec!["sample".into()],
-                history: history
-                    .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
-                    .collect(),
+                history: columns(history),
                 lineage: false,
                 first_generation: optimizer.members(),
                 sized_by: &["population"],
@@ -171,7 +169,7 @@ impl Essa {
             validation: Validation::new(params.validation_interval, task),
             challenger: Scored::default(),
             best: Scored::default(),
-            row: [f64::NAN; COLUMNS],
+            row: Row::default(),
         })
     }
 
@@ -190,8 +188,13 @@ impl Essa {
             ..Ranking::of(&order)
         };
         self.optimizer.tell(context, &ranking)?;
-        let axis_ratio = self.optimizer.axis_ratio().unwrap_or(f64::NAN);
-        self.row[..4].copy_from_slice(&[max, mean, self.optimizer.sigma(), axis_ratio]);
+        self.row = Row {
+            population_max: max,
+            population_mean: mean,
+            sigma: self.optimizer.sigma(),
+            axis_ratio: self.optimizer.axis_ratio().unwrap_or(f64::NAN),
+            ..self.row
+        };
         Ok(())
     }
 
@@ -234,9 +237,9 @@ impl Strategy for Essa {
             return Ok(self.validation.learned(context, told));
         }
         let (scores, next) = self.validation.scored(told)?;
-        self.row[MEAN_VALIDATION] = scores[0];
+        self.row.validation = scores[0];
         if let Some(&score) = scores.get(1) {
-            self.row[BEST_VALIDATION] = score;
+            self.row.best_validation = score;
             let challenger = std::mem::take(&mut self.challenger);
             if self.best.yields_to(score) {
                 self.best = Scored { score, ..challenger };
@@ -246,44 +249,32 @@ impl Strategy for Essa {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(&self.row[..AXIS_RATIO]);
-        row.extend(self.optimizer.axis_ratio().is_some().then_some(self.row[AXIS_RATIO]));
-        row.extend(&self.row[AXIS_RATIO + 1..]);
+        row.extend(self.row.values_but(no_axes(&*self.optimizer)));
         row.push(self.optimizer.eigen_seconds());
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
         let dim = context.task.genome_dim;
-        let mut scalars = Batch::new();
-        let about = "last values of the strategy's history columns";
-        scalars.push("row", COLUMNS, "", about, self.row.to_vec());
-        let about = "reward of the challenger, test score of the best";
-        scalars.push("scores", 2, "", about, vec![self.challenger.score, self.best.score]);
+        let scores = Scores {
+            challenger: self.challenger.score,
+            best: self.best.score,
+        };
+        let scalars = Scalars { row: self.row, scores };
         let mut solution = Batch::new();
         let mean = self.mean(dim);
-        let best = if self.best.genes.is_empty() {
-            &mean
+        let (best, best_fitness) = if self.best.genes.is_empty() {
+            (mean.clone(), f64::NAN)
         } else {
-            &self.best.genes
+            (self.best.genes.clone(), self.best.score)
         };
-        let best_fitness = if self.best.genes.is_empty() {
-            f64::NAN
-        } else {
-            self.best.score
-        };
-        solution.push(
-            "best",
-            dim,
-            "",
-            "the candidate with the highest score on the test cases",
-            best.clone(),
-        );
+        let about = "the candidate with the highest score on the test cases";
+        solution.push("best", dim, "", about, best);
         solution.push("best_fitness", 1, "", "that score", vec![best_fitness]);
         let about = "score of the mean on the test cases when it was last taken";
-        solution.push("fitness", 1, "", about, vec![self.row[MEAN_VALIDATION]]);
+        solution.push("fitness", 1, "", about, vec![self.row.validation]);
         solution.push("genome", dim, "", "the distribution's mean after the last update", mean);
         let mut tables = self.optimizer.save(context)?;
-        tables.push(("scalars".into(), scalars));
+        tables.push(("scalars".into(), scalars.table()));
         tables.push(("challenger".into(), self.challenger.table()));
         tables.push(("best".into(), self.best.table()));
         Ok(State {
@@ -294,15 +285,11 @@ impl Strategy for Essa {
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         self.optimizer.load(context, state)?;
-        let scalars = state.table("scalars")?;
-        let (row, scores) = (scalars.get::<f64>("row")?, scalars.get::<f64>("scores")?);
-        if row.len() != COLUMNS || scores.len() != 2 {
-            return Err(Error::failed("the checkpoint's row of history has another length"));
-        }
-        self.row.copy_from_slice(row);
+        let Scalars { row, scores } = Scalars::read(state.table("scalars")?)?;
+        self.row = row;
         let dim = context.task.genome_dim;
-        self.challenger = Scored::of(state, "challenger", scores[0], dim)?;
-        self.best = Scored::of(state, "best", scores[1], dim)?;
+        self.challenger = Scored::of(state, "challenger", scores.challenger, dim)?;
+        self.best = Scored::of(state, "best", scores.best, dim)?;
         Ok(())
     }
 }

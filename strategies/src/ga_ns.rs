@@ -16,6 +16,7 @@ use illume_numerics::fronts::{Points, by_fronts};
 
 use crate::candidates::prepare;
 use crate::lineages::{Individual, LineageParams, Nursery, individuals, push_lineage, tables};
+use crate::record::{HistoryRow, columns, history_row, push_row};
 use crate::{best_first, mean_and_max};
 
 params! {
@@ -123,33 +124,31 @@ pub struct GaNs {
     /// The individual whose one episode had the highest fitness so far: what is reported, and nothing that selection sees.
     best: Option<Individual>,
     nursery: Nursery,
-    /// Values of the history's columns.
-    row: Vec<f64>,
+    row: Row,
+    /// The column that this order has not.
+    absent: Option<&'static str>,
+}
+
+history_row! {
+    struct Row {
+        best_fitness: "", "highest fitness of any episode so far";
+        population_max: "", "highest fitness of a child";
+        novelty_mean: "", "mean novelty of the population";
+        novelty_max: "", "highest novelty in the population";
+        competition_mean: "", "mean number of an individual's neighbours that are worth less";
+    }
 }
 
 impl GaNs {
     pub(crate) fn new(params: GaNsParams, lineages: LineageParams, task: &TaskSpec, order: Order) -> GaNs {
-        let mut history = vec![
-            ("best_fitness", "", "highest fitness of any episode so far"),
-            ("population_max", "", "highest fitness of a child"),
-            ("novelty_mean", "", "mean novelty of the population"),
-            ("novelty_max", "", "highest novelty in the population"),
-        ];
-        let name = match order {
-            Order::Novelty => "ga_ns",
-            Order::Fronts => {
-                let meaning = "mean number of an individual's neighbours that are worth less";
-                history.push(("competition_mean", "", meaning));
-                "nslc"
-            }
+        let (name, absent) = match order {
+            Order::Novelty => ("ga_ns", Some("competition_mean")),
+            Order::Fronts => ("nslc", None),
         };
         let spec = StrategySpec {
             name: name.into(),
             operators: ["random", "mutation", "elite"].map(String::from).to_vec(),
-            history: history
-                .iter()
-                .map(|&(a, b, c)| (a.into(), b.into(), c.into()))
-                .collect(),
+            history: columns(Row::columns_but(absent)),
             lineage: true,
             first_generation: params.population,
             sized_by: &["population"],
@@ -161,7 +160,8 @@ impl GaNs {
             ranked: Vec::new(),
             best: None,
             nursery: Nursery::new(lineages),
-            row: vec![f64::NAN; history.len()],
+            row: Row::default(),
+            absent,
             order,
         }
     }
@@ -282,17 +282,18 @@ impl Strategy for GaNs {
             .map(|i| individual(i, fitness[i]));
         let children = 0..self.params.population;
         let (_, population_max) = mean_and_max(&status[children.clone()], &fitness[children]);
-        let (mean, max) = mean_and_max(status, novelty);
+        let (novelty_mean, novelty_max) = mean_and_max(status, novelty);
         self.best = best.or(self.best.take());
-        self.row = vec![
-            self.best.as_ref().map_or(f64::NAN, |best| best.score),
+        self.row = Row {
+            best_fitness: self.best.as_ref().map_or(f64::NAN, |best| best.score),
             population_max,
-            mean,
-            max,
-        ];
-        if self.order == Order::Fronts {
-            self.row.push(mean_and_max(status, &competition).0);
-        }
+            novelty_mean,
+            novelty_max,
+            competition_mean: match self.order {
+                Order::Novelty => f64::NAN,
+                Order::Fronts => mean_and_max(status, &competition).0,
+            },
+        };
         // A generation in which every episode failed leaves the parents as they were.
         if !ranked.is_empty() {
             self.ranked = ranked;
@@ -301,7 +302,7 @@ impl Strategy for GaNs {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(&self.row);
+        row.extend(self.row.values_but(self.absent));
     }
 
     fn save(&self, _context: &Context<'_>) -> Result<State> {
@@ -309,8 +310,7 @@ impl Strategy for GaNs {
         state.tables.extend(tables("ranked", &self.ranked));
         state.tables.extend(tables("best", &self.best));
         let mut scalars = Batch::new();
-        let meaning = "last values of the strategy's history columns";
-        scalars.push("row", self.row.len(), "", meaning, self.row.clone());
+        push_row(&mut scalars, self.row.values_but(self.absent));
         state.tables.push(("scalars".into(), scalars));
         if let Some(best) = &self.best {
             let mut solution = Batch::new();
@@ -325,11 +325,7 @@ impl Strategy for GaNs {
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         self.ranked = individuals(state, "ranked", context.generation)?;
         self.best = individuals(state, "best", context.generation)?.pop();
-        let row = state.table("scalars")?.get::<f64>("row")?;
-        if row.len() != self.row.len() {
-            return Err(Error::failed("the checkpoint's history row is cut short"));
-        }
-        self.row = row.to_vec();
+        self.row = Row::of(state.table("scalars")?.get("row")?, self.absent)?;
         self.nursery.forget();
         Ok(())
     }

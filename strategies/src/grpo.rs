@@ -19,6 +19,7 @@ use illume_core::{
 };
 
 use crate::candidates::prepare;
+use crate::record::{Field, HistoryRow, columns, history_row, push_row};
 use crate::validation::{Validation, minibatch};
 use crate::{Adam, GradientOptimizer};
 use exchange::{Gradient, Heard, gather, gather_answers};
@@ -29,13 +30,6 @@ pub use params::GrpoParams;
 const SD_FLOOR: f64 = 1e-6;
 /// Added to the norm of a gradient before it is cut (torch's `clip_grad_norm_`).
 const NORM_FLOOR: f64 = 1e-6;
-
-/// Its columns in the history.
-const COLUMNS: usize = 8;
-const NORM: usize = 5;
-const GAP: usize = 6;
-/// The last of them.
-const VALIDATION: usize = COLUMNS - 1;
 
 /// One genome that climbs the clipped surrogate of its own sampled answers.
 #[derive(Debug)]
@@ -50,8 +44,20 @@ pub struct Grpo {
     first: Vec<f32>,
     second: Vec<f32>,
     steps_taken: u64,
-    /// The last generation's own history columns.
-    row: [f64; COLUMNS],
+    row: Row,
+}
+
+history_row! {
+    struct Row {
+        mean_reward: "", "mean reward of the sampled answers, before the update";
+        reward_sd: "", "mean over prompts of the standard deviation of the group's rewards";
+        mean_steps: "steps", "mean tokens of a row";
+        kl: "", "mean divergence of the answers from the start, in the last epoch; none where kl = 0";
+        clipped: "", "part of the tokens whose ratio was clipped, in the last epoch";
+        gradient_norm: "", "Euclidean norm of the gradient in the last epoch, before it was cut";
+        sampling_gap: "", "mean distance of a token's log-probability between the model that answered and the one that is differentiated";
+        validation: "", "mean reward of the center on the test cases when it was last scored; until then the start's";
+    }
 }
 
 impl Grpo {
@@ -73,48 +79,10 @@ impl Grpo {
                 task.name
             ));
         }
-        let history = [
-            (
-                "mean_reward",
-                "",
-                "mean reward of the sampled answers, before the update",
-            ),
-            (
-                "reward_sd",
-                "",
-                "mean over prompts of the standard deviation of the group's rewards",
-            ),
-            ("mean_steps", "steps", "mean tokens of a row"),
-            (
-                "kl",
-                "",
-                "mean divergence of the answers from the start, in the last epoch; none where kl = 0",
-            ),
-            (
-                "clipped",
-                "",
-                "part of the tokens whose ratio was clipped, in the last epoch",
-            ),
-            (
-                "gradient_norm",
-                "",
-                "Euclidean norm of the gradient in the last epoch, before it was cut",
-            ),
-            (
-                "sampling_gap",
-                "",
-                "mean distance of a token's log-probability between the model that answered and the one that is differentiated",
-            ),
-            (
-                "validation",
-                "",
-                "mean reward of the center on the test cases when it was last scored; until then the start's",
-            ),
-        ];
         let spec = StrategySpec {
             name: "grpo".into(),
             operators: vec!["center".into()],
-            history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
+            history: columns(Row::columns_but(None)),
             lineage: false,
             first_generation: params.group,
             sized_by: &["group"],
@@ -137,7 +105,7 @@ impl Grpo {
             first: Vec::new(),
             second: Vec::new(),
             steps_taken: 0,
-            row: [f64::NAN; COLUMNS],
+            row: Row::default(),
         })
     }
 
@@ -176,7 +144,7 @@ impl Grpo {
         }
         // The optimizer descends.
         sum.values.iter_mut().for_each(|g| *g = -*g);
-        self.row[NORM] = cut(&mut sum.values, self.params.max_grad_norm);
+        self.row.gradient_norm = cut(&mut sum.values, self.params.max_grad_norm);
         self.steps_taken += 1;
         self.adam.step(
             self.steps_taken,
@@ -196,15 +164,18 @@ impl Grpo {
         let steps = told.rows.get::<u32>("steps")?;
         let mean_steps = steps.iter().map(|s| f64::from(*s)).sum::<f64>() / steps.len() as f64;
         let answers: usize = heard.iter().map(Vec::len).sum();
-        self.row[..VALIDATION].fill(f64::NAN);
-        self.row[2] = mean_steps;
+        self.row = Row {
+            mean_steps,
+            validation: self.row.validation,
+            ..Row::default()
+        };
         if answers == 0 {
             return Ok(());
         }
         let sum: f64 = heard.iter().flatten().map(|h| h.reward).sum();
         let (advantages, sd) = advantages(&heard, &self.params.scale_rewards);
-        self.row[0] = sum / answers as f64;
-        self.row[1] = sd;
+        self.row.mean_reward = sum / answers as f64;
+        self.row.reward_sd = sd;
         let weights = weights(&heard, &self.params.loss, self.source.longest());
         let credit = |(advantage, weight): (&f32, &f32)| Credit {
             advantage: *advantage,
@@ -217,11 +188,11 @@ impl Grpo {
             let report = self.pass(context, told, &mut credits)?;
             let tokens = report.tokens.max(1) as f64;
             if self.params.kl > 0.0 {
-                self.row[3] = report.kl / answers as f64;
+                self.row.kl = report.kl / answers as f64;
             }
-            self.row[4] = report.clipped as f64 / tokens;
+            self.row.clipped = report.clipped as f64 / tokens;
             if epoch == 0 {
-                self.row[GAP] = report.gap / tokens;
+                self.row.sampling_gap = report.gap / tokens;
             }
         }
         Ok(())
@@ -329,12 +300,12 @@ impl Strategy for Grpo {
             return Ok(self.validation.learned(context, told));
         }
         let (scores, next) = self.validation.scored(told)?;
-        self.row[VALIDATION] = scores[0];
+        self.row.validation = scores[0];
         Ok(next)
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
+        row.extend(self.row.values());
     }
 
     fn save(&self, _context: &Context<'_>) -> Result<State> {
@@ -344,20 +315,14 @@ impl Strategy for Grpo {
         parameters.push("second", 1, "", "the optimizer's second moment", self.second.clone());
         let mut scalars = Batch::new();
         scalars.push("steps_taken", 1, "", "updates made", vec![self.steps_taken]);
-        scalars.push(
-            "row",
-            self.row.len(),
-            "",
-            "last values of the strategy's history columns",
-            self.row.to_vec(),
-        );
+        push_row(&mut scalars, self.row.values());
         let mut solution = Batch::new();
         let about = "the center after the last update";
         solution.push("genome", self.center.len(), "", about, self.center.clone());
         let about = "mean reward on the test cases when the center was last scored";
-        solution.push("fitness", 1, "", about, vec![self.row[VALIDATION]]);
+        solution.push("fitness", 1, "", about, vec![self.row.validation]);
         let about = "mean reward of the center's sampled answers before the last update";
-        solution.push("mean_reward", 1, "", about, vec![self.row[0]]);
+        solution.push("mean_reward", 1, "", about, vec![self.row.mean_reward]);
         Ok(State {
             tables: vec![("parameters".into(), parameters), ("scalars".into(), scalars)],
             solution: Some(solution),
@@ -381,17 +346,11 @@ impl Strategy for Grpo {
         self.first = read("first")?;
         self.second = read("second")?;
         let scalars = state.table("scalars")?;
-        self.steps_taken = scalars.get::<u64>("steps_taken")?[0];
+        self.steps_taken = Field::read(scalars, "steps_taken")?;
         let row = scalars.get::<f64>("row")?;
-        match row.len() {
-            COLUMNS => self.row.copy_from_slice(row),
-            // Before there was a gap.
-            7 => {
-                self.row[..GAP].copy_from_slice(&row[..GAP]);
-                self.row[VALIDATION] = row[GAP];
-            }
-            _ => return Err(Error::failed("the checkpoint's row of history has another length")),
-        }
+        // Earlier versions did not show the gap.
+        let absent = (row.len() < Row::COLUMNS.len()).then_some("sampling_gap");
+        self.row = Row::of(row, absent)?;
         Ok(())
     }
 }

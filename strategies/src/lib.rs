@@ -33,6 +33,7 @@ mod optimizers;
 mod pga_me;
 mod rankers;
 mod ranks;
+mod record;
 mod scheduler;
 mod serene;
 #[cfg(test)]

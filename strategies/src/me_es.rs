@@ -11,6 +11,7 @@ use illume_core::{
 use crate::candidates::{START, draw_initial, mark_given, prepare};
 use crate::center::{Center, UpdateRule};
 use crate::emitters::missing;
+use crate::record::{HistoryRow, columns, history_row, scalars};
 use crate::{Adam, best_first, centred_ranks, mean_and_max};
 
 params! {
@@ -102,25 +103,31 @@ pub struct MeEs {
     members: Members,
     /// Cells that offspring took, the last one at the end; each once.
     updated: Vec<u32>,
-    /// Values of the history's columns.
-    row: [f64; 6],
+    row: Row,
     inbox: Inbox,
+}
+
+history_row! {
+    struct Row {
+        mode: "", "what the generation followed: 0 novelty, 1 fitness";
+        population_mean: "", "mean fitness of the members";
+        population_max: "", "highest fitness of a member";
+        novelty_mean: "", "mean novelty of the members among the elites";
+        novelty_max: "", "highest novelty of a member among the elites";
+        offspring_fitness: "", "fitness of the offspring; NaN if its evaluation failed";
+    }
+}
+
+scalars! {
+    struct Scalars {
+        steps_taken: u64, "", "moves of the center since its search began";
+        row: Row, "", "last values of the strategy's history columns";
+    }
 }
 
 impl MeEs {
     /// `given` is how many genomes the run was given, if it was ([`illume_core::TaskSpec::given_rows`]).
     pub fn new(params: MeEsParams, given: Option<usize>) -> MeEs {
-        let history = [
-            ("mode", "what the generation followed: 0 novelty, 1 fitness"),
-            ("population_mean", "mean fitness of the members"),
-            ("population_max", "highest fitness of a member"),
-            ("novelty_mean", "mean novelty of the members among the elites"),
-            ("novelty_max", "highest novelty of a member among the elites"),
-            (
-                "offspring_fitness",
-                "fitness of the offspring; NaN if its evaluation failed",
-            ),
-        ];
         let spec = StrategySpec {
             name: "me_es".into(),
             operators: ["random", "explore", "exploit"]
@@ -128,9 +135,7 @@ impl MeEs {
                 .chain(given.map(|_| START))
                 .map(String::from)
                 .collect(),
-            history: history
-                .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
-                .to_vec(),
+            history: columns(Row::columns_but(None)),
             lineage: false,
             first_generation: params.initial.max(given.unwrap_or(0)) + params.population + 1,
             sized_by: &["population", "initial"],
@@ -155,7 +160,7 @@ impl MeEs {
             center: Center::default(),
             members: Members::default(),
             updated: Vec::new(),
-            row: [f64::NAN; 6],
+            row: Row::default(),
             inbox: Inbox::default(),
         }
     }
@@ -226,9 +231,16 @@ impl MeEs {
         };
         let explores = self.explores(context.generation);
         let ranks = centred_ranks(status, if explores { &novelty } else { fitness });
-        let ((mean, max), (novelty_mean, novelty_max)) =
-            (mean_and_max(status, fitness), mean_and_max(status, &novelty));
-        self.row = [f64::from(!explores), mean, max, novelty_mean, novelty_max, f64::NAN];
+        let (population_mean, population_max) = mean_and_max(status, fitness);
+        let (novelty_mean, novelty_max) = mean_and_max(status, &novelty);
+        self.row = Row {
+            mode: f64::from(!explores),
+            population_mean,
+            population_max,
+            novelty_mean,
+            novelty_max,
+            offspring_fitness: f64::NAN,
+        };
         self.center.climb(context, &self.rule, &ranks)
     }
 }
@@ -300,7 +312,7 @@ impl Strategy for MeEs {
                 Ok(Next::SameGeneration)
             }
             Phase::Offspring => {
-                self.row[5] = mean_and_max(status, fitness).1;
+                self.row.offspring_fitness = mean_and_max(status, fitness).1;
                 if told.report.is_some_and(|report| report.kept == [0]) {
                     let cell = told.rows.get::<i64>("cell")?[0] as u32;
                     self.updated.retain(|known| *known != cell);
@@ -315,7 +327,7 @@ impl Strategy for MeEs {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
+        row.extend(self.row.values());
     }
 
     /// Saved between generations only.
@@ -328,23 +340,20 @@ impl Strategy for MeEs {
         let meaning = "cells that offspring took last, the last one at the end";
         updated.push("cell", 1, "", meaning, self.updated.clone());
         state.tables.push(("updated".into(), updated));
-        let mut scalars = Batch::new();
-        let meaning = "moves of the center since its search began";
-        scalars.push("steps_taken", 1, "", meaning, vec![self.center.steps_taken]);
-        let meaning = "last values of the strategy's history columns";
-        scalars.push("row", self.row.len(), "", meaning, self.row.to_vec());
-        state.tables.push(("scalars".into(), scalars));
+        let scalars = Scalars {
+            steps_taken: self.center.steps_taken,
+            row: self.row,
+        };
+        state.tables.push(("scalars".into(), scalars.table()));
         Ok(state)
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        let short = || Error::failed("the checkpoint's table of scalars is cut short");
-        let scalars = state.table("scalars")?;
-        let steps = *scalars.get::<u64>("steps_taken")?.first().ok_or_else(short)?;
-        self.row = *scalars.get::<f64>("row")?.first_chunk().ok_or_else(short)?;
+        let scalars = Scalars::read(state.table("scalars")?)?;
+        self.row = scalars.row;
         self.updated = state.table("updated")?.get::<u32>("cell")?.to_vec();
         self.center = if context.generation > 0 {
-            Center::of(context, state.table("center")?, steps)?
+            Center::of(context, state.table("center")?, scalars.steps_taken)?
         } else {
             Center::default()
         };

@@ -16,6 +16,7 @@ use illume_core::{
 use crate::candidates::prepare;
 use crate::center::Center;
 use crate::ga_ns::novelty;
+use crate::record::{Field, HistoryRow, columns, history_row, scalars};
 use crate::{centred_ranks, mean_and_max};
 use params::Plan;
 pub(crate) use params::{NS_ES, NSR_ES, NSRA_ES};
@@ -50,27 +51,37 @@ pub struct NsEs {
     weight: f64,
     /// Generations since there was a better center.
     stagnant: u64,
-    row: [f64; 8],
+    row: Row,
+}
+
+history_row! {
+    struct Row {
+        best_fitness: "", "highest fitness of any episode so far";
+        best_center: "", "highest mean fitness of a center so far";
+        population_mean: "", "mean fitness of the members";
+        population_max: "", "highest fitness of a member";
+        novelty_mean: "", "mean novelty of the members";
+        novelty_max: "", "highest novelty of a member";
+        center: "", "number of the center that moved";
+        fitness_weight: "", "weight of fitness, novelty having the rest";
+    }
+}
+
+scalars! {
+    struct Scalars {
+        moved: i64, "", "center that moved last, -1 for none";
+        fitness_weight: f64, "", "weight of fitness";
+        stagnant: u64, "", "generations without a better center";
+        row: Row, "", "last values of the strategy's history columns";
+    }
 }
 
 impl NsEs {
     fn new(plan: Plan) -> NsEs {
-        let history = [
-            ("best_fitness", "highest fitness of any episode so far"),
-            ("best_center", "highest mean fitness of a center so far"),
-            ("population_mean", "mean fitness of the members"),
-            ("population_max", "highest fitness of a member"),
-            ("novelty_mean", "mean novelty of the members"),
-            ("novelty_max", "highest novelty of a member"),
-            ("center", "number of the center that moved"),
-            ("fitness_weight", "weight of fitness, novelty having the rest"),
-        ];
         let spec = StrategySpec {
             name: plan.name.clone(),
             operators: vec!["center".into()],
-            history: history
-                .map(|(name, meaning)| (name.into(), String::new(), meaning.into()))
-                .to_vec(),
+            history: columns(Row::columns_but(None)),
             lineage: false,
             first_generation: plan.centers * plan.episodes + plan.population,
             sized_by: &["population", "centers", "center_episodes"],
@@ -85,7 +96,7 @@ impl NsEs {
             moved: None,
             best: None,
             stagnant: 0,
-            row: [f64::NAN; 8],
+            row: Row::default(),
         }
     }
 
@@ -198,7 +209,7 @@ impl Strategy for NsEs {
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
         let novelty = novelty(told)?;
         let (mean, max) = mean_and_max(status, fitness);
-        self.row[0] = self.row[0].max(max);
+        self.row.best_fitness = self.row.best_fitness.max(max);
         match self.phase {
             Phase::Centers => {
                 self.tell_centers(context, status, fitness, novelty);
@@ -215,24 +226,23 @@ impl Strategy for NsEs {
                 self.moved = Some(center);
                 self.phase = Phase::Centers;
                 let (novelty_mean, novelty_max) = mean_and_max(status, novelty);
-                let best_center = self.best.as_ref().map_or(f64::NAN, |best| best.fitness);
-                let now = [
-                    best_center,
-                    mean,
-                    max,
+                self.row = Row {
+                    best_fitness: self.row.best_fitness,
+                    best_center: self.best.as_ref().map_or(f64::NAN, |best| best.fitness),
+                    population_mean: mean,
+                    population_max: max,
                     novelty_mean,
                     novelty_max,
-                    center as f64,
-                    self.weight,
-                ];
-                self.row[1..].copy_from_slice(&now);
+                    center: center as f64,
+                    fitness_weight: self.weight,
+                };
                 Ok(Next::Generation)
             }
         }
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
+        row.extend(self.row.values());
     }
 
     /// Saved between generations only, when all centers are about to be evaluated.
@@ -245,20 +255,13 @@ impl Strategy for NsEs {
         let steps = self.centers.iter().map(|c| c.steps_taken).collect();
         centers.push("steps_taken", 1, "", "updates made of each center", steps);
         state.tables.push(("centers".into(), centers));
-        let mut scalars = Batch::new();
-        let moved = self.moved.map_or(-1, |c| c as i64);
-        scalars.push("moved", 1, "", "center that moved last, -1 for none", vec![moved]);
-        scalars.push("fitness_weight", 1, "", "weight of fitness", vec![self.weight]);
-        scalars.push(
-            "stagnant",
-            1,
-            "",
-            "generations without a better center",
-            vec![self.stagnant],
-        );
-        let meaning = "last values of the strategy's history columns";
-        scalars.push("row", self.row.len(), "", meaning, self.row.to_vec());
-        state.tables.push(("scalars".into(), scalars));
+        let scalars = Scalars {
+            moved: self.moved.map_or(-1, |c| c as i64),
+            fitness_weight: self.weight,
+            stagnant: self.stagnant,
+            row: self.row,
+        };
+        state.tables.push(("scalars".into(), scalars.table()));
         if let Some(best) = &self.best {
             let mut solution = Batch::new();
             let meaning = "the center of the highest mean fitness so far";
@@ -270,7 +273,6 @@ impl Strategy for NsEs {
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        let short = || Error::failed("the checkpoint's table of scalars is cut short");
         let steps = state.table("centers")?.get::<u64>("steps_taken")?;
         self.centers = steps
             .iter()
@@ -284,15 +286,15 @@ impl Strategy for NsEs {
                 self.plan.centers
             )));
         }
-        let scalars = state.table("scalars")?;
-        self.moved = usize::try_from(*scalars.get::<i64>("moved")?.first().ok_or_else(short)?).ok();
-        self.weight = *scalars.get::<f64>("fitness_weight")?.first().ok_or_else(short)?;
-        self.stagnant = *scalars.get::<u64>("stagnant")?.first().ok_or_else(short)?;
-        self.row = *scalars.get::<f64>("row")?.first_chunk().ok_or_else(short)?;
+        let scalars = Scalars::read(state.table("scalars")?)?;
+        self.moved = usize::try_from(scalars.moved).ok();
+        self.weight = scalars.fitness_weight;
+        self.stagnant = scalars.stagnant;
+        self.row = scalars.row;
         self.best = match &state.solution {
             Some(solution) => Some(Best {
                 genes: Arc::new(solution.get::<f32>("genome")?.to_vec()),
-                fitness: *solution.get::<f64>("fitness")?.first().ok_or_else(short)?,
+                fitness: Field::read(solution, "fitness")?,
             }),
             None => None,
         };

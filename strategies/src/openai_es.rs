@@ -15,6 +15,7 @@ use illume_core::{
 
 use crate::candidates::prepare;
 use crate::center::{Center, CenterParams, UpdateRule};
+use crate::record::{HistoryRow, columns, history_row, scalars};
 use crate::{centred_ranks, mean_and_max};
 
 params! {
@@ -114,31 +115,34 @@ pub struct OpenAiEs {
     moments: Moments,
     normalization: Option<Arc<Normalization>>,
     cap: Option<u32>,
-    /// The last generation's own history columns.
-    row: [f64; 5],
+    row: Row,
+}
+
+history_row! {
+    struct Row {
+        center_fitness: "", "mean fitness of the center's own episodes, before the update";
+        population_mean: "", "mean fitness of the members";
+        population_max: "", "highest fitness of a member";
+        mean_steps: "steps", "mean episode length of the members";
+        episode_cap: "steps", "longest episode of a member allowed in this generation, 0 for the task's own limit";
+    }
+}
+
+scalars! {
+    struct Scalars {
+        steps_taken: u64, "", "updates made";
+        cap: u32, "steps", "cap on members' episodes in the next generation, 0 for none";
+        count: f64, "", "observations in the statistics, with the 0.01 that they begin with";
+        row: Row, "", "last values of the strategy's history columns";
+    }
 }
 
 impl OpenAiEs {
     pub fn new(params: OpenAiEsParams, center: &CenterParams) -> OpenAiEs {
-        let history = [
-            (
-                "center_fitness",
-                "",
-                "mean fitness of the center's own episodes, before the update",
-            ),
-            ("population_mean", "", "mean fitness of the members"),
-            ("population_max", "", "highest fitness of a member"),
-            ("mean_steps", "steps", "mean episode length of the members"),
-            (
-                "episode_cap",
-                "steps",
-                "longest episode of a member allowed in this generation, 0 for the task's own limit",
-            ),
-        ];
         let spec = StrategySpec {
             name: "openai_es".into(),
             operators: vec!["center".into()],
-            history: history.map(|(a, b, c)| (a.into(), b.into(), c.into())).to_vec(),
+            history: columns(Row::columns_but(None)),
             lineage: false,
             first_generation: params.population + params.center_episodes,
             sized_by: &["population", "center_episodes"],
@@ -152,7 +156,7 @@ impl OpenAiEs {
             moments: Moments::default(),
             normalization: None,
             cap: None,
-            row: [0.0; 5],
+            row: Row::default(),
         }
     }
 
@@ -181,6 +185,43 @@ impl OpenAiEs {
             moments.sums.iter_mut().zip(sums).for_each(|(a, b)| *a += b);
         }
         self.measured(moments);
+    }
+}
+
+impl OpenAiEs {
+    /// The center, and how its network normalizes observations.
+    fn solution(&self) -> Batch {
+        let genes = &self.center.genes;
+        let mut solution = Batch::new();
+        solution.push(
+            "genome",
+            genes.len(),
+            "",
+            "the center after the last update",
+            genes.to_vec(),
+        );
+        let meaning = "mean fitness of the center before the last update";
+        solution.push("fitness", 1, "", meaning, vec![self.row.center_fitness]);
+        if let Some(n) = &self.normalization {
+            let width = n.mean.len();
+            solution.push(
+                "observation_mean",
+                width,
+                "",
+                "subtracted from observations",
+                n.mean.clone(),
+            );
+            solution.push(
+                "observation_sd",
+                width,
+                "",
+                "observations are divided by it",
+                n.sd.clone(),
+            );
+            let meaning = "normalized observations are clipped to plus and minus it";
+            solution.push("observation_clip", 1, "", meaning, vec![n.clip]);
+        }
+        solution
     }
 }
 
@@ -224,16 +265,15 @@ impl Strategy for OpenAiEs {
         let (status, fitness) = (told.rows.get::<u8>("status")?, told.rows.get::<f64>("fitness")?);
         let steps = told.rows.get::<u32>("steps")?;
         let shown = |rows: Range<usize>| mean_and_max(&status[rows.clone()], &fitness[rows]);
-        let (members_mean, best) = shown(0..members);
+        let (population_mean, population_max) = shown(0..members);
         let mean_steps = steps[..members].iter().map(|s| f64::from(*s)).sum::<f64>() / members as f64;
-        let cap = f64::from(self.cap.unwrap_or(0));
-        self.row = [
-            shown(members..told.candidates.total).0,
-            members_mean,
-            best,
+        self.row = Row {
+            center_fitness: shown(members..told.candidates.total).0,
+            population_mean,
+            population_max,
             mean_steps,
-            cap,
-        ];
+            episode_cap: f64::from(self.cap.unwrap_or(0)),
+        };
         if self.params.episode_cap == "adaptive" {
             self.cap = Some((self.params.cap_factor * mean_steps).ceil().max(1.0) as u32);
         }
@@ -246,102 +286,39 @@ impl Strategy for OpenAiEs {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(self.row);
+        row.extend(self.row.values());
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
         let parameters = self.center.table(context)?;
-        let mut scalars = Batch::new();
-        scalars.push("steps_taken", 1, "", "updates made", vec![self.center.steps_taken]);
-        scalars.push(
-            "cap",
-            1,
-            "steps",
-            "cap on members' episodes in the next generation, 0 for none",
-            vec![self.cap.unwrap_or(0)],
-        );
-        scalars.push(
-            "count",
-            1,
-            "",
-            "observations in the statistics, with the 0.01 that they begin with",
-            vec![self.moments.count],
-        );
-        scalars.push(
-            "row",
-            5,
-            "",
-            "last values of the strategy's history columns",
-            self.row.to_vec(),
-        );
+        let scalars = Scalars {
+            steps_taken: self.center.steps_taken,
+            cap: self.cap.unwrap_or(0),
+            count: self.moments.count,
+            row: self.row,
+        };
         let mut observations = Batch::new();
-        observations.push(
-            "sums",
-            1,
-            "",
-            "sums, then sums of squares, of observations",
-            self.moments.sums.clone(),
-        );
-
-        let mut solution = Batch::new();
-        solution.push(
-            "genome",
-            self.center.genes.len(),
-            "",
-            "the center after the last update",
-            self.center.genes.to_vec(),
-        );
-        solution.push(
-            "fitness",
-            1,
-            "",
-            "mean fitness of the center before the last update",
-            vec![self.row[0]],
-        );
-        if let Some(n) = &self.normalization {
-            solution.push(
-                "observation_mean",
-                n.mean.len(),
-                "",
-                "subtracted from observations",
-                n.mean.clone(),
-            );
-            solution.push(
-                "observation_sd",
-                n.sd.len(),
-                "",
-                "observations are divided by it",
-                n.sd.clone(),
-            );
-            solution.push(
-                "observation_clip",
-                1,
-                "",
-                "normalized observations are clipped to plus and minus it",
-                vec![n.clip],
-            );
-        }
+        let meaning = "sums, then sums of squares, of observations";
+        observations.push("sums", 1, "", meaning, self.moments.sums.clone());
         let tables = [
             ("parameters", parameters),
-            ("scalars", scalars),
+            ("scalars", scalars.table()),
             ("observations", observations),
         ];
         Ok(State {
             tables: tables.map(|(n, b)| (n.to_string(), b)).to_vec(),
-            solution: Some(solution),
+            solution: Some(self.solution()),
         })
     }
 
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
-        let scalars = state.table("scalars")?;
-        let steps_taken = scalars.get::<u64>("steps_taken")?[0];
-        self.center = Center::of(context, state.table("parameters")?, steps_taken)?;
-        self.cap = Some(scalars.get::<u32>("cap")?[0]).filter(|c| *c > 0);
-        self.row.copy_from_slice(&scalars.get::<f64>("row")?[..5]);
-        let count = scalars.get::<f64>("count")?[0];
+        let scalars = Scalars::read(state.table("scalars")?)?;
+        self.center = Center::of(context, state.table("parameters")?, scalars.steps_taken)?;
+        self.cap = Some(scalars.cap).filter(|c| *c > 0);
+        self.row = scalars.row;
         let moments = match state.table("observations") {
-            Ok(table) if count > 0.0 => Moments {
-                count,
+            Ok(table) if scalars.count > 0.0 => Moments {
+                count: scalars.count,
                 sums: table.get::<f64>("sums")?.to_vec(),
             },
             // Earlier versions began with nothing, and may have measured nothing.

@@ -2,13 +2,15 @@
 
 use illume_core::{Batch, Error, Result, Status, TaskSpec};
 
+use crate::record::Column;
+
 /// Cells along each axis, as in the programs of TAXONS, SERENE and STAX.
 const CELLS: usize = 50;
 /// Axes up to which the grid is kept.
 const AXES: usize = 3;
 
 /// The column of the history.
-pub(crate) const VISITED: (&str, &str, &str) = (
+pub(crate) const VISITED: Column = (
     "visited",
     "",
     "share of a grid of 50 cells along each axis of the task's own descriptor in which a candidate has been",

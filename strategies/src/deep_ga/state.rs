@@ -1,9 +1,22 @@
 //! What a checkpoint keeps of Deep GA, and what it holds to be its result.
 
-use illume_core::{Batch, Error, Result, State};
+use illume_core::{Batch, Result, State};
 
-use super::{DeepGa, Phase, Reported};
+use super::{DeepGa, Phase, Reported, Row};
 use crate::lineages::{individuals, push_lineage, tables};
+use crate::record::scalars;
+
+scalars! {
+    struct Scalars {
+        reported_mean: f64, "", "validated mean of the reported elite's generation";
+        reported_test: f64, "", "mean of the reported elite's test episodes";
+        known_test: f64, "", "mean of the elite's tests if no generation has told it yet";
+        row: Row, "", "last values of the strategy's history columns";
+        generations: [u64; 2], "", "generation of the reported elite, and that of the elite if it is not tested yet; 2^64 - 1 for none";
+        // Schedules of earlier versions went by generations alone.
+        charged_steps: u64 = 0, "steps", "environment steps charged to the budget so far, by which the mutation power may go";
+    }
+}
 
 impl DeepGa {
     /// All that is needed to go on; between generations, so that no validation is under way.
@@ -13,43 +26,18 @@ impl DeepGa {
         state.tables.extend(tables("elite", &self.elite));
         let reported = self.reported.as_ref();
         state.tables.extend(tables("reported", reported.map(|r| &r.individual)));
-        let mut scalars = Batch::new();
-        let mut value = |name: &str, description: &str, values: Vec<f64>| {
-            scalars.push(name, values.len(), "", description, values);
-        };
-        value(
-            "reported_mean",
-            "validated mean of the reported elite's generation",
-            vec![reported.map_or(f64::NAN, |r| r.mark)],
-        );
-        value(
-            "reported_test",
-            "mean of the reported elite's test episodes",
-            vec![reported.map_or(f64::NAN, |r| r.test)],
-        );
-        value(
-            "known_test",
-            "mean of the elite's tests if no generation has told it yet",
-            vec![self.known_test],
-        );
-        value(
-            "row",
-            "last values of the strategy's history columns",
-            self.row.to_vec(),
-        );
-        scalars.push(
-            "generations",
-            2,
-            "",
-            "generation of the reported elite, and that of the elite if it is not tested yet; 2^64 - 1 for none",
-            vec![
+        let scalars = Scalars {
+            reported_mean: reported.map_or(f64::NAN, |r| r.mark),
+            reported_test: reported.map_or(f64::NAN, |r| r.test),
+            known_test: self.known_test,
+            row: self.row,
+            generations: [
                 reported.map_or(u64::MAX, |r| r.generation),
                 self.untested.unwrap_or(u64::MAX),
             ],
-        );
-        let meaning = "environment steps charged to the budget so far, by which the mutation power may go";
-        scalars.push("charged_steps", 1, "steps", meaning, vec![self.steps]);
-        state.tables.push(("scalars".into(), scalars));
+            charged_steps: self.steps,
+        };
+        state.tables.push(("scalars".into(), scalars.table()));
         state.solution = self.solution();
         state
     }
@@ -62,30 +50,18 @@ impl DeepGa {
         let read = |name| individuals(state, name, generations);
         self.parents = read("parents")?;
         self.elite = read("elite")?.pop();
-        let scalars = state.table("scalars")?;
-        let damaged = || Error::failed("state table 'scalars' is damaged: it has no row");
-        let value = |name: &str| scalars.get::<f64>(name)?.first().copied().ok_or_else(damaged);
-        let &[generation, untested] = scalars.get::<u64>("generations")? else {
-            return Err(damaged());
-        };
-        let (mark, test) = (value("reported_mean")?, value("reported_test")?);
+        let scalars = Scalars::read(state.table("scalars")?)?;
+        let [generation, untested] = scalars.generations;
         self.reported = read("reported")?.pop().map(|individual| Reported {
             individual,
-            mark,
+            mark: scalars.reported_mean,
             generation,
-            test,
+            test: scalars.reported_test,
         });
         self.untested = Some(untested).filter(|generation| *generation != u64::MAX && self.elite.is_some());
-        self.known_test = value("known_test")?;
-        let row = scalars.get::<f64>("row")?;
-        if row.len() != self.row.len() {
-            return Err(damaged());
-        }
-        self.row.copy_from_slice(row);
-        // An older checkpoint has none, and a schedule that goes by generations.
-        self.steps = scalars
-            .get::<u64>("charged_steps")
-            .map_or(0, |steps| steps.first().copied().unwrap_or(0));
+        self.known_test = scalars.known_test;
+        self.row = scalars.row;
+        self.steps = scalars.charged_steps;
         self.steps_now = 0;
         self.phase = Phase::Children;
         self.nursery.forget();

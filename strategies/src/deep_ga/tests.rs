@@ -217,7 +217,7 @@ fn the_last_elite_is_validated_and_tested_beside_the_children() {
         (stream_id(0, 5), 6.0, 20.0),
         "1.25 is no better mean than 6"
     );
-    assert_eq!(d.ga.row[..5], [1.5, 1.25, 6.0, 3.0, 20.0]);
+    assert_eq!(d.ga.row.values()[..5], [1.5, 1.25, 6.0, 3.0, 20.0]);
 }
 
 #[test]
@@ -262,12 +262,12 @@ fn a_candidate_with_a_failed_episode_is_not_the_elite() {
     d.step(&[5.0, f64::NAN, 9.0, 7.0, 3.0, 9.0]);
     d.step(&[4.0, 6.0, 8.0, f64::NAN]);
     assert_eq!(d.elite(), (stream_id(0, 2), 5.0));
-    assert_eq!(d.ga.row[1], 5.0, "nor does it count in the mean");
+    assert_eq!(d.ga.row.validated_mean, 5.0, "nor does it count in the mean");
     // And a last elite that fails does not stay.
     d.step(&[1., 2., 3., 4., 5., 6., f64::NAN, 90., 1., 1., f64::NAN]);
     d.step(&[3.0, 3.0]);
     assert_eq!(d.elite(), (stream_id(1, 5), 3.0));
-    assert!(d.ga.row[4].is_nan());
+    assert!(d.ga.row.last_elite_test.is_nan());
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn the_last_elite_of_a_run_is_tested_at_its_end_with_the_seeds_that_it_would_hav
     // The generation that follows tells of the tests, as it would have had they ridden with it.
     d.tell(&next, &[1., 2., 3., 4., 5., 6., 1., 2.], false);
     longer.tell(&riding, &[1., 2., 3., 4., 5., 6., 1., 2., 1., 2., 6.], false);
-    assert_eq!((d.ga.row[4], longer.ga.row[4]), (3.0, 3.0));
+    assert_eq!((d.ga.row.last_elite_test, longer.ga.row.last_elite_test), (3.0, 3.0));
     assert_eq!(d.reported(), longer.reported());
 }
 
@@ -382,13 +382,13 @@ fn the_mutation_power_may_follow_the_frames_of_the_budget() {
     let mut d = Driven::on(by_frames, task);
     let sigma = |d: &mut Driven| lineages(&d.ask())[0].1[1];
     d.step(&[5.0, 1.0, 9.0, 7.0, 3.0, 9.0]);
-    assert_eq!(d.ga.row[5], 0.5);
+    assert_eq!(d.ga.row.sigma, 0.5);
     d.step(&[4.0, 6.0, 8.0, 6.0]);
     // Children took 10 to 15 steps, four episodes of validation 10 to 13: 121 steps are 484 frames of 800.
     let expected = 0.5 - 0.4 * 484.0 / 800.0;
     assert_eq!(sigma(&mut d), expected as f32);
     d.step(&[1., 2., 3., 4., 5., 6., 1., 2., 10., 20., 30.]);
-    assert_eq!(d.ga.row[5], expected, "that of the generation, not of its end");
+    assert_eq!(d.ga.row.sigma, expected, "that of the generation, not of its end");
     d.step(&[1.0, 1.0]);
     assert_eq!(
         d.ga.steps,
@@ -425,7 +425,7 @@ fn a_child_is_worth_the_mean_of_its_episodes() {
     ];
     d.tell(&c, &scores.concat(), false);
     assert_eq!(
-        d.ga.row[2..4],
+        d.ga.row.values()[2..4],
         [40.0, 21.0],
         "maximum and median of the children that are ok"
     );
@@ -516,7 +516,7 @@ fn a_state_between_generations_goes_on_as_if_it_had_not_been_saved() {
             d.parents(),
             d.elite(),
             d.reported(),
-            d.ga.row.map(f64::to_bits),
+            d.ga.row.values().iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
             d.ga.steps,
         )
     };

@@ -12,8 +12,9 @@ use illume_numerics::fronts::{Equal, Points, crowding, directions, expected_util
 use super::backend::Choice;
 use super::exchange::gather_episodes;
 use super::learning::{Learning, Published, Settings};
-use crate::emitters::{Column, Emitter, Merge, Part, Proposal, Rows, missing};
+use crate::emitters::{Column, Emitter, Part, Proposal, Rows, missing, summed};
 use crate::learn::{Learner, Networks};
+use crate::record::{HistoryRow, history_row};
 
 /// How the stages go.
 #[derive(Debug, Clone)]
@@ -59,45 +60,25 @@ pub struct Constrained {
     picked: Vec<u64>,
     /// Generations that the round goes on.
     left: u64,
-    values: [f64; 7],
+    begun: Begun,
+    learned: Learned,
 }
 
-const COLUMNS: [Column; 7] = [
-    column(
-        "search_stage",
-        "",
-        "1 while there is a policy for each preference, 2 while members of the front are extended",
-    ),
-    column(
-        "expected_utility",
-        "",
-        "mean over preferences of the best weighted sum of objectives that the archive offered before the generation; 0 before there are any",
-    ),
-    column(
-        "sparsity",
-        "",
-        "mean square of the gaps between neighbours on the archive's front before the generation, summed over the objectives",
-    ),
-    column(
-        "critic_loss",
-        "",
-        "mean over critic steps of both critics' mean squared errors, summed",
-    ),
-    column("transitions", "", "transitions in the replay buffer"),
-    column("learn_seconds", "s", "training of critics and actor, on rank 0 alone"),
-    column(
-        "climb_seconds",
-        "s",
-        "policies climbing the critic, on rank 0's threads",
-    ),
-];
+history_row! {
+    /// What rounds began with.
+    struct Begun {
+        search_stage: "", "1 while there is a policy for each preference, 2 while members of the front are extended";
+        expected_utility: "", "mean over preferences of the best weighted sum of objectives that the archive offered before the generation; 0 before there are any";
+        sparsity: "", "mean square of the gaps between neighbours on the archive's front before the generation, summed over the objectives";
+    }
+}
 
-const fn column(name: &'static str, unit: &'static str, meaning: &'static str) -> Column {
-    Column {
-        name,
-        unit,
-        meaning,
-        of_several: Merge::Sum,
+history_row! {
+    struct Learned {
+        critic_loss: "", "mean over critic steps of both critics' mean squared errors, summed";
+        transitions: "", "transitions in the replay buffer";
+        learn_seconds: "s", "training of critics and actor, on rank 0 alone";
+        climb_seconds: "s", "policies climbing the critic, on rank 0's threads";
     }
 }
 
@@ -142,7 +123,8 @@ impl Constrained {
             earned: Vec::new(),
             picked: Vec::new(),
             left: 0,
-            values: [f64::NAN; 7],
+            begun: Begun::default(),
+            learned: Learned::default(),
             stages,
         }
     }
@@ -272,8 +254,12 @@ impl Emitter for Constrained {
             self.choose(context, archive)?;
         }
         self.left = self.left.saturating_sub(1);
-        let [utility, gaps] = self.indicators(archive);
-        self.values[..3].copy_from_slice(&[if second { 2.0 } else { 1.0 }, utility, gaps]);
+        let [expected_utility, sparsity] = self.indicators(archive);
+        self.begun = Begun {
+            search_stage: if second { 2.0 } else { 1.0 },
+            expected_utility,
+            sparsity,
+        };
         let began = Instant::now();
         if !self.published.states.is_empty() {
             let preferences = self.preferences();
@@ -285,7 +271,7 @@ impl Emitter for Constrained {
             let (critic, states) = (&self.published.critic, &self.published.states);
             climbing.improve(&self.settings.ascent, critic, &mut self.policies, &preferences, states)?;
         }
-        self.values[6] = began.elapsed().as_secs_f64();
+        self.learned.climb_seconds = began.elapsed().as_secs_f64();
         Ok(())
     }
 
@@ -315,26 +301,31 @@ impl Emitter for Constrained {
         })?;
         if rows.last {
             self.learning.train(context)?;
-            let (losses, seconds) = self.learning.last();
-            self.values[3..6].copy_from_slice(&[losses.critic, self.learning.transitions() as f64, seconds]);
+            let (losses, learn_seconds) = self.learning.last();
+            self.learned = Learned {
+                critic_loss: losses.critic,
+                transitions: self.learning.transitions() as f64,
+                learn_seconds,
+                ..self.learned
+            };
         }
         Ok(())
     }
 
     fn columns(&self) -> Vec<Column> {
-        COLUMNS.to_vec()
+        summed(Begun::columns_but(None).chain(Learned::columns_but(None)))
     }
 
     fn values(&self) -> Vec<f64> {
-        self.values.to_vec()
+        [self.begun.values(), self.learned.values()].concat()
     }
 
     fn remembered(&self) -> Vec<f64> {
-        self.values[..3].to_vec()
+        self.begun.values()
     }
 
     fn remember(&mut self, values: &[f64]) {
-        self.values[..3].copy_from_slice(values);
+        self.begun = Begun::of(values, None).unwrap_or_default();
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
@@ -344,35 +335,20 @@ impl Emitter for Constrained {
         if !self.policies.is_empty() {
             let mut table = Batch::new();
             table.push("genome", dim, "", "policies that climb", self.policies.clone());
-            table.push(
-                "earned",
-                m,
-                "",
-                "what each was worth when it was last evaluated",
-                self.earned.clone(),
-            );
+            let meaning = "what each was worth when it was last evaluated";
+            table.push("earned", m, "", meaning, self.earned.clone());
             let objective = |aim: &Aim| aim.objective.map_or(-1, |objective| objective as i32);
             let objectives = self.aims.iter().map(objective).collect();
             table.push("objective", 1, "", "which is extended, -1 for a preference", objectives);
             let values = self.aims.iter().flat_map(|aim| aim.values.clone()).collect();
-            table.push(
-                "aim",
-                m,
-                "",
-                "the preference, or what each objective was when the round began",
-                values,
-            );
+            let meaning = "the preference, or what each objective was when the round began";
+            table.push("aim", m, "", meaning, values);
             state.tables.push(("policies".into(), table));
         }
         if !self.picked.is_empty() {
             let mut picked = Batch::new();
-            picked.push(
-                "seed",
-                1,
-                "",
-                "evaluation seeds of the members that rounds began with",
-                self.picked.clone(),
-            );
+            let meaning = "evaluation seeds of the members that rounds began with";
+            picked.push("seed", 1, "", meaning, self.picked.clone());
             state.tables.push(("picked".into(), picked));
         }
         let mut round = Batch::new();
@@ -384,7 +360,8 @@ impl Emitter for Constrained {
     fn load(&mut self, context: &Context<'_>, state: &State) -> Result<()> {
         self.learning.load(context, state)?;
         let (losses, _) = self.learning.last();
-        self.values[3..5].copy_from_slice(&[losses.critic, self.learning.transitions() as f64]);
+        self.learned.critic_loss = losses.critic;
+        self.learned.transitions = self.learning.transitions() as f64;
         if let Ok(table) = state.table("policies") {
             let (n, m) = (table.rows(), self.m);
             self.policies = table.get::<f32>("genome")?.to_vec();

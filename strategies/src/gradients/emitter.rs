@@ -11,9 +11,10 @@ use super::exchange::gather_episodes;
 use super::labels::Labels;
 use super::learning::{Learning, Published, Settings};
 use super::replay::{Reward, preference};
-use super::stock::{COLUMNS, Row, scale};
-use crate::emitters::{Column, Emitter, LivesOn, Part, Piece, Proposal, Rows, drawn, missing, select};
+use super::stock::{Row, scale};
+use crate::emitters::{Column, Emitter, LivesOn, Part, Piece, Proposal, Rows, drawn, missing, select, summed};
 use crate::learn::{Learner, Networks, fold_condition};
+use crate::record::HistoryRow;
 
 /// The part of policies that climb the critic; all others are of the actor.
 const CLIMBERS: usize = 0;
@@ -314,7 +315,7 @@ impl Emitter for PolicyGradient {
     }
 
     fn columns(&self) -> Vec<Column> {
-        COLUMNS.to_vec()
+        summed(Row::columns_but(None))
     }
 
     fn values(&self) -> Vec<f64> {
@@ -322,11 +323,14 @@ impl Emitter for PolicyGradient {
     }
 
     fn remembered(&self) -> Vec<f64> {
-        self.row.distance.to_vec()
+        vec![self.row.distance_policy_gradient, self.row.distance_actor]
     }
 
     fn remember(&mut self, values: &[f64]) {
-        self.row.distance.copy_from_slice(values);
+        if let &[climbed, actor] = values {
+            self.row.distance_policy_gradient = climbed;
+            self.row.distance_actor = actor;
+        }
     }
 
     fn facts(&self) -> Vec<(String, String)> {

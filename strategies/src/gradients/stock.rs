@@ -2,20 +2,22 @@
 
 use illume_core::{Axis, Result, Status, Told};
 
-use crate::emitters::{Column, Merge, Rows};
+use crate::emitters::Rows;
+use crate::record::history_row;
 
-/// Values of the history columns.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Row {
-    /// Mean distance of achieved to requested descriptors of policies that climbed and of the actor.
-    pub distance: [f64; 2],
-    pub critic_loss: f64,
-    pub actor_loss: f64,
-    pub transitions: f64,
-    pub learn_seconds: f64,
-    pub climb_seconds: f64,
-    pub exchange_seconds: f64,
-    pub serial_share: f64,
+history_row! {
+    /// Columns that end in `_seconds` or `_share` are measured, not computed.
+    pub struct Row {
+        distance_policy_gradient: "", "mean distance of a climbed policy's descriptor to its parent's, on the scale [-1, 1]";
+        distance_actor: "", "mean distance of the descriptor that the actor achieves to the one asked for, on the scale [-1, 1]";
+        critic_loss: "", "mean over critic steps of both critics' mean squared errors, summed";
+        actor_loss: "", "mean over actor steps of minus the critic's value";
+        transitions: "", "transitions in the replay buffer";
+        learn_seconds: "s", "training of critics and actor, on rank 0 alone";
+        climb_seconds: "s", "policies climbing the critic, on rank 0's threads";
+        exchange_seconds: "s", "episodes to the learner and networks back";
+        serial_share: "", "share of the generation's time in which rank 0 alone worked";
+    }
 }
 
 impl Row {
@@ -47,62 +49,14 @@ impl Row {
             sum / f64::from(count)
         };
         if rows.phase == 0 {
-            self.distance = [far(true), far(false)];
+            self.distance_policy_gradient = far(true);
+            self.distance_actor = far(false);
         } else if !rows.runs.is_empty() {
-            self.distance[1] = far(false);
+            self.distance_actor = far(false);
         }
         Ok(())
     }
-
-    /// In the order of [`COLUMNS`].
-    pub fn values(&self) -> Vec<f64> {
-        let learned = [self.critic_loss, self.actor_loss, self.transitions];
-        let seconds = [self.learn_seconds, self.climb_seconds, self.exchange_seconds];
-        [&self.distance[..], &learned, &seconds, &[self.serial_share]].concat()
-    }
 }
-
-const fn column(name: &'static str, unit: &'static str, meaning: &'static str) -> Column {
-    Column {
-        name,
-        unit,
-        meaning,
-        of_several: Merge::Sum,
-    }
-}
-
-/// History columns; those that end in `_seconds` or `_share` are measured, not computed.
-pub const COLUMNS: [Column; 9] = [
-    column(
-        "distance_policy_gradient",
-        "",
-        "mean distance of a climbed policy's descriptor to its parent's, on the scale [-1, 1]",
-    ),
-    column(
-        "distance_actor",
-        "",
-        "mean distance of the descriptor that the actor achieves to the one asked for, on the scale [-1, 1]",
-    ),
-    column(
-        "critic_loss",
-        "",
-        "mean over critic steps of both critics' mean squared errors, summed",
-    ),
-    column("actor_loss", "", "mean over actor steps of minus the critic's value"),
-    column("transitions", "", "transitions in the replay buffer"),
-    column("learn_seconds", "s", "training of critics and actor, on rank 0 alone"),
-    column(
-        "climb_seconds",
-        "s",
-        "policies climbing the critic, on rank 0's threads",
-    ),
-    column("exchange_seconds", "s", "episodes to the learner and networks back"),
-    column(
-        "serial_share",
-        "",
-        "share of the generation's time in which rank 0 alone worked",
-    ),
-];
 
 /// Descriptors on the scale [-1, 1] between the task's bounds.
 pub fn scale(axes: &[Axis], descriptor: &[f64], out: &mut [f32]) {

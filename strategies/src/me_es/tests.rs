@@ -239,7 +239,7 @@ fn ten_generations_explore_and_ten_exploit_each_a_search_of_its_own() {
     for _ in 0..40 {
         let before = d.es.center.genes.to_vec();
         let start = d.step(None, |genes| (f64::from(genes[0]), f64::from(genes[1])));
-        modes.push(d.es.row[0]);
+        modes.push(d.es.row.mode);
         begun.push(start != before);
         assert_eq!(
             d.es.center.steps_taken,
@@ -265,7 +265,7 @@ fn ten_generations_explore_and_ten_exploit_each_a_search_of_its_own() {
         let mut d = Driven::new(own, &[(0.0, 0.0)], 3);
         for _ in 0..6 {
             d.step(None, |_| (0.0, 0.0));
-            assert_eq!(d.es.row[0], shown);
+            assert_eq!(d.es.row.mode, shown);
         }
     }
 }

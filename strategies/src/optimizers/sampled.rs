@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::noise::{Drawn, Noise, shared};
 use super::stops::{CONDITION, Genes, Stop, has_diverged};
 use super::{Optimizer, Ranking, Start, vector};
+use crate::record::Field;
 
 /// A vector of a rule's state: name, meaning, numbers a gene, and the numbers, `[dim, width]`.
 pub(super) type Column = (&'static str, &'static str, usize, Vec<f64>);
@@ -227,9 +228,9 @@ impl<R: Rule> Optimizer for Sampled<R> {
         let read = |name: &str, width: usize| vector(vectors, name, self.dim, width);
         self.mean = read("mean", 1)?;
         let numbers = state.table("optimizer")?;
-        self.rule.restore(numbers.get::<f64>("sigma")?[0], &read)?;
+        self.rule.restore(Field::read(numbers, "sigma")?, &read)?;
         self.axes = self.rule.axes();
-        self.updates = numbers.get::<u64>("updates")?[0];
+        self.updates = Field::read(numbers, "updates")?;
         Ok(())
     }
 }

@@ -3,46 +3,46 @@
 
 use illume_core::params::{Params, read};
 use illume_core::{
-    Archive, Batch, Candidates, Context, Error, Next, Result, State, Status, Strategy, StrategyConfig, StrategySpec,
-    TaskSpec, Told,
+    Archive, Batch, Candidates, Context, Next, Result, State, Status, Strategy, StrategyConfig, StrategySpec, TaskSpec,
+    Told,
 };
 
 use super::restarts::{RestartParams, Restarts};
 use super::stops::{Progress, Stop, longer};
 use super::{Optimizer, Optimizers, Ranking, fitness_or_nan};
 use crate::candidates::prepare;
+use crate::record::{Column, HistoryRow, columns, history_row, push_row};
 use crate::{best_first, mean_and_max};
 
-/// What is shown of a distribution besides fitness: names, units, meanings.
-pub(crate) const DISTRIBUTION_COLUMNS: [(&str, &str, &str); 3] = [
-    ("sigma", "", "step size after the update"),
-    (
-        "axis_ratio",
-        "",
-        "longest over shortest axis of the distribution by which the members were drawn",
-    ),
-    (
-        "eigen_seconds",
-        "s",
-        "what decomposing the covariance took in this generation",
-    ),
-];
+/// The column of the time that a distribution's eigenvectors take, which is measured and in no checkpoint.
+pub(crate) const EIGEN_SECONDS: Column = (
+    "eigen_seconds",
+    "s",
+    "what decomposing the covariance took in this generation",
+);
 
-/// What is shown of restarts.
-const RESTART_COLUMNS: [(&str, &str, &str); 3] = [
-    ("restart", "", "restarts before the search of this generation"),
-    ("population", "", "its members"),
-    (
-        "stop",
-        "",
-        "criterion by which the last search ended that did, 0 while none has; docs/format.md numbers them",
-    ),
-];
+/// The column that optimizers without axes have not.
+pub(crate) fn no_axes(optimizer: &dyn Optimizer) -> Option<&'static str> {
+    optimizer.axis_ratio().is_none().then_some("axis_ratio")
+}
 
-/// best, highest and mean fitness of the last generation, sigma, axis ratio, restart, population, stop.
-const COLUMNS: usize = 8;
-/// Those before the time of the decomposition.
-const OF_DISTRIBUTION: usize = 5;
+history_row! {
+    struct Found {
+        best_fitness: "", "highest fitness so far";
+        population_max: "", "highest fitness of a member";
+        population_mean: "", "mean fitness of the members";
+        sigma: "", "step size after the update";
+        axis_ratio: "", "longest over shortest axis of the distribution by which the members were drawn";
+    }
+}
+
+history_row! {
+    struct OfRestarts {
+        restart: "", "restarts before the search of this generation";
+        population: "", "its members";
+        stop: "", "criterion by which the last search ended that did, 0 while none has; docs/format.md numbers them";
+    }
+}
 
 /// A strategy that searches by an optimizer.
 ///
@@ -90,31 +90,22 @@ pub struct Search {
     /// The member of the highest fitness so far; empty before there is one.
     best: Vec<f32>,
     best_fitness: f64,
-    row: [f64; COLUMNS],
+    found: Found,
+    of_restarts: OfRestarts,
     eigen_seconds: f64,
 }
 
 impl Search {
     pub(crate) fn new(name: &str, optimizers: Optimizers, params: &RestartParams, dim: usize) -> Search {
-        let fitness = [
-            ("best_fitness", "", "highest fitness so far"),
-            ("population_max", "", "highest fitness of a member"),
-            ("population_mean", "", "mean fitness of the members"),
-        ];
         let optimizer = optimizers.first();
-        let axes = &DISTRIBUTION_COLUMNS[if optimizer.axis_ratio().is_some() { 1.. } else { 2.. }];
-        let history = fitness
-            .iter()
-            .chain(&DISTRIBUTION_COLUMNS[..1])
-            .chain(axes)
-            .chain(&RESTART_COLUMNS);
+        let history = Found::columns_but(no_axes(&*optimizer))
+            .chain([EIGEN_SECONDS])
+            .chain(OfRestarts::columns_but(None));
         Search {
             spec: StrategySpec {
                 name: name.into(),
                 operators: vec!["sample".into()],
-                history: history
-                    .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
-                    .collect(),
+                history: columns(history),
                 lineage: false,
                 first_generation: optimizers.members,
                 sized_by: &["population"],
@@ -128,7 +119,8 @@ impl Search {
             tol_x: params.tol_x,
             best: Vec::new(),
             best_fitness: f64::NAN,
-            row: [f64::NAN; COLUMNS],
+            found: Found::default(),
+            of_restarts: OfRestarts::default(),
             eigen_seconds: 0.0,
         }
     }
@@ -187,11 +179,18 @@ impl Strategy for Search {
             self.optimizer.begin(context);
             self.progress = Progress::default();
         }
-        let stop = Stop::code(self.restarts.stop) as f64;
-        let restarts = [run.number as f64, run.members as f64, stop];
-        let own = [self.best_fitness, max, mean, sigma, axis_ratio];
-        self.row[..OF_DISTRIBUTION].copy_from_slice(&own);
-        self.row[OF_DISTRIBUTION..].copy_from_slice(&restarts);
+        self.of_restarts = OfRestarts {
+            restart: run.number as f64,
+            population: run.members as f64,
+            stop: Stop::code(self.restarts.stop) as f64,
+        };
+        self.found = Found {
+            best_fitness: self.best_fitness,
+            population_max: max,
+            population_mean: mean,
+            sigma,
+            axis_ratio,
+        };
         Ok(Next::Generation)
     }
 
@@ -206,27 +205,15 @@ impl Strategy for Search {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        row.extend(&self.row[..OF_DISTRIBUTION - 1]);
-        row.extend(
-            self.optimizer
-                .axis_ratio()
-                .is_some()
-                .then_some(self.row[OF_DISTRIBUTION - 1]),
-        );
+        row.extend(self.found.values_but(no_axes(&*self.optimizer)));
         row.push(self.eigen_seconds);
-        row.extend(&self.row[OF_DISTRIBUTION..]);
+        row.extend(self.of_restarts.values());
     }
 
     fn save(&self, context: &Context<'_>) -> Result<State> {
         let dim = context.task.genome_dim;
         let mut scalars = Batch::new();
-        scalars.push(
-            "row",
-            COLUMNS,
-            "",
-            "last values of the strategy's history columns",
-            self.row.to_vec(),
-        );
+        push_row(&mut scalars, [self.found.values(), self.of_restarts.values()].concat());
         let mut mean = vec![0.0; dim];
         self.optimizer.mean(&mut mean);
         let mut solution = Batch::new();
@@ -264,11 +251,10 @@ impl Strategy for Search {
         self.optimizer.load(context, state)?;
         self.progress = Progress::of(state, run.generations)?;
         let row = state.table("scalars")?.get::<f64>("row")?;
-        self.row.copy_from_slice(
-            row.get(..COLUMNS)
-                .ok_or_else(|| Error::failed("the checkpoint's row of history is too short"))?,
-        );
-        self.best_fitness = self.row[0];
+        let (found, of_restarts) = row.split_at(Found::COLUMNS.len().min(row.len()));
+        self.found = Found::of(found, None)?;
+        self.of_restarts = OfRestarts::of(of_restarts, None)?;
+        self.best_fitness = self.found.best_fitness;
         self.best = match state.table("best") {
             Ok(table) => table.get::<f32>("genome")?.to_vec(),
             Err(_) => Vec::new(),

@@ -21,6 +21,7 @@ use super::restarts::RestartParams;
 use super::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
 use super::{Entry, Optimizer, Optimizers, Ranking, Settings, Start, members, search, step_size, vector};
 use crate::gather::gather;
+use crate::record::Field;
 
 params! {
     /// Parameters of `sep_cma_es`.
@@ -483,8 +484,8 @@ impl Optimizer for Separable {
         let read = |name: &str| vector(vectors, name, dim, 1);
         let (mean, variance) = (read("mean")?, read("variance")?);
         let distribution = state.table("law")?;
-        self.sigma = distribution.get::<f64>("sigma")?[0];
-        self.updates = distribution.get::<u64>("updates")?[0];
+        self.sigma = Field::read(distribution, "sigma")?;
+        self.updates = Field::read(distribution, "updates")?;
         self.center = mean.iter().map(|m| *m as f32).collect();
         self.spread = variance.iter().map(|v| (self.sigma * v.sqrt()) as f32).collect();
         self.own = Own {

@@ -73,30 +73,19 @@ impl Bandit {
     }
 
     pub fn save(&self) -> Batch {
-        let column = |of: fn(&Arm) -> u64| self.arms.iter().map(of).collect::<Vec<u64>>();
         let mut table = Batch::new();
-        table.push(
-            "candidates",
-            1,
-            "",
-            "candidates of each emitter so far",
-            column(|a| a.candidates),
-        );
-        table.push("taken", 1, "", "those that the archive took", column(|a| a.taken));
-        table.push(
-            "restarts",
-            1,
-            "",
-            "restarts when it was last chosen or kept",
-            column(|a| a.restarts),
-        );
-        table.push(
-            "active",
-            1,
-            "",
-            "whether it took part in the last generation",
-            column(|a| u64::from(a.active)),
-        );
+        type Number = fn(&Arm) -> u64;
+        let columns: [(&str, &str, Number); 4] = [
+            ("candidates", "candidates of each emitter so far", |a| a.candidates),
+            ("taken", "those that the archive took", |a| a.taken),
+            ("restarts", "restarts when it was last chosen or kept", |a| a.restarts),
+            ("active", "whether it took part in the last generation", |a| {
+                u64::from(a.active)
+            }),
+        ];
+        for (name, meaning, of) in columns {
+            table.push(name, 1, "", meaning, self.arms.iter().map(of).collect());
+        }
         table
     }
 

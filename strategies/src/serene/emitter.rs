@@ -137,31 +137,19 @@ const ROLES: [&str; 3] = ["ancestor", "population", "novel"];
 /// Emitters as tables, whose names begin with `name`.
 pub(super) fn save(name: &str, emitters: &[Emitter], widths: Widths, state: &mut State) {
     let mut own = Batch::new();
-    let numbers = |f: fn(&Emitter) -> f64| emitters.iter().map(f).collect::<Vec<f64>>();
-    own.push("sigma", 1, "", "standard deviation of mutations", numbers(|e| e.sigma));
-    own.push(
-        "improvement",
-        1,
-        "",
-        "how far its rewards rose",
-        numbers(|e| e.improvement),
-    );
-    let meaning = "highest reward put into the reward archive, NaN for none";
-    own.push("archived", 1, "", meaning, numbers(|e| e.archived.unwrap_or(f64::NAN)));
-    own.push(
-        "most_novel",
-        1,
-        "",
-        "highest novelty that it has found",
-        numbers(|e| e.most_novel),
-    );
-    own.push(
-        "steps",
-        1,
-        "",
-        "steps so far",
-        emitters.iter().map(|e| e.steps as u64).collect(),
-    );
+    let archived = "highest reward put into the reward archive, NaN for none";
+    type Number = fn(&Emitter) -> f64;
+    let numbers: [(&str, &str, Number); 4] = [
+        ("sigma", "standard deviation of mutations", |e| e.sigma),
+        ("improvement", "how far its rewards rose", |e| e.improvement),
+        ("archived", archived, |e| e.archived.unwrap_or(f64::NAN)),
+        ("most_novel", "highest novelty that it has found", |e| e.most_novel),
+    ];
+    for (name, meaning, of) in numbers {
+        own.push(name, 1, "", meaning, emitters.iter().map(of).collect());
+    }
+    let steps = emitters.iter().map(|e| e.steps as u64).collect();
+    own.push("steps", 1, "", "steps so far", steps);
     state.tables.push((name.into(), own));
     let lists: [fn(&Emitter) -> &[Agent]; 3] = [|e| std::slice::from_ref(&e.ancestor), |e| &e.population, |e| &e.novel];
     for (role, list) in ROLES.iter().zip(lists) {

@@ -10,6 +10,7 @@ use super::emitter::Emitter;
 use super::{EmitterParams, ExplorationParams};
 use crate::candidates::prepare;
 use crate::encoders::{Encoder, Key};
+use crate::record::{Column, HistoryRow, columns, history_row};
 use crate::visited::{VISITED, Visited};
 
 /// Steps of a candidate for an emitter beside its first population, by which its improvement is found.
@@ -62,14 +63,18 @@ pub(super) struct Search {
     pub visited: Option<Visited>,
 }
 
-const COLUMNS: [(&str, &str, &str); 6] = [
-    ("best_reward", "", "highest fitness so far"),
-    ("novelty_archive", "", "agents in the novelty archive"),
-    ("reward_archive", "", "agents in the reward archive"),
-    ("emitters", "", "emitters that are not finished"),
-    ("waiting", "", "agents from which an emitter may begin yet"),
-    ("chunks", "", "chunks of exploration so far"),
-];
+history_row! {
+    struct Row {
+        best_reward: "", "highest fitness so far";
+        novelty_archive: "", "agents in the novelty archive";
+        reward_archive: "", "agents in the reward archive";
+        emitters: "", "emitters that are not finished";
+        waiting: "", "agents from which an emitter may begin yet";
+        chunks: "", "chunks of exploration so far";
+    }
+}
+
+const ENCODER_UPDATES: Column = ("encoder_updates", "", "times that the encoder has learned");
 
 impl Search {
     pub fn new(
@@ -81,18 +86,13 @@ impl Search {
         encoder: Option<Encoder>,
     ) -> Search {
         let visited = Visited::of(task);
-        let mut history: Vec<_> = COLUMNS.to_vec();
-        if encoder.is_some() {
-            history.push(("encoder_updates", "", "times that the encoder has learned"));
-        }
-        history.extend(visited.as_ref().map(|_| VISITED));
+        let history = Row::columns_but(None)
+            .chain(encoder.as_ref().map(|_| ENCODER_UPDATES))
+            .chain(visited.as_ref().map(|_| VISITED));
         let spec = StrategySpec {
             name: name.into(),
             operators: ["random", "exploration", "emitter"].map(String::from).to_vec(),
-            history: history
-                .into_iter()
-                .map(|(a, b, c)| (a.into(), b.into(), c.into()))
-                .collect(),
+            history: columns(history),
             lineage: false,
             first_generation: params.population,
             sized_by: &["population"],
@@ -525,15 +525,15 @@ impl Strategy for Search {
     }
 
     fn history(&self, row: &mut Vec<f64>) {
-        let counts = [
-            self.archive.len(),
-            self.rewarded.len(),
-            self.emitters.len(),
-            self.candidates.len(),
-        ];
-        row.push(self.best);
-        row.extend(counts.map(|n| n as f64));
-        row.push(self.chunks as f64);
+        let own = Row {
+            best_reward: self.best,
+            novelty_archive: self.archive.len() as f64,
+            reward_archive: self.rewarded.len() as f64,
+            emitters: self.emitters.len() as f64,
+            waiting: self.candidates.len() as f64,
+            chunks: self.chunks as f64,
+        };
+        row.extend(own.values());
         row.extend(self.encoder.as_ref().map(|encoder| encoder.learned() as f64));
         row.extend(self.visited.as_ref().map(Visited::share));
     }

@@ -17,6 +17,7 @@ use super::constants::Constants;
 use crate::optimizers::margin::{self, Discrete, Margin};
 use crate::optimizers::stops::{CONDITION, Genes, Stop, has_diverged, is_still};
 use crate::optimizers::{Optimizer, Ranking, Start, step_size, vector};
+use crate::record::scalars;
 
 /// Of what kind the matrix A is by which members are drawn, y = A z and C = A A'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -384,6 +385,15 @@ fn place(dim: usize, row: usize, column: usize) -> usize {
     (row / ROWS * dim + column) * ROWS + row % ROWS
 }
 
+scalars! {
+    struct Scalars {
+        sigma: f64, "", "step size";
+        updates: u64, "", "updates made";
+        decomposed: u64, "", "updates made at the last decomposition";
+        narrowed: u64, "", "whether bounds have narrowed the covariance since then";
+    }
+}
+
 impl Optimizer for Full {
     fn members(&self) -> usize {
         self.constants.weights.len()
@@ -506,51 +516,29 @@ impl Optimizer for Full {
 
     fn save(&self, _context: &Context<'_>) -> Result<Vec<(String, Batch)>> {
         let mut vectors = Batch::new();
-        vectors.push(
-            "mean",
-            1,
-            "",
-            "the distribution's mean, before it is folded",
-            self.mean.clone(),
-        );
+        let about = "the distribution's mean, before it is folded";
+        vectors.push("mean", 1, "", about, self.mean.clone());
         vectors.push("sigma_path", 1, "", "the step size's path", self.sigma_path.clone());
         vectors.push("path", 1, "", "the covariance's path", self.path.clone());
-        vectors.push(
-            "scale",
-            1,
-            "",
-            "standard deviation along each axis, when last decomposed",
-            self.scales.clone(),
-        );
+        let about = "standard deviation along each axis, when last decomposed";
+        vectors.push("scale", 1, "", about, self.scales.clone());
         let rows = (0..self.dim).flat_map(|r| (0..self.dim).map(move |k| self.transform[place(self.dim, r, k)]));
-        vectors.push(
-            "transform",
-            self.dim,
-            "",
-            "axes, a column each, times their scales",
-            rows.collect(),
-        );
+        let about = "axes, a column each, times their scales";
+        vectors.push("transform", self.dim, "", about, rows.collect());
         let mut covariance = Batch::new();
-        covariance.push(
-            "lower",
-            1,
-            "",
-            "rows of the covariance's lower half",
-            self.covariance.lower(),
-        );
-        let mut distribution = Batch::new();
-        distribution.push("sigma", 1, "", "step size", vec![self.sigma]);
-        distribution.push("updates", 1, "", "updates made", vec![self.updates]);
-        distribution.push(
-            "decomposed",
-            1,
-            "",
-            "updates made at the last decomposition",
-            vec![self.decomposed],
-        );
-        let about = "whether bounds have narrowed the covariance since then";
-        distribution.push("narrowed", 1, "", about, vec![u64::from(self.narrowed)]);
-        let tables = [("vectors", vectors), ("covariance", covariance), ("law", distribution)];
+        let about = "rows of the covariance's lower half";
+        covariance.push("lower", 1, "", about, self.covariance.lower());
+        let distribution = Scalars {
+            sigma: self.sigma,
+            updates: self.updates,
+            decomposed: self.decomposed,
+            narrowed: u64::from(self.narrowed),
+        };
+        let tables = [
+            ("vectors", vectors),
+            ("covariance", covariance),
+            ("law", distribution.table()),
+        ];
         let mut tables = tables.map(|(name, table)| (name.into(), table)).to_vec();
         if let Some((_, factors)) = &self.margin {
             let mut margin = Batch::new();
@@ -577,11 +565,11 @@ impl Optimizer for Full {
             self.transform[place(self.dim, at / self.dim, at % self.dim)] = *x;
         }
         (self.mean, self.sigma_path, self.path, self.scales) = (mean, sigma_path, path, scales);
-        let distribution = state.table("law")?;
-        self.sigma = distribution.get::<f64>("sigma")?[0];
-        self.updates = distribution.get::<u64>("updates")?[0];
-        self.decomposed = distribution.get::<u64>("decomposed")?[0];
-        self.narrowed = distribution.get::<u64>("narrowed")?[0] != 0;
+        let distribution = Scalars::read(state.table("law")?)?;
+        self.sigma = distribution.sigma;
+        self.updates = distribution.updates;
+        self.decomposed = distribution.decomposed;
+        self.narrowed = distribution.narrowed != 0;
         if let Some((margin, factors)) = &mut self.margin {
             *factors = vector(state.table("margin")?, "factor", margin.genes.len(), 1)?;
         }
