@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::refused::{GOOD, assert_refused, assert_says, contents, finished};
+use common::refused::{GOOD, assert_refused, assert_says, contents, finished, tried};
 use common::{arg, folder, run, write_config};
 
 /// A bad configuration: GOOD with one text replaced by another, and what the message must say.
@@ -624,14 +624,19 @@ fn a_wrong_configuration_is_refused_in_one_sentence_and_writes_nothing() {
     let out = folder.path().join("out");
     // All of them, before the first fault is complained about.
     let mut faults = Vec::new();
-    for (from, to, parts) in EDITS {
+    for (i, (from, to, parts)) in EDITS.iter().enumerate() {
         assert!(GOOD.contains(from), "{from}");
         let config = write_config(folder.path(), &GOOD.replacen(from, to, 1));
-        let ended = run(1, &["run", arg(&config), "--out", arg(&out)]);
+        let ended = tried(&config, &[]);
         let judged = std::panic::catch_unwind(|| assert_refused(&ended, parts));
-        if judged.is_err() || out.exists() {
-            faults.push(format!("{to}\n{ended}\nwrote something: {}", out.exists()));
-            let _ = fs::remove_dir_all(&out);
+        if judged.is_err() {
+            faults.push(format!("{to}\n{ended}"));
+        }
+        if i % 20 == 0 {
+            let program = run(1, &["run", arg(&config), "--out", arg(&out)]);
+            assert_refused(&program, parts);
+            assert_eq!(program.stderr, ended.stderr);
+            assert!(!out.exists(), "{to} has written something");
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
@@ -642,7 +647,8 @@ fn every_problem_of_a_configuration_is_reported_on_a_line_of_its_own() {
     let folder = folder();
     let text = "sead = 1\n[task]\nname = \"arm\"\n[strategy]\n[budget]\ngenerations = -1\n[output]\ncompress = 99\n";
     let config = write_config(folder.path(), text);
-    let ended = run(1, &["run", arg(&config)]);
+    let ended = tried(&config, &[]);
+    assert_eq!(ended.stderr, run(1, &["run", arg(&config)]).stderr);
     assert_eq!(ended.code(), Some(2), "{ended}");
     assert_eq!(ended.stderr.lines().count(), 4, "{ended}");
     assert_says(
@@ -658,7 +664,7 @@ fn every_problem_of_a_configuration_is_reported_on_a_line_of_its_own() {
     let text = GOOD
         .replace("batch = 20", "batch = 0\niso_sigma = -1")
         .replace("shape = [10, 10]", "shape = 3");
-    let ended = run(1, &["run", arg(&write_config(folder.path(), &text))]);
+    let ended = tried(&write_config(folder.path(), &text), &[]);
     assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(2), 3), "{ended}");
     assert_says(
         &ended.stderr,
@@ -671,7 +677,7 @@ fn every_problem_of_a_configuration_is_reported_on_a_line_of_its_own() {
 fn an_unknown_task_and_a_wrong_strategy_are_reported_together() {
     let folder = folder();
     let text = GOOD.replace("\"arm\"", "\"arn\"").replace("batch = 20", "batch = 0");
-    let ended = run(1, &["run", arg(&write_config(folder.path(), &text))]);
+    let ended = tried(&write_config(folder.path(), &text), &[]);
     assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(2), 2), "{ended}");
     assert_says(&ended.stderr, &[":3: task.name", ":6: strategy.batch"]);
 }
@@ -679,7 +685,7 @@ fn an_unknown_task_and_a_wrong_strategy_are_reported_together() {
 #[test]
 fn an_empty_configuration_asks_for_both_names() {
     let folder = folder();
-    let ended = run(1, &["run", arg(&write_config(folder.path(), ""))]);
+    let ended = tried(&write_config(folder.path(), ""), &[]);
     assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(2), 2), "{ended}");
     assert_says(&ended.stderr, &["task.name", "strategy.name"]);
 }
@@ -706,25 +712,24 @@ fn a_wrong_override_is_refused_in_one_sentence() {
         ("budget.generations=[", &["--set budget.generations"]),
     ];
     for (set, parts) in cases {
-        let ended = run(1, &["run", arg(&config), "--out", arg(&out), "--set", set]);
+        let ended = tried(&config, &[set]);
         assert_eq!(ended.code(), Some(2), "{set}: {ended}");
         assert_refused(&ended, parts);
-        assert!(!out.exists(), "--set {set} has written something");
     }
+    let program = run(1, &["run", arg(&config), "--out", arg(&out), "--set", cases[0].0]);
+    assert_refused(&program, cases[0].1);
+    assert!(!out.exists(), "it has written something");
 }
 
 #[test]
 fn a_configuration_that_cannot_be_read_is_named() {
     let folder = folder();
     let missing = folder.path().join("no-such.toml");
-    assert_refused(&run(1, &["run", arg(&missing)]), &[arg(&missing), "No such file"]);
-    assert_refused(
-        &run(1, &["run", arg(folder.path())]),
-        &[arg(folder.path()), "directory"],
-    );
+    assert_refused(&tried(&missing, &[]), &[arg(&missing), "No such file"]);
+    assert_refused(&tried(folder.path(), &[]), &[arg(folder.path()), "directory"]);
     let binary = folder.path().join("binary.toml");
     fs::write(&binary, [0xff, 0xfe, 0x00, 0x80]).unwrap();
-    assert_refused(&run(1, &["run", arg(&binary)]), &[arg(&binary), "UTF-8"]);
+    assert_refused(&tried(&binary, &[]), &[arg(&binary), "UTF-8"]);
 }
 
 #[test]

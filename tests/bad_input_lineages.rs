@@ -3,30 +3,12 @@
 
 mod common;
 
-use std::path::PathBuf;
-
-use common::{Ended, arg, edit_h5, folder, run, write_config};
+use common::refused::{assert_refused, finished, tried};
+use common::{arg, edit_h5, folder, run, write_config};
 
 const MAZE: &str = "seed = 1\n[task]\nname = \"hard_maze\"\nepisode_length = 30\n[policy]\nhidden = [4]\n[strategy]\n\
                     name = \"deep_ga\"\npopulation = 20\nparents = 4\nsigma = 0.1\n[archive]\nshape = [10, 10]\n\
                     [budget]\ngenerations = 4\n";
-
-#[track_caller]
-fn assert_refused(ended: &Ended, parts: &[&str]) {
-    assert_eq!(ended.code(), Some(2), "{ended}");
-    assert_eq!(ended.stderr.lines().count(), 1, "one line: {ended}");
-    for part in parts {
-        assert!(ended.stderr.contains(part), "expected '{part}' in: {ended}");
-    }
-}
-
-fn finished(text: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = folder();
-    let config = write_config(folder.path(), text);
-    let dir = folder.path().join("run");
-    run(1, &["run", arg(&config), "--out", arg(&dir)]).succeeded();
-    (folder, dir)
-}
 
 /// Changes a copy of the run's archive and checkpoint, and expects both `eval` and `resume` to refuse it with the same words.
 #[track_caller]
@@ -157,12 +139,7 @@ fn a_budget_smaller_than_the_first_generation_is_refused_with_both_numbers_and_k
              [budget]\nevaluations = 99\n"
         );
         let config = write_config(folder.path(), &text);
-        let dir = folder.path().join("run");
-        let ended = run(1, &["run", arg(&config), "--out", arg(&dir)]);
-        assert_refused(
-            &ended,
-            &[&["budget.evaluations: expected at least", "got 99"], parts].concat(),
-        );
-        assert!(!dir.exists());
+        let words = [&["budget.evaluations: expected at least", "got 99"], parts].concat();
+        assert_refused(&tried(&config, &[]), &words);
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::refused::{assert_refused, contents};
+use common::refused::{assert_refused, contents, tried};
 use common::{arg, folder, run, write_config};
 
 #[test]
@@ -53,10 +53,7 @@ fn names_and_pairs_are_refused_as_a_run_refuses_them() {
         assert_refused(&refused, parts);
         assert!(!out.exists(), "{task} {strategy}: nothing is written");
         let text = format!("[task]\nname = \"{task}\"\n[strategy]\nname = \"{strategy}\"\n");
-        let as_run = run(
-            1,
-            &["run", arg(&write_config(folder.path(), &text)), "--out", arg(&out)],
-        );
+        let as_run = tried(&write_config(folder.path(), &text), &[]);
         let sentence = |said: &str| said.split_once(".name: ").unwrap().1.to_string();
         assert_eq!(sentence(&refused.stderr), sentence(&as_run.stderr), "{task} {strategy}");
     }

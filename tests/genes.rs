@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::refused::{assert_refused, finished};
+use common::refused::{finished, refused};
 use common::{arg, assert_equal_runs, folder, open, python, run, write_config};
 
 /// Eight genes of every kind, on a function of their values.
@@ -195,15 +195,6 @@ fn assert_table_has_the_values_of(table: &Path, archive: &Path) {
         let read = row.get_column_iter().take(8).map(|(name, x)| (name.clone(), x.clone()));
         assert!(read.eq(expected), "{row}");
     }
-}
-
-/// Runs a configuration; nothing is written.
-fn refused(text: &str, parts: &[&str]) {
-    let folder = folder();
-    let config = write_config(folder.path(), text);
-    let dir = folder.path().join("run");
-    assert_refused(&run(1, &["run", arg(&config), "--out", arg(&dir)]), parts);
-    assert!(!Path::new(&dir).exists());
 }
 
 #[test]

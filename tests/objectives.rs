@@ -3,9 +3,8 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 
-use common::refused::assert_refused;
+use common::refused::{assert_refused, tried};
 use common::{arg, assert_equal_files, assert_equal_tables, folder, open, python, run, write_config};
 use serde_json::Value;
 
@@ -166,11 +165,9 @@ fn what_is_wrong_is_said_in_a_sentence() {
             &["task.direction", "\"zdt1\" has several objectives"],
         ),
     ];
-    for (i, (task, parts)) in cases.iter().enumerate() {
+    for (task, parts) in cases {
         let config = write_config(folder.path(), &text(task));
-        let dir = folder.path().join(format!("run{i}"));
-        assert_refused(&run(1, &["run", arg(&config), "--out", arg(&dir)]), parts);
-        assert!(!Path::new(&dir).exists());
+        assert_refused(&tried(&config, &[]), parts);
     }
 }
 
@@ -256,21 +253,10 @@ fn what_does_not_go_together_is_said_in_a_sentence() {
             &["strategy.actor_share", "at most 0.25"],
         ),
     ];
-    for (i, (task, strategy, archive, parts)) in cases.iter().enumerate() {
+    for (task, strategy, archive, parts) in cases {
         let text = format!("[task]\n{task}\n[strategy]\n{strategy}\n[archive]\n{archive}\n[budget]\ngenerations = 2\n");
         let config = write_config(folder.path(), &text);
-        assert_refused(
-            &run(
-                1,
-                &[
-                    "run",
-                    arg(&config),
-                    "--out",
-                    arg(&folder.path().join(format!("run{i}"))),
-                ],
-            ),
-            parts,
-        );
+        assert_refused(&tried(&config, &[]), parts);
     }
 }
 

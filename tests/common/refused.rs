@@ -1,12 +1,48 @@
 //! What tests of wrong input share: a small good configuration, and how a refusal looks.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use illume::cluster::Solo;
+use illume::core::{Error, Result};
+use illume::{Config, Run, registry};
 
 use super::{Ended, arg, folder, run, write_config};
 
 pub const GOOD: &str = "seed = 1\n[task]\nname = \"arm\"\n[strategy]\nname = \"map_elites\"\nbatch = 20\n[archive]\n\
                     kind = \"grid\"\nshape = [10, 10]\n[budget]\ngenerations = 3\n";
+
+/// What `illume run` says of a configuration and its `--set`s before it begins, by the functions that it calls and in this process: hundreds of starts of the
+/// program would take minutes. `bad_input` compares both.
+pub fn tried(config: &Path, sets: &[&str]) -> Ended {
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    let begin = || -> Result<()> {
+        let config = Config::read(config, &sets)?;
+        let task = registry::task(&config)?;
+        Run::new(&config, task.as_ref(), &Solo).map(drop)
+    };
+    let (code, stderr) = match begin() {
+        Ok(()) => (0, String::new()),
+        Err(e) => {
+            let wrong = matches!(e, Error::Input(_) | Error::Config(_));
+            (if wrong { 2 } else { 1 }, format!("illume: {e}\n"))
+        }
+    };
+    Ended {
+        status: ExitStatus::from_raw(code << 8),
+        stdout: String::new(),
+        stderr,
+    }
+}
+
+/// Checks that a configuration is refused in one sentence that says all of `parts`.
+#[track_caller]
+pub fn refused(text: &str, parts: &[&str]) {
+    let folder = folder();
+    assert_refused(&tried(&write_config(folder.path(), text), &[]), parts);
+}
 
 /// Checks exit code 2 and one sentence that says all of `parts`.
 #[track_caller]
