@@ -2,7 +2,11 @@
 
 RANKS ?= 2
 MPIRUN ?= mpirun
-FULL := --features full
+FULL := --features $(or $(FEATURES),full)
+# What set-up gets for FEATURES; with none given all but what is under the GPL 2.0.
+comma := ,
+WITH := $(subst $(comma), ,$(FEATURES))
+PARTS := $(if $(WITH),system $(filter mujoco torch atari,$(WITH)) python)
 # With Atari, which is under the GPL 2.0: for the tests, the games' demo and the benchmarks.
 GAMES := --features full,atari
 
@@ -27,12 +31,12 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
 setup:  ## get the native libraries and tell cargo where they are (tools/setup --help says more)
-	@tools/setup
+	@tools/setup $(PARTS)
 
 setup-atari:  ## the same, with the Arcade Learning Environment and its games (GPL 2.0)
 	@tools/setup system mujoco torch python atari
 
-build: setup  ## build target/release/illume with MPI, MuJoCo and libtorch
+build: setup  ## build target/release/illume with MPI, MuJoCo and libtorch (FEATURES=mpi,mujoco,lm: what needs no GPU, without libtorch)
 	ILLUME_COMMIT=$$(git describe --always --dirty 2>/dev/null) cargo build --release $(FULL)
 
 demo: build  ## fill an archive on RANKS=2 processes and plot it, under a new folder in runs/
@@ -87,9 +91,10 @@ docs: $(if $(ILLUME),,build)  ## the documentation as a book with search, in tar
 	@tools/setup python
 	@$$(sed -n "s/^ILLUME_PYTHON = '\(.*\)'/\1/p" .cargo/config.toml) tools/book build --illume $(or $(ILLUME),target/release/illume)
 
-test:  ## every test of every crate, and the smallest build
+# Without any feature it is built by the Python package's tests.
+test:  ## every test of every crate, and a build with language models but without libtorch
 	@tools/setup system mujoco torch python atari browser languages
-	cargo check --profile ci --no-default-features
+	cargo check --profile ci --features lm
 	cargo test --profile ci --workspace $(GAMES),parquet --doc
 	cargo test --profile ci --workspace $(GAMES),parquet --tests
 
@@ -99,7 +104,7 @@ test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is sta
 bundle: setup  ## pack illume and its libraries for machines with PyTorch 2.11 and no compiler, in target/bundle (FEATURES=torch,mujoco)
 	@tools/bundle $(if $(FEATURES),--features "$(FEATURES)")
 
-static:  ## a program of one file for any Linux, without MPI, robots and language models: target/static/illume
+static:  ## a program of one file for any Linux, without MPI, robots and libtorch: target/static/illume
 	@tools/setup static
 	@tools/static
 

@@ -8,17 +8,24 @@ use common::{arg, folder, run, write_config};
 
 #[cfg(not(feature = "torch"))]
 #[test]
-fn without_libtorch_each_command_says_so() {
+fn without_libtorch_no_model_is_trained_from_scratch() {
+    let folder = folder();
+    let ended = run(1, &["lm", "pretrain", "--out", arg(&folder.path().join("model"))]);
+    assert_refused(&ended, &["from scratch", "libtorch", "--features torch"]);
+}
+
+#[cfg(not(feature = "lm"))]
+#[test]
+fn without_language_models_each_command_says_so() {
     let folder = folder();
     let config = write_config(folder.path(), common::refused::GOOD);
     for arguments in [
-        &["lm", "pretrain", "--out", arg(&folder.path().join("model"))][..],
-        &["lm", "import", "model.gguf", "--out", "model"],
+        &["lm", "import", "model.gguf", "--out", "model"][..],
         &["lm", "sft", arg(&config)],
         &["lm", "answer", arg(&config)],
         &["export", arg(folder.path()), "--adapter", "adapter"],
     ] {
-        assert_refused(&run(1, arguments), &["libtorch", "--features torch"]);
+        assert_refused(&run(1, arguments), &["language models", "--features lm"]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Searches over a language model give the same archive, history, state and solution, bit for bit, on any number of ranks and threads, and when they
 //! are killed and resumed.
-#![cfg(feature = "torch")]
+#![cfg(feature = "lm")]
 
 mod common;
 
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use common::{Running, arg, assert_equal_runs, column, folder, illume, open, run, was_killed, write_config};
 use illume::core::Genomes;
-use illume_lm::{Lora, LoraTarget, tiny_config, tiny_task};
+use illume_lm::{Array, Lora, LoraTarget, tiny_config, tiny_task};
 
 /// (ranks, threads of each).
 #[cfg(feature = "mpi")]
-const LAYOUTS: [(usize, usize); 4] = [(1, 1), (1, 2), (2, 1), (3, 1)];
+const LAYOUTS: [(usize, usize); 2] = [(1, 1), (3, 2)];
 #[cfg(not(feature = "mpi"))]
 const LAYOUTS: [(usize, usize); 2] = [(1, 1), (1, 2)];
 
@@ -120,11 +120,12 @@ fn essa_searches_an_adapter_whose_factors_are_rescaled_in_the_same_way() {
     let first_absolute = search("first-absolute", absolute);
     let adapter = folder.path().join("model/adapter");
     let lora = Lora::read(&adapter, &tiny_config()).unwrap();
+    let scaled = |a: &Array, c: f32| Array::new(a.shape(), a.values().iter().map(|x| x * c).collect());
     let rescaled = |t: &LoraTarget| LoraTarget {
         layer: t.layer,
         module: t.module,
-        a: &t.a * 2.0,
-        b: &t.b / 2.0,
+        a: scaled(&t.a, 2.0),
+        b: scaled(&t.b, 0.5),
     };
     let targets = lora.targets.iter().map(rescaled).collect();
     Lora { targets, ..lora }.write(&adapter).unwrap();

@@ -28,7 +28,7 @@ mod walls;
 pub use atari::ATARI_TASKS;
 pub use film::{Filmed, OwnScreen, Painter, filmed};
 pub use genes::WithGenes;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 pub use illume_lm as lm;
 pub use noisy::NoiseParams;
 pub use policy::PolicyParams;

@@ -50,7 +50,7 @@ pub fn registry() -> Vec<&'static TaskEntry> {
     entries.extend(crate::mujoco::registry());
     #[cfg(feature = "atari")]
     entries.push(&crate::atari::ENTRY);
-    #[cfg(feature = "torch")]
+    #[cfg(feature = "lm")]
     entries.extend(&illume_lm::ENTRIES);
     entries
 }
@@ -74,7 +74,7 @@ pub fn find(name: &str) -> Result<&'static TaskEntry> {
     for (feature, names) in [
         ("mujoco", &MUJOCO_TASKS[..]),
         ("atari", ATARI_TASKS),
-        ("torch", &LM_TASKS[..]),
+        ("lm", &LM_TASKS[..]),
     ] {
         if names.contains(&name) {
             return wrong(format!("task \"{name}\" needs a build with feature \"{feature}\""));

@@ -72,11 +72,11 @@ fn tasks() -> Vec<Box<dyn Task>> {
 
 /// The `[task]` of a language model, with its files in a folder.
 fn tiny(folder: &Path, name: &str) -> Option<toml::Table> {
-    #[cfg(feature = "torch")]
+    #[cfg(feature = "lm")]
     return name
         .starts_with("lm/")
         .then(|| illume_envs::lm::tiny_task(folder, name).unwrap());
-    #[cfg(not(feature = "torch"))]
+    #[cfg(not(feature = "lm"))]
     {
         let _ = (folder, name);
         None
@@ -525,8 +525,8 @@ fn wrong_configurations_are_refused_in_one_sentence_that_names_the_key() {
     if !cfg!(feature = "mujoco") {
         assert!(named("name = \"ant_uni\"").contains("task \"ant_uni\" needs a build with feature \"mujoco\""));
     }
-    if !cfg!(feature = "torch") {
-        assert!(named("name = \"lm/gsm8k\"").contains("task \"lm/gsm8k\" needs a build with feature \"torch\""));
+    if !cfg!(feature = "lm") {
+        assert!(named("name = \"lm/gsm8k\"").contains("task \"lm/gsm8k\" needs a build with feature \"lm\""));
     }
     assert!(named("name = \"lm/gsm\"").contains("did you mean \"lm/gsm8k\"?"));
     if !cfg!(feature = "atari") {

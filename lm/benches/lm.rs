@@ -26,10 +26,10 @@ use std::time::Instant;
 
 use illume_core::{LowRank, Perturbation, Purpose, Stream};
 use illume_lm::{
-    Basis, BasisTarget, Family, Generator, Model, ModelConfig, Module, Population, Precision, Query, Sampling,
+    Array, Basis, BasisTarget, Device, Family, Generator, Model, ModelConfig, Module, Population, Precision, Query,
+    Sampling,
 };
 use shapes::{INT4, medium, precision};
-use tch::{Device, Tensor};
 
 const RANK: usize = 8;
 const MEMBERS: [u32; 2] = [24, 96];
@@ -72,10 +72,11 @@ fn small() -> ModelConfig {
     }
 }
 
-fn drawn(number: u64, shape: [usize; 2], base: f64, sd: f64) -> Tensor {
+fn drawn(number: u64, shape: [usize; 2], base: f32, sd: f32) -> Array {
     let mut values = vec![0.0; shape[0] * shape[1]];
     Stream::new(2, Purpose::Perturbation, 0, number).normals(0, &mut values);
-    Tensor::from_slice(&values).view(shape.map(|n| n as i64)) * sd + base
+    values.iter_mut().for_each(|x| *x = *x * sd + base);
+    Array::new(&shape, values)
 }
 
 fn population(config: &ModelConfig, members: usize) -> Population {
@@ -84,7 +85,7 @@ fn population(config: &ModelConfig, members: usize) -> Population {
         for module in Module::ATTENTION {
             let n = targets.len() as u64 * 8;
             let (inputs, outputs) = config.module_dims(module);
-            let column = |rows: usize| 1.0 / (rows as f64).sqrt();
+            let column = |rows: usize| 1.0 / (rows as f32).sqrt();
             targets.push(BasisTarget {
                 layer,
                 module,

@@ -12,13 +12,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use illume_core::{Answer, Credit, PolicyGradient, Surrogate, mix64};
+use illume_core::{Answer, Credit, PolicyGradient, Purpose, Stream, Surrogate, mix64};
 use illume_lm::{
-    Checkpoint, Example, Family, Lora, ModelConfig, Module, Precision, SearchKind, SearchSpace, Surrogates, SvdAdapter,
-    TrainRow, TrainSettings, pretrain, random_weights, save_checkpoint, sft,
+    Checkpoint, Device, Example, Family, Lora, ModelConfig, Module, Precision, SearchKind, SearchSpace, Surrogates,
+    SvdAdapter, TrainRow, TrainSettings, pretrain, random_weights, save_checkpoint, sft,
 };
 use shapes::{medium, precision};
-use tch::{Device, Kind, Tensor};
 
 const STEPS: u64 = 9;
 const ROWS: usize = 128;
@@ -302,8 +301,8 @@ fn surrogate(checkpoint: &Arc<Checkpoint>, space: &Arc<SearchSpace>, threads: us
 
 fn decompose(rank: usize) {
     let mut lora = Lora::fresh(&seven(), rank, 16.0, &Module::ATTENTION, 1).expect("a possible rank");
-    for target in &mut lora.targets {
-        target.b = Tensor::rand(target.b.size(), (Kind::Float, Device::Cpu)) - 0.5;
+    for (number, target) in lora.targets.iter_mut().enumerate() {
+        Stream::new(1, Purpose::Network, 2, number as u64).normals(0, target.b.values_mut());
     }
     let start = Instant::now();
     let svd = SvdAdapter::new(&lora).expect("a possible rank");

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use illume_core::{Error, Result, mix64};
 use memmap2::Mmap;
 use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
 
 pub(crate) use encoding::Encoding;
 
+use crate::array::Array;
 use crate::config::{Float, ModelConfig};
 use crate::gguf;
 use crate::model::Source;
@@ -96,21 +96,12 @@ impl Checkpoint {
         &self.path
     }
 
-    /// Reads a tensor, converted.
+    /// Reads a tensor.
     ///
     /// # Errors
     /// There is none of this name.
-    pub fn tensor(&self, name: &str, kind: Kind, device: Device) -> Result<Tensor> {
-        let values = self.floats(name)?;
-        let shape: Vec<i64> = self.find(name)?.shape.iter().map(|n| *n as i64).collect();
-        Tensor::f_from_slice(&values)
-            .and_then(|t| t.f_view(shape.as_slice())?.f_to_kind(kind)?.f_to_device(device))
-            .map_err(|e| {
-                Error::failed(format!(
-                    "{}: the tensor {name} cannot be loaded: {e}",
-                    self.path.display()
-                ))
-            })
+    pub fn tensor(&self, name: &str) -> Result<Array> {
+        Ok(Array::new(&self.find(name)?.shape, self.floats(name)?))
     }
 
     /// All numbers of a tensor in f32, row by row.
@@ -198,7 +189,7 @@ pub(crate) fn map(path: &Path) -> std::io::Result<Mmap> {
 ///
 /// # Errors
 /// A tensor of the configuration is missing, too many, or of another shape; or the files cannot be written.
-pub fn save_checkpoint(dir: &Path, config: &ModelConfig, tensors: &[(String, Tensor)]) -> Result<()> {
+pub fn save_checkpoint(dir: &Path, config: &ModelConfig, tensors: &[(String, Array)]) -> Result<()> {
     let expected = config.tensors();
     if let Some((name, _)) = tensors
         .iter()
@@ -208,10 +199,10 @@ pub fn save_checkpoint(dir: &Path, config: &ModelConfig, tensors: &[(String, Ten
     }
     for (name, shape) in expected {
         let tensor = named(tensors, &name)?;
-        if tensor.size().iter().map(|n| *n as usize).ne(shape.iter().copied()) {
+        if tensor.shape() != shape {
             return Err(Error::input(format!(
                 "the tensor {name} has the shape {:?}, and must have {shape:?}",
-                tensor.size()
+                tensor.shape()
             )));
         }
     }
@@ -229,35 +220,16 @@ pub(crate) fn write(dir: &Path, config: &ModelConfig, float: Float, source: &dyn
     safetensors::write(dir, config, float, source)
 }
 
-fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> Result<&'a Tensor> {
+fn named<'a>(tensors: &'a [(String, Array)], name: &str) -> Result<&'a Array> {
     let tensor = tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t);
     tensor.ok_or_else(|| Error::input(format!("the tensor {name} is missing")))
 }
 
 /// Tensors by name.
-struct Tensors<'a>(&'a [(String, Tensor)]);
-
-// SAFETY: the tensors are only read, and libtorch's may be read by many threads.
-unsafe impl Sync for Tensors<'_> {}
+struct Tensors<'a>(&'a [(String, Array)]);
 
 impl Source for Tensors<'_> {
     fn values(&self, name: &str) -> Result<Vec<f32>> {
-        floats(named(self.0, name)?)
+        Ok(named(self.0, name)?.values().to_vec())
     }
-}
-
-/// All numbers of a tensor, in f32, row by row.
-pub(crate) fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
-    let read = || {
-        let flat = tensor
-            .detach()
-            .f_to_device(Device::Cpu)?
-            .f_to_kind(Kind::Float)?
-            .f_contiguous()?;
-        let mut out = vec![0.0_f32; flat.numel()];
-        let n = out.len();
-        flat.f_copy_data(&mut out, n)?;
-        Ok(out)
-    };
-    read().map_err(|e: tch::TchError| Error::failed(format!("a tensor cannot be read: {e}")))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use illume_core::{Error, Result, Stream};
-use tch::Device;
 
+use crate::Device;
 use crate::model::{Model, Segment, Session, Source, Wish};
 use crate::population::Population;
 use crate::text::StopTexts;

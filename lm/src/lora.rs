@@ -9,15 +9,15 @@ use std::path::Path;
 
 use illume_core::{Error, Purpose, Result, Stream};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::{floats, open_as};
+use crate::array::Array;
+use crate::checkpoint::{Encoding, open_as};
 use crate::config::{ModelConfig, Module};
 
 const TENSORS: &str = "adapter_model.safetensors";
 
 /// An adapter. Its targets have one rank, and are ordered by layer, then as in [`Module::ALL`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Lora {
     pub rank: usize,
     pub alpha: f64,
@@ -30,15 +30,15 @@ pub struct Lora {
     pub base: String,
 }
 
-/// The adapter of one weight, in f32 on the CPU.
-#[derive(Debug)]
+/// The adapter of one weight.
+#[derive(Debug, Clone)]
 pub struct LoraTarget {
     pub layer: usize,
     pub module: Module,
     /// `[rank, inputs]`.
-    pub a: Tensor,
+    pub a: Array,
     /// `[outputs, rank]`.
-    pub b: Tensor,
+    pub b: Array,
 }
 
 impl LoraTarget {
@@ -75,8 +75,8 @@ impl Lora {
                 targets.push(LoraTarget {
                     layer,
                     module,
-                    a: Tensor::from_slice(&a).view([rank as i64, inputs as i64]),
-                    b: Tensor::zeros([outputs as i64, rank as i64], (Kind::Float, Device::Cpu)),
+                    a: Array::new(&[rank, inputs], a),
+                    b: Array::zeros(&[outputs, rank]),
                 });
             }
         }
@@ -105,7 +105,7 @@ impl Lora {
 
     /// The first target of which a factor is all zeros, if there is one: such a factor has no singular values to search.
     pub fn zero_factor(&self) -> Option<(&LoraTarget, &'static str)> {
-        let zero = |t: &Tensor| t.abs().max().double_value(&[]) == 0.0;
+        let zero = |t: &Array| t.values().iter().all(|x| *x == 0.0);
         self.targets.iter().find_map(|t| match (zero(&t.a), zero(&t.b)) {
             (true, _) => Some((t, "A")),
             (_, true) => Some((t, "B")),
@@ -115,22 +115,10 @@ impl Lora {
 
     /// Parameters of all factors.
     pub fn parameters(&self) -> usize {
-        self.targets.iter().map(|t| t.a.numel() + t.b.numel()).sum()
-    }
-
-    /// A copy with memory of its own.
-    pub fn copy(&self) -> Lora {
-        let copy = |t: &LoraTarget| LoraTarget {
-            layer: t.layer,
-            module: t.module,
-            a: t.a.detach().copy(),
-            b: t.b.detach().copy(),
-        };
-        Lora {
-            targets: self.targets.iter().map(copy).collect(),
-            base: self.base.clone(),
-            ..*self
-        }
+        self.targets
+            .iter()
+            .map(|t| t.a.values().len() + t.b.values().len())
+            .sum()
     }
 
     /// Reads an adapter of the model `config`.
@@ -202,9 +190,8 @@ impl Lora {
         for t in &self.targets {
             for (factor, tensor) in [(Factor::A, &t.a), (Factor::B, &t.b)] {
                 let name = format!("{PREFIX}{}.{}.weight", t.path(), factor.name());
-                let shape: Vec<usize> = tensor.size().iter().map(|n| *n as usize).collect();
-                let data: Vec<u8> = floats(tensor)?.iter().flat_map(|x| x.to_le_bytes()).collect();
-                bytes.push((name, shape, data));
+                let data: Vec<u8> = tensor.values().iter().flat_map(|x| x.to_le_bytes()).collect();
+                bytes.push((name, tensor.shape().to_vec(), data));
             }
         }
         let views = bytes.iter().map(|(name, shape, data)| {
@@ -262,23 +249,22 @@ fn place(name: &str) -> Option<(usize, Module, Factor)> {
     Some((layer.parse().ok()?, module, factor))
 }
 
-fn read_tensor(view: &TensorView) -> std::result::Result<Tensor, String> {
-    let kind = match view.dtype() {
-        Dtype::F32 => Kind::Float,
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
+fn read_tensor(view: &TensorView) -> std::result::Result<Array, String> {
+    let encoding = match view.dtype() {
+        Dtype::F32 => Encoding::F32,
+        Dtype::F16 => Encoding::F16,
+        Dtype::BF16 => Encoding::BF16,
         other => {
             return Err(format!(
                 "elements of type {other:?} are not supported; F32, F16 and BF16 are"
             ));
         }
     };
-    let shape: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
-    let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).and_then(|t| t.f_to_kind(Kind::Float));
-    let tensor = tensor.map_err(|e| e.to_string())?;
-    match tensor.isfinite().all().int64_value(&[]) {
-        1 => Ok(tensor),
-        _ => Err("not all numbers are finite".into()),
+    let mut tensor = Array::zeros(view.shape());
+    encoding.decode(view.data(), tensor.values_mut());
+    match tensor.values().iter().all(|x| x.is_finite()) {
+        true => Ok(tensor),
+        false => Err("not all numbers are finite".into()),
     }
 }
 
@@ -287,8 +273,8 @@ fn check_fits(
     rank: usize,
     layer: usize,
     module: Module,
-    a: &Tensor,
-    b: &Tensor,
+    a: &Array,
+    b: &Array,
 ) -> std::result::Result<(), String> {
     let place = module.path(layer);
     if layer >= config.layers {
@@ -298,17 +284,14 @@ fn check_fits(
         ));
     }
     let (inputs, outputs) = config.module_dims(module);
-    let factors = [
-        (Factor::A, a, [rank as i64, inputs as i64]),
-        (Factor::B, b, [outputs as i64, rank as i64]),
-    ];
+    let factors = [(Factor::A, a, [rank, inputs]), (Factor::B, b, [outputs, rank])];
     for (factor, tensor, want) in factors {
-        if tensor.size() != want {
+        if tensor.shape() != want {
             return Err(format!(
                 "{} of {place} has the shape {:?}, and must have {want:?} for rank {rank} and this model: \
                  the adapter was made for another base model",
                 factor.name(),
-                tensor.size()
+                tensor.shape()
             ));
         }
     }

@@ -4,7 +4,9 @@ mod adapters;
 mod cache;
 mod low_rank;
 mod native;
+#[cfg(feature = "torch")]
 mod round;
+#[cfg(feature = "torch")]
 mod torch;
 
 use std::sync::Mutex;
@@ -12,7 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use illume_core::{Error, Purpose, Result, Stream};
 use rayon::prelude::*;
-use tch::{Device, Tensor};
 
 use adapters::Adapters;
 pub(crate) use adapters::{GROUPS, PackedBasis};
@@ -21,12 +22,17 @@ pub(crate) use cache::Cache;
 pub use illume_numerics::transformer::Precision;
 use native::Scratch;
 pub(crate) use native::{Layer, Native, Segment};
+#[cfg(feature = "torch")]
 pub(crate) use round::{int8_codes, round};
-pub(crate) use torch::wide_product;
+#[cfg(feature = "torch")]
 use torch::{TorchAdapters, TorchCache, TorchModel};
+#[cfg(feature = "torch")]
+pub(crate) use torch::{TorchBasis, wide_product};
 
+use crate::array::Array;
 use crate::checkpoint::Checkpoint;
 use crate::config::ModelConfig;
+use crate::device::Device;
 use crate::generate::Sampling;
 use crate::population::Population;
 use crate::sample::{Picked, pick};
@@ -85,6 +91,7 @@ enum Body {
     /// Kernels of our own, on the processor.
     Native(Native),
     /// libtorch's, on any device.
+    #[cfg(feature = "torch")]
     Torch(TorchModel),
 }
 
@@ -110,6 +117,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`].
+    #[cfg(feature = "torch")]
     pub fn random_by_libtorch(config: &ModelConfig, precision: Precision, device: Device, seed: u64) -> Result<Model> {
         config.check()?;
         Model::by_libtorch(config, &Drawn { config, seed }, precision, device)
@@ -122,7 +130,10 @@ impl Model {
         device: Device,
     ) -> Result<Model> {
         if device != Device::Cpu {
+            #[cfg(feature = "torch")]
             return Model::by_libtorch(config, source, precision, device);
+            #[cfg(not(feature = "torch"))]
+            return Err(Error::input("a model on a GPU needs a build with the feature torch"));
         }
         let body = Body::Native(Native::load(config, source, precision)?);
         Ok(Model {
@@ -133,6 +144,7 @@ impl Model {
         })
     }
 
+    #[cfg(feature = "torch")]
     fn by_libtorch(config: &ModelConfig, source: &dyn Source, precision: Precision, device: Device) -> Result<Model> {
         let body = Body::Torch(TorchModel::load(config, source, precision, device)?);
         Ok(Model {
@@ -148,6 +160,7 @@ impl Model {
     pub(crate) fn reload(&mut self, source: &dyn Source) -> Result<()> {
         match &mut self.body {
             Body::Native(native) => native.reload(source, self.precision),
+            #[cfg(feature = "torch")]
             Body::Torch(torch) => torch.reload(source, self.precision),
         }
     }
@@ -164,6 +177,7 @@ impl Model {
     pub(crate) fn native(&self) -> Option<&Native> {
         match &self.body {
             Body::Native(native) => Some(native),
+            #[cfg(feature = "torch")]
             Body::Torch(_) => None,
         }
     }
@@ -176,6 +190,7 @@ impl Model {
     pub fn weight_bytes(&self) -> u64 {
         match &self.body {
             Body::Native(native) => native.weight_bytes(),
+            #[cfg(feature = "torch")]
             Body::Torch(torch) => torch.weight_bytes(),
         }
     }
@@ -229,9 +244,10 @@ impl Model {
     ///
     /// # Errors
     /// The weights are not in the processor's memory.
-    pub fn dequantized(&self) -> Result<Vec<(String, Tensor)>> {
+    pub fn dequantized(&self) -> Result<Vec<(String, Array)>> {
         match &self.body {
             Body::Native(native) => Ok(native.dequantized()),
+            #[cfg(feature = "torch")]
             Body::Torch(_) => Err(Error::failed("weights on a device are not read back")),
         }
     }
@@ -240,6 +256,7 @@ impl Model {
     pub(crate) fn cache_element(&self) -> usize {
         match &self.body {
             Body::Native(_) => size_of::<f32>(),
+            #[cfg(feature = "torch")]
             Body::Torch(torch) => torch.element(),
         }
     }
@@ -251,6 +268,7 @@ impl Model {
                 cache: native.cache(),
                 scratch: Vec::new(),
             },
+            #[cfg(feature = "torch")]
             Body::Torch(_) => Session::Torch {
                 slots: 0,
                 positions: 0,
@@ -262,7 +280,8 @@ impl Model {
     pub(crate) fn adapters<'a>(&self, population: &'a Population) -> Result<Ready<'a>> {
         population.check(&self.config)?;
         Ok(match &self.body {
-            Body::Native(_) => Ready::Native(Adapters::new(population)?),
+            Body::Native(_) => Ready::Native(Adapters::new(population)),
+            #[cfg(feature = "torch")]
             Body::Torch(torch) => Ready::Torch(torch.adapters(population)?),
         })
     }
@@ -289,9 +308,11 @@ impl Model {
                 native.step(tokens, segments, &cache.share(), adapters, scratch, &keep);
                 Ok(picked.into_iter().map(|p| Picked::from_bits(p.into_inner())).collect())
             }
+            #[cfg(feature = "torch")]
             (Body::Torch(torch), Session::Torch { cache: Some(cache), .. }, Ready::Torch(adapters)) => {
                 torch.pass(tokens, segments, cache, adapters, wish)
             }
+            #[cfg(feature = "torch")]
             _ => unreachable!("a session and adapters are made by the model that uses them, and room is reserved"),
         }
     }
@@ -311,14 +332,17 @@ pub(crate) enum Wish<'a> {
 /// Adapters in the layout that the model's kernels want.
 pub(crate) enum Ready<'a> {
     Native(Adapters<'a>),
+    #[cfg(feature = "torch")]
     Torch(TorchAdapters),
 }
 
 impl Ready<'_> {
     /// Makes ready what only members take that run: these. To be called before a pass in which others run than before.
     pub fn keep(&mut self, members: impl Iterator<Item = u32>) {
-        if let Ready::Native(adapters) = self {
-            adapters.keep(members);
+        match self {
+            Ready::Native(adapters) => adapters.keep(members),
+            #[cfg(feature = "torch")]
+            Ready::Torch(_) => (),
         }
     }
 }
@@ -330,6 +354,7 @@ pub(crate) enum Session {
         cache: Cache,
         scratch: Vec<Scratch>,
     },
+    #[cfg(feature = "torch")]
     Torch {
         slots: usize,
         positions: usize,
@@ -341,6 +366,7 @@ impl Session {
     /// Makes room for rows of some length; what was there is lost.
     pub fn reserve(&mut self, model: &Model, slots: usize, positions: usize) -> Result<()> {
         match (self, &model.body) {
+            #[cfg(feature = "torch")]
             (
                 Session::Torch {
                     slots: s,
@@ -357,6 +383,7 @@ impl Session {
                 }
             }
             (Session::Native { cache, .. }, _) => cache.reserve(slots, positions),
+            #[cfg(feature = "torch")]
             _ => unreachable!("a session is made by the model that uses it"),
         }
         Ok(())

@@ -5,12 +5,16 @@
 //! scalings of the row.
 
 use std::sync::{Arc, OnceLock};
+#[cfg(feature = "torch")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use illume_core::{Error, LowRank, Perturbation, Result};
-use tch::Tensor;
 
+use crate::array::Array;
 use crate::config::{ModelConfig, Module};
 use crate::model::PackedBasis;
+#[cfg(feature = "torch")]
+use crate::model::TorchBasis;
 
 /// What members share of the adapter of one weight.
 #[derive(Debug)]
@@ -18,11 +22,11 @@ pub struct BasisTarget {
     pub layer: usize,
     pub module: Module,
     /// `[inputs, rank]`.
-    pub v_a: Tensor,
+    pub v_a: Array,
     /// `U_A' V_B`, `[rank, rank]`.
-    pub inner: Tensor,
+    pub inner: Array,
     /// `[outputs, rank]`.
-    pub u_b: Tensor,
+    pub u_b: Array,
 }
 
 /// What members share of the adapters of a model.
@@ -32,10 +36,9 @@ pub struct Basis {
     rank: usize,
     targets: Vec<BasisTarget>,
     packed: OnceLock<PackedBasis>,
+    #[cfg(feature = "torch")]
+    on_device: Mutex<Option<TorchBasis>>,
 }
-
-// SAFETY: the tensors are never changed after `new`, and libtorch's may be read by many threads.
-unsafe impl Sync for Basis {}
 
 impl Basis {
     /// `scaling` multiplies what the adapters add. All targets have the same rank; each weight is a target once.
@@ -45,17 +48,16 @@ impl Basis {
     pub fn new(scaling: f64, targets: Vec<BasisTarget>) -> Result<Basis> {
         let rank = targets
             .first()
-            .map_or(0, |t| t.inner.size().first().map_or(0, |n| *n as usize));
+            .map_or(0, |t| t.inner.shape().first().copied().unwrap_or(0));
         for (i, t) in targets.iter().enumerate() {
-            let r = rank as i64;
-            let wide = |size: Vec<i64>| size.len() == 2 && size[1] == r;
-            if t.inner.size() != [r, r] || !wide(t.v_a.size()) || !wide(t.u_b.size()) {
+            let wide = |array: &Array| matches!(array.shape(), [_, width] if *width == rank);
+            if t.inner.shape() != [rank, rank] || !wide(&t.v_a) || !wide(&t.u_b) {
                 return Err(Error::input(format!(
-                    "the basis of {} has the shapes {:?}, {:?} and {:?}, and must have [inputs, {r}], [{r}, {r}] and [outputs, {r}]",
+                    "the basis of {} has the shapes {:?}, {:?} and {:?}, and must have [inputs, {rank}], [{rank}, {rank}] and [outputs, {rank}]",
                     t.module.path(t.layer),
-                    t.v_a.size(),
-                    t.inner.size(),
-                    t.u_b.size()
+                    t.v_a.shape(),
+                    t.inner.shape(),
+                    t.u_b.shape()
                 )));
             }
             if targets[..i]
@@ -70,6 +72,8 @@ impl Basis {
             rank,
             targets,
             packed: OnceLock::new(),
+            #[cfg(feature = "torch")]
+            on_device: Mutex::new(None),
         })
     }
 
@@ -86,12 +90,14 @@ impl Basis {
     }
 
     /// In the layout of the processor's kernels, made at the first call.
-    pub(crate) fn packed(&self) -> Result<&PackedBasis> {
-        if let Some(packed) = self.packed.get() {
-            return Ok(packed);
-        }
-        let packed = PackedBasis::new(self)?;
-        Ok(self.packed.get_or_init(|| packed))
+    pub(crate) fn packed(&self) -> &PackedBasis {
+        self.packed.get_or_init(|| PackedBasis::new(self))
+    }
+
+    /// Where the model that ran it last left it on its device.
+    #[cfg(feature = "torch")]
+    pub(crate) fn on_device(&self) -> MutexGuard<'_, Option<TorchBasis>> {
+        self.on_device.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,8 +121,8 @@ pub enum Population {
     Singular {
         basis: Arc<Basis>,
         /// For each target of the basis, `[members, rank]`.
-        s_a: Vec<Tensor>,
-        s_b: Vec<Tensor>,
+        s_a: Vec<Array>,
+        s_b: Vec<Array>,
     },
     /// Members with all of A and B their own.
     Dense {
@@ -124,9 +130,9 @@ pub enum Population {
         /// Which weights are changed.
         places: Vec<(usize, Module)>,
         /// For each place, `[members, rank, inputs]`.
-        a: Vec<Tensor>,
+        a: Vec<Array>,
         /// For each place, `[members, outputs, rank]`.
-        b: Vec<Tensor>,
+        b: Vec<Array>,
     },
     /// Members that differ from the model by `± sigma A B' / sqrt(rank)` on every linear map of its layers (EGGROLL, 2025,
     /// <https://arxiv.org/abs/2511.16652>). Their numbers are made while a query of theirs runs. The perturbation is of low rank and of the model's matrices
@@ -137,7 +143,7 @@ pub enum Population {
 impl Population {
     /// Members; 0 without adapters, when queries may name any.
     pub fn members(&self) -> usize {
-        let of = |list: &[Tensor]| list.first().map_or(0, |t| t.size()[0] as usize);
+        let of = |list: &[Array]| list.first().map_or(0, |t| t.shape()[0]);
         match self {
             Population::None => 0,
             Population::Singular { s_a, .. } => of(s_a),
@@ -149,15 +155,15 @@ impl Population {
     /// # Errors
     /// Shapes do not fit each other or the model.
     pub fn check(&self, config: &ModelConfig) -> Result<()> {
-        let members = self.members() as i64;
-        let shape = |what: &str, place: (usize, Module), tensor: &Tensor, want: &[i64]| {
-            if tensor.size() == want {
+        let members = self.members();
+        let shape = |what: &str, place: (usize, Module), array: &Array, want: &[usize]| {
+            if array.shape() == want {
                 return Ok(());
             }
             Err(Error::input(format!(
                 "{what} of {} has the shape {:?}, and must have {want:?}",
                 place.1.path(place.0),
-                tensor.size()
+                array.shape()
             )))
         };
         match self {
@@ -182,16 +188,10 @@ impl Population {
                     let place = (t.layer, t.module);
                     check_place(config, t.layer, t.module)?;
                     let (inputs, outputs) = config.module_dims(t.module);
-                    let r = basis.rank as i64;
-                    shape("the basis V_A", place, &t.v_a, &[inputs as i64, r])?;
-                    shape("the basis U_B", place, &t.u_b, &[outputs as i64, r])?;
+                    shape("the basis V_A", place, &t.v_a, &[inputs, basis.rank])?;
+                    shape("the basis U_B", place, &t.u_b, &[outputs, basis.rank])?;
                     for s in [s.0, s.1] {
-                        shape(
-                            "the singular values",
-                            (t.layer, t.module),
-                            s,
-                            &[members, basis.rank as i64],
-                        )?;
+                        shape("the singular values", place, s, &[members, basis.rank])?;
                     }
                 }
                 Ok(())
@@ -208,9 +208,9 @@ impl Population {
                 for (place, (a, b)) in places.iter().zip(a.iter().zip(b)) {
                     check_place(config, place.0, place.1)?;
                     let (inputs, outputs) = config.module_dims(place.1);
-                    let rank = a.size().get(1).copied().unwrap_or(0);
-                    shape("the factor A", *place, a, &[members, rank, inputs as i64])?;
-                    shape("the factor B", *place, b, &[members, outputs as i64, rank])?;
+                    let rank = a.shape().get(1).copied().unwrap_or(0);
+                    shape("the factor A", *place, a, &[members, rank, inputs])?;
+                    shape("the factor B", *place, b, &[members, outputs, rank])?;
                 }
                 Ok(())
             }

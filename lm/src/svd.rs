@@ -8,11 +8,11 @@ mod space;
 use illume_core::{Error, Result};
 use illume_numerics::svd::{Thin, decompose};
 use rayon::prelude::*;
-use tch::Tensor;
 
-use crate::checkpoint::floats;
+use crate::array::Array;
 use crate::config::Module;
-use crate::lora::Lora;
+use crate::lora::{Lora, LoraTarget};
+use crate::population::{Basis, BasisTarget};
 pub(crate) use space::Factors;
 pub use space::{SearchKind, SearchSpace, Steps};
 
@@ -52,26 +52,21 @@ impl SvdAdapter {
     /// Decomposes the factors of `lora`. The result is the same for any number of threads.
     ///
     /// # Errors
-    /// The rank is above a side of a target, or the tensors cannot be read.
+    /// The rank is above a side of a target, or a number is not finite.
     pub fn new(lora: &Lora) -> Result<SvdAdapter> {
         let rank = lora.rank;
-        let factors: Result<Vec<_>> = lora
-            .targets
-            .iter()
-            .map(|t| Ok((floats(&t.a)?, floats(&t.b)?)))
-            .collect();
-        let places = lora.targets.iter().map(|t| (t.layer, t.module)).collect::<Vec<_>>();
-        let factors = factors?;
-        for ((layer, module), (a, b)) in places.iter().zip(&factors) {
-            let side = a.len().min(b.len()) / rank.max(1);
+        for t in &lora.targets {
+            let side = t.a.values().len().min(t.b.values().len()) / rank.max(1);
             if rank == 0 || rank > side {
                 return Err(Error::input(format!(
                     "the adapter's rank is {rank}, and must be 1 to {side}, the smaller side of {}, for its singular values to be searched",
-                    module.path(*layer)
+                    t.path()
                 )));
             }
         }
-        let one = |((layer, module), (a, b)): ((usize, Module), (Vec<f32>, Vec<f32>))| {
+        let one = |t: &LoraTarget| {
+            let (layer, module) = (t.layer, t.module);
+            let (a, b) = (t.a.values(), t.b.values());
             let (inputs, outputs) = (a.len() / rank, b.len() / rank);
             let thin = |rows: &[f64], width| {
                 decompose(rows, rank, width).ok_or_else(|| {
@@ -103,12 +98,26 @@ impl SvdAdapter {
                 v_b: single(&b.left),
             })
         };
-        let work: Vec<_> = places.into_iter().zip(factors).collect();
         Ok(SvdAdapter {
             scaling: lora.scaling(),
             rank,
-            targets: work.into_par_iter().map(one).collect::<Result<_>>()?,
+            targets: lora.targets.par_iter().map(one).collect::<Result<_>>()?,
         })
+    }
+}
+
+impl SvdAdapter {
+    /// What members with other singular values share.
+    fn basis(&self) -> Basis {
+        let rank = self.rank;
+        let targets = self.targets.iter().map(|t| BasisTarget {
+            layer: t.layer,
+            module: t.module,
+            v_a: Array::new(&[t.inputs, rank], t.v_a.clone()),
+            inner: Array::new(&[rank, rank], t.inner.clone()),
+            u_b: Array::new(&[t.outputs, rank], t.u_b.clone()),
+        });
+        Basis::new(self.scaling, targets.collect()).expect("all targets of an adapter have its rank")
     }
 }
 
@@ -122,10 +131,4 @@ fn columns(thin: &Thin, width: usize) -> Vec<f32> {
     (0..width * rank)
         .map(|i| thin.right[i % rank * width + i / rank] as f32)
         .collect()
-}
-
-/// `values` as a tensor of this shape.
-pub(crate) fn tensor(values: &[f32], shape: &[usize]) -> Tensor {
-    let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-    Tensor::from_slice(values).view(shape.as_slice())
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use illume_core::{Error, Purpose, Result, Stream, toml};
 use rayon::prelude::*;
-use tch::Tensor;
 
 use crate::text::small_tokenizer;
-use crate::{Family, Lora, ModelConfig, Module, save_checkpoint};
+use crate::{Array, Family, Lora, ModelConfig, Module, save_checkpoint};
 
 /// Numbers that a thread draws at a time.
 const PART: usize = 1 << 16;
@@ -37,7 +36,7 @@ pub fn tiny_config() -> ModelConfig {
 }
 
 /// Random weights under the names of checkpoints: normal numbers of the shape's deviation, ones for norms.
-pub fn random_weights(config: &ModelConfig, seed: u64) -> Vec<(String, Tensor)> {
+pub fn random_weights(config: &ModelConfig, seed: u64) -> Vec<(String, Array)> {
     let tensor = |(number, (name, shape)): (usize, (String, Vec<usize>))| {
         let mut values = vec![1.0; shape.iter().product()];
         if !name.ends_with("norm.weight") {
@@ -46,8 +45,7 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Vec<(String, Tensor)> 
             let parts = values.par_chunks_mut(PART).enumerate();
             parts.for_each(|(i, part)| stream.add_normals((i * PART) as u64, config.initializer_range as f32, part));
         }
-        let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-        (name, Tensor::from_slice(&values).view(&shape[..]))
+        (name, Array::new(&shape, values))
     };
     config.tensors().into_iter().enumerate().map(tensor).collect()
 }
@@ -63,9 +61,7 @@ pub fn tiny_model(dir: &Path) -> Result<()> {
     small_tokenizer().save(dir)?;
     let mut lora = Lora::fresh(&config, 2, 4.0, &Module::ATTENTION, 1)?;
     for (number, target) in lora.targets.iter_mut().enumerate() {
-        let mut values = vec![0.0; target.b.numel()];
-        Stream::new(1, Purpose::Network, 2, number as u64).normals(0, &mut values);
-        target.b = Tensor::from_slice(&values).view_as(&target.b);
+        Stream::new(1, Purpose::Network, 2, number as u64).normals(0, target.b.values_mut());
     }
     lora.base = dir.display().to_string();
     lora.write(&dir.join("adapter"))

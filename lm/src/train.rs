@@ -2,41 +2,34 @@
 //! sampled answers.
 //!
 //! A batch is split into passes of about a thousand tokens, texts of like length together. On the processor adapters are trained by kernels of our own, one pass
-//! after another on all threads (`native.rs`); all else by libtorch, each pass on one thread, gradients being added in the order of the passes. Either way the
-//! result on the processor is the same, bit for bit, for any number of threads.
+//! after another on all threads (`native.rs`); all else by libtorch (`torch.rs`), each pass on one thread, gradients being added in the order of the passes.
+//! Either way the result on the processor is the same, bit for bit, for any number of threads.
 
 mod adam;
-mod adapters;
-mod forward;
 mod native;
-mod parallel;
 mod rows;
-mod staged;
 mod surrogates;
-#[cfg(test)]
+#[cfg(all(test, feature = "torch"))]
 mod tests;
-mod weights;
+#[cfg(feature = "torch")]
+mod torch;
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use illume_core::{Error, Result};
 use rayon::ThreadPool;
-use tch::{Device, Tensor};
 
-use crate::checkpoint::{Checkpoint, floats};
-use crate::config::ModelConfig;
+use crate::Device;
+use crate::array::Array;
+use crate::checkpoint::Checkpoint;
 use crate::lora::{Lora, LoraTarget};
 use crate::model::{Native, Precision};
 use adam::Adam;
-use adapters::{Adapters, Delta};
-use parallel::Pass;
-use rows::{Room, Rows};
-use weights::{Weights, failed};
 
 pub use surrogates::{Prompts, Surrogates};
-
-type Tried<T> = std::result::Result<T, tch::TchError>;
+#[cfg(feature = "torch")]
+pub use torch::pretrain;
 
 /// A text to learn from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -157,146 +150,112 @@ impl TrainSettings {
     }
 }
 
-/// Trains a model from scratch on the texts that `next` gives for each step, and returns its tensors under the names of checkpoints, for
-/// [`save_checkpoint`](crate::save_checkpoint). `report` hears of every step and may end the training.
+/// Trains an adapter on the answers of the texts that `next` gives for each step. The model's own weights stay as they are. `report` hears of every step and may
+/// end the training.
 ///
 /// # Errors
-/// The shape or a setting is impossible, a text does not fit the model, the loss is no longer finite, or the device failed.
-pub fn pretrain(
-    config: &ModelConfig,
-    next: &mut (dyn FnMut(u64) -> Vec<Example> + Send),
-    settings: &TrainSettings,
-    report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
-) -> Result<Vec<(String, Tensor)>> {
-    config.check()?;
-    let weights = Weights::random(config, settings.seed, settings.device)?;
-    let leaves = train(&weights.list(), settings, next, report, |pool, leaves, examples| {
-        let share = |rows| Pass {
-            rows,
-            weights: weights.replaced(shared(leaves)),
-            adapters: Adapters::default(),
-            leaves: shared(leaves),
-            stage: None,
-        };
-        let room = Room::of(settings.device, config, size_of::<f32>());
-        by_libtorch(pool, examples, config, room.tokens, share)
-    })?;
-    weights.replaced(leaves).named()
-}
-
-/// Trains an adapter on the answers of the texts that `next` gives for each step. The model's own weights stay as they are.
-///
-/// # Errors
-/// As [`pretrain`]; the adapter does not fit the model.
-pub fn sft(
-    checkpoint: &Checkpoint,
-    lora: Lora,
-    next: &mut (dyn FnMut(u64) -> Vec<Example> + Send),
-    settings: &TrainSettings,
-    report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
-) -> Result<Lora> {
+/// The adapter does not fit the model, a setting is impossible, a text does not fit the model, the loss is no longer finite, or the device failed.
+pub fn sft(checkpoint: &Checkpoint, lora: Lora, next: Next, settings: &TrainSettings, report: Report) -> Result<Lora> {
     lora.check(&checkpoint.config)?;
-    let start: Vec<Tensor> = lora
-        .targets
-        .iter()
-        .flat_map(|t| [t.a.shallow_clone(), t.b.shallow_clone()])
-        .collect();
-    let leaves = match settings.device {
-        Device::Cpu => {
-            let precision = match settings.precision {
-                Precision::F32 if checkpoint.is_bf16() => Precision::Bf16,
-                named => named,
-            };
-            let model = Native::load(&checkpoint.config, checkpoint, precision)?;
-            let mut room = native::Room::default();
-            train(&start, settings, next, report, |pool, leaves, examples| {
-                by_kernels(
-                    pool,
-                    examples,
-                    &model,
-                    &targets(&lora, leaves)?,
-                    lora.scaling(),
-                    &mut room,
-                )
-            })?
-        }
-        device => {
-            let weights = Weights::rounded(checkpoint, settings.precision, device)?;
-            let room = weights.room();
-            train(&start, settings, next, report, |pool, leaves, examples| {
-                let share = |rows| Pass {
-                    rows,
-                    weights: weights.share(),
-                    adapters: factors(&lora, leaves),
-                    leaves: shared(leaves),
-                    stage: Some(room.stage),
-                };
-                by_libtorch(pool, examples, &checkpoint.config, room.tokens, share)
-            })?
-        }
+    let sizes: Vec<usize> = factors(&lora).map(|f| f.values().len()).collect();
+    let trained = match settings.device {
+        Device::Cpu => by_kernels(checkpoint, &lora, &sizes, next, settings, report)?,
+        #[cfg(feature = "torch")]
+        Device::Cuda(_) => torch::sft(checkpoint, &lora, next, settings, report)?,
+        #[cfg(not(feature = "torch"))]
+        Device::Cuda(_) => return Err(Error::input("training on a GPU needs a build with the feature torch")),
     };
-    let targets = lora
-        .targets
-        .iter()
-        .zip(leaves.chunks(2))
-        .map(|(t, factors)| LoraTarget {
-            layer: t.layer,
-            module: t.module,
-            a: factors[0].detach().to_device(Device::Cpu).copy(),
-            b: factors[1].detach().to_device(Device::Cpu).copy(),
-        });
-    Ok(Lora {
-        targets: targets.collect(),
-        ..lora
-    })
-}
-
-/// The adapters of `lora` with the factors `leaves`: A and B of each target.
-fn factors(lora: &Lora, leaves: &[Tensor]) -> Adapters {
-    let deltas = lora.targets.iter().zip(leaves.chunks(2)).map(|(t, ab)| {
-        let delta = Delta::Factors {
-            a: ab[0].shallow_clone(),
-            b: ab[1].shallow_clone(),
-        };
-        (t.layer, t.module, delta)
-    });
-    Adapters {
-        scaling: lora.scaling(),
-        deltas: deltas.collect(),
+    let mut lora = lora;
+    let mut rest = &trained[..];
+    let all = lora.targets.iter_mut().flat_map(|t| [&mut t.a, &mut t.b]);
+    for (factor, size) in all.zip(sizes) {
+        let (own, behind) = rest.split_at(size);
+        factor.values_mut().copy_from_slice(own);
+        rest = behind;
     }
+    Ok(lora)
 }
 
-/// The same for our kernels.
-fn targets(lora: &Lora, leaves: &[Tensor]) -> Result<Vec<native::Target<'static>>> {
-    let of = |(t, ab): (&LoraTarget, &[Tensor])| {
-        Ok(native::Target {
-            layer: t.layer,
-            module: t.module,
-            rank: lora.rank,
-            numbers: native::Numbers::Factors {
-                a: floats(&ab[0])?,
-                b: floats(&ab[1])?,
-            },
-        })
-    };
-    lora.targets.iter().zip(leaves.chunks(2)).map(of).collect()
+/// The factors of an adapter, A and B of each target: their numbers one behind another are what is trained.
+fn factors(lora: &Lora) -> impl Iterator<Item = &Array> {
+    lora.targets.iter().flat_map(|t| [&t.a, &t.b])
 }
 
-fn shared(tensors: &[Tensor]) -> Vec<Tensor> {
-    tensors.iter().map(Tensor::shallow_clone).collect()
-}
-
-/// The loop: returns the trained tensors, in the order of `start`. `gradient` gives that of the mean loss of a batch, `[leaves, flat]`, and the loss.
-fn train(
-    start: &[Tensor],
+/// Trains on the processor, by our kernels; returns the factors.
+fn by_kernels(
+    checkpoint: &Checkpoint,
+    lora: &Lora,
+    sizes: &[usize],
+    next: Next,
     settings: &TrainSettings,
-    next: &mut (dyn FnMut(u64) -> Vec<Example> + Send),
-    report: &mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send),
-    mut gradient: impl FnMut(Option<&ThreadPool>, &[Tensor], &[Example]) -> Result<(Tensor, f64)>,
-) -> Result<Vec<Tensor>> {
+    report: Report,
+) -> Result<Vec<f32>> {
+    let precision = match settings.precision {
+        Precision::F32 if checkpoint.is_bf16() => Precision::Bf16,
+        named => named,
+    };
+    let model = Native::load(&checkpoint.config, checkpoint, precision)?;
+    let mut room = native::Room::default();
+    let start: Vec<f32> = factors(lora).flat_map(|f| f.values()).copied().collect();
+    let mut adam = Adam::new(start, settings.beta2);
+    train(settings, next, report, |pool, examples, rate| {
+        let passes = rows::texts(examples, &model.config)?;
+        let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
+        let targets = targets(lora, sizes, &adam.values);
+        let mut adapters = native::Adapters::new(&model.config, model.level, &targets, lora.scaling());
+        let slope = |_, _| -1.0 / wanted as f32;
+        let question = native::Question {
+            slope: Some(&slope),
+            ..native::Question::new(1.0)
+        };
+        let mut step = || {
+            let log_probs = native::run(&model, &mut adapters, &passes, &question, &mut room);
+            let norm = adam.step(&adapters.gradient(), rate, settings.weight_decay, settings.clip);
+            (log_probs, norm)
+        };
+        let (log_probs, norm) = match pool {
+            Some(pool) => pool.install(step),
+            None => step(),
+        };
+        let loss = -log_probs.iter().map(|x| f64::from(*x)).sum::<f64>() / wanted as f64;
+        Ok((loss, norm))
+    })?;
+    Ok(adam.values)
+}
+
+/// An adapter with these factors for our kernels.
+fn targets(lora: &Lora, sizes: &[usize], values: &[f32]) -> Vec<native::Target<'static>> {
+    let mut rest = values;
+    let mut next = |size: usize| {
+        let (own, behind) = rest.split_at(size);
+        rest = behind;
+        own.to_vec()
+    };
+    let of = |(t, sizes): (&LoraTarget, &[usize])| native::Target {
+        layer: t.layer,
+        module: t.module,
+        rank: lora.rank,
+        numbers: native::Numbers::Factors {
+            a: next(sizes[0]),
+            b: next(sizes[1]),
+        },
+    };
+    lora.targets.iter().zip(sizes.chunks(2)).map(of).collect()
+}
+
+/// Gives the texts of a step.
+type Next<'a> = &'a mut (dyn FnMut(u64) -> Vec<Example> + Send);
+/// Hears of every step, and may end the training.
+type Report<'a> = &'a mut (dyn FnMut(TrainRow) -> ControlFlow<()> + Send);
+
+/// The loop. `learn` makes one step down the gradient of a batch's mean loss, at the given rate, and returns that loss and the gradient's norm.
+fn train(
+    settings: &TrainSettings,
+    next: Next,
+    report: Report,
+    mut learn: impl FnMut(Option<&ThreadPool>, &[Example], f64) -> Result<(f64, f64)>,
+) -> Result<()> {
     settings.check()?;
-    let mut adam = Adam::new(start, settings.beta2, settings.device).map_err(failed)?;
-    let leaves = adam.leaves().map_err(failed)?;
     let pool = threads(settings.threads)?;
     let (began, mut tokens) = (Instant::now(), 0);
     for step in 0..settings.steps {
@@ -306,11 +265,9 @@ fn train(
                 "there is no text for step {step} of the training"
             )));
         }
-        let (gradient, loss) = gradient(pool.as_ref(), &leaves, &examples)?;
-        tokens += examples.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
         let rate = settings.rate(step);
-        let norm = parallel::single_threaded(|| adam.step(&gradient, rate, settings.weight_decay, settings.clip));
-        let norm = norm.map_err(failed)?;
+        let (loss, norm) = learn(pool.as_ref(), &examples, rate)?;
+        tokens += examples.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(Error::failed(format!(
                 "the loss of step {step} is {loss} and its gradient's norm {norm}; a lower learning rate may help"
@@ -328,58 +285,7 @@ fn train(
             break;
         }
     }
-    Ok(leaves)
-}
-
-/// The gradient of a batch's mean loss by libtorch, and the loss.
-fn by_libtorch(
-    pool: Option<&ThreadPool>,
-    examples: &[Example],
-    config: &ModelConfig,
-    tokens: usize,
-    share: impl Fn(Rows) -> Pass,
-) -> Result<(Tensor, f64)> {
-    let passes = rows::passes(examples, config, tokens)?;
-    let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
-    let (gradient, losses) = parallel::gradients(pool, passes, share, |pass, logits| mean_loss(pass, &logits, wanted))?;
-    let gradient = gradient.expect("a batch that is not empty has a pass");
-    Ok((gradient, losses.iter().sum()))
-}
-
-/// The same of adapters alone, by our kernels.
-fn by_kernels(
-    pool: Option<&ThreadPool>,
-    examples: &[Example],
-    model: &Native,
-    targets: &[native::Target],
-    scaling: f64,
-    room: &mut native::Room,
-) -> Result<(Tensor, f64)> {
-    let passes = rows::texts(examples, &model.config)?;
-    let wanted: usize = passes.iter().map(|p| p.wanted.len()).sum();
-    let mut adapters = native::Adapters::new(&model.config, model.level, targets, scaling);
-    let slope = |_, _| -1.0 / wanted as f32;
-    let question = native::Question {
-        slope: Some(&slope),
-        ..native::Question::new(1.0)
-    };
-    let mut run = || native::run(model, &mut adapters, &passes, &question, room);
-    let log_probs = match pool {
-        Some(pool) => pool.install(run),
-        None => run(),
-    };
-    let loss = -log_probs.iter().map(|x| f64::from(*x)).sum::<f64>() / wanted as f64;
-    let gradient = Tensor::f_from_slice(&adapters.gradient()).map_err(failed)?;
-    Ok((gradient, loss))
-}
-
-/// The share of a pass in the mean over `wanted` tokens of the batch.
-fn mean_loss(pass: &Pass, logits: &Tensor, wanted: usize) -> Tried<(Tensor, f64)> {
-    let targets = Tensor::f_from_slice(&pass.rows.targets)?.f_to_device(logits.device())?;
-    let sum = logits.f_cross_entropy_loss(&targets, None::<&Tensor>, tch::Reduction::Sum, -100, 0.0)?;
-    let loss = sum.f_div_scalar(wanted as f64)?;
-    let value = loss.f_double_value(&[])?;
-    Ok((loss, value))
+    Ok(())
 }
 
 /// A pool of its own; none for 0, where work runs in the caller's.

@@ -9,7 +9,7 @@ use illume_numerics::elements::add_scaled;
 use rayon::prelude::*;
 
 use crate::Float;
-use crate::checkpoint::{floats, write};
+use crate::checkpoint::write;
 use crate::config::Module;
 use crate::lora::Lora;
 use crate::model::Source;
@@ -25,9 +25,6 @@ pub struct WeightSpace {
     /// Number of the map that a tensor of the checkpoint is.
     names: HashMap<String, usize>,
 }
-
-// SAFETY: the adapter's tensors are never changed, and libtorch's may be read by many threads.
-unsafe impl Sync for WeightSpace {}
 
 impl WeightSpace {
     /// With an adapter that has been read for this model.
@@ -95,7 +92,7 @@ impl Source for Moved<'_> {
         if let Some(lora) = &self.space.adapter {
             let here = |t: &&LoraTarget| t.layer * Module::ALL.len() + t.module as usize == map;
             if let Some(target) = lora.targets.iter().find(here) {
-                let (a, b) = (floats(&target.a)?, floats(&target.b)?);
+                let (a, b) = (target.a.values(), target.b.values());
                 let scaling = lora.scaling() as f32;
                 let rows = values.par_chunks_exact_mut(place.columns);
                 rows.zip(b.par_chunks_exact(lora.rank)).for_each(|(row, b)| {

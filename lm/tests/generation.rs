@@ -1,26 +1,25 @@
 //! Populations in one batch: each row gets what its own member alone would give, whatever runs beside it.
+#![cfg(feature = "torch")]
 
 mod common;
 
 use std::sync::Arc;
 
-use common::{devices, generate, greedy, llama, model, prompts, queries, qwen2, uniform, write};
+use common::{array, devices, generate, greedy, llama, model, prompts, queries, qwen2, tensor, uniform, write};
 use illume_core::{LowRank, Perturbation};
 use illume_lm::{
-    Basis, BasisTarget, Checkpoint, Generated, Generator, Model, ModelConfig, Module, Population, Precision,
+    Array, Basis, BasisTarget, Checkpoint, Device, Generated, Generator, Model, ModelConfig, Module, Population,
+    Precision,
 };
 use illume_lm::{Sampling, save_checkpoint};
-use tch::{Device, Kind, Tensor};
 
 const RANK: usize = 3;
 const SCALING: f64 = 0.5;
 const MODULES: [Module; 7] = Module::ALL;
 
-fn matrix(number: usize, rows: usize, columns: usize, width: f32) -> Tensor {
-    let values: Vec<f32> = (0..rows * columns)
-        .map(|i| width * (uniform(1000 + number, i) - 0.5))
-        .collect();
-    Tensor::from_slice(&values).view([rows as i64, columns as i64])
+fn matrix(number: usize, rows: usize, columns: usize, width: f32, base: f32) -> Array {
+    let value = |i| base + width * (uniform(1000 + number, i) - 0.5);
+    Array::new(&[rows, columns], (0..rows * columns).map(value).collect())
 }
 
 /// A population of members that differ in singular values, on all modules but the values of layer 1.
@@ -37,12 +36,12 @@ fn singular(config: &ModelConfig, members: usize) -> Population {
             targets.push(BasisTarget {
                 layer,
                 module,
-                v_a: matrix(n, inputs, RANK, 0.5),
-                inner: matrix(n + 1, RANK, RANK, 2.0),
-                u_b: matrix(n + 2, outputs, RANK, 0.5),
+                v_a: matrix(n, inputs, RANK, 0.5, 0.0),
+                inner: matrix(n + 1, RANK, RANK, 2.0, 0.0),
+                u_b: matrix(n + 2, outputs, RANK, 0.5, 0.0),
             });
-            s_a.push(matrix(n + 3, members, RANK, 1.0) + 0.7);
-            s_b.push(matrix(n + 4, members, RANK, 1.0) + 0.7);
+            s_a.push(matrix(n + 3, members, RANK, 1.0, 0.7));
+            s_b.push(matrix(n + 4, members, RANK, 1.0, 0.7));
         }
     }
     Population::Singular {
@@ -83,15 +82,17 @@ fn moved(checkpoint: &Checkpoint, population: &Population, member: usize) -> Mod
     for layer in 0..config.layers {
         for module in MODULES {
             let genes = &genes[matrices.next().unwrap().genes.clone()];
-            added.insert(format!("{}.weight", module.path(layer)), Tensor::from_slice(genes));
+            added.insert(format!("{}.weight", module.path(layer)), genes.to_vec());
         }
     }
     let tensor = |(name, _): (String, _)| {
-        let tensor = checkpoint.tensor(&name, Kind::Float, Device::Cpu).unwrap();
-        let moved = added.get(&name).map(|genes| &tensor + genes.view_as(&tensor));
-        (name, moved.unwrap_or(tensor))
+        let mut tensor = checkpoint.tensor(&name).unwrap();
+        if let Some(genes) = added.get(&name) {
+            tensor.values_mut().iter_mut().zip(genes).for_each(|(x, g)| *x += g);
+        }
+        (name, tensor)
     };
-    let tensors: Vec<(String, Tensor)> = config.tensors().into_iter().map(tensor).collect();
+    let tensors: Vec<(String, Array)> = config.tensors().into_iter().map(tensor).collect();
     let dir = tempfile::tempdir().unwrap();
     save_checkpoint(dir.path(), config, &tensors).unwrap();
     Model::load(&Checkpoint::open(dir.path()).unwrap(), Precision::F32, Device::Cpu).unwrap()
@@ -106,8 +107,10 @@ fn dense(population: &Population) -> Population {
     for (i, t) in basis.targets().iter().enumerate() {
         places.push((t.layer, t.module));
         // Member by member: A = inner' diag(s_a) V_A', B = U_B diag(s_b).
-        a.push(t.inner.tr().matmul(&(s_a[i].unsqueeze(2) * t.v_a.tr().unsqueeze(0))));
-        b.push(t.u_b.unsqueeze(0) * s_b[i].unsqueeze(1));
+        let [v_a, inner, u_b] = [&t.v_a, &t.inner, &t.u_b].map(tensor);
+        let scaled = tensor(&s_a[i]).unsqueeze(2) * v_a.tr().unsqueeze(0);
+        a.push(array(&inner.tr().matmul(&scaled)));
+        b.push(array(&(u_b.unsqueeze(0) * tensor(&s_b[i]).unsqueeze(1))));
     }
     Population::Dense {
         scaling: SCALING,
@@ -123,15 +126,15 @@ fn merged(checkpoint: &Checkpoint, population: &Population, member: i64) -> Mode
         panic!("with factors")
     };
     let config = &checkpoint.config;
-    let mut tensors: Vec<(String, Tensor)> = Vec::new();
+    let mut tensors: Vec<(String, Array)> = Vec::new();
     for (name, _) in config.tensors() {
-        let mut tensor = checkpoint.tensor(&name, Kind::Float, Device::Cpu).unwrap();
+        let mut weight = tensor(&checkpoint.tensor(&name).unwrap());
         for (i, place) in places.iter().enumerate() {
             if name == format!("{}.weight", place.1.path(place.0)) {
-                tensor += b[i].get(member).matmul(&a[i].get(member)) * *scaling;
+                weight += tensor(&b[i]).get(member).matmul(&tensor(&a[i]).get(member)) * *scaling;
             }
         }
-        tensors.push((name, tensor));
+        tensors.push((name, array(&weight)));
     }
     let dir = tempfile::tempdir().unwrap();
     save_checkpoint(dir.path(), config, &tensors).unwrap();
@@ -479,7 +482,7 @@ fn members_whose_singular_values_differ_by_a_thousandth_differ_in_bf16_too() {
                     unreachable!("made above")
                 };
                 for s in s_a.iter_mut().chain(s_b) {
-                    let _ = s.fill_(value);
+                    s.values_mut().fill(value);
                 }
                 let prompts = prompts(&config, 6);
                 let model = Model::random_by_libtorch(&config, Precision::Bf16, device, 4).unwrap();
@@ -545,7 +548,7 @@ fn bad_queries_are_refused_in_a_sentence() {
     let Population::Singular { basis, mut s_a, s_b } = singular(&config, 2) else {
         unreachable!()
     };
-    s_a[1] = Tensor::zeros([2, 7], (Kind::Float, Device::Cpu));
+    s_a[1] = Array::zeros(&[2, 7]);
     let wrong = Population::Singular { basis, s_a, s_b };
     let error = wrong.check(&config).unwrap_err().to_string();
     assert!(error.contains("k_proj") && error.contains("[2, 7]"), "{error}");

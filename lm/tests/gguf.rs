@@ -10,9 +10,8 @@ use common::{generate, greedy, queries};
 use half::{bf16, f16};
 use illume_core::{Error, Result};
 use illume_lm::text::{ChatTemplate, Prompter, TextTokenizer};
-use illume_lm::{Checkpoint, Family, Float, Model, ModelConfig, Population, Precision};
+use illume_lm::{Checkpoint, Device, Family, Float, Model, ModelConfig, Population, Precision};
 use serde_json::Value;
-use tch::{Device, Kind};
 
 const FAMILIES: [&str; 2] = ["llama", "qwen2"];
 
@@ -140,10 +139,7 @@ fn an_imported_folder_is_the_same_model_and_smaller_floats_are_rounded_once() {
             let again = import(&file(family), folder.path(), float);
             assert_eq!(again.config, there.config);
             for (name, _) in there.config.tensors() {
-                let numbers = |c: &Checkpoint| -> Vec<f32> {
-                    let tensor = c.tensor(&name, Kind::Float, Device::Cpu).unwrap();
-                    tensor.flatten(0, -1).try_into().unwrap()
-                };
+                let numbers = |c: &Checkpoint| -> Vec<f32> { c.tensor(&name).unwrap().into_values() };
                 let rounded: Vec<f32> = numbers(&there)
                     .into_iter()
                     .map(|x| match float {

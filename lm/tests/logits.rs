@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{generate, greedy, llama, model, queries, qwen2, write};
-use illume_lm::{Checkpoint, Model, ModelConfig, Population, Precision};
+use illume_lm::{Checkpoint, Device, Model, ModelConfig, Population, Precision};
 use serde_json::Value;
-use tch::Device;
 
 const TOLERANCE: f32 = 1e-4;
 

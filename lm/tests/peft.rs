@@ -9,21 +9,16 @@ use std::process::Command;
 
 use common::{generate, greedy, llama, qwen2, uniform, write};
 use illume_core::{Purpose, Stream};
-use illume_lm::{Lora, Model, ModelConfig, Module, Precision, Query, SearchKind, SearchSpace};
+use illume_lm::{Device, Lora, Model, ModelConfig, Module, Precision, Query, SearchKind, SearchSpace};
 use serde_json::{Value, json};
-use tch::{Device, Tensor};
 
 fn adapter(config: &ModelConfig, rank: usize, modules: &[Module]) -> Lora {
     let mut lora = Lora::fresh(config, rank, 8.0, modules, 4).unwrap();
     for (number, target) in lora.targets.iter_mut().enumerate() {
-        let values: Vec<f32> = (0..target.b.numel()).map(|i| uniform(500 + number, i) - 0.5).collect();
-        target.b = Tensor::from_slice(&values).view(target.b.size().as_slice());
+        let values = target.b.values_mut().iter_mut().enumerate();
+        values.for_each(|(i, x)| *x = uniform(500 + number, i) - 0.5);
     }
     lora
-}
-
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.reshape([-1])).unwrap()
 }
 
 fn assert_same(a: &Lora, b: &Lora) {
@@ -34,7 +29,7 @@ fn assert_same(a: &Lora, b: &Lora) {
     assert_eq!(a.targets.len(), b.targets.len());
     for (t, u) in a.targets.iter().zip(&b.targets) {
         assert_eq!((t.layer, t.module), (u.layer, u.module));
-        assert_eq!((numbers(&t.a), numbers(&t.b)), (numbers(&u.a), numbers(&u.b)));
+        assert_eq!((&t.a, &t.b), (&u.a, &u.b));
     }
 }
 
@@ -196,7 +191,19 @@ fn peft_reads_what_is_written_here_and_the_reverse() {
             let lora = Lora::read(folder, &config).unwrap();
             for t in &lora.targets {
                 let want = deltas.remove(&t.path()).unwrap();
-                let found = numbers(&(lora.scaling() * t.b.matmul(&t.a)));
+                let (inputs, rank) = (t.a.shape()[1], lora.rank);
+                let rows = t.b.values().chunks_exact(rank);
+                let entry = |b: &[f32], column: usize| -> f32 {
+                    let sum: f32 = b
+                        .iter()
+                        .zip(t.a.values()[column..].iter().step_by(inputs))
+                        .map(|(b, a)| b * a)
+                        .sum();
+                    lora.scaling() as f32 * sum
+                };
+                let found: Vec<f32> = rows
+                    .flat_map(|b| (0..inputs).map(move |column| entry(b, column)))
+                    .collect();
                 assert_eq!(found.len(), want.len());
                 assert!(
                     found.iter().zip(&want).all(|(x, y)| (x - y).abs() < 1e-5),
@@ -225,14 +232,7 @@ fn a_model_with_an_adapter_has_the_logits_of_peft() {
         member: 0,
         stream: Stream::new(1, Purpose::Token, 0, 0),
     };
-    let generated = generate(
-        model_run,
-        1,
-        &[query],
-        &space.population(&[&genes], Device::Cpu),
-        &greedy(6),
-    )
-    .remove(0);
+    let generated = generate(model_run, 1, &[query], &space.population(&[&genes]), &greedy(6)).remove(0);
     let tokens: Vec<String> = prompt.iter().chain(&generated.tokens).map(u32::to_string).collect();
     let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
     let Some(out) = peft(&[&["logits", text(model.path()), text(dir.path())], &tokens[..]].concat()) else {

@@ -1,24 +1,25 @@
 //! What genomes over adapters mean: dimensions, zeros, and that a member of a population is the adapter that is written for it.
+#![cfg(feature = "torch")]
 
 mod common;
 
 use std::sync::Arc;
 
-use common::{greedy, llama, prompts, queries, qwen2, uniform, write};
+use common::{array, greedy, llama, prompts, queries, qwen2, tensor, uniform, write};
 use illume_core::{Purpose, Stream};
 use illume_lm::{
-    Generator, Lora, LoraTarget, Model, ModelConfig, Module, Population, Precision, SearchKind, SearchSpace, Steps,
-    SvdAdapter,
+    Array, Device, Generator, Lora, LoraTarget, Model, ModelConfig, Module, Population, Precision, SearchKind,
+    SearchSpace, Steps, SvdAdapter,
 };
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 const KINDS: [SearchKind; 2] = [SearchKind::SingularValues, SearchKind::Adapters];
 
 fn adapter(config: &ModelConfig, rank: usize) -> Lora {
     let mut lora = Lora::fresh(config, rank, 8.0, &Module::ATTENTION, 4).unwrap();
     for (number, target) in lora.targets.iter_mut().enumerate() {
-        let values: Vec<f32> = (0..target.b.numel()).map(|i| uniform(500 + number, i) - 0.5).collect();
-        target.b = Tensor::from_slice(&values).view(target.b.size().as_slice());
+        let values = target.b.values_mut().iter_mut().enumerate();
+        values.for_each(|(i, x)| *x = uniform(500 + number, i) - 0.5);
     }
     lora
 }
@@ -27,10 +28,6 @@ fn genome(space: &SearchSpace, index: u64) -> Vec<f32> {
     let mut genes = vec![0.0; space.dim()];
     Stream::new(8, Purpose::Init, 0, index).add_normals(0, 0.1, &mut genes);
     genes
-}
-
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.reshape([-1])).unwrap()
 }
 
 #[test]
@@ -53,7 +50,7 @@ fn a_genome_of_zeros_is_the_adapter_itself() {
         let same = space.adapter(&vec![0.0; space.dim()]);
         assert_eq!((same.rank, same.alpha, same.scaling()), (lora.rank, lora.alpha, 2.0));
         for (t, u) in lora.targets.iter().zip(&same.targets) {
-            assert_eq!((numbers(&t.a), numbers(&t.b)), (numbers(&u.a), numbers(&u.b)));
+            assert_eq!((&t.a, &t.b), (&u.a, &u.b));
         }
     }
 }
@@ -62,7 +59,10 @@ fn a_genome_of_zeros_is_the_adapter_itself() {
 fn singular_values_are_those_of_libtorch_and_offsets_are_added_to_the_largest() {
     let lora = adapter(&llama(), 6);
     let svd = SvdAdapter::new(&lora).unwrap();
-    let values = |t: &Tensor| numbers(&t.to_kind(Kind::Double).svd(true, true).1.to_kind(Kind::Float));
+    let values = |t: &Array| {
+        let (_, values, _) = tensor(t).to_kind(Kind::Double).svd(true, true);
+        array(&values).into_values()
+    };
     let space = SearchSpace::new(&lora, KINDS[0], 0.5).unwrap();
     let genes: Vec<f32> = (0..space.dim()).map(|i| 0.1 + (i % 3) as f32).collect();
     let moved = space.adapter(&genes);
@@ -97,7 +97,7 @@ fn a_member_answers_as_the_adapter_that_is_written_for_it() {
         let space = SearchSpace::new(&adapter(&config, 4), kind, 0.7).unwrap();
         let genomes: Vec<Vec<f32>> = (0..3).map(|i| genome(&space, i)).collect();
         let genomes: Vec<&[f32]> = genomes.iter().map(Vec::as_slice).collect();
-        let population = space.population(&genomes, Device::Cpu);
+        let population = space.population(&genomes);
         assert_eq!(population.members(), 3);
         let prompts = prompts(&config, 6);
         let queries = queries(&prompts, 3);
@@ -111,8 +111,9 @@ fn a_member_answers_as_the_adapter_that_is_written_for_it() {
         let written: Vec<Lora> = genomes.iter().map(|g| space.adapter(g)).collect();
         for (i, t) in written[0].targets.iter().enumerate() {
             places.push((t.layer, t.module));
-            let stack = |of: fn(&LoraTarget) -> &Tensor| {
-                Tensor::stack(&written.iter().map(|l| of(&l.targets[i])).collect::<Vec<_>>(), 0)
+            let stack = |of: fn(&LoraTarget) -> &Array| {
+                let all: Vec<Tensor> = written.iter().map(|l| tensor(of(&l.targets[i]))).collect();
+                array(&Tensor::stack(&all, 0))
             };
             a.push(stack(|t| &t.a));
             b.push(stack(|t| &t.b));
@@ -129,15 +130,15 @@ fn a_member_answers_as_the_adapter_that_is_written_for_it() {
             assert!(m.log_probs.iter().zip(&w.log_probs).all(|(x, y)| (x - y).abs() < 1e-4));
         }
         let zeros = vec![0.0; space.dim()];
-        assert_ne!(members, answer(&space.population(&[zeros.as_slice(); 3], Device::Cpu)));
+        assert_ne!(members, answer(&space.population(&[zeros.as_slice(); 3])));
     }
 }
 
 /// The same adapter, its factors of other sizes: `A * c` and `B / c`.
 fn rescaled(lora: &Lora, c: f64) -> Lora {
     let targets = lora.targets.iter().map(|t| LoraTarget {
-        a: &t.a * c,
-        b: &t.b / c,
+        a: array(&(tensor(&t.a) * c)),
+        b: array(&(tensor(&t.b) / c)),
         ..*t
     });
     Lora {
@@ -160,9 +161,12 @@ fn an_adapter_whose_factors_are_rescaled_has_the_same_search_where_steps_are_rel
         let genomes: Vec<Vec<f32>> = (0..3).map(|i| genome(&space, i)).collect();
         let written: Vec<Lora> = genomes.iter().map(|g| space.adapter(g)).collect();
         let genomes: Vec<&[f32]> = genomes.iter().map(Vec::as_slice).collect();
-        let population = space.population(&genomes, Device::Cpu);
+        let population = space.population(&genomes);
         let answers = Generator::new(model.clone(), 4).generate(&queries, &population, &greedy(6));
-        let merged = |l: &Lora| -> Vec<f32> { l.targets.iter().flat_map(|t| numbers(&t.b.matmul(&t.a))).collect() };
+        let merged = |l: &Lora| -> Vec<f32> {
+            let product = |t: &LoraTarget| array(&tensor(&t.b).matmul(&tensor(&t.a))).into_values();
+            l.targets.iter().flat_map(product).collect()
+        };
         (written.iter().flat_map(merged).collect::<Vec<f32>>(), answers.unwrap())
     };
     let (merged, answers) = search(&lora, Steps::Relative);
@@ -195,7 +199,7 @@ fn a_relative_gene_of_1_adds_the_root_mean_square_of_its_factors_singular_values
     for ((t, s), m) in lora.targets.iter().zip(&svd.targets).zip(&moved.targets) {
         for (factor, before, after) in [(&t.a, &s.s_a, &m.s_a), (&t.b, &s.s_b, &m.s_b)] {
             // The norm of a matrix is that of its singular values.
-            let step = factor.norm().double_value(&[]) / 6.0_f64.sqrt();
+            let step = tensor(factor).norm().double_value(&[]) / 6.0_f64.sqrt();
             (low, high) = (low.min(step), high.max(step));
             for i in 0..3 {
                 let added = f64::from(after[i] - before[i]);

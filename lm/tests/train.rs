@@ -8,10 +8,9 @@ use std::sync::Arc;
 use common::{devices, llama, qwen2, tensors, uniform, write};
 use illume_core::{Answer, Credit, PolicyGradient, Purpose, Stream, Surrogate, SurrogateReport};
 use illume_lm::{
-    Checkpoint, Example, Generator, Lora, LoraTarget, Model, ModelConfig, Module, Precision, Prompts, Query, Sampling,
-    SearchKind, SearchSpace, Steps, Surrogates, TrainRow, TrainSettings, save_checkpoint, sft,
+    Array, Checkpoint, Device, Example, Generator, Lora, LoraTarget, Model, ModelConfig, Module, Precision, Prompts,
+    Query, Sampling, SearchKind, SearchSpace, Steps, Surrogates, TrainRow, TrainSettings, save_checkpoint, sft,
 };
-use tch::{Device, Tensor};
 
 const KINDS: [SearchKind; 2] = [SearchKind::SingularValues, SearchKind::Adapters];
 const TEMPERATURE: f64 = 0.8;
@@ -20,10 +19,8 @@ const TEMPERATURE: f64 = 0.8;
 fn adapter(config: &ModelConfig, modules: &[Module]) -> Lora {
     let mut lora = Lora::fresh(config, 3, 6.0, modules, 4).unwrap();
     for (number, target) in lora.targets.iter_mut().enumerate() {
-        let values: Vec<f32> = (0..target.b.numel())
-            .map(|i| 0.6 * (uniform(500 + number, i) - 0.5))
-            .collect();
-        target.b = Tensor::from_slice(&values).view(target.b.size().as_slice());
+        let values = target.b.values_mut().iter_mut().enumerate();
+        values.for_each(|(i, x)| *x = 0.6 * (uniform(500 + number, i) - 0.5));
     }
     lora
 }
@@ -68,7 +65,7 @@ fn sampled_in(precision: Precision, checkpoint: &Checkpoint, space: &SearchSpace
         stop: (0..20).collect(),
         stop_texts: None,
     };
-    let population = space.population(&[genes], Device::Cpu);
+    let population = space.population(&[genes]);
     let generated = Generator::new(Arc::new(model), 4)
         .generate(&queries, &population, &sampling)
         .unwrap();
@@ -118,7 +115,13 @@ fn an_adapter_merged_into_the_weights_gives_the_log_probabilities_of_training() 
     for t in &lora.targets {
         let name = format!("{}.weight", t.path());
         let (_, weight) = merged.iter_mut().find(|(n, _)| *n == name).unwrap();
-        *weight = &*weight + lora.scaling() * t.b.matmul(&t.a);
+        let (inputs, scaling) = (t.a.shape()[1], lora.scaling() as f32);
+        let rows = weight.values_mut().chunks_exact_mut(inputs);
+        for (row, b) in rows.zip(t.b.values().chunks_exact(lora.rank)) {
+            for (b, a) in b.iter().zip(t.a.values().chunks_exact(inputs)) {
+                row.iter_mut().zip(a).for_each(|(w, a)| *w += scaling * b * a);
+            }
+        }
     }
     let there = dir.path().join("merged");
     save_checkpoint(&there, &config, &merged).unwrap();
@@ -433,7 +436,7 @@ fn examples_raise_the_likelihood_of_answers_and_leave_the_model_as_it_was() {
             ..TrainSettings::default()
         };
         let lora = Lora::fresh(&config, 4, 8.0, &Module::ALL, 1).unwrap();
-        let start: Vec<Vec<f32>> = lora.targets.iter().map(|t| numbers(&t.a)).collect();
+        let start: Vec<Array> = lora.targets.iter().map(|t| t.a.clone()).collect();
         let mut losses = Vec::new();
         let mut report = |row: TrainRow| {
             losses.push(row.loss);
@@ -442,7 +445,7 @@ fn examples_raise_the_likelihood_of_answers_and_leave_the_model_as_it_was() {
         let lora = sft(&checkpoint, lora, &mut sums, &settings, &mut report).unwrap();
         assert!(losses[59] < 0.5 * losses[0], "{losses:?}");
         assert!(lora.zero_factor().is_none());
-        assert!(lora.targets.iter().zip(&start).all(|(t, a)| numbers(&t.a) != *a));
+        assert!(lora.targets.iter().zip(&start).all(|(t, a)| t.a != *a));
         trained.push((losses, all(&lora.targets)));
     }
     assert_eq!(trained[0], trained[1]);
@@ -548,8 +551,7 @@ fn a_gpu_trains_as_the_processor_does() {
                 sums(step).into_iter().chain(longer).collect()
             };
             let lora = Lora::fresh(&config, 4, 8.0, &Module::ALL, 1).unwrap();
-            let lora = sft(&checkpoint, lora, &mut texts, &settings, &mut report).unwrap();
-            assert!(lora.targets.iter().all(|t| t.b.device() == Device::Cpu));
+            sft(&checkpoint, lora, &mut texts, &settings, &mut report).unwrap();
             losses
         });
         let losses: Vec<Vec<(f64, f64)>> = losses.collect();
@@ -625,10 +627,6 @@ fn a_gpu_trains_on_weights_of_every_precision() {
     }
 }
 
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.reshape([-1])).unwrap()
-}
-
-fn all(targets: &[LoraTarget]) -> Vec<Vec<f32>> {
-    targets.iter().flat_map(|t| [numbers(&t.a), numbers(&t.b)]).collect()
+fn all(targets: &[LoraTarget]) -> Vec<Array> {
+    targets.iter().flat_map(|t| [t.a.clone(), t.b.clone()]).collect()
 }

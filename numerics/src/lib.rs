@@ -6,7 +6,7 @@ mod buffer;
 pub mod cholesky;
 pub mod convnet;
 pub mod covariance;
-#[cfg(feature = "torch")]
+#[cfg_attr(not(feature = "torch"), path = "no_cuda.rs")]
 pub mod cuda;
 pub mod eigen;
 pub mod elements;

@@ -3,17 +3,17 @@
 
 #[cfg(not(feature = "torch"))]
 mod absent;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 mod adapter;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 mod answer;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 mod import;
 #[cfg(feature = "torch")]
 mod pretrain;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 mod sft;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 mod training;
 
 use std::path::PathBuf;
@@ -24,18 +24,20 @@ use super::elite::Which;
 use super::launch::{Threads, first_rank, on_all_ranks, stopping};
 
 #[cfg(not(feature = "torch"))]
+use absent::pretrain;
+#[cfg(not(feature = "lm"))]
 pub(super) use absent::{adapter, model};
-#[cfg(not(feature = "torch"))]
-use absent::{answer, import, pretrain, sft};
-#[cfg(feature = "torch")]
+#[cfg(not(feature = "lm"))]
+use absent::{answer, import, sft};
+#[cfg(feature = "lm")]
 pub(super) use adapter::{adapter, model};
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 use answer::answer;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 use import::import;
 #[cfg(feature = "torch")]
 use pretrain::pretrain;
-#[cfg(feature = "torch")]
+#[cfg(feature = "lm")]
 use sft::sft;
 
 /// Language models: train a small one, import one, adapt one by examples, look at answers

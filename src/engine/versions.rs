@@ -36,6 +36,7 @@ pub fn processor() -> Option<String> {
 pub fn long() -> String {
     let features: Vec<&str> = [
         ("mpi", cfg!(feature = "mpi")),
+        ("lm", cfg!(feature = "lm")),
         ("torch", cfg!(feature = "torch")),
         ("mujoco", cfg!(feature = "mujoco")),
         ("atari", cfg!(feature = "atari")),

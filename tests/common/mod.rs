@@ -45,9 +45,9 @@ pub fn arg(path: &Path) -> &str {
 
 /// A small `[task]` table of a language model's task, and its files in a folder; empty in a build without language models, which has no such task.
 pub fn tiny_lm(folder: &Path, name: &str) -> toml::Table {
-    #[cfg(feature = "torch")]
+    #[cfg(feature = "lm")]
     return illume::envs::lm::tiny_task(folder, name).unwrap();
-    #[cfg(not(feature = "torch"))]
+    #[cfg(not(feature = "lm"))]
     {
         let _ = (folder, name);
         toml::Table::new()

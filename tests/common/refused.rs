@@ -15,7 +15,7 @@ pub const GOOD: &str = "seed = 1\n[task]\nname = \"arm\"\n[strategy]\nname = \"m
                     kind = \"grid\"\nshape = [10, 10]\n[budget]\ngenerations = 3\n";
 
 /// What `illume run` says of a configuration and its `--set`s before it begins, by the functions that it calls and in this process: hundreds of starts of the
-/// program would take minutes. `bad_input` compares both.
+/// program would take minutes. `bad_input/configuration.rs` compares both.
 pub fn tried(config: &Path, sets: &[&str]) -> Ended {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
     let begin = || -> Result<()> {

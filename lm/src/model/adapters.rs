@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use illume_core::{MatrixPlace, Result};
+use illume_core::MatrixPlace;
 use illume_numerics::LANES;
 use illume_numerics::Level;
 use illume_numerics::transformer::ops::{dot, turn};
 use illume_numerics::transformer::{Extra, Matrix, Packed, Precision, Product, Start};
 
 use super::low_rank::Members;
-use crate::checkpoint::floats;
+use crate::array::Array;
 use crate::config::Module;
 use crate::population::{Basis, Population};
 
@@ -47,7 +47,7 @@ struct SharedPart {
 }
 
 impl PackedBasis {
-    pub fn new(basis: &Basis) -> Result<PackedBasis> {
+    pub fn new(basis: &Basis) -> PackedBasis {
         let rank = basis.rank();
         let count = basis.targets().iter().map(|t| t.layer + 1).max().unwrap_or(0);
         let mut layers = Vec::new();
@@ -62,11 +62,12 @@ impl PackedBasis {
                         continue;
                     };
                     let t = &basis.targets()[target];
-                    inputs = t.v_a.size()[0] as usize;
-                    rows.extend(floats(&t.v_a.tr())?);
+                    inputs = t.v_a.shape()[0];
+                    let v_a = t.v_a.values();
+                    rows.extend((0..rank).flat_map(|column| v_a[column..].iter().step_by(rank)));
                     let scaling = basis.scaling() as f32;
-                    let inner = floats(&t.inner)?.iter().map(|x| x * scaling).collect();
-                    let u_b = Packed::new(&[&floats(&t.u_b)?], rank, Precision::F32);
+                    let inner = t.inner.values().iter().map(|x| x * scaling).collect();
+                    let u_b = Packed::new(&[t.u_b.values()], rank, Precision::F32);
                     parts.push(Some(SharedPart { target, at, inner, u_b }));
                     at += rank;
                 }
@@ -79,12 +80,12 @@ impl PackedBasis {
             }
             layers.push(groups);
         }
-        Ok(PackedBasis { layers })
+        PackedBasis { layers }
     }
 }
 
 /// One member's factors of one weight.
-pub(crate) struct OwnPart {
+pub(crate) struct OwnPart<'a> {
     rank: usize,
     inputs: usize,
     outputs: usize,
@@ -93,7 +94,7 @@ pub(crate) struct OwnPart {
     /// `[members, rank, inputs]`, scaled.
     a: Vec<f32>,
     /// `[members, outputs, rank]`.
-    b: Vec<f32>,
+    b: &'a [f32],
 }
 
 /// The adapters of all members, ready for passes.
@@ -103,39 +104,36 @@ pub(crate) enum Adapters<'a> {
         rank: usize,
         basis: &'a PackedBasis,
         /// For each target `[members, rank]`.
-        s_a: Vec<Vec<f32>>,
-        s_b: Vec<Vec<f32>>,
+        s_a: &'a [Array],
+        s_b: &'a [Array],
     },
     Own {
         /// For each layer and group, for each module.
-        layers: Vec<[Vec<Option<OwnPart>>; 4]>,
+        layers: Vec<[Vec<Option<OwnPart<'a>>>; 4]>,
         width: usize,
     },
     LowRank(Members<'a>),
 }
 
 impl<'a> Adapters<'a> {
-    pub fn new(population: &'a Population) -> Result<Adapters<'a>> {
+    pub fn new(population: &'a Population) -> Adapters<'a> {
         match population {
-            Population::None => Ok(Adapters::None),
+            Population::None => Adapters::None,
             Population::LowRank(around) => {
                 let shape = around.low_rank.as_ref().expect("checked with the population");
-                Ok(Adapters::LowRank(Members::new(around, shape)))
+                Adapters::LowRank(Members::new(around, shape))
             }
-            Population::Singular { basis, s_a, s_b } => {
-                let all = |list: &[tch::Tensor]| list.iter().map(floats).collect::<Result<_>>();
-                Ok(Adapters::Shared {
-                    rank: basis.rank(),
-                    basis: basis.packed()?,
-                    s_a: all(s_a)?,
-                    s_b: all(s_b)?,
-                })
-            }
+            Population::Singular { basis, s_a, s_b } => Adapters::Shared {
+                rank: basis.rank(),
+                basis: basis.packed(),
+                s_a,
+                s_b,
+            },
             Population::Dense { scaling, places, a, b } => {
                 let mut width = 0;
                 let mut layers = Vec::new();
                 for layer in 0..places.iter().map(|p| p.0 + 1).max().unwrap_or(0) {
-                    let mut groups: [Vec<Option<OwnPart>>; 4] = Default::default();
+                    let mut groups: [Vec<Option<OwnPart<'_>>>; 4] = Default::default();
                     for (group, modules) in groups.iter_mut().zip(GROUPS) {
                         let mut at = 0;
                         for module in modules {
@@ -143,14 +141,14 @@ impl<'a> Adapters<'a> {
                                 group.push(None);
                                 continue;
                             };
-                            let of = |t: &tch::Tensor, d: usize| t.size()[d] as usize;
+                            let scaled = |x: &f32| x * *scaling as f32;
                             let part = OwnPart {
-                                rank: of(&a[i], 1),
-                                inputs: of(&a[i], 2),
-                                outputs: of(&b[i], 1),
+                                rank: a[i].shape()[1],
+                                inputs: a[i].shape()[2],
+                                outputs: b[i].shape()[1],
                                 at,
-                                a: floats(&(&a[i] * *scaling))?,
-                                b: floats(&b[i])?,
+                                a: a[i].values().iter().map(scaled).collect(),
+                                b: b[i].values(),
                             };
                             at += part.rank;
                             group.push(Some(part));
@@ -159,7 +157,7 @@ impl<'a> Adapters<'a> {
                     }
                     layers.push(groups);
                 }
-                Ok(Adapters::Own { layers, width })
+                Adapters::Own { layers, width }
             }
         }
     }
@@ -219,11 +217,11 @@ pub(crate) enum GroupAdapters<'a> {
     Shared {
         group: &'a SharedGroup,
         rank: usize,
-        s_a: &'a [Vec<f32>],
-        s_b: &'a [Vec<f32>],
+        s_a: &'a [Array],
+        s_b: &'a [Array],
     },
     Own {
-        parts: &'a [Option<OwnPart>],
+        parts: &'a [Option<OwnPart<'a>>],
     },
     LowRank {
         members: &'a Members<'a>,
@@ -267,8 +265,8 @@ impl GroupAdapters<'_> {
                     // SAFETY: as above.
                     let z = unsafe { z.row(row) };
                     for part in group.parts.iter().flatten() {
-                        let a = &s_a[part.target][member..member + rank];
-                        let b = &s_b[part.target][member..member + rank];
+                        let a = &s_a[part.target].values()[member..member + rank];
+                        let b = &s_b[part.target].values()[member..member + rank];
                         turn(&mut z[part.at..part.at + rank], a, &part.inner, b, &mut room);
                     }
                 }

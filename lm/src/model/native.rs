@@ -11,11 +11,11 @@ use illume_numerics::transformer::{
     Attention, CodeBuffers, Codes, Extra, Matrix, Packed, Product, Start, Team, apart, attend,
 };
 use rayon::prelude::*;
-use tch::Tensor;
 
 use super::adapters::{Adapters, GROUPS, GroupAdapters};
 use super::cache::{Cache, Shared};
 use super::{Precision, Source};
+use crate::array::Array;
 use crate::config::ModelConfig;
 
 /// Models up to this many bytes stay in every thread's cache: threads take rows of their own through the whole model, and wait for one another
@@ -173,7 +173,7 @@ impl Native {
     }
 
     /// The weights as they are used, by the names of a checkpoint.
-    pub fn dequantized(&self) -> Vec<(String, Tensor)> {
+    pub fn dequantized(&self) -> Vec<(String, Array)> {
         let rows = |map: &Packed, start: usize, outputs: usize| {
             let mut values = vec![0.0; outputs * map.inputs];
             for (o, row) in values.chunks_exact_mut(map.inputs).enumerate() {
@@ -207,12 +207,11 @@ impl Native {
         if let Some(head) = &self.head {
             values.insert("lm_head.weight".into(), rows(head, 0, c.vocab));
         }
-        let tensor = |(name, shape): (String, Vec<usize>)| {
-            let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-            let tensor = Tensor::from_slice(&values[&name]).view(&shape[..]);
-            (name, tensor)
+        let mut array = |(name, shape): (String, Vec<usize>)| {
+            let array = Array::new(&shape, values.remove(&name).expect("all of the model's are there"));
+            (name, array)
         };
-        c.tensors().into_iter().map(tensor).collect()
+        c.tensors().into_iter().map(&mut array).collect()
     }
 
     /// As [`Native::pass`], by all threads.

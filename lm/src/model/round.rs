@@ -3,9 +3,9 @@
 use half::bf16;
 use illume_numerics::transformer::{int4_code, int4_scale, int8_code, int8_scale};
 use rayon::prelude::*;
-use tch::Device;
 
 use super::Precision;
+use crate::device::Device;
 
 /// The numbers of the tensor `name` as a model of this precision computes with them. On a device what is not packed is in bf16, as are the scales of four
 /// bits, and the embedding and the head are not packed.

@@ -12,7 +12,7 @@ use illume_core::{Error, Result};
 use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
 
-pub(crate) use adapters::TorchAdapters;
+pub(crate) use adapters::{TorchAdapters, TorchBasis};
 use attention::{Numbers, Plan, Sketch, padded, rotate};
 use linear::Linear;
 
@@ -90,7 +90,13 @@ fn map_of(
 }
 
 impl TorchModel {
-    pub fn load(config: &ModelConfig, source: &dyn Source, precision: Precision, device: Device) -> Result<TorchModel> {
+    pub fn load(
+        config: &ModelConfig,
+        source: &dyn Source,
+        precision: Precision,
+        device: crate::Device,
+    ) -> Result<TorchModel> {
+        let device = Device::from(device);
         let kind = match precision {
             Precision::F32 => Kind::Float,
             Precision::Int8 | Precision::Int4 { .. } if device == Device::Cpu => Kind::Float,

@@ -1,16 +1,15 @@
 //! What the genes of a search over adapters are, and what a genome means to the model.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use illume_core::{Error, Result};
-use tch::Device;
 
-use super::{SvdAdapter, tensor};
-use crate::checkpoint::floats;
+use super::SvdAdapter;
+use crate::array::Array;
 use crate::config::Module;
 use crate::lora::{Lora, LoraTarget};
-use crate::population::{Basis, BasisTarget, Population};
+use crate::population::{Basis, Population};
 
 /// What a genome adds its offsets to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +61,8 @@ enum Searched {
         svd: SvdAdapter,
         /// Singular values of each factor that are searched.
         count: usize,
-        /// The basis on the device that last asked.
-        basis: Mutex<Option<(Device, Arc<Basis>)>>,
+        /// What members share, made when it is first asked for.
+        basis: OnceLock<Arc<Basis>>,
     },
     Factors,
 }
@@ -74,24 +73,18 @@ impl SearchSpace {
     /// # Errors
     /// `share` is not in (0, 1], the rank is above a side of a target, or singular values are searched of a factor that is all zeros.
     pub fn new(lora: &Lora, kind: SearchKind, share: f64) -> Result<SearchSpace> {
-        let factors: Result<Vec<Factors>> = lora
-            .targets
-            .iter()
-            .map(|t| {
-                Ok(Factors {
-                    layer: t.layer,
-                    module: t.module,
-                    a: floats(&t.a)?,
-                    b: floats(&t.b)?,
-                })
-            })
-            .collect();
+        let factors = lora.targets.iter().map(|t| Factors {
+            layer: t.layer,
+            module: t.module,
+            a: t.a.values().to_vec(),
+            b: t.b.values().to_vec(),
+        });
         let searched = match kind {
             SearchKind::Adapters => Searched::Factors,
             SearchKind::SingularValues => Searched::Values {
                 count: searched_values(lora.rank, share)?,
                 svd: decomposed(lora)?,
-                basis: Mutex::new(None),
+                basis: OnceLock::new(),
             },
         };
         Ok(SearchSpace {
@@ -100,7 +93,7 @@ impl SearchSpace {
             rslora: lora.rslora,
             every_layer: lora.every_layer,
             base: lora.base.clone(),
-            factors: factors?,
+            factors: factors.collect(),
             searched,
             steps: Vec::new(),
         })
@@ -186,8 +179,8 @@ impl SearchSpace {
         self.factors.iter().map(of).collect()
     }
 
-    /// The members that have these genomes, each `[dim]`, on the model's device.
-    pub fn population(&self, genomes: &[&[f32]], device: Device) -> Population {
+    /// The members that have these genomes, each `[dim]`.
+    pub fn population(&self, genomes: &[&[f32]]) -> Population {
         genomes.iter().for_each(|g| self.assert_dim(g));
         let genomes: Vec<Cow<'_, [f32]>> = genomes.iter().map(|g| self.offsets(g)).collect();
         let stacked = |base: &[f32], genes: &std::ops::Range<usize>, shape: &[usize]| {
@@ -196,17 +189,17 @@ impl SearchSpace {
                 all.extend(moved(base, &genome[genes.clone()]));
             }
             let shape: Vec<usize> = [genomes.len()].iter().chain(shape).copied().collect();
-            tensor(&all, &shape).to_device(device)
+            Array::new(&shape, all)
         };
         let (mut list_a, mut list_b) = (Vec::new(), Vec::new());
         match &self.searched {
-            Searched::Values { svd, .. } => {
+            Searched::Values { svd, basis, .. } => {
                 for (t, [a, b]) in svd.targets.iter().zip(self.places()) {
                     list_a.push(stacked(&t.s_a, &a, &[self.rank]));
                     list_b.push(stacked(&t.s_b, &b, &[self.rank]));
                 }
                 Population::Singular {
-                    basis: self.basis(device).expect("only singular values come here"),
+                    basis: Arc::clone(basis.get_or_init(|| Arc::new(svd.basis()))),
                     s_a: list_a,
                     s_b: list_b,
                 }
@@ -224,31 +217,6 @@ impl SearchSpace {
                 }
             }
         }
-    }
-
-    /// The basis of the singular values on `device`, made once; None where whole factors are searched.
-    fn basis(&self, device: Device) -> Option<Arc<Basis>> {
-        let Searched::Values { svd, basis, .. } = &self.searched else {
-            return None;
-        };
-        let mut kept = basis.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((there, basis)) = kept.as_ref()
-            && *there == device
-        {
-            return Some(basis.clone());
-        }
-        let on = |values: &[f32], rows: usize| tensor(values, &[rows, self.rank]).to_device(device);
-        let targets = svd.targets.iter().map(|t| BasisTarget {
-            layer: t.layer,
-            module: t.module,
-            v_a: on(&t.v_a, t.inputs),
-            inner: on(&t.inner, self.rank),
-            u_b: on(&t.u_b, t.outputs),
-        });
-        let made = Basis::new(svd.scaling, targets.collect()).expect("all targets of an adapter have its rank");
-        let made = Arc::new(made);
-        *kept = Some((device, made.clone()));
-        Some(made)
     }
 
     /// The adapter of a genome `[dim]`, its offsets multiplied in: to be written for `peft`.
@@ -273,8 +241,8 @@ impl SearchSpace {
             targets.push(LoraTarget {
                 layer: f.layer,
                 module: f.module,
-                a: tensor(&a, &[rank, inputs]),
-                b: tensor(&b, &[outputs, rank]),
+                a: Array::new(&[rank, inputs], a),
+                b: Array::new(&[outputs, rank], b),
             });
         }
         Lora {

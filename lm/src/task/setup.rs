@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use illume_core::{Error, Result, toml};
 use illume_numerics::cuda;
-use tch::Device;
 
 use super::Space;
 use super::cases::{arithmetic, countdown, gsm8k, jsonl};
 use super::params::{self, ArithmeticParams, CountdownParams, Gsm8kParams, JsonlParams, LmParams};
+use crate::Device;
 use crate::data::{Case, Dataset, keep};
 use crate::text::{ChatTemplate, Prompter, StopTexts, TextTokenizer};
 use crate::{Checkpoint, Generator, Lora, Model, ModelConfig, Module, Precision};

@@ -1,8 +1,8 @@
 //! How many answers are written at a time if the user does not say: keys and values must have room in memory.
 
 use illume_numerics::cuda;
-use tch::Device;
 
+use crate::Device;
 use crate::{Generator, Model};
 
 /// The most answers, on the processor and on a device, where a pass takes its hundreds of launches for any number of rows.

@@ -255,7 +255,7 @@ impl<'a> LmWorker<'a> {
             }
             (Space::Adapters(space), Members::Genes(genes)) => {
                 let genomes: Vec<&[f32]> = genes.iter().map(Vec::as_slice).collect();
-                let population = space.population(&genomes, engine.generator.model().device());
+                let population = space.population(&genomes);
                 engine.generator.generate(queries, &population, sampling)
             }
             _ => unreachable!("members are made for the task's space"),
@@ -305,7 +305,7 @@ impl Engine {
     /// Makes ready that queries of one genome are answered; with its population, of which it is member 0.
     pub fn only(&mut self, space: &Space, genome: &[f32]) -> Result<Population> {
         match space {
-            Space::Adapters(space) => Ok(space.population(&[genome], self.generator.model().device())),
+            Space::Adapters(space) => Ok(space.population(&[genome])),
             Space::Weights(space) => {
                 self.set_weights(space, genome)?;
                 Ok(Population::None)

@@ -9,8 +9,6 @@ mod adapters;
 mod attention;
 mod head;
 mod layer;
-#[cfg(test)]
-mod tests;
 
 use std::ops::Range;
 
@@ -20,7 +18,7 @@ pub(super) use adapters::{Adapters, Numbers, Target};
 use layer::{Activations, Buffers, Runner};
 
 /// Bytes of activations that are kept for the way back, at most; layers beyond run again.
-const KEPT: usize = 1 << 30;
+pub(super) const KEPT: usize = 1 << 30;
 
 /// Texts of a pass, one behind another.
 #[derive(Debug, Default, PartialEq)]

@@ -7,38 +7,34 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use illume_core::{Answer, Credit, Error, PolicyGradient, Result, Surrogate, SurrogateReport};
-use tch::{Device, Kind, Tensor};
 
-use super::adapters::{Adapters, Delta};
-use super::parallel::{self, Pass};
-use super::rows::{self, Rows};
-use super::weights::{Weights, failed};
-use super::{Example, Tried, native};
-use crate::checkpoint::{Checkpoint, floats};
+#[cfg(feature = "torch")]
+use super::torch::OnDevice;
+use super::{Example, native, rows};
+use crate::Device;
+use crate::checkpoint::Checkpoint;
 use crate::model::{Model, Native, Precision};
-use crate::svd::{SearchSpace, tensor};
+use crate::svd::SearchSpace;
 
 /// The tokens of a case's prompt; None for a case that is not there.
 pub type Prompts = Arc<dyn Fn(u32) -> Option<Vec<u32>> + Send + Sync>;
 
 /// Surrogates of the answers of one model. Weights that are not there yet are read when the first gradient is asked for.
 pub struct Surrogates {
-    checkpoint: Arc<Checkpoint>,
-    space: Arc<SearchSpace>,
+    pub(super) checkpoint: Arc<Checkpoint>,
+    pub(super) space: Arc<SearchSpace>,
     prompts: Prompts,
-    temperature: f64,
-    device: Device,
-    precision: Precision,
+    pub(super) temperature: f64,
+    pub(super) device: Device,
+    pub(super) precision: Precision,
     longest: usize,
     /// On the processor.
     model: OnceLock<Arc<Model>>,
-    /// On a device.
-    weights: OnceLock<Mutex<Weights>>,
-    /// What the adapters' forward pass shares, on the device.
-    fixed: OnceLock<Mutex<Vec<Vec<Tensor>>>>,
+    #[cfg(feature = "torch")]
+    pub(super) on_device: OnDevice,
 }
 
 impl fmt::Debug for Surrogates {
@@ -52,7 +48,7 @@ impl fmt::Debug for Surrogates {
 
 /// What is known of one token of an answer: its term of the surrogate, as a function of its log-probability.
 #[derive(Debug, Clone, Copy)]
-struct Term {
+pub(super) struct Term {
     /// Its log-probability when it was sampled.
     sampled: f32,
     /// What the ratio compares with; None: with itself.
@@ -91,7 +87,7 @@ impl Term {
     }
 
     /// The derivative by the log-probability, at `new`.
-    fn slope(&self, new: f32) -> f32 {
+    pub fn slope(&self, new: f32) -> f32 {
         let (ratio, clipped) = self.ratio(new);
         let climbed = if clipped {
             0.0
@@ -133,8 +129,8 @@ impl Surrogates {
             precision: Precision::F32,
             longest: usize::MAX,
             model: OnceLock::new(),
-            weights: OnceLock::new(),
-            fixed: OnceLock::new(),
+            #[cfg(feature = "torch")]
+            on_device: OnDevice::default(),
         }
     }
 
@@ -177,30 +173,10 @@ impl Surrogates {
         if self.device == Device::Cpu {
             return self.by_kernels(&examples, values, terms);
         }
-        let leaves = self.leaves(&values)?;
-        let weights = self.weights()?;
-        let room = weights.room();
-        let passes = rows::passes(&examples, &self.checkpoint.config, room.tokens)?;
-        let origins: Vec<(usize, usize)> = passes.iter().flat_map(|p| p.origin.clone()).collect();
-        let share = |rows| self.pass(&weights, &leaves, rows, room.stage);
-        let temperature = self.temperature;
-        let (gradient, told) = if terms.is_empty() {
-            let told = parallel::values(None, passes, share, |pass, logits| {
-                numbers(&log_probs(pass, &logits, temperature)?)
-            })?;
-            (Vec::new(), told)
-        } else {
-            let (flat, told) = parallel::gradients(None, passes, share, |pass, logits| {
-                let of = log_probs(pass, &logits, temperature)?;
-                let new = numbers(&of)?;
-                let of_pass = pass.rows.origin.iter().flat_map(|(answer, _)| &terms[*answer]);
-                let slopes: Vec<f32> = of_pass.zip(&new).map(|(term, x)| term.slope(*x)).collect();
-                let slopes = Tensor::f_from_slice(&slopes)?.f_to_device(of.device())?;
-                Ok((of.f_mul(&slopes)?.f_sum(Kind::Float)?, new))
-            })?;
-            (flat.map_or(Ok(Vec::new()), |flat| floats(&flat))?, told)
-        };
-        Ok((by_answer(&origins, &told.concat(), answers.len()), gradient))
+        #[cfg(feature = "torch")]
+        return self.by_libtorch(&examples, &values, terms);
+        #[cfg(not(feature = "torch"))]
+        Err(Error::input("a gradient on a GPU needs a build with the feature torch"))
     }
 
     fn by_kernels(
@@ -264,41 +240,6 @@ impl Surrogates {
         all.map(of).collect()
     }
 
-    fn weights(&self) -> Result<Weights> {
-        if self.weights.get().is_none() {
-            let read = Weights::rounded(&self.checkpoint, self.precision, self.device)?;
-            // Another thread may have been faster; its copy stays then.
-            let _ = self.weights.set(Mutex::new(read));
-        }
-        let kept = self.weights.get().expect("set above");
-        Ok(kept.lock().unwrap_or_else(PoisonError::into_inner).share())
-    }
-
-    /// Of each target the matrices that are not searched: those of the basis, or none.
-    fn fixed(&self) -> Vec<Vec<Tensor>> {
-        let make = || {
-            let Some((svd, _)) = self.space.singular() else {
-                return Mutex::new(Vec::new());
-            };
-            let of = |t: &crate::svd::SvdTarget| {
-                [
-                    tensor(&t.v_a, &[t.inputs, svd.rank]),
-                    tensor(&t.inner, &[svd.rank, svd.rank]),
-                    tensor(&t.u_b, &[t.outputs, svd.rank]),
-                ]
-                .map(|x| x.to_device(self.device))
-                .into()
-            };
-            Mutex::new(svd.targets.iter().map(of).collect())
-        };
-        let kept = self
-            .fixed
-            .get_or_init(make)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        kept.iter().map(|list| super::shared(list)).collect()
-    }
-
     /// What is differentiated: of each target the singular values of A and B, or A and B.
     fn values(&self, genes: &[f32]) -> Vec<[Vec<f32>; 2]> {
         let singular = self.space.singular();
@@ -320,50 +261,6 @@ impl Surrogates {
             [moved(bases[0], &places[0]), moved(bases[1], &places[1])]
         })
         .collect()
-    }
-
-    /// The same as tensors on the device, to be differentiated.
-    fn leaves(&self, values: &[[Vec<f32>; 2]]) -> Result<Vec<Tensor>> {
-        let rank = self.space.rank();
-        let singular = self.space.singular().is_some();
-        let leaf = |values: &Vec<f32>, shape: &[usize]| {
-            let shape = if singular { &[rank] } else { shape };
-            let leaf = tensor(values, shape).f_to_device(self.device);
-            leaf.and_then(|t| t.f_set_requires_grad(true)).map_err(failed)
-        };
-        let pairs = values
-            .iter()
-            .flat_map(|[a, b]| [leaf(a, &[rank, a.len() / rank]), leaf(b, &[b.len() / rank, rank])]);
-        pairs.collect()
-    }
-
-    fn pass(&self, weights: &Weights, leaves: &[Tensor], rows: Rows, stage: usize) -> Pass {
-        let mut fixed = self.fixed().into_iter();
-        let pairs = self.space.factors().iter().zip(leaves.chunks(2));
-        let deltas = pairs.map(|(f, pair)| {
-            let [a, b] = [pair[0].shallow_clone(), pair[1].shallow_clone()];
-            let delta = match fixed.next().map(<[Tensor; 3]>::try_from) {
-                Some(Ok([v_a, inner, u_b])) => Delta::Singular {
-                    v_a,
-                    inner,
-                    u_b,
-                    s_a: a,
-                    s_b: b,
-                },
-                _ => Delta::Factors { a, b },
-            };
-            (f.layer, f.module, delta)
-        });
-        Pass {
-            rows,
-            weights: weights.share(),
-            adapters: Adapters {
-                scaling: self.space.scaling(),
-                deltas: deltas.collect(),
-            },
-            leaves: super::shared(leaves),
-            stage: Some(stage),
-        }
     }
 
     fn examples(&self, answers: &[Answer]) -> Result<Vec<Example>> {
@@ -483,7 +380,7 @@ impl PolicyGradient for Surrogates {
 }
 
 /// What follows one another in the order of `origins` (answer, numbers), in the order of the answers.
-fn by_answer(origins: &[(usize, usize)], flat: &[f32], answers: usize) -> Vec<Vec<f32>> {
+pub(super) fn by_answer(origins: &[(usize, usize)], flat: &[f32], answers: usize) -> Vec<Vec<f32>> {
     let mut by_answer = vec![Vec::new(); answers];
     let mut from = 0;
     for (number, count) in origins {
@@ -491,21 +388,6 @@ fn by_answer(origins: &[(usize, usize)], flat: &[f32], answers: usize) -> Vec<Ve
         from += count;
     }
     by_answer
-}
-
-fn numbers(tensor: &Tensor) -> Tried<Vec<f32>> {
-    let of = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
-    let mut values = vec![0.0_f32; of.numel()];
-    let count = values.len();
-    of.f_copy_data(&mut values, count)?;
-    Ok(values)
-}
-
-/// Log-probabilities of the wanted tokens of a pass, `[wanted]`.
-fn log_probs(pass: &Pass, logits: &Tensor, temperature: f64) -> Tried<Tensor> {
-    let targets = Tensor::f_from_slice(&pass.rows.targets)?.f_to_device(logits.device())?;
-    let all = logits.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
-    all.f_gather(1, &targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)
 }
 
 #[cfg(test)]

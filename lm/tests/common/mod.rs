@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use illume_core::{Purpose, Stream, mix64};
-use illume_lm::{Checkpoint, Family, Generated, Generator, Llama3Scaling, Model, ModelConfig, Population, Precision};
-use illume_lm::{Query, Sampling, save_checkpoint};
-use tch::{Device, Tensor};
+use illume_lm::{
+    Array, Checkpoint, Device, Family, Generated, Generator, Llama3Scaling, Model, ModelConfig, Population,
+};
+use illume_lm::{Precision, Query, Sampling, save_checkpoint};
 
 /// Queries, keys and values with a bias, a tied head, heads of 8 numbers.
 pub fn qwen2() -> ModelConfig {
@@ -65,7 +66,7 @@ pub fn uniform(t: usize, i: usize) -> f32 {
 }
 
 /// The formula of `tools/check_transformers.py`.
-pub fn tensors(config: &ModelConfig) -> Vec<(String, Tensor)> {
+pub fn tensors(config: &ModelConfig) -> Vec<(String, Array)> {
     let make = |(t, (name, shape)): (usize, (String, Vec<usize>))| {
         let count: usize = shape.iter().product();
         let (base, width) = if name.ends_with("norm.weight") {
@@ -74,10 +75,24 @@ pub fn tensors(config: &ModelConfig) -> Vec<(String, Tensor)> {
             (0.0, 0.6)
         };
         let values: Vec<f32> = (0..count).map(|i| base + width * (uniform(t, i) - 0.5)).collect();
-        let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-        (name, Tensor::from_slice(&values).view(&shape[..]))
+        (name, Array::new(&shape, values))
     };
     config.tensors().into_iter().enumerate().map(make).collect()
+}
+
+/// As a tensor of libtorch's, by which much is checked.
+#[cfg(feature = "torch")]
+pub fn tensor(array: &Array) -> tch::Tensor {
+    let shape: Vec<i64> = array.shape().iter().map(|n| *n as i64).collect();
+    tch::Tensor::from_slice(array.values()).view(&shape[..])
+}
+
+/// The other way.
+#[cfg(feature = "torch")]
+pub fn array(tensor: &tch::Tensor) -> Array {
+    let shape: Vec<usize> = tensor.size().iter().map(|n| *n as usize).collect();
+    let flat = tensor.detach().to_kind(tch::Kind::Float).reshape([-1]);
+    Array::new(&shape, Vec::try_from(flat).unwrap())
 }
 
 /// Writes the computed model.

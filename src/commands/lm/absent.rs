@@ -1,62 +1,67 @@
-//! What is said where illume was built without libtorch.
-
-use std::path::Path;
+//! What is said where illume was built without language models, or without libtorch.
 
 use illume_core::{Error, Result};
 
-use super::{AnswerArgs, ImportArgs, PretrainArgs, SftArgs};
-use crate::commands::elite::Which;
-
-fn absent<T>(what: &str) -> Result<T> {
-    Err(Error::input(format!(
-        "{what} works on language models, which need libtorch: build illume with `--features torch`"
-    )))
-}
+use super::PretrainArgs;
+#[cfg(not(feature = "lm"))]
+pub(in crate::commands) use without_models::{adapter, answer, import, model, sft};
 
 /// # Errors
 /// Always: there is no libtorch.
 pub(super) fn pretrain(_options: &PretrainArgs) -> Result<String> {
-    absent("`illume lm pretrain`")
+    Err(Error::input(
+        "`illume lm pretrain` trains a model from scratch, which needs libtorch: build illume with `--features torch`",
+    ))
 }
 
-/// # Errors
-/// Always: there is no libtorch.
-pub(super) fn import(_options: &ImportArgs) -> Result<String> {
-    absent("`illume lm import`")
-}
+#[cfg(not(feature = "lm"))]
+mod without_models {
+    use std::path::Path;
 
-/// # Errors
-/// Always: there is no libtorch.
-pub(super) fn sft(_options: &SftArgs) -> Result<String> {
-    absent("`illume lm sft`")
-}
+    use illume_core::{Error, Result};
 
-/// # Errors
-/// Always: there is no libtorch.
-pub(super) fn answer(_options: &AnswerArgs) -> Result<String> {
-    absent("`illume lm answer`")
-}
+    use crate::commands::elite::Which;
+    use crate::commands::lm::{AnswerArgs, ImportArgs, SftArgs};
 
-/// # Errors
-/// Always: there is no libtorch.
-pub(in crate::commands) fn adapter(
-    _path: &Path,
-    _folder: &Path,
-    _elite: Option<Which>,
-    _force: bool,
-    _as_json: bool,
-) -> Result<String> {
-    absent("`illume export --adapter`")
-}
+    fn absent<T>(what: &str) -> Result<T> {
+        Err(Error::input(format!(
+            "{what} works on language models, which this build is without: build illume with `--features lm`, or with `torch` for GPUs"
+        )))
+    }
 
-/// # Errors
-/// Always: there is no libtorch.
-pub(in crate::commands) fn model(
-    _path: &Path,
-    _folder: &Path,
-    _elite: Option<Which>,
-    _force: bool,
-    _as_json: bool,
-) -> Result<String> {
-    absent("`illume export --model`")
+    /// # Errors
+    /// Always: there are no language models.
+    pub fn import(_options: &ImportArgs) -> Result<String> {
+        absent("`illume lm import`")
+    }
+
+    /// # Errors
+    /// Always: there are no language models.
+    pub fn sft(_options: &SftArgs) -> Result<String> {
+        absent("`illume lm sft`")
+    }
+
+    /// # Errors
+    /// Always: there are no language models.
+    pub fn answer(_options: &AnswerArgs) -> Result<String> {
+        absent("`illume lm answer`")
+    }
+
+    /// # Errors
+    /// Always: there are no language models.
+    pub fn adapter(
+        _path: &Path,
+        _folder: &Path,
+        _elite: Option<Which>,
+        _force: bool,
+        _as_json: bool,
+    ) -> Result<String> {
+        absent("`illume export --adapter`")
+    }
+
+    /// # Errors
+    /// Always: there are no language models.
+    pub fn model(_path: &Path, _folder: &Path, _elite: Option<Which>, _force: bool, _as_json: bool) -> Result<String> {
+        absent("`illume export --model`")
+    }
 }

@@ -18,7 +18,7 @@ fn go_together(task: &TaskEntry, spec: &TaskSpec, strategy: &StrategyEntry) -> b
 /// The tables that make a task small, and of a language model the files that it needs.
 fn small(task: &TaskEntry, folder: &Path) -> Table {
     let mut small: Table = task.small.parse().unwrap();
-    #[cfg(feature = "torch")]
+    #[cfg(feature = "lm")]
     if task.cases {
         small.insert(
             "task".into(),

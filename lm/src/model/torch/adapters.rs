@@ -2,12 +2,13 @@
 
 use illume_core::{Perturbation, Result};
 use rayon::prelude::*;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{Torch, TorchModel, failed};
+use crate::array::Array;
 use crate::config::Module;
 use crate::model::adapters::GROUPS;
-use crate::population::{BasisTarget, Population};
+use crate::population::{Basis, BasisTarget, Population};
 
 /// Bytes of members' matrices that a pass takes for all its layers at once; where it would be more each layer takes its own.
 const GATHERED: i64 = 1 << 30;
@@ -54,7 +55,34 @@ pub(super) struct Chosen {
     signs: Option<Tensor>,
 }
 
+/// What members that differ in singular values share of one group of maps.
+#[derive(Debug)]
+struct SharedGroup {
+    /// As in [`TorchGroup::Shared`].
+    v_a: Tensor,
+    u_b: Tensor,
+    /// Of each target its number in the basis, and `scaling U_A' V_B` in f32, `[rank, rank]`.
+    inner: Vec<(usize, Tensor)>,
+}
+
+/// What members that differ in singular values share, on a device.
+#[derive(Debug)]
+pub(crate) struct TorchBasis {
+    place: (Device, Kind),
+    layers: Vec<[Option<SharedGroup>; 4]>,
+}
+
 impl TorchAdapters {
+    /// None, for so many layers.
+    fn none(layers: usize) -> TorchAdapters {
+        TorchAdapters {
+            layers: (0..layers).map(|_| [const { None }; 4]).collect(),
+            middle: None,
+            signs: None,
+            places: None,
+        }
+    }
+
     /// For tokens of these members.
     pub(super) fn choose(&self, members: Tensor) -> Torch<Chosen> {
         let of = |all: &Option<Tensor>| all.as_ref().map(|t| t.f_index_select(0, &members)).transpose();
@@ -102,25 +130,13 @@ impl TorchAdapters {
 impl TorchModel {
     /// The adapters of a population that fits the model, on the device.
     pub fn adapters(&self, population: &Population) -> Result<TorchAdapters> {
-        if let Population::LowRank(around) = population {
-            return self.low_rank(around).map_err(failed);
-        }
-        let (mut layers, mut middles) = (Vec::new(), Vec::new());
-        for layer in 0..self.config.layers {
-            let mut group = |modules: &[Module]| self.group(population, layer, modules, &mut middles);
-            let [a, b, c, d] = GROUPS;
-            layers.push([group(a)?, group(b)?, group(c)?, group(d)?]);
-        }
-        let middle = match middles.is_empty() {
-            true => None,
-            false => Some(Tensor::f_cat(&middles, 1).map_err(failed)?),
+        let made = match population {
+            Population::None => Ok(TorchAdapters::none(self.config.layers)),
+            Population::Singular { basis, s_a, s_b } => self.singular(basis, s_a, s_b),
+            Population::Dense { scaling, places, a, b } => self.dense(*scaling, places, a, b),
+            Population::LowRank(around) => self.low_rank(around),
         };
-        Ok(TorchAdapters {
-            layers,
-            middle,
-            signs: None,
-            places: None,
-        })
+        made.map_err(failed)
     }
 
     /// The factors of all pairs, and behind them zeros for the model as it is.
@@ -181,81 +197,147 @@ impl TorchModel {
         })
     }
 
-    fn group(
-        &self,
-        population: &Population,
-        layer: usize,
-        modules: &[Module],
-        middles: &mut Vec<Tensor>,
-    ) -> Result<Option<TorchGroup>> {
-        let here = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(self.kind);
-        let outputs: Vec<i64> = modules.iter().map(|m| self.config.module_dims(*m).1 as i64).collect();
-        let all: i64 = outputs.iter().sum();
-        let start = |m: usize| outputs[..m].iter().sum::<i64>();
-        let wide = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(Kind::Float);
-        let mut make = || -> Torch<Option<TorchGroup>> {
-            let (mut downs, mut ups, mut rank) = (Vec::new(), Vec::new(), 0);
-            match population {
-                Population::None | Population::LowRank(_) => Ok(None),
-                Population::Singular { basis, s_a, s_b } => {
-                    let mut blocks = Vec::new();
-                    for (m, module) in modules.iter().enumerate() {
-                        let is_it = |t: &BasisTarget| t.layer == layer && t.module == *module;
-                        let Some(i) = basis.targets().iter().position(is_it) else {
-                            continue;
-                        };
-                        let t = &basis.targets()[i];
-                        downs.push(here(&t.v_a)?);
-                        let inner = wide(&t.inner.f_mul_scalar(basis.scaling())?)?;
-                        let (s_a, s_b) = (wide(&s_a[i])?.f_unsqueeze(2)?, wide(&s_b[i])?.f_unsqueeze(1)?);
-                        blocks.push(s_a.f_mul(&inner)?.f_mul(&s_b)?);
-                        let up = Tensor::f_zeros([basis.rank() as i64, all], (self.kind, self.device))?;
-                        up.narrow(1, start(m), outputs[m]).f_copy_(&here(&t.u_b)?.f_tr()?)?;
-                        ups.push(up);
-                    }
-                    if downs.is_empty() {
-                        return Ok(None);
-                    }
-                    let mut v_a = Tensor::f_cat(&downs, 1)?;
-                    let mut middle = blocks_on_diagonal(&blocks)?;
-                    if self.kind != Kind::Float {
-                        let high = middle.f_to_kind(self.kind)?;
-                        let low = middle.f_sub(&high.f_to_kind(Kind::Float)?)?.f_to_kind(self.kind)?;
-                        middle = Tensor::f_cat(&[high, low], 1)?;
-                        v_a = v_a.f_repeat([1, 2])?;
-                    }
-                    let from: i64 = middles.iter().map(|t| t.size()[1]).sum();
-                    middles.push(middle.f_flatten(1, 2)?);
-                    Ok(Some(TorchGroup::Shared {
-                        v_a,
-                        u_b: Tensor::f_cat(&ups, 0)?,
-                        from,
-                    }))
-                }
-                Population::Dense { scaling, places, a, b } => {
-                    for (m, module) in modules.iter().enumerate() {
-                        let Some(i) = places.iter().position(|p| *p == (layer, *module)) else {
-                            continue;
-                        };
-                        let (members, r) = (a[i].size()[0], a[i].size()[1]);
-                        rank += r;
-                        downs.push(here(&a[i])?);
-                        let up = Tensor::f_zeros([members, all, r], (self.kind, self.device))?;
-                        up.narrow(1, start(m), outputs[m])
-                            .f_copy_(&here(&b[i].f_mul_scalar(*scaling)?)?)?;
-                        ups.push(up);
-                    }
-                    if rank == 0 {
-                        return Ok(None);
-                    }
-                    Ok(Some(TorchGroup::Own {
-                        a: Tensor::f_cat(&downs, 1)?,
-                        b: Tensor::f_cat(&ups, 2)?,
-                    }))
-                }
-            }
+    /// Members that differ in singular values.
+    fn singular(&self, basis: &Basis, s_a: &[Array], s_b: &[Array]) -> Torch<TorchAdapters> {
+        let mut kept = basis.on_device();
+        let place = (self.device, self.kind);
+        if kept.as_ref().is_none_or(|shared| shared.place != place) {
+            *kept = None;
+            *kept = Some(self.basis(basis)?);
+        }
+        let shared = kept.as_ref().expect("made above");
+        let values = |list: &[Array], target: usize, axis: i64| {
+            let values = list[target].tensor()?.f_to_device(self.device)?;
+            values.f_unsqueeze(axis)
         };
-        make().map_err(failed)
+        let (mut layers, mut middles, mut from) = (Vec::new(), Vec::new(), 0);
+        for groups in &shared.layers {
+            let mut group = |shared: &Option<SharedGroup>| -> Torch<Option<TorchGroup>> {
+                let Some(SharedGroup { v_a, u_b, inner }) = shared else {
+                    return Ok(None);
+                };
+                let block = |(target, inner): &(usize, Tensor)| {
+                    let scaled = values(s_a, *target, 2)?.f_mul(inner)?;
+                    scaled.f_mul(&values(s_b, *target, 1)?)
+                };
+                let blocks: Torch<Vec<Tensor>> = inner.iter().map(block).collect();
+                let mut middle = blocks_on_diagonal(&blocks?)?;
+                if self.kind != Kind::Float {
+                    let high = middle.f_to_kind(self.kind)?;
+                    let low = middle.f_sub(&high.f_to_kind(Kind::Float)?)?.f_to_kind(self.kind)?;
+                    middle = Tensor::f_cat(&[high, low], 1)?;
+                }
+                let middle = middle.f_flatten(1, 2)?;
+                from += middle.size()[1];
+                let group = TorchGroup::Shared {
+                    v_a: v_a.shallow_clone(),
+                    u_b: u_b.shallow_clone(),
+                    from: from - middle.size()[1],
+                };
+                middles.push(middle);
+                Ok(Some(group))
+            };
+            let [a, b, c, d] = groups;
+            layers.push([group(a)?, group(b)?, group(c)?, group(d)?]);
+        }
+        Ok(TorchAdapters {
+            layers,
+            middle: match middles.is_empty() {
+                true => None,
+                false => Some(Tensor::f_cat(&middles, 1)?),
+            },
+            signs: None,
+            places: None,
+        })
+    }
+
+    /// What members that differ in singular values share, on the device.
+    fn basis(&self, basis: &Basis) -> Torch<TorchBasis> {
+        let here = |array: &Array| array.tensor()?.f_to_device(self.device)?.f_to_kind(self.kind);
+        let group = |layer: usize, modules: &[Module]| -> Torch<Option<SharedGroup>> {
+            let (starts, all) = self.outputs(modules);
+            let (mut downs, mut ups, mut inner) = (Vec::new(), Vec::new(), Vec::new());
+            for (module, (start, outputs)) in modules.iter().zip(starts) {
+                let is_it = |t: &BasisTarget| t.layer == layer && t.module == *module;
+                let Some(target) = basis.targets().iter().position(is_it) else {
+                    continue;
+                };
+                let t = &basis.targets()[target];
+                downs.push(here(&t.v_a)?);
+                let scaled = t.inner.tensor()?.f_mul_scalar(basis.scaling())?;
+                inner.push((target, scaled.f_to_device(self.device)?));
+                let up = Tensor::f_zeros([basis.rank() as i64, all], (self.kind, self.device))?;
+                up.f_narrow(1, start, outputs)?.f_copy_(&here(&t.u_b)?.f_tr()?)?;
+                ups.push(up);
+            }
+            if downs.is_empty() {
+                return Ok(None);
+            }
+            let v_a = Tensor::f_cat(&downs, 1)?;
+            Ok(Some(SharedGroup {
+                v_a: match self.kind {
+                    Kind::Float => v_a,
+                    _ => v_a.f_repeat([1, 2])?,
+                },
+                u_b: Tensor::f_cat(&ups, 0)?,
+                inner,
+            }))
+        };
+        let layer = |layer: usize| -> Torch<[Option<SharedGroup>; 4]> {
+            let [a, b, c, d] = GROUPS.map(|modules| group(layer, modules));
+            Ok([a?, b?, c?, d?])
+        };
+        Ok(TorchBasis {
+            place: (self.device, self.kind),
+            layers: (0..self.config.layers).map(layer).collect::<Torch<_>>()?,
+        })
+    }
+
+    /// Members with factors of their own.
+    fn dense(&self, scaling: f64, places: &[(usize, Module)], a: &[Array], b: &[Array]) -> Torch<TorchAdapters> {
+        let here = |t: &Tensor| t.f_to_device(self.device)?.f_to_kind(self.kind);
+        let group = |layer: usize, modules: &[Module]| -> Torch<Option<TorchGroup>> {
+            let (starts, all) = self.outputs(modules);
+            let (mut downs, mut ups) = (Vec::new(), Vec::new());
+            for (module, (start, outputs)) in modules.iter().zip(starts) {
+                let Some(i) = places.iter().position(|p| *p == (layer, *module)) else {
+                    continue;
+                };
+                let a = a[i].tensor()?;
+                let (members, rank) = (a.size()[0], a.size()[1]);
+                downs.push(here(&a)?);
+                let up = Tensor::f_zeros([members, all, rank], (self.kind, self.device))?;
+                let scaled = b[i].tensor()?.f_mul_scalar(scaling)?;
+                up.f_narrow(1, start, outputs)?.f_copy_(&here(&scaled)?)?;
+                ups.push(up);
+            }
+            if downs.is_empty() {
+                return Ok(None);
+            }
+            Ok(Some(TorchGroup::Own {
+                a: Tensor::f_cat(&downs, 1)?,
+                b: Tensor::f_cat(&ups, 2)?,
+            }))
+        };
+        let layer = |layer: usize| -> Torch<[Option<TorchGroup>; 4]> {
+            let [a, b, c, d] = GROUPS.map(|modules| group(layer, modules));
+            Ok([a?, b?, c?, d?])
+        };
+        Ok(TorchAdapters {
+            layers: (0..self.config.layers).map(layer).collect::<Torch<_>>()?,
+            ..TorchAdapters::none(0)
+        })
+    }
+
+    /// Where each map's outputs begin in those of its group, and how many they are; and all of the group's.
+    fn outputs(&self, modules: &[Module]) -> (Vec<(i64, i64)>, i64) {
+        let mut all = 0;
+        let place = |module: &Module| {
+            let outputs = self.config.module_dims(*module).1 as i64;
+            all += outputs;
+            (all - outputs, outputs)
+        };
+        (modules.iter().map(place).collect(), all)
     }
 }
 

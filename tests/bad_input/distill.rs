@@ -1,12 +1,10 @@
 //! Wrong input to `illume distill`, and to `eval` and `info` of what it writes: one sentence, exit code 2, nothing written.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::refused::{assert_refused, finished};
-use common::{Ended, arg, edit_h5, run};
+use crate::common::refused::{assert_refused, finished};
+use crate::common::{Ended, arg, edit_h5, run};
 
 const MAZE: &str = "seed = 1\n[task]\nname = \"hard_maze\"\nepisode_length = 40\n[policy]\nhidden = [4]\n[strategy]\n\
                     name = \"map_elites\"\nbatch = 40\niso_sigma = 0.3\n[archive]\nshape = [20, 20]\n[budget]\ngenerations = 3\n";

@@ -1,9 +1,7 @@
 //! What the strategies that learn from episodes refuse, each in one sentence that names the key and what would do.
 
-mod common;
-
-use common::refused::refused;
-use common::{arg, folder, run, write_config};
+use crate::common::refused::refused;
+use crate::common::{arg, folder, run, write_config};
 
 const GOOD: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 20\nreward = \"closeness\"\n[policy]\nhidden = [4]\n[strategy]\n\
                     name = \"dcrl_me\"\nbatch = 8\ncritic_steps = 2\npg_steps = 2\nreplay = 400\n[archive]\nshape = [5, 5]\n\

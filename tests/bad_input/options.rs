@@ -1,12 +1,10 @@
 //! What is wrong with `[start]`, centroids, an offset, a direction, repeats or `export --policy`: one sentence, exit code 2, and nothing is written.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::refused::{GOOD, assert_refused, contents, finished, tried};
-use common::{arg, edit_h5, run, write_config};
+use crate::common::refused::{GOOD, assert_refused, contents, finished, tried};
+use crate::common::{arg, edit_h5, run, write_config};
 
 /// Runs GOOD with these changes; it must be refused with all of these.
 #[track_caller]
@@ -134,7 +132,7 @@ fn a_start_that_is_none() {
 
 #[test]
 fn centroids_and_an_offset_that_are_none() {
-    let folder = common::folder();
+    let folder = crate::common::folder();
     let folder = folder.path();
     let grid = "kind = \"grid\"\nshape = [10, 10]";
     for (text, parts) in [
@@ -197,7 +195,7 @@ fn centroids_and_an_offset_that_are_none() {
 /// What tasks refuse by themselves is tested beside them.
 #[test]
 fn a_direction_and_repeats_that_are_none() {
-    let folder = common::folder();
+    let folder = crate::common::folder();
     let folder = folder.path();
     let arm = "name = \"arm\"";
     for (keys, parts) in [
@@ -222,7 +220,7 @@ fn a_direction_and_repeats_that_are_none() {
 #[cfg(feature = "mujoco")]
 #[test]
 fn strategies_that_learn_from_episodes_take_no_repeats() {
-    let folder = common::folder();
+    let folder = crate::common::folder();
     let task = "\"hopper_uni\"\nepisode_length = 10\nreset_noise_scale = 0.1\nrepeats = 2";
     let pga = "pga_me\"\nbatch";
     for strategy in [

@@ -1,12 +1,10 @@
 //! What `illume import` and the conditions of `illume export` refuse: one sentence, exit code 2, nothing written.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::refused::{GOOD, assert_refused, assert_says, finished};
-use common::{arg, folder, run};
+use crate::common::refused::{GOOD, assert_refused, assert_says, finished};
+use crate::common::{arg, folder, run};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -197,7 +195,7 @@ fn elites_that_cannot_be_exported_are_refused_in_one_sentence() {
     let (folder, dir) = finished(GOOD);
     let here = |name: &str| folder.path().join(name);
     let (csv, h5, new) = (here("a.csv"), here("a.h5"), here("repertoire"));
-    let file = common::open(&dir.join("archive.h5"));
+    let file = crate::common::open(&dir.join("archive.h5"));
     let cells = file.elites.get::<i64>("cell").unwrap();
     let free = (0..100).find(|cell| !cells.contains(cell)).unwrap().to_string();
     let text = here("config-given.toml");

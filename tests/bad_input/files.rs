@@ -1,13 +1,11 @@
 //! Files that are damaged, foreign, newer or of another task, evaluations and plots that cannot be made or written: one sentence,
 //! exit code 2, and nothing of the user's is lost.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::refused::{GOOD, assert_refused, assert_says, contents, finished};
-use common::{arg, edit_h5, run, write_config};
+use crate::common::refused::{GOOD, assert_refused, assert_says, contents, finished};
+use crate::common::{arg, edit_h5, run, write_config};
 
 #[test]
 fn truncated_and_damaged_files_are_refused_by_name() {

@@ -1,12 +1,10 @@
 //! Wrong input of sweeps: one sentence, exit code 2, nothing written, nothing lost.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::refused::{Disk, assert_refused, contents};
-use common::{arg, folder, run};
+use crate::common::refused::{Disk, assert_refused, contents};
+use crate::common::{arg, folder, run};
 
 const GOOD: &str = "seeds = 2
 [base.task]

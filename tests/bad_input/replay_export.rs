@@ -1,12 +1,10 @@
 //! What `illume replay` and `illume export` refuse: one sentence, exit code 2, nothing written and nothing lost.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::refused::{Disk, GOOD, assert_refused, assert_says, contents, finished};
-use common::{arg, edit_h5, run, temporaries};
+use crate::common::refused::{Disk, GOOD, assert_refused, assert_says, contents, finished};
+use crate::common::{arg, edit_h5, run, temporaries};
 
 const MAZE: &str = "seed = 1\n[task]\nname = \"hard_maze\"\nepisode_length = 20\n[policy]\nhidden = [4]\n[strategy]\n\
                     name = \"map_elites\"\nbatch = 20\niso_sigma = 0.3\n[archive]\nshape = [20, 20]\n[budget]\ngenerations = 2\n";
@@ -27,7 +25,7 @@ fn emptied(dir: &Path) -> PathBuf {
 
 /// A cell without an elite.
 fn free_cell(dir: &Path) -> String {
-    let file = common::open(&dir.join("archive.h5"));
+    let file = crate::common::open(&dir.join("archive.h5"));
     let cells = file.elites.get::<i64>("cell").unwrap();
     (0..400).find(|cell| !cells.contains(cell)).unwrap().to_string()
 }

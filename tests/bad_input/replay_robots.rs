@@ -1,11 +1,9 @@
 //! What `illume replay` refuses of robots, galleries and kinds of files: one sentence, exit code 2, nothing written.
 
-mod common;
-
 use std::fs;
 
-use common::refused::{GOOD, assert_refused, assert_says, contents, finished};
-use common::{arg, run};
+use crate::common::refused::{GOOD, assert_refused, assert_says, contents, finished};
+use crate::common::{arg, run};
 
 const MAZE: &str = "seed = 1\n[task]\nname = \"hard_maze\"\nepisode_length = 20\n[policy]\nhidden = [4]\n[strategy]\n\
                     name = \"map_elites\"\nbatch = 20\niso_sigma = 0.3\n[archive]\nshape = [20, 20]\n[budget]\ngenerations = 2\n";
@@ -111,7 +109,7 @@ fn a_policy_has_no_gallery() {
 #[cfg(feature = "mujoco")]
 mod robots {
     use super::*;
-    use common::{illume, run_command};
+    use crate::common::{illume, run_command};
 
     const HOPPER: &str = "seed = 1\n[task]\nname = \"hopper_uni\"\nepisode_length = 10\n[policy]\nhidden = [4]\n[strategy]\nname = \"map_elites\"\n\
                           batch = 20\n[archive]\nshape = [10]\n[budget]\ngenerations = 2\n";

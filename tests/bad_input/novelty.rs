@@ -1,9 +1,7 @@
 //! What unstructured archives and the strategies that live on novelty refuse, each in one sentence that names the key and what would do.
 
-mod common;
-
-use common::refused::refused;
-use common::{arg, edit_h5, folder, run, write_config};
+use crate::common::refused::refused;
+use crate::common::{arg, edit_h5, folder, run, write_config};
 
 const GOOD: &str = "[task]\nname = \"hard_maze\"\nepisode_length = 20\n[policy]\nhidden = [4]\n[strategy]\nname = \"ga_ns\"\n\
                     population = 12\nparents = 3\n[archive]\nprobability = 0.5\n[budget]\ngenerations = 3\n";

@@ -1,10 +1,8 @@
 //! What is wrong with a configuration of an Atari game is said in one sentence, whether or not this build has them.
 
-mod common;
-
 use std::process::Command;
 
-use common::{Ended, arg, folder, run_command, write_config};
+use crate::common::{Ended, arg, folder, run_command, write_config};
 
 const GOOD: &str = "[task]\nname = \"atari/frostbite\"\nmax_steps = 5\n[policy]\nnetwork = \"small\"\n\
                     [strategy]\nname = \"deep_ga\"\npopulation = 4\nparents = 2\n[archive]\nshape = [3, 3]\n[budget]\ngenerations = 1\n";
@@ -15,7 +13,7 @@ fn edited(from: &str, to: &str, prepare: impl FnOnce(&mut Command)) -> Ended {
     assert!(GOOD.contains(from));
     let config = write_config(folder.path(), &GOOD.replacen(from, to, 1));
     let out = folder.path().join("out");
-    let mut command = common::illume(1, &["run", arg(&config), "--out", arg(&out)]);
+    let mut command = crate::common::illume(1, &["run", arg(&config), "--out", arg(&out)]);
     prepare(&mut command);
     let ended = run_command(command);
     assert!(!out.exists(), "nothing is written: {ended}");

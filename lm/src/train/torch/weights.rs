@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use illume_core::{Error, Purpose, Result, Stream};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::Tried;
 use super::rows::Room;
+use super::{Tried, numbers};
+use crate::Device;
+use crate::array::Array;
 use crate::checkpoint::Checkpoint;
 use crate::config::{ModelConfig, Module};
 use crate::model::{Precision, int8_codes, round};
@@ -89,7 +91,12 @@ impl Weights {
         let config = checkpoint.config.clone();
         let mut list = Vec::new();
         for names in fused_names(&config) {
-            let parts: Result<Vec<Tensor>> = names.iter().map(|n| checkpoint.tensor(n, kind, device)).collect();
+            let part = |name: &String| -> Result<Tensor> {
+                let read = checkpoint.tensor(name)?.tensor();
+                read.and_then(|t| t.f_to_device(device.into())?.f_to_kind(kind))
+                    .map_err(failed)
+            };
+            let parts: Result<Vec<Tensor>> = names.iter().map(part).collect();
             list.push(Tensor::f_cat(&parts?, 0).map_err(failed)?);
         }
         Ok(Weights::of(&config, list))
@@ -109,7 +116,7 @@ impl Weights {
         let shapes: HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
         let place = |values: &[f32], shape: &[i64]| {
             let tensor = Tensor::f_from_slice(values)?.f_view(shape)?;
-            tensor.f_to_device(device)?.f_to_kind(kind)
+            tensor.f_to_device(device.into())?.f_to_kind(kind)
         };
         let part = |name: &String| -> Result<Tensor> {
             let shape: Vec<i64> = shapes[name].iter().map(|n| *n as i64).collect();
@@ -151,7 +158,8 @@ impl Weights {
             } else if name.ends_with("norm.weight") {
                 values.fill(1.0);
             }
-            let tensor = Tensor::f_from_slice(&values).and_then(|t| t.f_view(shape.as_slice())?.f_to_device(device));
+            let tensor =
+                Tensor::f_from_slice(&values).and_then(|t| t.f_view(shape.as_slice())?.f_to_device(device.into()));
             list.push(tensor.map_err(failed)?);
         }
         Ok(Weights::of(config, list))
@@ -225,7 +233,11 @@ impl Weights {
 
     /// What a pass through them may take.
     pub fn room(&self) -> Room {
-        Room::of(self.device(), &self.config, self.kind().elt_size_in_bytes())
+        let device = match self.device() {
+            tch::Device::Cuda(number) => Device::Cuda(number),
+            _ => Device::Cpu,
+        };
+        Room::of(device, &self.config, self.kind().elt_size_in_bytes())
     }
 
     /// What numbers between the layers are in.
@@ -233,7 +245,7 @@ impl Weights {
         self.embedding.kind()
     }
 
-    pub fn device(&self) -> Device {
+    pub fn device(&self) -> tch::Device {
         self.embedding.device()
     }
 
@@ -241,22 +253,17 @@ impl Weights {
     ///
     /// # Errors
     /// The device failed.
-    pub fn named(&self) -> Result<Vec<(String, Tensor)>> {
-        let rows: HashMap<String, i64> = self
-            .config
-            .tensors()
-            .into_iter()
-            .map(|(name, shape)| (name, shape[0] as i64))
-            .collect();
+    pub fn named(&self) -> Result<Vec<(String, Array)>> {
+        let shapes: HashMap<String, Vec<usize>> = self.config.tensors().into_iter().collect();
         let mut named = Vec::new();
         for (names, tensor) in fused_names(&self.config).iter().zip(self.list()) {
-            let mut from = 0;
+            let values = numbers(&tensor).map_err(failed)?;
+            let mut rest = &values[..];
             for name in names {
-                let part = tensor
-                    .f_narrow(0, from, rows[name])
-                    .and_then(|t| t.detach().f_to_device(Device::Cpu));
-                named.push((name.clone(), part.map_err(failed)?));
-                from += rows[name];
+                let shape = &shapes[name];
+                let (own, behind) = rest.split_at(shape.iter().product());
+                named.push((name.clone(), Array::new(shape, own.to_vec())));
+                rest = behind;
             }
         }
         Ok(named)
@@ -306,8 +313,8 @@ fn codes(checkpoint: &Checkpoint, names: &[String], inputs: usize, device: Devic
     let place = || -> Tried<(Tensor, Tensor)> {
         let codes = Tensor::f_from_slice::<i8>(&codes)?.f_view([-1, inputs as i64])?;
         Ok((
-            codes.f_to_device(device)?,
-            Tensor::f_from_slice(&scales)?.f_to_device(device)?,
+            codes.f_to_device(device.into())?,
+            Tensor::f_from_slice(&scales)?.f_to_device(device.into())?,
         ))
     };
     place().map_err(failed)

@@ -1,17 +1,24 @@
-use illume_core::{Purpose, Stream};
-use tch::{Device, Kind, Tensor};
+//! Our kernels' gradients are those of libtorch's automatic derivatives.
 
-use super::*;
-use crate::checkpoint::{Checkpoint, floats, save_checkpoint};
+use std::ops::Range;
+
+use illume_core::{Purpose, Stream};
+use tch::{Kind, Tensor};
+
+use super::super::native::{Adapters, KEPT, Numbers, Question, Room, Target, Texts, run};
+use super::super::{Example, rows as texts_of};
+use super::adapters::Delta;
+use super::parallel::Pass;
+use super::weights::Weights;
+use super::{forward, numbers, parallel, rows, staged, tensor};
+use crate::Device;
+use crate::array::Array;
+use crate::checkpoint::{Checkpoint, save_checkpoint};
 use crate::config::{Family, ModelConfig, Module};
 use crate::lora::{Lora, LoraTarget};
-use crate::model::Precision;
-use crate::svd::{SvdAdapter, tensor};
+use crate::model::{Native, Precision};
+use crate::svd::SvdAdapter;
 use crate::tiny::random_weights;
-use crate::train::adapters::Delta;
-use crate::train::parallel::Pass;
-use crate::train::weights::Weights;
-use crate::train::{Example, forward, parallel, rows, staged};
 
 /// Sizes of which most do not fill vectors, a bias or a head of its own, more than one head of queries for one of keys and values.
 fn model(tied: bool) -> ModelConfig {
@@ -50,9 +57,7 @@ fn adapter(config: &ModelConfig, modules: &[Module], layers: std::ops::Range<usi
     let mut lora = Lora::fresh(config, 5, 7.0, modules, 3).unwrap();
     lora.targets.retain(|t| layers.contains(&t.layer));
     for (number, target) in lora.targets.iter_mut().enumerate() {
-        let mut values = vec![0.0; target.b.numel()];
-        Stream::new(1, Purpose::Network, 2, number as u64).add_normals(0, 0.2, &mut values);
-        target.b = Tensor::from_slice(&values).view_as(&target.b);
+        Stream::new(1, Purpose::Network, 2, number as u64).add_normals(0, 0.2, target.b.values_mut());
     }
     lora
 }
@@ -79,8 +84,8 @@ impl Case {
             rank: self.lora.rank,
             numbers: match &self.svd {
                 None => Numbers::Factors {
-                    a: floats(&t.a).unwrap(),
-                    b: floats(&t.b).unwrap(),
+                    a: t.a.values().to_vec(),
+                    b: t.b.values().to_vec(),
                 },
                 Some(svd) => {
                     let t = &svd.targets[i];
@@ -102,7 +107,7 @@ impl Case {
         let config = &self.checkpoint.config;
         let model = Native::load(config, &self.checkpoint, precision).unwrap();
         let mut adapters = Adapters::new(config, model.level, &self.targets(), self.lora.scaling());
-        let mut passes = rows::texts(&self.examples, config).unwrap();
+        let mut passes = texts_of::texts(&self.examples, config).unwrap();
         if apart {
             passes = passes.iter().flat_map(each_apart).collect();
         }
@@ -123,11 +128,12 @@ impl Case {
         let weights = Weights::rounded(&self.checkpoint, precision, Device::Cpu).unwrap();
         let mut leaves = Vec::new();
         let deltas = self.lora.targets.iter().enumerate().map(|(i, t)| {
-            let leaf = |t: &Tensor| t.copy().set_requires_grad(true);
+            let leaf = |t: Tensor| t.set_requires_grad(true);
+            let of = |t: &Array| leaf(t.tensor().unwrap());
             let delta = match &self.svd {
                 None => Delta::Factors {
-                    a: leaf(&t.a),
-                    b: leaf(&t.b),
+                    a: of(&t.a),
+                    b: of(&t.b),
                 },
                 Some(svd) => {
                     let (t, r) = (&svd.targets[i], self.lora.rank);
@@ -135,8 +141,8 @@ impl Case {
                         v_a: tensor(&t.v_a, &[t.inputs, r]),
                         inner: tensor(&t.inner, &[r, r]),
                         u_b: tensor(&t.u_b, &[t.outputs, r]),
-                        s_a: leaf(&tensor(&t.s_a, &[r])),
-                        s_b: leaf(&tensor(&t.s_b, &[r])),
+                        s_a: leaf(tensor(&t.s_a, &[r])),
+                        s_b: leaf(tensor(&t.s_b, &[r])),
                     }
                 }
             };
@@ -146,11 +152,11 @@ impl Case {
             });
             (t.layer, t.module, delta)
         });
-        let adapters = crate::train::adapters::Adapters {
+        let adapters = super::adapters::Adapters {
             scaling: self.lora.scaling(),
             deltas: deltas.collect(),
         };
-        let ours = rows::texts(&self.examples, config).unwrap();
+        let ours = texts_of::texts(&self.examples, config).unwrap();
         let mut place = std::collections::HashMap::new();
         let mut next = 0;
         for (text, count) in ours.iter().flat_map(|t| &t.origin) {
@@ -172,7 +178,7 @@ impl Case {
                 let all = (logits / self.temperature).log_softmax(-1, Kind::Float);
                 let targets = Tensor::from_slice(&pass.rows.targets).unsqueeze(1);
                 let of = all.gather(1, &targets, false).squeeze();
-                let numbers = floats(&of.detach().reshape([-1])).unwrap();
+                let numbers = numbers(&of)?;
                 let mut slopes = Vec::new();
                 for (text, count) in &pass.rows.origin {
                     let first = place[text];
@@ -199,7 +205,7 @@ impl Case {
             }
             gradient = Some(gradient.map_or(flat.shallow_clone(), |sum| sum + flat));
         }
-        (log_probs, floats(&gradient.unwrap()).unwrap())
+        (log_probs, numbers(&gradient.unwrap()).unwrap())
     }
 }
 

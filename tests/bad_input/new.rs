@@ -1,11 +1,9 @@
 //! What `illume new` refuses, each in one sentence; a file that is there stays as it is.
 
-mod common;
-
 use std::fs;
 
-use common::refused::{assert_refused, contents, tried};
-use common::{arg, folder, run, write_config};
+use crate::common::refused::{assert_refused, contents, tried};
+use crate::common::{arg, folder, run, write_config};
 
 #[test]
 fn names_and_pairs_are_refused_as_a_run_refuses_them() {

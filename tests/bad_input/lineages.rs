@@ -1,10 +1,8 @@
 //! Archives and checkpoints of lineages that are damaged or of another network, and budgets that a first generation would exceed: one
 //! sentence, exit code 2, nothing touched.
 
-mod common;
-
-use common::refused::{assert_refused, finished, tried};
-use common::{arg, edit_h5, folder, run, write_config};
+use crate::common::refused::{assert_refused, finished, tried};
+use crate::common::{arg, edit_h5, folder, run, write_config};
 
 const MAZE: &str = "seed = 1\n[task]\nname = \"hard_maze\"\nepisode_length = 30\n[policy]\nhidden = [4]\n[strategy]\n\
                     name = \"deep_ga\"\npopulation = 20\nparents = 4\nsigma = 0.1\n[archive]\nshape = [10, 10]\n\
