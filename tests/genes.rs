@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::path::Path;
-
 use common::refused::{finished, refused};
 use common::{arg, assert_equal_runs, folder, open, python, run, write_config};
 
@@ -170,7 +168,7 @@ with np.load(arrays) as data:
 
 /// A column for each gene by its name, with values, and categories as words.
 #[cfg(feature = "parquet")]
-fn assert_table_has_the_values_of(table: &Path, archive: &Path) {
+fn assert_table_has_the_values_of(table: &std::path::Path, archive: &std::path::Path) {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::Field;
 

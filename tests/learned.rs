@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::refused::{assert_refused, finished, tried};
-use common::{arg, assert_equal_files, folder, open, python, run, run_command, write_config};
+use common::{assert_equal_files, folder, open, python, run_command, write_config};
 use illume::archives::file::read_checkpoint;
 use illume::cluster::{Solo, run_ranks};
 use illume::core::{Comm, Task};

@@ -4,7 +4,7 @@
 mod common;
 
 use common::refused::assert_refused;
-use common::{arg, folder, run, write_config};
+use common::{arg, folder, run};
 
 #[cfg(not(feature = "torch"))]
 #[test]
@@ -18,7 +18,7 @@ fn without_libtorch_no_model_is_trained_from_scratch() {
 #[test]
 fn without_language_models_each_command_says_so() {
     let folder = folder();
-    let config = write_config(folder.path(), common::refused::GOOD);
+    let config = common::write_config(folder.path(), common::refused::GOOD);
     for arguments in [
         &["lm", "import", "model.gguf", "--out", "model"][..],
         &["lm", "sft", arg(&config)],
@@ -37,6 +37,7 @@ mod with_torch {
     use illume_lm::{Lora, ModelConfig, tiny_model};
     use serde_json::Value;
 
+    use super::common::write_config;
     use super::*;
 
     fn json(arguments: &[&str]) -> Value {

@@ -17,6 +17,7 @@ fn go_together(task: &TaskEntry, spec: &TaskSpec, strategy: &StrategyEntry) -> b
 
 /// The tables that make a task small, and of a language model the files that it needs.
 fn small(task: &TaskEntry, folder: &Path) -> Table {
+    #[cfg_attr(not(feature = "lm"), expect(unused_mut, reason = "nothing is added then"))]
     let mut small: Table = task.small.parse().unwrap();
     #[cfg(feature = "lm")]
     if task.cases {
