@@ -124,6 +124,10 @@ pub struct StrategyEntry {
     pub gradients: bool,
     /// Whether it learns descriptors, so that its archive must tell elites apart by them.
     pub learns: bool,
+    /// Whether it learns them from what a task shows of a candidate, so that its task must show something ([`TaskSpec::features`](crate::TaskSpec::features)).
+    pub features: bool,
+    /// Whether it tells candidates apart by the task's own descriptor, whatever archive it has, so that its task must have one.
+    pub descriptor: bool,
     /// Whether it needs an archive with soft thresholds.
     pub thresholds: bool,
     /// Whether it needs an archive whose cells hold several elites, or say more of theirs (`depth`, `keep`): what it suggests shows one.
@@ -171,6 +175,8 @@ impl StrategyEntry {
             cases: false,
             gradients: false,
             learns: false,
+            features: false,
+            descriptor: false,
             thresholds: false,
             members: false,
             categories: false,

@@ -27,6 +27,7 @@ type Own = (AuroraParams, EncoderParams);
 
 pub(crate) const ENTRY: StrategyEntry = StrategyEntry {
     learns: true,
+    features: true,
     categories: true,
     small: "batch = 30\nlatent = 2\nencoder_hidden = [8]\nencoder_epochs = 3\nencoder_batch = 10\nupdate_every = 1",
     suggested: "[strategy]\nline_sigma = 0.2\nlatent = 2",

@@ -51,6 +51,7 @@ type Taxons = (ExplorationParams, EncoderParams);
 type Stax = (ExplorationParams, (EmitterParams, EncoderParams));
 
 pub(crate) const SERENE: StrategyEntry = StrategyEntry {
+    descriptor: true,
     small: "population = 10\nchunk = 40\nemitter_population = 2\nneighbours = 3\ngenome_bounds = []",
     suggested: SUGGESTED,
     ..StrategyEntry::new(
@@ -65,6 +66,7 @@ pub(crate) const SERENE: StrategyEntry = StrategyEntry {
 };
 
 pub(crate) const TAXONS: StrategyEntry = StrategyEntry {
+    features: true,
     small: LEARNING_SMALL,
     suggested: SUGGESTED,
     ..StrategyEntry::new(
@@ -83,6 +85,7 @@ pub(crate) const TAXONS: StrategyEntry = StrategyEntry {
 };
 
 pub(crate) const STAX: StrategyEntry = StrategyEntry {
+    features: true,
     small: LEARNING_SMALL,
     suggested: SUGGESTED,
     ..StrategyEntry::new(

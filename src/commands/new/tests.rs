@@ -11,8 +11,8 @@ fn go_together(task: &TaskEntry, spec: &TaskSpec, strategy: &StrategyEntry) -> b
         && (task.cases || !strategy.cases)
         && (spec.gradients.is_some() || !strategy.gradients)
         && (!spec.objectives.is_empty() || !strategy.fronts)
-        && (spec.features > 0 || !["aurora", "taxons", "stax"].contains(&strategy.name))
-        && (!spec.descriptor.is_empty() || !(strategy.novelty || strategy.name == "serene"))
+        && (spec.features > 0 || !strategy.features)
+        && (!spec.descriptor.is_empty() || !(strategy.novelty || strategy.descriptor))
 }
 
 /// The tables that make a task small, and of a language model the files that it needs.
