@@ -97,11 +97,7 @@ impl Aurora {
             encoder,
             last: 0,
             visited,
-            row: Row {
-                encoder_updates: 0.0,
-                encoder_error: 0.0,
-                min_distance: 0.0,
-            },
+            row: Row::filled(0.0),
         }
     }
 

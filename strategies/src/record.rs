@@ -25,6 +25,13 @@ pub(crate) trait HistoryRow: Default {
     /// In the order of the columns.
     fn values_mut(&mut self) -> Vec<&mut f64>;
 
+    /// The same number in every column.
+    fn filled(value: f64) -> Self {
+        let mut row = Self::default();
+        row.values_mut().into_iter().for_each(|place| *place = value);
+        row
+    }
+
     fn columns_but(absent: Option<&str>) -> impl Iterator<Item = Column> {
         let shown = move |column: &Column| Some(column.0) != absent;
         Self::COLUMNS.iter().copied().filter(shown)

@@ -60,7 +60,7 @@ impl PolicyGradient {
             published: Published::default(),
             inbox: Inbox::default(),
             requested: Vec::new(),
-            row: Row::default(),
+            row: Row::filled(0.0),
             generation_began: Instant::now(),
         }
     }
@@ -373,7 +373,7 @@ impl Emitter for PolicyGradient {
             critic_loss: losses.critic,
             actor_loss: losses.actor,
             transitions: self.learning.transitions() as f64,
-            ..Row::default()
+            ..Row::filled(0.0)
         };
         Ok(())
     }
