@@ -118,7 +118,7 @@ bench: setup-atari build  ## the benchmarks, as tables: archives, engine, learni
 	cargo bench -p illume-strategies --bench learn --bench cma
 	cargo bench -p illume-benches --features mujoco --bench gradients
 	cargo bench -p illume-envs --features mujoco,atari --bench envs --bench mujoco --bench pixels --bench atari
-	cargo bench -p illume-lm --bench lm --bench train
+	cargo bench -p illume-lm --features torch --bench lm --bench train
 	cargo bench -p illume-cluster --features mpi --bench fork_join --bench comm
 
 lint: setup  ## formatting, clippy and the documentation, warnings being errors

@@ -1,4 +1,4 @@
-//! Populations through one model: `cargo bench -p illume-lm --bench lm [-- small|large] [-- full]`.
+//! Populations through one model: `cargo bench -p illume-lm --features torch --bench lm [-- small|large] [-- full]`.
 //!
 //! The words `low-rank` compare, in f32, members of rank 1 on all linear maps (EGGROLL) and members that differ in singular values with the same rows
 //! without members, on SmolLM2-135M's shape (or the `small` model's), for `rows=96,256` rows, of which `each=1` share a member; medians of `repeats=3` runs

@@ -1,4 +1,4 @@
-//! Training: `cargo bench -p illume-lm --bench train [-- cuda|medium]`. With `cuda`, adapters and gradients of SmolLM2-135M's shape on a GPU, with
+//! Training: `cargo bench -p illume-lm --features torch --bench train [-- cuda|medium]`. With `cuda`, adapters and gradients of SmolLM2-135M's shape on a GPU, with
 //! `precision=f32` as the weights' or another, and the device's memory in use; with `seven` besides, adapters of Qwen2.5-7B's shape (60 GB of the processor's
 //! memory, and 30 GB where TMPDIR says); with `medium`, SmolLM2's adapters by examples on the processor, beside the multiply-adds that they need and the most
 //! memory that was taken.
