@@ -155,7 +155,13 @@ impl TrainSettings {
 ///
 /// # Errors
 /// The adapter does not fit the model, a setting is impossible, a text does not fit the model, the loss is no longer finite, or the device failed.
-pub fn sft(checkpoint: &Checkpoint, lora: Lora, next: Next, settings: &TrainSettings, report: Report) -> Result<Lora> {
+pub fn sft(
+    checkpoint: &Checkpoint,
+    mut lora: Lora,
+    next: Next,
+    settings: &TrainSettings,
+    report: Report,
+) -> Result<Lora> {
     lora.check(&checkpoint.config)?;
     let sizes: Vec<usize> = factors(&lora).map(|f| f.values().len()).collect();
     let trained = match settings.device {
@@ -165,7 +171,6 @@ pub fn sft(checkpoint: &Checkpoint, lora: Lora, next: Next, settings: &TrainSett
         #[cfg(not(feature = "torch"))]
         Device::Cuda(_) => return Err(Error::input("training on a GPU needs a build with the feature torch")),
     };
-    let mut lora = lora;
     let mut rest = &trained[..];
     let all = lora.targets.iter_mut().flat_map(|t| [&mut t.a, &mut t.b]);
     for (factor, size) in all.zip(sizes) {

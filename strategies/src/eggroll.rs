@@ -27,7 +27,6 @@ use crate::{Adam, GradientOptimizer, centred_ranks, deviation, mean_and_max};
 pub(crate) use params::ENTRY;
 pub use params::EggrollParams;
 
-/// Its columns in the history.
 /// Genes that a thread moves at a time.
 const PART: usize = 1 << 14;
 

@@ -246,8 +246,7 @@ impl TorchModel {
                 true => None,
                 false => Some(Tensor::f_cat(&middles, 1)?),
             },
-            signs: None,
-            places: None,
+            ..TorchAdapters::none(0)
         })
     }
 
@@ -283,13 +282,9 @@ impl TorchModel {
                 inner,
             }))
         };
-        let layer = |layer: usize| -> Torch<[Option<SharedGroup>; 4]> {
-            let [a, b, c, d] = GROUPS.map(|modules| group(layer, modules));
-            Ok([a?, b?, c?, d?])
-        };
         Ok(TorchBasis {
             place: (self.device, self.kind),
-            layers: (0..self.config.layers).map(layer).collect::<Torch<_>>()?,
+            layers: self.each_group(group)?,
         })
     }
 
@@ -319,14 +314,19 @@ impl TorchModel {
                 b: Tensor::f_cat(&ups, 2)?,
             }))
         };
-        let layer = |layer: usize| -> Torch<[Option<TorchGroup>; 4]> {
-            let [a, b, c, d] = GROUPS.map(|modules| group(layer, modules));
-            Ok([a?, b?, c?, d?])
-        };
         Ok(TorchAdapters {
-            layers: (0..self.config.layers).map(layer).collect::<Torch<_>>()?,
+            layers: self.each_group(group)?,
             ..TorchAdapters::none(0)
         })
+    }
+
+    /// Something of each layer's groups, from the layer's number and the group's modules.
+    fn each_group<T>(&self, of: impl Fn(usize, &[Module]) -> Torch<T>) -> Torch<Vec<[T; 4]>> {
+        let layer = |layer: usize| {
+            let [a, b, c, d] = GROUPS.map(|modules| of(layer, modules));
+            Ok([a?, b?, c?, d?])
+        };
+        (0..self.config.layers).map(layer).collect()
     }
 
     /// Where each map's outputs begin in those of its group, and how many they are; and all of the group's.

@@ -11,15 +11,7 @@ use crate::Device;
 use crate::array::Array;
 use crate::checkpoint::Checkpoint;
 use crate::config::{ModelConfig, Module};
-use crate::model::{Precision, int8_codes, round};
-
-/// The modules that one matrix holds, in the order of its rows.
-const FUSED: [&[Module]; 4] = [
-    &[Module::Q, Module::K, Module::V],
-    &[Module::O],
-    &[Module::Gate, Module::Up],
-    &[Module::Down],
-];
+use crate::model::{GROUPS, Precision, int8_codes, round};
 
 /// All weights.
 #[derive(Debug)]
@@ -76,7 +68,7 @@ impl Map {
 }
 
 impl Layer {
-    /// In the order of [`FUSED`].
+    /// In the order of [`GROUPS`].
     fn maps(&mut self) -> [&mut Map; 4] {
         [&mut self.qkv, &mut self.output, &mut self.gate_up, &mut self.down]
     }
@@ -275,7 +267,7 @@ fn fused_names(config: &ModelConfig) -> Vec<Vec<String>> {
     let mut names = vec![vec!["model.embed_tokens.weight".to_owned()]];
     for layer in 0..config.layers {
         let of = |modules: &[Module], what: &str| modules.iter().map(|m| format!("{}.{what}", m.path(layer))).collect();
-        for modules in FUSED {
+        for modules in GROUPS {
             names.push(of(modules, "weight"));
             if config.attention_bias && modules.contains(&Module::Q) {
                 names.push(of(modules, "bias"));
