@@ -263,7 +263,7 @@ fn searches_of_cma_me_and_cma_mae() {
         (
             arm,
             "name = \"cma_mae\"\nemitters = 3\nbatch = 9\nselection = \"filter\"\nrestart = \"no_improvement\"".into(),
-            "shape = [30, 30]\nlearning_rate = 0.2\nthreshold_min = -0.2",
+            "shape = [30, 30]\nlearning_rate = 0.2\nthreshold_min = -0.2\nadd_mode = \"single\"",
         ),
         // Of more than one slice, so that ranks have parts of it.
         (
@@ -274,7 +274,7 @@ fn searches_of_cma_me_and_cma_mae() {
         (
             sphere,
             "name = \"cma_me\"\nemitters = 3\nbatch = 6\noptimizer = \"openai_es\"\nrestart_every = 3".into(),
-            "shape = [20, 20]",
+            "shape = [20, 20]\nadd_mode = \"single\"",
         ),
         // Whose noise is shared.
         (

@@ -19,7 +19,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 struct Soft {
     rule: Thresholds,
-    /// Sum and number of what exceeded a cell's threshold in a batch; zeros between batches.
+    /// Sum and number of what exceeded a cell's threshold in a batch; of one after another, where that has moved to. Zeros between batches.
     sums: Vec<(f64, u32)>,
 }
 
@@ -35,6 +35,8 @@ pub struct CellArchive {
     shard: Shard,
     winners: Winners,
     soft: Option<Soft>,
+    /// Whether the rows of a batch are judged one after another.
+    single: bool,
     /// Rows that became elites, kept for its memory.
     taken: Vec<Taken>,
 }
@@ -64,6 +66,7 @@ impl CellArchive {
                 touched: Vec::new(),
             },
             soft: None,
+            single: false,
             taken: Vec::new(),
         })
     }
@@ -83,11 +86,17 @@ impl CellArchive {
         Ok(self)
     }
 
+    /// The same, judging the rows of a batch one after another if `single`.
+    pub(crate) fn judging(mut self, single: bool) -> CellArchive {
+        self.single = single;
+        self
+    }
+
     /// Finds each cell's winner among the rows and fills in the report's columns; soft thresholds move. The winners are left for the caller.
     fn contest(&mut self, status: &[u8], cells: &[i64], fitness: &[f64], report: &mut InsertReport) -> Result<()> {
         let (elites, offset, rows) = (self.elites.fitness(), self.spec.qd_offset, (status, cells, fitness));
         let Some(soft) = &mut self.soft else {
-            self.winners.find(elites, rows, report, |_, elite, f| {
+            let judge = |_, elite: f64, f| {
                 if elite.is_nan() {
                     (Outcome::New, f + offset)
                 } else if f > elite {
@@ -95,34 +104,54 @@ impl CellArchive {
                 } else {
                     (Outcome::Rejected, f - elite)
                 }
-            });
+            };
+            match self.single {
+                true => self.winners.find::<true>(elites, rows, report, judge),
+                false => self.winners.find::<false>(elites, rows, report, judge),
+            }
             return Ok(());
         };
         let thresholds = self.elites.columns().get::<f64>(THRESHOLD)?;
-        self.winners.find(elites, rows, report, |cell, elite, f| {
-            let outcome = match elite.is_nan() {
-                _ if f <= thresholds[cell] => Outcome::Rejected,
-                true => Outcome::New,
-                false => Outcome::Improved,
-            };
-            (outcome, f - thresholds[cell])
-        });
-        for row in (0..fitness.len()).filter(|&row| report.took(row)) {
-            let (sum, number) = &mut soft.sums[cells[row] as usize];
-            *sum += fitness[row];
-            *number += 1;
+        let outcome = |elite: f64, f: f64, threshold: f64| match elite.is_nan() {
+            _ if f <= threshold => Outcome::Rejected,
+            true => Outcome::New,
+            false => Outcome::Improved,
+        };
+        let (rule, sums) = (soft.rule, &mut soft.sums);
+        if self.single {
+            self.winners.find::<true>(elites, rows, report, |cell, elite, f| {
+                let (moved, number) = &mut sums[cell];
+                let threshold = if *number > 0 { *moved } else { thresholds[cell] };
+                let outcome = outcome(elite, f, threshold);
+                if outcome != Outcome::Rejected {
+                    (*moved, *number) = (rule.moved(threshold, f, 1), 1);
+                }
+                (outcome, f - threshold)
+            });
+        } else {
+            self.winners.find::<false>(elites, rows, report, |cell, elite, f| {
+                (outcome(elite, f, thresholds[cell]), f - thresholds[cell])
+            });
+            for row in (0..fitness.len()).filter(|&row| report.took(row)) {
+                let (sum, number) = &mut sums[cells[row] as usize];
+                *sum += fitness[row];
+                *number += 1;
+            }
         }
         let thresholds = self.elites.get_mut::<f64>(THRESHOLD)?;
         for &cell in &self.winners.touched {
-            let (sum, number) = std::mem::take(&mut soft.sums[cell as usize]);
+            let (sum, number) = std::mem::take(&mut sums[cell as usize]);
             let threshold = &mut thresholds[cell as usize];
-            *threshold = soft.rule.moved(*threshold, sum, number);
+            *threshold = match self.single {
+                true => sum,
+                false => rule.moved(*threshold, sum, number),
+            };
         }
         Ok(())
     }
 }
 
-/// Of each cell the best row of a batch.
+/// Of each cell the row of a batch that becomes its elite: the best, or of one after another the last that it took.
 #[derive(Debug)]
 struct Winners {
     /// By cell; none between batches.
@@ -132,13 +161,14 @@ struct Winners {
 }
 
 impl Winners {
-    /// `judge` says what becomes of a fitness in a cell with this elite (NaN for an empty one), and how much it gains.
-    fn find(
+    /// `judge` says what becomes of a fitness in a cell with this elite (NaN for an empty one), and how much it gains. If `SINGLE`, the elite is one of the rows before, where
+    /// the cell took one.
+    fn find<const SINGLE: bool>(
         &mut self,
         elites: &[f64],
         (status, cells, fitness): (&[u8], &[i64], &[f64]),
         report: &mut InsertReport,
-        judge: impl Fn(usize, f64, f64) -> (Outcome, f64),
+        mut judge: impl FnMut(usize, f64, f64) -> (Outcome, f64),
     ) {
         report.outcome.resize(fitness.len(), 0);
         report.gain.resize(fitness.len(), 0.0);
@@ -154,16 +184,21 @@ impl Winners {
             if status != Status::Ok as u8 || !f.is_finite() {
                 continue;
             }
+            let best = &mut self.row[cell as usize];
+            let elite = if SINGLE && *best != NONE {
+                fitness[*best as usize]
+            } else {
+                elite
+            };
             let (judged, gained) = judge(cell as usize, elite, f);
             (*outcome, *gain) = (judged as u8, gained);
             if judged == Outcome::Rejected {
                 continue;
             }
-            let best = &mut self.row[cell as usize];
             if *best == NONE {
                 *best = row as u32;
                 self.touched.push(cell as u32);
-            } else if f > fitness[*best as usize] {
+            } else if SINGLE || f > fitness[*best as usize] {
                 *best = row as u32;
             }
         }

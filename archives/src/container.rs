@@ -76,7 +76,7 @@ fn build(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         return Err(Error::config("archive", "target", message));
     }
     check_axes(config.axes)?;
-    claim_cells(config, "target", params.target, &Held::One)?;
+    claim_cells(config, "target", params.target, &Held::One { single: false })?;
     let rules = Rules {
         sizing: match params.rule.as_str() {
             "csc" => Sizing::Size { gain: params.gain },

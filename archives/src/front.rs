@@ -55,7 +55,7 @@ fn build(config: &ArchiveConfig<'_>) -> Result<Box<dyn ArchiveMut>> {
         return Err(Error::config("archive", "kind", message));
     }
     check_axes(config.axes)?;
-    claim_cells(config, "capacity", params.capacity, &Held::One)?;
+    claim_cells(config, "capacity", params.capacity, &Held::One { single: false })?;
     let spec = ArchiveSpec {
         kind: "front".into(),
         axes: config.axes.to_vec(),

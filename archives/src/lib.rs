@@ -35,7 +35,7 @@ pub use division::Outside;
 pub use dns::{DnsArchive, DnsParams};
 pub use front::{FrontArchive, FrontParams};
 pub use registry::{CvtParams, GridParams, UnstructuredParams, registry};
-pub use soft::ThresholdParams;
+pub use soft::InsertionParams;
 pub use unstructured::{Admission, Unstructured, UnstructuredArchive};
 
 /// The version of the HDF5 library in use, as it says itself.

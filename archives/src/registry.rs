@@ -9,7 +9,7 @@ use crate::archive::CellArchive;
 use crate::deep::{self, DeepArchive, DepthParams};
 use crate::division::Outside;
 use crate::mome::FrontsArchive;
-use crate::soft::{SoftArchive, ThresholdParams, Thresholds};
+use crate::soft::{InsertionParams, SoftArchive, Thresholds};
 use crate::unstructured::{Admission, Unstructured, UnstructuredArchive};
 use crate::{container, cvt, dns, front};
 
@@ -72,7 +72,7 @@ illume_core::params! {
 }
 
 /// Parameters of archives of cells beside their division.
-type OfCells = (ThresholdParams, DepthParams);
+type OfCells = (InsertionParams, DepthParams);
 
 const GRID: ArchiveEntry = ArchiveEntry {
     check: deep::check,
@@ -264,8 +264,8 @@ fn build(
     };
     let archive = || CellArchive::new(spec.clone(), outside, config.genome_dim, config.lineage);
     Ok(match held {
-        Held::One => Box::new(archive()?),
-        Held::Soft(rule) => Box::new(SoftArchive::new(archive()?.soft(*rule)?, archive()?)),
+        Held::One { single } => Box::new(archive()?.judging(*single)),
+        Held::Soft { rule, single } => Box::new(SoftArchive::new(archive()?.soft(*rule)?.judging(*single), archive()?)),
         Held::Several(depth) if depth.keeps_fronts() => Box::new(FrontsArchive::new(spec, outside, config)?),
         Held::Several(_) => Box::new(DeepArchive::new(spec, outside, config)?),
     })
@@ -273,27 +273,34 @@ fn build(
 
 /// What cells hold.
 pub(crate) enum Held {
-    /// An elite each.
-    One,
+    /// An elite each; `single` if the candidates of a generation are judged one after another.
+    One { single: bool },
     /// The same with soft thresholds.
-    Soft(Thresholds),
+    Soft { rule: Thresholds, single: bool },
     /// Several elites.
     Several(DepthParams),
 }
 
 impl Held {
-    fn of((thresholds, depth): &OfCells) -> Result<Held> {
+    fn of((insertion, depth): &OfCells) -> Result<Held> {
         depth.check()?;
-        match (Thresholds::new(thresholds), depth.is_plain()) {
-            (None, true) => Ok(Held::One),
-            (Some(rule), true) => Ok(Held::Soft(rule)),
-            (None, false) => Ok(Held::Several(depth.clone())),
-            (Some(_), false) => {
-                let message =
-                    "expected 1.0 for cells of several elites (archive.depth, archive.keep), which have no thresholds";
-                Err(Error::config("archive", "learning_rate", message))
-            }
+        let (rule, single) = (Thresholds::new(insertion), insertion.is_single());
+        if depth.is_plain() {
+            return Ok(match rule {
+                None => Held::One { single },
+                Some(rule) => Held::Soft { rule, single },
+            });
         }
+        let several = "for cells of several elites (archive.depth, archive.keep)";
+        if rule.is_some() {
+            let message = format!("expected 1.0 {several}, which have no thresholds");
+            return Err(Error::config("archive", "learning_rate", message));
+        }
+        if single {
+            let message = format!("expected \"batch\" {several}, got \"single\"");
+            return Err(Error::config("archive", "add_mode", message));
+        }
+        Ok(Held::Several(depth.clone()))
     }
 }
 
@@ -301,9 +308,9 @@ impl Held {
 pub(crate) fn claim_cells(config: &ArchiveConfig<'_>, key: &str, cells: usize, held: &Held) -> Result<()> {
     let elite = (CELL_BYTES + 8 * config.axes.len()) as f64;
     let cell = match held {
-        Held::One => elite,
+        Held::One { .. } => elite,
         // The best of all beside those that are bred from, which have a threshold and what exceeded it.
-        Held::Soft(_) => 2.0 * elite + 24.0,
+        Held::Soft { .. } => 2.0 * elite + 24.0,
         // The best of each beside its members, which have the number of their cell as well.
         Held::Several(depth) => elite + depth.depth as f64 * (elite + 16.0),
     };

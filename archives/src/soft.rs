@@ -14,11 +14,22 @@ use crate::archive::CellArchive;
 
 params! {
     /// When a cell takes a candidate; parameters of every archive of cells.
-    pub struct ThresholdParams {
+    pub struct InsertionParams {
         /// Share by which the fitness that a candidate must exceed moves towards that of each which does; 1 for the elite's own fitness (MAP-Elites), 0 for `threshold_min` throughout.
         learning_rate: f64 = 1.0, range(0.0, 1.0);
         /// Fitness that the first candidate of a cell must exceed; where `learning_rate` is below 1.
         threshold_min: f64 = 0.0, finite();
+        /// Against what the candidates of a generation are judged: "batch", all against the archive as it was before them, or "single", one after another, each against what those before it have left.
+        add_mode: String = "batch".into(), one_of(&["batch", SINGLE]);
+    }
+}
+
+/// The mode in which candidates are judged one after another: `add_mode` of pyribs' `Scheduler`.
+const SINGLE: &str = "single";
+
+impl InsertionParams {
+    pub(crate) fn is_single(&self) -> bool {
+        self.add_mode == SINGLE
     }
 }
 
@@ -31,7 +42,7 @@ pub(crate) struct Thresholds {
 
 impl Thresholds {
     /// None for those of MAP-Elites.
-    pub(crate) fn new(params: &ThresholdParams) -> Option<Thresholds> {
+    pub(crate) fn new(params: &InsertionParams) -> Option<Thresholds> {
         (params.learning_rate < 1.0).then_some(Thresholds {
             rate: params.learning_rate,
             min: params.threshold_min,

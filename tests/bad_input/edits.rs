@@ -152,6 +152,16 @@ pub const EDITS: &[Edit] = &[
         &[":11: archive.learning_rate", "several elites"],
     ),
     (
+        "[10, 10]",
+        "[10, 10]\ndepth = 3\nadd_mode = \"single\"",
+        &[":11: archive.add_mode", "expected \"batch\"", "several elites"],
+    ),
+    (
+        "[10, 10]",
+        "[10, 10]\nadd_mode = \"sequential\"",
+        &[":10: archive.add_mode", "\"batch\", \"single\"", "\"sequential\""],
+    ),
+    (
         "\"map_elites\"\nbatch = 20",
         "\"extract_me\"\nbatch = 20",
         &["archive.depth", "\"extract_me\"", "depth = 8"],

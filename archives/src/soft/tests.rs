@@ -19,8 +19,9 @@ fn cells() -> CellArchive {
     CellArchive::new(spec, Outside::Clip, 1, false).unwrap()
 }
 
-fn soft(rate: f64, min: f64) -> SoftArchive {
-    SoftArchive::new(cells().soft(Thresholds { rate, min }).unwrap(), cells())
+fn soft(rate: f64, min: f64, single: bool) -> SoftArchive {
+    let active = cells().soft(Thresholds { rate, min }).unwrap();
+    SoftArchive::new(active.judging(single), cells())
 }
 
 fn rows(cells: &[i64], fitness: &[f64]) -> Batch {
@@ -61,30 +62,30 @@ fn outcomes_values_and_thresholds_are_those_of_pyribs() {
     let (header, lines) = include_str!("recorded.csv").split_once('\n').unwrap();
     assert_eq!(
         header,
-        "learning_rate,threshold_min,batch,cell,fitness,status,value,threshold"
+        "add_mode,learning_rate,threshold_min,batch,cell,fitness,status,value,threshold"
     );
     let lines: Vec<Vec<&str>> = lines.lines().map(|line| line.split(',').collect()).collect();
     let number = |text: &str| text.parse::<f64>().unwrap();
     let mut compared = 0;
-    for setting in lines.chunk_by(|a, b| a[..2] == b[..2]) {
-        let hard = setting[0][1].is_empty();
+    for setting in lines.chunk_by(|a, b| a[..3] == b[..3]) {
+        let (single, hard) = (setting[0][0] == "single", setting[0][2].is_empty());
         let mut archive: Box<dyn ArchiveMut> = match hard {
-            true => Box::new(cells()),
-            false => Box::new(soft(number(setting[0][0]), number(setting[0][1]))),
+            true => Box::new(cells().judging(single)),
+            false => Box::new(soft(number(setting[0][1]), number(setting[0][2]), single)),
         };
-        for (generation, batch) in setting.chunk_by(|a, b| a[2] == b[2]).enumerate() {
-            let cells: Vec<i64> = batch.iter().map(|line| line[3].parse().unwrap()).collect();
-            let fitness: Vec<f64> = batch.iter().map(|line| number(line[4])).collect();
+        for (generation, batch) in setting.chunk_by(|a, b| a[3] == b[3]).enumerate() {
+            let cells: Vec<i64> = batch.iter().map(|line| line[4].parse().unwrap()).collect();
+            let fitness: Vec<f64> = batch.iter().map(|line| number(line[5])).collect();
             let report = insert(archive.as_mut(), &rows(&cells, &fitness), generation as u64);
             for (i, line) in batch.iter().enumerate() {
-                let status = match line[5] {
+                let status = match line[6] {
                     "0" => Outcome::Rejected,
                     "1" => Outcome::Improved,
                     _ => Outcome::New,
                 };
                 assert_eq!(report.outcome[i], status as u8, "{line:?}");
                 assert!(
-                    (report.gain[i] - number(line[6])).abs() < 1e-12,
+                    (report.gain[i] - number(line[7])).abs() < 1e-12,
                     "{line:?}: {}",
                     report.gain[i]
                 );
@@ -93,20 +94,20 @@ fn outcomes_values_and_thresholds_are_those_of_pyribs() {
                     true => elites.fitness()[cell],
                     false => elites.columns().get::<f64>("threshold").unwrap()[cell],
                 };
-                assert_eq!(elites.fitness()[cell].is_nan(), line[7].is_empty(), "{line:?}");
-                if !line[7].is_empty() {
-                    assert!((threshold - number(line[7])).abs() < 1e-12, "{line:?}: {threshold}");
+                assert_eq!(elites.fitness()[cell].is_nan(), line[8].is_empty(), "{line:?}");
+                if !line[8].is_empty() {
+                    assert!((threshold - number(line[8])).abs() < 1e-12, "{line:?}: {threshold}");
                 }
                 compared += 1;
             }
         }
     }
-    assert_eq!(compared, 240);
+    assert_eq!(compared, 480);
 }
 
 #[test]
 fn the_result_keeps_the_best_and_the_search_what_came_last() {
-    let mut archive = soft(0.01, 0.0);
+    let mut archive = soft(0.01, 0.0, false);
     insert(&mut archive, &rows(&[2], &[5.0]), 0);
     // Better than the threshold, which is 0.05 now, and worse than the best.
     let report = insert(&mut archive, &rows(&[2], &[3.0]), 1);
@@ -141,7 +142,7 @@ fn a_checkpoint_holds_both_and_goes_on_as_if_nothing_had_been() {
         rows(&cells, &fitness)
     };
     let (attributes, history) = (Attributes::default(), Batch::new());
-    let mut archive = soft(0.1, 0.0);
+    let mut archive = soft(0.1, 0.0, false);
     (0..3).for_each(|i| drop(insert(&mut archive, &batch(i), i)));
     let save = |checkpoint: bool, path: &std::path::Path| {
         let contents = Contents {
@@ -158,7 +159,7 @@ fn a_checkpoint_holds_both_and_goes_on_as_if_nothing_had_been() {
         solo(|comm| write(path, &contents, comm)).unwrap();
     };
     save(true, &path);
-    let mut restored = soft(0.1, 0.0);
+    let mut restored = soft(0.1, 0.0, false);
     solo(|comm| {
         let stored = read_checkpoint(&path, comm).unwrap();
         restored.restore(&stored.rows, &stored.genomes, comm).unwrap();
@@ -167,7 +168,7 @@ fn a_checkpoint_holds_both_and_goes_on_as_if_nothing_had_been() {
         // An archive without thresholds has no place for it.
         assert!(cells().restore_active(&rows, &genomes, comm).is_err());
     });
-    let mut whole = soft(0.1, 0.0);
+    let mut whole = soft(0.1, 0.0, false);
     (0..6).for_each(|i| drop(insert(&mut whole, &batch(i), i)));
     (3..6).for_each(|i| drop(insert(&mut restored, &batch(i), i)));
     assert_eq!(everything(&restored), everything(&whole));
@@ -180,12 +181,38 @@ fn a_checkpoint_holds_both_and_goes_on_as_if_nothing_had_been() {
 #[test]
 fn any_number_of_ranks_ends_with_the_same() {
     let run = |comm: &dyn Comm| {
-        let mut archive = soft(0.1, 0.3);
-        fill(&mut archive, comm, 1, false, 8);
-        format!("{:?} {:?}", archive.elites().columns(), archive.best.elites().columns())
+        let both = [false, true].map(|single| {
+            let mut archive = soft(0.1, 0.3, single);
+            fill(&mut archive, comm, 1, false, 8);
+            format!("{:?} {:?}", archive.elites().columns(), archive.best.elites().columns())
+        });
+        assert_ne!(both[0], both[1]);
+        both
     };
     let alone = solo(|comm| run(comm));
     for size in [2, 3] {
         assert!(ranks(size, run).iter().all(|other| *other == alone), "{size} ranks");
     }
+}
+
+/// Of several candidates that are each better than those before, "batch" calls all new and "single" the first; without thresholds both keep the best.
+#[test]
+fn judged_one_after_another_only_the_first_in_a_cell_is_new() {
+    let rows = rows(&[2, 2, 2, 2], &[1.0, 3.0, 2.0, 4.0]);
+    let [batch, single] = [false, true].map(|single| {
+        let mut archive = cells().judging(single);
+        let report = insert(&mut archive, &rows, 0);
+        assert_eq!((archive.elites().fitness()[2], genome(&archive, 2)), (4.0, 3.0));
+        assert_eq!(
+            (report.kept.as_slice(), archive.elites().filled.as_slice()),
+            (&[3][..], &[2][..])
+        );
+        (report.outcome, report.gain)
+    });
+    let [new, improved, rejected] = [Outcome::New, Outcome::Improved, Outcome::Rejected].map(|o| o as u8);
+    assert_eq!(batch, (vec![new; 4], vec![1.0, 3.0, 2.0, 4.0]));
+    assert_eq!(
+        single,
+        (vec![new, improved, rejected, improved], vec![1.0, 2.0, -1.0, 1.0])
+    );
 }

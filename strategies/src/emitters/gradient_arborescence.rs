@@ -66,7 +66,7 @@ impl GradientArborescence {
     }
 
     /// Begins at a genome.
-    fn begin_at(&mut self, context: &Context<'_>, genes: Vec<f32>) {
+    pub(crate) fn begin_at(&mut self, context: &Context<'_>, genes: Vec<f32>) {
         self.moments = [vec![0.0; genes.len()], vec![0.0; genes.len()]];
         self.point = genes;
         self.steps = 0;
