@@ -8,7 +8,7 @@ use illume_core::{
     Archive, ArchiveConfig, ArchiveEntry, ArchiveMut, ArchiveSpec, Batch, Cells, Comm, Elites, Error, Fetched, Genomes,
     Inbox, InsertReport, Offer, Outcome, Result, Rule, Taken,
 };
-use illume_numerics::fronts::{Equal, Points, covered, non_dominated, thin};
+use illume_numerics::fronts::{Equal, Points, covered, covered_in_order, non_dominated, ordered, thin, thin_in_order};
 
 use crate::archive::{Storing, check_block};
 use crate::neighbours::among_elites;
@@ -74,6 +74,18 @@ pub struct FrontArchive {
     objectives: usize,
     elites: Elites,
     shard: Shard,
+    /// Of two objectives the elites, best first by the first; of more empty.
+    order: Vec<usize>,
+}
+
+/// Who is on a front.
+struct Front {
+    /// Elites by number, ascending.
+    stay: Vec<usize>,
+    /// Places of rows, ascending.
+    come: Vec<usize>,
+    /// Of two objectives places in both, those that stay first, in the order of [`FrontArchive::order`].
+    order: Vec<usize>,
 }
 
 impl FrontArchive {
@@ -87,34 +99,89 @@ impl FrontArchive {
             objectives: objectives_of(&spec)?,
             elites: Elites::new(0, spec.axes.len()),
             shard: Shard::growing(spec.capacity, genome_dim, lineage),
+            order: Vec::new(),
             spec,
         })
     }
 
-    /// Of the elites and these rows, who is on the front: elites by number, and places in `rows`; ascending.
-    fn front(&self, theirs: &Points<'_>) -> (Vec<usize>, Vec<usize>) {
-        let columns = self.elites.columns();
+    /// The elites' objectives.
+    fn own(&self) -> Points<'_> {
         let own = match self.elites.filled.is_empty() {
             true => &[],
-            false => columns.get::<f64>(OBJECTIVES).unwrap_or(&[]),
+            false => self.elites.columns().get::<f64>(OBJECTIVES).unwrap_or(&[]),
         };
-        let own = Points::new(own, self.objectives);
+        Points::new(own, self.objectives)
+    }
+
+    /// Of the elites and these rows, who is on the front.
+    fn front(&self, theirs: &Points<'_>) -> Front {
         // Of equals the elite stays, and of rows the first comes.
         let mut come = non_dominated(theirs, Equal::First);
-        let there = covered(theirs, &own);
-        come.retain(|row| !there[*row]);
+        let (own, m) = (self.own(), self.objectives);
+        let pairs = m == 2;
         let coming = theirs.of(&come);
-        let gone = covered(&own, &Points::new(&coming, self.objectives));
+        let coming = Points::new(&coming, m);
+        let there = match pairs {
+            true => covered_in_order(&coming, &ordered(&coming), &own, &self.order),
+            false => covered(&coming, &own),
+        };
+        let mut there = there.into_iter();
+        come.retain(|_| there.next() == Some(false));
+        let coming = theirs.of(&come);
+        let coming = Points::new(&coming, m);
+        let newcomers = if pairs { ordered(&coming) } else { Vec::new() };
+        let gone = match pairs {
+            true => covered_in_order(&own, &self.order, &coming, &newcomers),
+            false => covered(&own, &coming),
+        };
         let stay: Vec<usize> = (0..own.len()).filter(|elite| !gone[*elite]).collect();
-        if stay.len() + come.len() <= self.spec.capacity {
-            return (stay, come);
+        let order = match pairs {
+            true => merged(&own, (&self.order, &stay), &coming, &newcomers),
+            false => Vec::new(),
+        };
+        let total = stay.len() + come.len();
+        if total <= self.spec.capacity {
+            return Front { stay, come, order };
         }
-        let all = [own.of(&stay), coming].concat();
-        let kept = thin(&Points::new(&all, self.objectives), self.spec.capacity);
+        let all = [own.of(&stay).as_slice(), coming.values()].concat();
+        let all = Points::new(&all, m);
+        let kept = match pairs {
+            true => thin_in_order(&all, &order, self.spec.capacity),
+            false => thin(&all, self.spec.capacity),
+        };
         let split = kept.partition_point(|at| *at < stay.len());
-        let come = kept[split..].iter().map(|at| come[at - stay.len()]).collect();
-        (kept[..split].iter().map(|at| stay[*at]).collect(), come)
+        // The places of those that are kept.
+        let mut place = vec![None; total];
+        kept.iter().enumerate().for_each(|(to, from)| place[*from] = Some(to));
+        Front {
+            come: kept[split..].iter().map(|at| come[at - stay.len()]).collect(),
+            stay: kept[..split].iter().map(|at| stay[*at]).collect(),
+            order: order.into_iter().filter_map(|at| place[at]).collect(),
+        }
     }
+}
+
+/// Those of some points that stay (ascending), and newcomers, as places in both behind one another: by their orders, which are known.
+fn merged(
+    own: &Points<'_>,
+    (order, stay): (&[usize], &[usize]),
+    coming: &Points<'_>,
+    newcomers: &[usize],
+) -> Vec<usize> {
+    let mut place = vec![None; own.len()];
+    stay.iter().enumerate().for_each(|(at, elite)| place[*elite] = Some(at));
+    let mut merged = Vec::with_capacity(stay.len() + newcomers.len());
+    let mut left = newcomers.iter().peekable();
+    for (elite, at) in order.iter().filter_map(|elite| Some((*elite, place[*elite]?))) {
+        // On a front no two have the same first value.
+        let better = |new: &&usize| coming.point(**new)[0] > own.point(elite)[0];
+        while let Some(new) = left.next_if(better) {
+            merged.push(stay.len() + new);
+        }
+        merged.push(at);
+    }
+    merged.extend(left.map(|new| stay.len() + new));
+    merged
 }
 
 impl Archive for FrontArchive {
@@ -167,7 +234,7 @@ impl ArchiveMut for FrontArchive {
         let offered = |row: &usize| numbered::is_offered(status[*row], cells[*row], fitness[*row]);
         let offered: Vec<usize> = (0..total).filter(offered).collect();
         let theirs = Points::new(objectives, self.objectives).of(&offered);
-        let (stay, come) = self.front(&Points::new(&theirs, self.objectives));
+        let Front { stay, come, order } = self.front(&Points::new(&theirs, self.objectives));
         offered
             .iter()
             .for_each(|row| report.outcome[*row] = Outcome::Rejected as u8);
@@ -176,7 +243,7 @@ impl ArchiveMut for FrontArchive {
         }
         let (before, after) = (self.elites.filled.len(), stay.len() + come.len());
         let (mut there, mut moved) = (vec![false; after], Vec::new());
-        for elite in stay {
+        for &elite in &stay {
             match there.get_mut(elite) {
                 Some(there) => *there = true,
                 None => moved.push(elite),
@@ -184,6 +251,10 @@ impl ArchiveMut for FrontArchive {
         }
         let mut free = (0..after).filter(|number| !there[*number]);
         let places: Vec<(usize, usize)> = moved.into_iter().zip(free.by_ref()).collect();
+        // Those that move are the last of those that stay.
+        let mut numbers = stay;
+        numbers.truncate(numbers.len() - places.len());
+        numbers.extend(places.iter().map(|(_, to)| to));
         let mut taken = Vec::new();
         for (&at, cell) in come.iter().zip(free) {
             let row = offered[at];
@@ -195,6 +266,8 @@ impl ArchiveMut for FrontArchive {
                 cell: cell as u32,
             });
         }
+        numbers.extend(taken.iter().map(|taken| taken.cell as usize));
+        self.order = order.into_iter().map(|place| numbers[place]).collect();
         self.elites.renumber(&places, after)?;
         self.shard.renumber(&places, before, after);
         self.elites.filled = (0..after as u32).collect();
@@ -214,7 +287,13 @@ impl ArchiveMut for FrontArchive {
             return Err(Error::failed("elites of other objectives for a front"));
         }
         let (own, empty) = ((&self.spec, "fitness"), Elites::new(0, self.spec.axes.len()));
-        numbered::restore(rows, genomes, comm, own, empty, (&mut self.elites, &mut self.shard))
+        numbered::restore(rows, genomes, comm, own, empty, (&mut self.elites, &mut self.shard))?;
+        self.order = if self.objectives == 2 {
+            ordered(&self.own())
+        } else {
+            Vec::new()
+        };
+        Ok(())
     }
 }
 

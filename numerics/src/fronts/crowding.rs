@@ -12,7 +12,7 @@ pub fn crowding(points: &Points<'_>, numbers: &[usize]) -> Vec<f64> {
         return vec![f64::INFINITY; numbers.len()];
     }
     let mut distance = vec![0.0; numbers.len()];
-    for (objective, (order, extent)) in along(points, numbers).into_iter().enumerate() {
+    for (objective, (order, extent)) in along(points, numbers, None).into_iter().enumerate() {
         if extent.is_nan() || extent <= 0.0 {
             continue;
         }
@@ -27,8 +27,8 @@ pub fn crowding(points: &Points<'_>, numbers: &[usize]) -> Vec<f64> {
     distance
 }
 
-/// Places of a front's points by each objective, the best first, and how far they extend along it.
-fn along(points: &Points<'_>, numbers: &[usize]) -> Vec<(Vec<usize>, f64)> {
+/// Places of a front's points by each objective, the best first, and how far they extend along it; `first` are those of the first objective, where they are known.
+fn along(points: &Points<'_>, numbers: &[usize], first: Option<&[usize]>) -> Vec<(Vec<usize>, f64)> {
     let mut all: Vec<(Vec<usize>, f64)> = Vec::with_capacity(points.dim());
     for objective in 0..points.dim() {
         // `-0 + 0` is `0`.
@@ -37,6 +37,7 @@ fn along(points: &Points<'_>, numbers: &[usize]) -> Vec<(Vec<usize>, f64)> {
         let turned = all.last().map(|(before, _)| before.iter().rev().copied().collect());
         let order = turned
             .filter(|order: &Vec<usize>| order.windows(2).all(|pair| of(pair[0]) > of(pair[1])))
+            .or_else(|| first.filter(|_| objective == 0).map(<[usize]>::to_vec))
             .unwrap_or_else(|| falling((0..numbers.len()).map(of)));
         let extent = of(order[0]) - of(order[order.len() - 1]);
         all.push((order, extent));
@@ -60,6 +61,15 @@ pub fn by_fronts(points: &Points<'_>) -> Vec<usize> {
 /// Numbers of `capacity` points of a front, ascending: whoever is crowded most goes, one after another, each time by the distances between those that are left. Of equally crowded
 /// ones the last goes first. Extents are those of the whole front.
 pub fn thin(points: &Points<'_>, capacity: usize) -> Vec<usize> {
+    thin_by(points, None, capacity)
+}
+
+/// The same, where it is known what [`ordered`](super::ordered) says of the points, none of which has a NaN.
+pub fn thin_in_order(points: &Points<'_>, order: &[usize], capacity: usize) -> Vec<usize> {
+    thin_by(points, Some(order), capacity)
+}
+
+fn thin_by(points: &Points<'_>, first: Option<&[usize]>, capacity: usize) -> Vec<usize> {
     let (n, m) = (points.len(), points.dim());
     if n <= capacity {
         return (0..n).collect();
@@ -69,7 +79,7 @@ pub fn thin(points: &Points<'_>, capacity: usize) -> Vec<usize> {
     const NOBODY: usize = usize::MAX;
     let mut next = vec![[NOBODY; 2]; n * m];
     let mut scale = vec![0.0; m];
-    for (objective, (order, extent)) in along(points, &numbers).into_iter().enumerate() {
+    for (objective, (order, extent)) in along(points, &numbers, first).into_iter().enumerate() {
         scale[objective] = if extent > 0.0 { 1.0 / extent } else { 0.0 };
         for pair in order.windows(2) {
             next[pair[0] * m + objective][1] = pair[1];

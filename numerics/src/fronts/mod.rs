@@ -8,14 +8,14 @@ mod hypervolume;
 mod preferences;
 mod sort;
 
-pub use crowding::{by_fronts, crowding, thin};
+pub use crowding::{by_fronts, crowding, thin, thin_in_order};
 pub use distances::{
     additive_epsilon, generational_distance, generational_distance_plus, inverted_generational_distance,
     inverted_generational_distance_plus, multiplicative_epsilon,
 };
 pub use hypervolume::{contributions, hypervolume};
 pub use preferences::{directions, directions_count, expected_utility, sparsity};
-pub use sort::{Equal, covered, non_dominated, sort};
+pub use sort::{Equal, covered, covered_in_order, non_dominated, ordered, sort};
 
 /// Points of several objectives, `[points, objectives]`.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,11 @@ impl<'a> Points<'a> {
 
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// All values, `[points, objectives]`.
+    pub fn values(&self) -> &'a [f64] {
+        self.values
     }
 
     /// Number of objectives.
@@ -80,7 +85,9 @@ impl<'a> Points<'a> {
 
     /// The values of these points.
     pub fn of(&self, numbers: &[usize]) -> Vec<f64> {
-        numbers.iter().flat_map(|&i| self.point(i)).copied().collect()
+        let mut values = Vec::with_capacity(numbers.len() * self.dim);
+        numbers.iter().for_each(|&i| values.extend_from_slice(self.point(i)));
+        values
     }
 }
 

@@ -15,8 +15,8 @@ pub enum Equal {
     First,
 }
 
-/// Numbers of the points with no NaN, best first by [`best_first`], then by number.
-fn ordered(points: &Points<'_>) -> Vec<usize> {
+/// Numbers of the points with no NaN, the best first by their first objective that differs, then by number.
+pub fn ordered(points: &Points<'_>) -> Vec<usize> {
     let mut order = falling(points.iter().map(|point| point[0]));
     order.retain(|i| !points.point(*i).iter().any(|x| x.is_nan()));
     // Those of equal first values by the others.
@@ -28,23 +28,34 @@ fn ordered(points: &Points<'_>) -> Vec<usize> {
 
 /// Of each of these points whether one of `others` is nowhere worse.
 pub fn covered(points: &Points<'_>, others: &Points<'_>) -> Vec<bool> {
-    assert_eq!(points.dim(), others.dim(), "points of other objectives");
-    if points.dim() != 2 {
-        let by_any = |point: &[f64]| others.iter().any(|other| covers(other, point));
-        return points.iter().map(by_any).collect();
+    if points.dim() == 2 {
+        return covered_in_order(points, &ordered(points), others, &ordered(others));
     }
-    // Of those that are no worse in the first objective the best second one.
-    let order = ordered(others);
-    let best = order.iter().scan(f64::NEG_INFINITY, |best, i| {
-        *best = best.max(others.point(*i)[1]);
-        Some(*best)
-    });
-    let best: Vec<f64> = best.collect();
-    let by_any = |point: &[f64]| {
-        let no_worse = order.partition_point(|i| others.point(*i)[0] >= point[0]);
-        no_worse > 0 && best[no_worse - 1] >= point[1]
-    };
+    assert_eq!(points.dim(), others.dim(), "points of other objectives");
+    let by_any = |point: &[f64]| others.iter().any(|other| covers(other, point));
     points.iter().map(by_any).collect()
+}
+
+/// The same of two objectives, where it is known what [`ordered`] says of both; of points that are not in their order, it is not asked.
+///
+/// # Panics
+/// Not two objectives.
+pub fn covered_in_order(points: &Points<'_>, order: &[usize], others: &Points<'_>, their_order: &[usize]) -> Vec<bool> {
+    assert_eq!([points.dim(), others.dim()], [2, 2], "points of other objectives");
+    let mut covered = vec![false; points.len()];
+    // Of those that are no worse in the first objective the best second one.
+    let (mut best, mut left) = (
+        f64::NEG_INFINITY,
+        their_order.iter().map(|i| others.point(*i)).peekable(),
+    );
+    for &i in order {
+        let point = points.point(i);
+        while let Some(other) = left.next_if(|other| other[0] >= point[0]) {
+            best = best.max(other[1]);
+        }
+        covered[i] = best >= point[1];
+    }
+    covered
 }
 
 /// The fronts, each in the order of numbers: a point is in the first front of which none dominates it. Points with a NaN are a last front.

@@ -9,15 +9,22 @@ const NEAR: f64 = 1e-14;
 /// as by one-point crossover of a binary code.
 pub fn spread(low: f64, high: f64, u: f64, eta: f64, bounds: [f64; 2]) -> [f64; 2] {
     let (middle, distance) = (low + high, high - low);
+    let steepness = eta + 1.0;
+    let whole = steepness as i32;
+    // `powf` takes several times as long.
+    let power = |beta: f64| match f64::from(whole) == steepness {
+        true => beta.powi(-whole),
+        false => beta.powf(-steepness),
+    };
     let share = |room: f64| {
         // How far a child may go, in units of the distance; without a bound alpha is 2.
         let beta = 1.0 + 2.0 * room / distance;
-        let alpha = 2.0 - beta.powf(-(eta + 1.0));
+        let alpha = 2.0 - power(beta);
         let betaq = match u <= 1.0 / alpha {
             true => u * alpha,
             false => 1.0 / (2.0 - u * alpha),
         };
-        betaq.powf(1.0 / (eta + 1.0))
+        betaq.powf(1.0 / steepness)
     };
     let children = [
         0.5 * (middle - share(low - bounds[0]) * distance),
