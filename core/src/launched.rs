@@ -1,7 +1,7 @@
 //! What a launcher says of its processes in the environment, for those who ask before or without MPI; how programs are started and end.
 
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Variables of launchers begin so; a program started by a rank is no rank.
 const LAUNCHERS: [&str; 8] = [
@@ -42,6 +42,24 @@ pub fn forget_launcher(command: &mut Command) {
             command.env_remove(&name);
         }
     }
+}
+
+/// Tells Python to flush what it writes.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
+
+/// A program of the user's (`command` is its name and its arguments) that is to run beside this process and to be spoken to over pipes.
+pub fn companion(command: &[String]) -> Command {
+    let mut program = Command::new(&command[0]);
+    forget_launcher(&mut program);
+    program
+        .args(&command[1..])
+        // Signals to the run's own group, a terminal's Ctrl-C say, end the run in order: until then it needs the program.
+        .process_group(0)
+        // A Python program that writes to a pipe keeps what it writes back, unless it is told not to.
+        .envs(std::env::var_os(UNBUFFERED).is_none().then_some((UNBUFFERED, "1")))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    program
 }
 
 /// Open MPI also hands its own values to ranks as settings, of which those about where it found itself must not be inherited.

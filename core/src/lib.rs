@@ -36,7 +36,7 @@ pub use genes::{GeneGroup, GeneKind, GeneSpace, cell, gene_parameters, inward, m
 pub use genome::{Dense, GenomeRef, Genomes, Init, Lineages, Perturbation, Scratch, Weights};
 pub use illume_numerics::mlp::{Activation, Network};
 pub use illume_numerics::noise::{self, Purpose, Stream, mix64};
-pub use launched::{forget_launcher, local_rank, signal_name, was_killed};
+pub use launched::{companion, forget_launcher, local_rank, signal_name, was_killed};
 pub use low_rank::{LowRank, MatrixPlace};
 pub use memory::Memory;
 pub use numbers::Numbers;

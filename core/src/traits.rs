@@ -164,6 +164,17 @@ pub struct Scores<'a> {
 impl Scores<'_> {
     /// Marks every row with a NaN or infinite value as not finite, and zeroes its values. The engine calls it after each worker.
     pub fn check_finite(&mut self) {
+        let all = |values: &[f64]| values.iter().fold(true, |all, x| all & x.is_finite());
+        let ok = self.status.iter().all(|status| *status == Status::Ok as u8);
+        let seen = self.features.iter().fold(true, |all, x| all & x.is_finite());
+        if ok
+            && seen
+            && [&*self.fitness, &*self.descriptor, &*self.objectives]
+                .into_iter()
+                .all(all)
+        {
+            return;
+        }
         let rows = self.fitness.len().max(1);
         let (k, m) = (self.descriptor.len() / rows, self.objectives.len() / rows);
         let seen = self.features.len() / rows;
@@ -503,6 +514,16 @@ pub trait Archive: Send + Sync {
     /// The elite of a place that is bred from. `draw` is uniform over all numbers, for places that have several.
     fn parent(&self, place: usize, _draw: u64) -> u32 {
         self.elites().filled[place]
+    }
+
+    /// The parents of uniform draws, from an archive that has elites.
+    fn parents(&self, draws: &[u64], parents: &mut [u32]) {
+        let places = self.places() as u128;
+        for (parent, bits) in parents.iter_mut().zip(draws) {
+            // The whole part of the product is the place, and what is behind the point is uniform again.
+            let product = u128::from(*bits) * places;
+            *parent = self.parent((product >> 64) as usize, product as u64);
+        }
     }
 
     /// Mean distance, in the axes' units, of descriptors (`[rows, k]`, at least one axis) to the `neighbours` nearest elites of cells; 0 where there is none.

@@ -106,7 +106,8 @@ impl Ranker {
         self.value == By::Direction
     }
 
-    /// Orders the rows of an emitter, whose numbers in a generation's table are `rows`; `direction` is of [`direction`].
+    /// Orders the rows of an emitter, whose numbers in a generation's table are `rows`; `direction` is of [`direction`]. Of equals the last comes first, as in pyribs: where the archive judges
+    /// one after another, those that come late and are new to it lie where none before them does.
     ///
     /// # Errors
     /// A column is missing.
@@ -133,7 +134,7 @@ impl Ranker {
                 .map(|i| keyed[i])
                 .collect();
         } else {
-            keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(i.cmp(j)));
+            keyed.sort_by(|(a, i), (b, j)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(j.cmp(i)));
         }
         let flat = match keyed.as_slice() {
             [(best, _), .., (worst, _)] => (best[0] - worst[0]).hypot(best[1] - worst[1]) < FLAT,
@@ -210,6 +211,16 @@ mod tests {
                 "{name}"
             );
         }
+        let mut rows = Batch::new();
+        rows.push("status", 1, "", "", vec![0u8; 3]);
+        rows.push("fitness", 1, "", "", vec![7.0, 8.0, 7.0]);
+        rows.push("descriptor", 1, "", "", vec![0.0; 3]);
+        let report = InsertReport {
+            outcome: vec![0; 3],
+            ..InsertReport::default()
+        };
+        let of_equals = Ranker::new("fitness").unwrap().rank(&rows, &report, &[0, 1, 2], &[1.0]);
+        assert_eq!(of_equals.unwrap().order, [1, 2, 0], "of equals the last comes first");
         assert!(NAMES.iter().all(|name| Ranker::new(name).is_ok()));
         assert!(Ranker::new("two_stage_novelty").is_err(), "nobody has stages of it");
         let message = Ranker::new("two_stage_novel").unwrap_err().to_string();

@@ -2,20 +2,17 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use illume_core::{forget_launcher, signal_name, was_killed};
+use illume_core::{companion, signal_name, was_killed};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::log::{Log, Tail};
 
-/// Tells Python to flush what it writes.
-const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 /// How long a program may take to end itself, once its output has ended or it has been told that no more will come.
 pub(super) const END: Duration = Duration::from_secs(2);
 /// How often it is seen whether a program that does not answer is still there.
@@ -75,18 +72,7 @@ impl Process {
     /// # Errors
     /// There is no such program, or the system refuses.
     pub fn start(command: &[String], log: &Arc<Log>) -> io::Result<Process> {
-        let mut program = Command::new(&command[0]);
-        forget_launcher(&mut program);
-        let mut child = program
-            .args(&command[1..])
-            // Signals to the run's own group, a terminal's Ctrl-C say, end the run in order: until then it needs the program.
-            .process_group(0)
-            // A Python program that writes to a pipe keeps what it writes back, unless it is told not to.
-            .envs(std::env::var_os(UNBUFFERED).is_none().then_some((UNBUFFERED, "1")))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut child = companion(command).stderr(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take();
         let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take());
         let process = Process {

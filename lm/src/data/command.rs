@@ -4,21 +4,18 @@
 //! Several lines may be waiting, so it may answer them together.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use illume_core::{Error, Result, forget_launcher, was_killed};
+use illume_core::{Error, Result, companion, was_killed};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use super::jsonl::short;
 use super::{Case, Reward};
 
-/// Tells Python to flush what it writes.
-const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 /// Longest line that is taken for an answer, in bytes.
 const LONGEST: u64 = 1 << 20;
 /// How long a program whose output has ended may take to end itself.
@@ -126,16 +123,7 @@ impl CommandReward {
     }
 
     fn start(&self) -> Result<Process> {
-        let mut program = Command::new(&self.command[0]);
-        forget_launcher(&mut program);
-        let mut child = program
-            .args(&self.command[1..])
-            // Signals to the run's own group, a terminal's Ctrl-C say, end the run in order: until then it needs the program.
-            .process_group(0)
-            // A Python program that writes to a pipe keeps what it writes back, unless it is told not to.
-            .envs(std::env::var_os(UNBUFFERED).is_none().then_some((UNBUFFERED, "1")))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+        let mut child = companion(&self.command)
             .spawn()
             .map_err(|e| Error::failed(format!("{:?} cannot be started: {e}", self.command[0])))?;
         let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));

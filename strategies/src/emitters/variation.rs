@@ -149,21 +149,22 @@ impl Emitter for Variation {
 
 /// Two parents, drawn uniformly from the archive's places, for each of the candidates from `first` on; `[candidates, 2]`. The archive has elites.
 pub(crate) fn select(stream: &Stream, first: usize, archive: &dyn Archive, parents: &mut [u32]) {
-    let mut words = [0; 256];
-    for (piece, parents) in parents.chunks_mut(words.len() / 2).enumerate() {
+    const PIECE: usize = 128;
+    let (mut words, mut draws) = ([0; 2 * PIECE], [0; PIECE]);
+    for (piece, parents) in parents.chunks_mut(PIECE).enumerate() {
         let start = 4 * first + piece * words.len();
         let words = &mut words[..2 * parents.len()];
         stream.words(start as u64, words);
-        for (parent, w) in parents.iter_mut().zip(words.chunks_exact(2)) {
-            let bits = u64::from(w[0]) | u64::from(w[1]) << 32;
-            *parent = drawn(archive, bits);
+        for (draw, w) in draws.iter_mut().zip(words.as_chunks::<2>().0) {
+            *draw = u64::from(w[0]) | u64::from(w[1]) << 32;
         }
+        archive.parents(&draws, parents);
     }
 }
 
 /// The parent of a uniform draw, from an archive that has elites.
 pub(crate) fn drawn(archive: &dyn Archive, bits: u64) -> u32 {
-    // The whole part of the product is the place, and what is behind the point is uniform again.
-    let product = u128::from(bits) * archive.places() as u128;
-    archive.parent((product >> 64) as usize, product as u64)
+    let mut parent = [0];
+    archive.parents(&[bits], &mut parent);
+    parent[0]
 }
