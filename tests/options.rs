@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{arg, assert_equal_runs, finish, folder, illume, open, run, run_command, write_config};
+use common::{arg, assert_equal_runs, finish, folder, open, run, write_config};
 use illume::archives::file::ArchiveFile;
 use illume::cluster::Solo;
 use illume::core::toml::Table;
@@ -463,10 +463,10 @@ fn repeats_are_counted_each() {
     let dir = ran(folder.path(), "run", text);
     let found = archive(&dir);
     assert_eq!((found.attributes.evaluations, found.attributes.generation), (120, 3));
-    let mut command = illume(1, &["run"]);
+    let mut command = common::illume(1, &["run"]);
     let config = write_config(folder.path(), &text.replace("evaluations = 120", "evaluations = 30"));
     command.args([arg(&config), "--out", arg(&folder.path().join("few"))]);
-    let ended = run_command(command);
+    let ended = common::run_command(command);
     assert!(
         ended.code() == Some(2)
             && ended.stderr.contains("at least the 40 evaluations")

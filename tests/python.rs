@@ -57,17 +57,22 @@ fn archives_and_checkpoints_open_in_h5py_pandas_and_xarray_as_documented() {
     }
 }
 
-/// A noisy task where there is one, so that elites move to other cells and spreads are not zero.
+/// Noisy tasks among them, so that elites move to other cells and spreads are not zero.
 #[test]
 fn the_totals_of_an_evaluation_are_those_of_its_columns() {
+    let noisy = "name = \"arm\"\njoints = 5\nfitness_noise = 0.1\ndescriptor_noise = 0.1";
     #[cfg(feature = "mujoco")]
-    let noisy = "name = \"hopper_uni\"\nepisode_length = 40\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]";
+    let hopper = "name = \"hopper_uni\"\nepisode_length = 40\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]";
     for (task, archive) in [
         ("name = \"arm\"\njoints = 15", CVT),
+        (noisy, "shape = [8, 8]"),
         #[cfg(feature = "mujoco")]
-        (noisy, "shape = [50]"),
+        (hopper, "shape = [50]"),
         #[cfg(feature = "mujoco")]
-        (noisy, "kind = \"cvt\"\ncells = 60\nsamples = 600\noutside = \"reject\""),
+        (
+            hopper,
+            "kind = \"cvt\"\ncells = 60\nsamples = 600\noutside = \"reject\"",
+        ),
     ] {
         let folder = folder();
         let dir = finished(folder.path(), &config(task, MAP_ELITES, archive, ""));

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::refused::{GOOD, assert_refused, assert_says, finished};
-use crate::common::{arg, folder, run, write_config};
+use crate::common::{arg, run};
 
 #[test]
 fn wrong_arguments_are_refused() {
@@ -50,7 +50,7 @@ fn wrong_arguments_are_refused() {
 #[test]
 #[cfg(feature = "mpi")]
 fn under_mpirun_a_message_comes_once_and_its_exit_code_from_all() {
-    let folder = folder();
+    let folder = crate::common::folder();
     let out = folder.path().join("out");
     let mut cases = vec![
         GOOD.replace("arm", "arn"),
@@ -59,7 +59,7 @@ fn under_mpirun_a_message_comes_once_and_its_exit_code_from_all() {
     ];
     cases.push(GOOD.replace("batch = 20", "batch = -1"));
     for text in cases {
-        let config = write_config(folder.path(), &text);
+        let config = crate::common::write_config(folder.path(), &text);
         let ended = run(3, &["run", arg(&config), "--out", arg(&out)]);
         assert_eq!(ended.code(), Some(2), "{text}: {ended}");
         assert_eq!(ended.stderr.matches("config-given.toml:").count(), 1, "{text}: {ended}");
