@@ -60,7 +60,7 @@ fn archives_and_checkpoints_open_in_h5py_pandas_and_xarray_as_documented() {
 /// Noisy tasks among them, so that elites move to other cells and spreads are not zero.
 #[test]
 fn the_totals_of_an_evaluation_are_those_of_its_columns() {
-    let noisy = "name = \"arm\"\njoints = 5\nfitness_noise = 0.1\ndescriptor_noise = 0.1";
+    let noisy = "name = \"sphere\"\ndim = 6\nfitness_noise = 5.0\ndescriptor_noise = 4.0";
     #[cfg(feature = "mujoco")]
     let hopper = "name = \"hopper_uni\"\nepisode_length = 40\nreset_noise_scale = 0.1\n[policy]\nhidden = [8]";
     for (task, archive) in [
