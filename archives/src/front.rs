@@ -115,39 +115,32 @@ impl FrontArchive {
 
     /// Of the elites and these rows, who is on the front.
     fn front(&self, theirs: &Points<'_>) -> Front {
+        let (own, m) = (self.own(), self.objectives);
+        let covered = |points: &Points<'_>, order: &[usize], others: &Points<'_>, theirs: &[usize]| match m {
+            2 => covered_in_order(points, order, others, theirs),
+            _ => covered(points, others),
+        };
         // Of equals the elite stays, and of rows the first comes.
         let mut come = non_dominated(theirs, Equal::First);
-        let (own, m) = (self.own(), self.objectives);
-        let pairs = m == 2;
         let coming = theirs.of(&come);
         let coming = Points::new(&coming, m);
-        let there = match pairs {
-            true => covered_in_order(&coming, &ordered(&coming), &own, &self.order),
-            false => covered(&coming, &own),
-        };
-        let mut there = there.into_iter();
+        let mut there = covered(&coming, &in_order(&coming), &own, &self.order).into_iter();
         come.retain(|_| there.next() == Some(false));
         let coming = theirs.of(&come);
         let coming = Points::new(&coming, m);
-        let newcomers = if pairs { ordered(&coming) } else { Vec::new() };
-        let gone = match pairs {
-            true => covered_in_order(&own, &self.order, &coming, &newcomers),
-            false => covered(&own, &coming),
-        };
+        let newcomers = in_order(&coming);
+        let gone = covered(&own, &self.order, &coming, &newcomers);
         let stay: Vec<usize> = (0..own.len()).filter(|elite| !gone[*elite]).collect();
-        let order = match pairs {
-            true => merged(&own, (&self.order, &stay), &coming, &newcomers),
-            false => Vec::new(),
-        };
+        let order = merged(&own, (&self.order, &stay), &coming, &newcomers);
         let total = stay.len() + come.len();
         if total <= self.spec.capacity {
             return Front { stay, come, order };
         }
         let all = [own.of(&stay).as_slice(), coming.values()].concat();
         let all = Points::new(&all, m);
-        let kept = match pairs {
-            true => thin_in_order(&all, &order, self.spec.capacity),
-            false => thin(&all, self.spec.capacity),
+        let kept = match m {
+            2 => thin_in_order(&all, &order, self.spec.capacity),
+            _ => thin(&all, self.spec.capacity),
         };
         let split = kept.partition_point(|at| *at < stay.len());
         // The places of those that are kept.
@@ -158,6 +151,14 @@ impl FrontArchive {
             stay: kept[..split].iter().map(|at| stay[*at]).collect(),
             order: order.into_iter().filter_map(|at| place[at]).collect(),
         }
+    }
+}
+
+/// Of two objectives the points, best first; of more nothing, as nobody asks.
+fn in_order(points: &Points<'_>) -> Vec<usize> {
+    match points.dim() {
+        2 => ordered(points),
+        _ => Vec::new(),
     }
 }
 
@@ -288,11 +289,7 @@ impl ArchiveMut for FrontArchive {
         }
         let (own, empty) = ((&self.spec, "fitness"), Elites::new(0, self.spec.axes.len()));
         numbered::restore(rows, genomes, comm, own, empty, (&mut self.elites, &mut self.shard))?;
-        self.order = if self.objectives == 2 {
-            ordered(&self.own())
-        } else {
-            Vec::new()
-        };
+        self.order = in_order(&self.own());
         Ok(())
     }
 }

@@ -201,6 +201,22 @@ fn check_task(name: &str, config: &StrategyConfig<'_>) -> Result<()> {
     Err(Error::config("strategy", "name", message))
 }
 
+/// How a point moves: "adam", or "ascent".
+pub(crate) fn point_optimizer(name: &str, learning_rate: f64) -> Box<dyn GradientOptimizer + Send> {
+    match name {
+        "adam" => Box::new(Adam {
+            learning_rate,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }),
+        _ => Box::new(Sgd {
+            learning_rate,
+            momentum: 0.0,
+        }),
+    }
+}
+
 fn build(
     config: &StrategyConfig<'_>,
     name: &'static str,
@@ -230,22 +246,9 @@ fn build(
         pyribs: params.update == "pyribs",
     };
     let emitter = |number: usize| -> Result<Box<dyn Emitter>> {
-        let learning_rate = params.learning_rate;
-        let optimizer: Box<dyn GradientOptimizer + Send> = match params.optimizer.as_str() {
-            "adam" => Box::new(Adam {
-                learning_rate,
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-8,
-            }),
-            _ => Box::new(Sgd {
-                learning_rate,
-                momentum: 0.0,
-            }),
-        };
         let parts = Arborescence {
             coefficients: optimizers::build(&settings, &space)?,
-            optimizer,
+            optimizer: point_optimizer(&params.optimizer, params.learning_rate),
             zeros: params.center == "zeros",
             normalize: params.normalize,
             course: Course::new(rankers[number % rankers.len()], order.selection == "filter", restart),

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use illume_core::{Axis, Batch, Candidates, Context, Differentiable, InsertReport, Outcome, Result, State, Told};
 
 use super::*;
+use crate::cma_mega::point_optimizer;
 use crate::emitters::{Arborescence, Course, Emitter, GradientArborescence, Piece, Proposal, Restart, Rows, Run};
-use crate::optimizers::gradient::{Adam, GradientOptimizer, Sgd};
 use crate::optimizers::stops::Stop;
 use crate::optimizers::{Optimizer, Ranking};
 use crate::rankers::Ranker;
@@ -218,18 +218,6 @@ fn branches_move_as_in_pyribs() {
             (_, "adam") => ("two_stage_improvement", 0.05),
             _ => ("two_stage_improvement", 1.0),
         };
-        let optimizer: Box<dyn GradientOptimizer + Send> = match optimizer {
-            "adam" => Box::new(Adam {
-                learning_rate,
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-8,
-            }),
-            _ => Box::new(Sgd {
-                learning_rate,
-                momentum: 0.0,
-            }),
-        };
         let start = Start {
             sigma: 0.5,
             zeros: true,
@@ -246,7 +234,7 @@ fn branches_move_as_in_pyribs() {
                     steps: steps.clone(),
                 })
             }),
-            optimizer,
+            optimizer: point_optimizer(optimizer, learning_rate),
             zeros: true,
             normalize: true,
             course,
