@@ -101,7 +101,7 @@ test:  ## every test of every crate, and a build with language models but withou
 test-slurm: $(if $(ILLUME),,build)  ## illume submit on a real Slurm that is started here: preempted and requeued jobs (some minutes; ILLUME=program)
 	@tools/test_slurm
 
-bundle: setup  ## pack illume and its libraries for machines with PyTorch 2.11 and no compiler, in target/bundle (FEATURES=torch,mujoco)
+bundle: setup  ## pack illume and its libraries for machines without a compiler (on GPUs with PyTorch 2.11), in target/bundle (FEATURES=torch,mujoco)
 	@tools/bundle $(if $(FEATURES),--features "$(FEATURES)")
 
 static:  ## a program of one file for any Linux, without MPI, robots and libtorch: target/static/illume

@@ -20,8 +20,9 @@ mod sweep;
 mod watch;
 
 use std::ffi::OsString;
-use std::sync::OnceLock;
+use std::io::{self, Write as _};
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use illume_cluster::launched_rank;
 
@@ -29,7 +30,7 @@ pub(crate) use crate::engine::directory::archive_path;
 
 /// Evolutionary and quality-diversity optimization on clusters: MPI ranks, threads, HDF5 archives.
 #[derive(Parser)]
-#[command(name = "illume", version = version(), max_term_width = 110, arg_required_else_help = true)]
+#[command(name = "illume", version, max_term_width = 110, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -79,15 +80,16 @@ impl Command {
     }
 }
 
-fn version() -> &'static str {
-    static VERSION: OnceLock<String> = OnceLock::new();
-    VERSION.get_or_init(crate::engine::versions::long)
-}
-
 /// Does what the arguments of the program ask for; returns the exit code. The runs of a sweep are forks that begin here.
 pub fn main(arguments: Vec<OsString>) -> u8 {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => cli.command.run(),
+        Err(e) if e.kind() == ErrorKind::DisplayVersion => {
+            if launched_rank() == 0 {
+                let _ = writeln!(io::stdout(), "illume {}", crate::engine::versions::all());
+            }
+            0
+        }
         Err(e) => {
             // Every rank parses the same arguments; one is enough to say what is wrong with them.
             if launched_rank() == 0 {

@@ -9,9 +9,11 @@ from pathlib import Path
 THERE = r"lib(torch\w*|c10\w*|cudart|cupti|gomp|stdc\+\+|gcc_s|(c|m|dl|pthread|rt|resolv|util)\.so)|ld-linux"
 
 
-def carry(programs, folder):
+def carry(programs, folder, root):
     """Copies, stripped, what the programs need beyond `THERE` into `folder`; returns where each came from."""
     origin = {}
+    if lazy := libtch(root):
+        shutil.copy(lazy, folder / lazy.name)
     for program in programs:
         told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
         missing = re.findall(r"(\S+) => not found", told)
@@ -23,6 +25,12 @@ def carry(programs, folder):
                 shutil.copy(path, folder / name)
                 subprocess.run(["strip", folder / name], stderr=subprocess.DEVNULL)
     return origin
+
+
+def libtch(root):
+    """tch's C++ part, which a program loads with libtorch (`tools/lazy_tch`); none where it is linked."""
+    found = re.search(r"^rustc-link-search = \['native=(.*)'\]$", (root / ".cargo/config.toml").read_text(), re.M)
+    return Path(found[1]) / "libtch.so" if found else None
 
 
 def cargo_settings(root):

@@ -1,17 +1,25 @@
 //! CUDA without being linked to it: where libtorch's CUDA library is there it is loaded, before libtorch first asks for it.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-const LIBRARY: &str = "libtorch_cuda.so";
+use crate::libtorch::{self, symbol};
 
-/// Whether libtorch can compute on a GPU. The first call loads its CUDA library, which takes a second or more; libtorch decides
-/// once and for all what it has, so nothing else may ask it before. Nor may anything be differentiated before, on the processor
+const LIBRARY: &str = "libtorch_cuda.so";
+const DRIVER: &CStr = c"libcuda.so.1";
+
+/// Whether libtorch can compute on a GPU. Where there is a driver, the first call loads libtorch and its CUDA library, which takes a second or more;
+/// libtorch decides once and for all what it has, so nothing else may ask it before. Nor may anything be differentiated before, on the processor
 /// either: libtorch starts its threads for devices at the first backward pass, for those that it then knows.
 pub fn available() -> bool {
-    loaded().is_ok() && tch::Cuda::is_available()
+    driver() && loaded().is_ok() && tch::Cuda::is_available()
+}
+
+/// Whether there is NVIDIA's driver.
+fn driver() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| libtorch::open(DRIVER).is_ok())
 }
 
 /// Why there is no such CUDA device to compute on, and what to do, as the part of a sentence; none if it is there.
@@ -47,18 +55,14 @@ pub fn memory(index: usize) -> Option<[u64; 2]> {
     type Get = unsafe extern "C" fn(*mut c_int) -> c_int;
     type Set = unsafe extern "C" fn(c_int) -> c_int;
     type Info = unsafe extern "C" fn(*mut usize, *mut usize) -> c_int;
-    let runtime = |name: &CStr| -> Option<*mut c_void> {
-        // SAFETY: a name with its final zero; CUDA's runtime came with libtorch's library, which was loaded for all to see.
-        let function = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-        (!function.is_null()).then_some(function)
-    };
     if index >= devices() {
         return None;
     }
+    // CUDA's runtime came with libtorch's library, which was loaded for all to see.
     let (get, set, info) = (
-        runtime(c"cudaGetDevice")?,
-        runtime(c"cudaSetDevice")?,
-        runtime(c"cudaMemGetInfo")?,
+        symbol(c"cudaGetDevice")?,
+        symbol(c"cudaSetDevice")?,
+        symbol(c"cudaMemGetInfo")?,
     );
     // SAFETY: the runtime's interface declares them so.
     let (get, set, info) = unsafe {
@@ -84,11 +88,12 @@ pub fn memory(index: usize) -> Option<[u64; 2]> {
 pub fn loaded() -> Result<&'static Path, &'static str> {
     static LOADED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let loaded = LOADED.get_or_init(|| {
+        libtorch::load()?;
         let path = library().ok_or(
             "there is no libtorch_cuda.so beside libtorch_cpu.so nor in LIBTORCH/lib: set LIBTORCH to the folder torch/ of a \
              Python with PyTorch for CUDA, of the version that `illume --version` shows for libtorch",
         )?;
-        match load(&path) {
+        match libtorch::name_of(&path).and_then(|name| libtorch::open(&name)) {
             Ok(()) => Ok(path),
             Err(fault) => Err(format!("libtorch's CUDA library cannot be loaded ({fault})")),
         }
@@ -96,43 +101,11 @@ pub fn loaded() -> Result<&'static Path, &'static str> {
     loaded.as_deref().map_err(String::as_str)
 }
 
-/// libtorch's CUDA library: beside the libtorch in use, or in `LIBTORCH/lib`. It is not loaded by asking.
+/// libtorch's CUDA library: beside the libtorch that is loaded, or in `LIBTORCH/lib`. It is not loaded by asking.
 pub fn library() -> Option<PathBuf> {
     let given = std::env::var_os("LIBTORCH").map(|folder| Path::new(&folder).join("lib"));
-    let candidates = [libtorch_folder(), given].into_iter().flatten();
+    let candidates = [libtorch::folder(), given].into_iter().flatten();
     candidates.map(|folder| folder.join(LIBRARY)).find(|path| path.exists())
-}
-
-/// The folder from which libtorch was loaded.
-fn libtorch_folder() -> Option<PathBuf> {
-    // SAFETY: a name with its final zero; RTLD_DEFAULT looks through what is loaded.
-    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"aoti_torch_abi_version".as_ptr()) };
-    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: any address may be asked about; zeroes are a valid `Dl_info`, which is filled in if the answer is not 0.
-    let (found, info) = unsafe { (libc::dladdr(symbol, info.as_mut_ptr()), info.assume_init()) };
-    if symbol.is_null() || found == 0 || info.dli_fname.is_null() {
-        return None;
-    }
-    // SAFETY: the path of a loaded library, which stays loaded.
-    let path = unsafe { CStr::from_ptr(info.dli_fname) };
-    let path = Path::new(OsStr::from_bytes(path.to_bytes())).canonicalize().ok()?;
-    Some(path.parent()?.into())
-}
-
-/// Loads a library for good.
-fn load(path: &Path) -> Result<(), String> {
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
-    // SAFETY: libtorch's own library, whose initializers register CUDA with libtorch and may run at any time before use.
-    if !unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) }.is_null() {
-        return Ok(());
-    }
-    // SAFETY: after a failure it is this thread's message, valid until the next call, or null.
-    let message = unsafe { libc::dlerror() };
-    if message.is_null() {
-        return Err(path.display().to_string());
-    }
-    // SAFETY: not null, as above.
-    Err(unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned())
 }
 
 /// The name of a CUDA device as its driver says it: `NVIDIA H200`.
@@ -141,7 +114,7 @@ pub fn device_name(index: usize) -> Option<String> {
     type GetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
     let driver = |name: &CStr| -> Option<*mut c_void> {
         // SAFETY: names with their final zeros; the driver is loaded already if there is a CUDA device, else nothing is found.
-        let library = unsafe { libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+        let library = unsafe { libc::dlopen(DRIVER.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
         if library.is_null() {
             return None;
         }

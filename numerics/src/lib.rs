@@ -13,6 +13,8 @@ pub mod elements;
 pub mod fronts;
 mod lanes;
 mod level;
+#[cfg(feature = "torch")]
+pub mod libtorch;
 pub mod math;
 pub mod mlp;
 pub mod noise;

@@ -65,8 +65,6 @@ pub(super) fn on_all_ranks(threads: &Threads, command: impl FnOnce(&Place<'_>) -
         let cluster = connect()?;
         let plan = threads::plan(threads.threads.map(|n| n as usize), cluster.node());
         threads::configure(plan.threads)?;
-        #[cfg(feature = "torch")]
-        tch::set_num_threads(1);
         Ok((cluster, plan))
     };
     let (cluster, plan) = match start() {

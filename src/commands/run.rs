@@ -150,7 +150,7 @@ pub(super) fn same_command(wanted: Wanted, comm: &dyn Comm) -> Result<()> {
 
 /// That all ranks run one program with one configuration: else they would make an archive that no configuration gives. Collective.
 fn same_everywhere(path: &Path, run: &Run<'_>, comm: &dyn Comm) -> Result<()> {
-    let (version, path, config) = (versions::long(), path.display().to_string(), run.config_text());
+    let (version, path, config) = (versions::program(), path.display().to_string(), run.config_text());
     let (start, task) = (format!("{:016x}", run.start_digest()), run.task_in_words());
     for (what, own) in [
         ("illume", version.as_str()),

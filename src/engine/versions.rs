@@ -2,8 +2,13 @@
 
 use std::sync::OnceLock;
 
-/// (name, version) of every native library that this build is linked to, asked from the library itself.
-pub fn libraries() -> &'static [(&'static str, String)] {
+/// (name, version) of every native library that is loaded, asked from the library itself.
+pub fn libraries() -> Vec<(&'static str, String)> {
+    linked().iter().cloned().chain(libtorch()).collect()
+}
+
+/// Those that the program begins with.
+pub fn linked() -> &'static [(&'static str, String)] {
     static FOUND: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
     FOUND.get_or_init(|| {
         vec![
@@ -14,10 +19,25 @@ pub fn libraries() -> &'static [(&'static str, String)] {
             ("MuJoCo", illume_envs::mujoco_version()),
             #[cfg(feature = "atari")]
             ("ALE (GPL 2.0)", illume_envs::atari::version()),
-            #[cfg(feature = "torch")]
-            ("libtorch", torch::version()),
         ]
     })
+}
+
+/// libtorch's version, and whether it has CUDA, if it is loaded.
+#[cfg(feature = "torch")]
+fn libtorch() -> Option<(&'static str, String)> {
+    let version = illume_numerics::libtorch::version()?;
+    // Not asked of libtorch, which would decide for good that it has no CUDA: a learner may load it later.
+    let library = illume_numerics::cuda::library();
+    Some((
+        "libtorch",
+        format!("{version} ({})", if library.is_some() { "CUDA" } else { "CPU" }),
+    ))
+}
+
+#[cfg(not(feature = "torch"))]
+fn libtorch() -> Option<(&'static str, String)> {
+    None
 }
 
 /// The commit that the program was built from, where `make build` did it.
@@ -32,8 +52,21 @@ pub fn processor() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_string())
 }
 
-/// What `illume --version` prints after the name.
-pub fn long() -> String {
+/// What `illume --version` prints after the name. It loads libtorch.
+pub fn all() -> String {
+    let mut text = program();
+    #[cfg(feature = "torch")]
+    if let Err(fault) = illume_numerics::libtorch::load() {
+        text += &format!("\n{fault}");
+    }
+    if let Some((name, version)) = libtorch() {
+        text += &format!("\n{name} {version}");
+    }
+    text
+}
+
+/// What tells one program from another: its version and features, and those of the libraries that it begins with.
+pub fn program() -> String {
     let features: Vec<&str> = [
         ("mpi", cfg!(feature = "mpi")),
         ("lm", cfg!(feature = "lm")),
@@ -56,25 +89,8 @@ pub fn long() -> String {
             features.join(", ")
         }
     );
-    for (name, version) in libraries() {
+    for (name, version) in linked() {
         text += &format!("\n{name} {version}");
     }
     text
-}
-
-#[cfg(feature = "torch")]
-mod torch {
-    unsafe extern "C" {
-        /// The version of libtorch's stable interface, which is libtorch's own: major, minor, patch in the three highest bytes.
-        fn aoti_torch_abi_version() -> u64;
-    }
-
-    pub(super) fn version() -> String {
-        // SAFETY: a function without arguments or effects, exported by every libtorch since 2.9.
-        let [major, minor, patch, ..] = unsafe { aoti_torch_abi_version() }.to_be_bytes();
-        // Not asked of libtorch, which would decide for good that it has no CUDA: a learner may load it later.
-        let library = illume_strategies::learn::cuda_library();
-        let cuda = if library.is_some() { "CUDA" } else { "CPU" };
-        format!("{major}.{minor}.{patch} ({cuda})")
-    }
 }

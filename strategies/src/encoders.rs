@@ -253,10 +253,18 @@ impl Encoder {
 /// An encoder of square pictures.
 ///
 /// # Errors
-/// What is seen is none, or there is no libtorch in this build.
+/// What is seen is none, or there is no libtorch.
 fn convolutional(pixels: usize, latent: usize) -> Result<Box<dyn Coder>> {
     #[cfg(feature = "torch")]
     {
+        let lacking = |fault: &str| {
+            Error::config(
+                "strategy",
+                "encoder",
+                format!("{fault}; or set strategy.encoder = \"autoencoder\""),
+            )
+        };
+        illume_numerics::libtorch::load().map_err(lacking)?;
         let coder = Convolutional::new(pixels, latent).ok_or_else(|| {
             let message = format!(
                 "\"convolutional\" sees square pictures whose side is an even number above 5, and the task shows {pixels} numbers: expected task.features = \"picture\" where there is one, or \"autoencoder\""

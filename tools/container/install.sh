@@ -34,6 +34,9 @@ build() {
   if has mpi; then packages+=(libclang-dev "lib$mpi-dev" "$([ $mpi = mpich ] && echo mpich || echo openmpi-bin)"); fi
   if has mpi && [ $mpi = mpich ]; then export MPICC=mpicc.mpich; fi
   apt_install "${packages[@]}"
+  # Where the image `rust` has them; Apptainer does not take over its variables.
+  if [ -d /usr/local/rustup ]; then export RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=$PATH:/usr/local/cargo/bin; fi
+  command -v cargo >/dev/null || die "there is no cargo: begin from an image with Rust, such as rust:1-bookworm"
   export ILLUME_DEPS=$home/deps ILLUME_SKIP_APT=1
   if has mujoco; then parts="$parts mujoco"; fi
   if has torch; then parts="$parts torch"; fi
@@ -45,15 +48,12 @@ build() {
   fi
   # shellcheck disable=SC2086 # several parts
   if has mpi || has mujoco || has torch; then tools/setup $parts; fi
-  # Where the image `rust` has them; Apptainer does not take over its variables.
-  if [ -d /usr/local/rustup ]; then export RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=$PATH:/usr/local/cargo/bin; fi
-  command -v cargo >/dev/null || die "there is no cargo: begin from an image with Rust, such as rust:1-bookworm"
   ILLUME_COMMIT=${COMMIT:-} cargo build --release --features "$features"
   tools/install $home
   strip $home/bin/illume
   cp tools/container/install.sh $home/
   # Headers and what only compilers read.
-  rm -rf $home/deps/libtorch-*/include $home/deps/.lock
+  rm -rf $home/deps/libtorch-*/include $home/deps/libtch-*/*.a $home/deps/.lock
   # Debian's packages of the libraries that the program is linked with.
   ldd $home/bin/illume | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p' | while read -r library; do
     library=$(readlink -f "$library")

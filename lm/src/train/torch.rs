@@ -65,6 +65,7 @@ pub fn pretrain(
     report: Report,
 ) -> Result<Vec<(String, Array)>> {
     config.check()?;
+    illume_numerics::libtorch::load().map_err(illume_core::Error::failed)?;
     let weights = Weights::random(config, settings.seed, settings.device)?;
     let leaves = train(&weights.list(), settings, next, report, |pool, leaves, examples| {
         let share = |rows| Pass {

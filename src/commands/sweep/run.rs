@@ -61,7 +61,7 @@ fn run(args: &RunArgs) -> Result<(String, u8)> {
     let node = Node::alone()?;
     let one = args.only.is_some() || args.number.is_some();
     // What every run asks for and no thread is needed to find out.
-    versions::libraries();
+    versions::linked();
     // Before anything that a fork cannot have; how many slots there are is known later.
     let nurseries = Nursery::open(if one { 1 } else { node.cores }, main);
     signals::install()?;

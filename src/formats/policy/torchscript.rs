@@ -11,6 +11,7 @@ use super::PolicyFile;
 /// Writes the module: `forward(observation [batch, m], descriptor [batch, k]) -> action`, without the second if there are no axes.
 pub(super) fn save(policy: &PolicyFile, path: &Path) -> Result<()> {
     let failed = |e: &dyn std::fmt::Display| Error::failed(format!("cannot write {}: {e}", path.display()));
+    illume_numerics::libtorch::load().map_err(|fault| failed(&fault))?;
     let row = |values: &[f32]| Tensor::from_slice(values);
     let layers: Vec<(Tensor, Tensor)> = policy
         .each_layer_transposed()

@@ -79,7 +79,17 @@ fn torch(learner: &str, device: &str) -> Result<Choice> {
                 crate::learn::cuda_missing(0).unwrap_or_default()
             ),
         )),
-        ("torch", ..) => Ok(Choice::Torch(tch::Device::Cpu)),
+        ("torch", ..) => {
+            let lacking = |fault: &str| {
+                Error::config(
+                    "strategy",
+                    "learner",
+                    format!("{fault}; or set strategy.learner = \"native\""),
+                )
+            };
+            illume_numerics::libtorch::load().map_err(lacking)?;
+            Ok(Choice::Torch(tch::Device::Cpu))
+        }
         _ => Ok(Choice::Native),
     }
 }

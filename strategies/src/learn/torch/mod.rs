@@ -3,7 +3,7 @@
 
 mod stack;
 
-pub use illume_numerics::cuda::{available as cuda_available, library as cuda_library, missing as cuda_missing};
+pub use illume_numerics::cuda::{available as cuda_available, missing as cuda_missing};
 
 use illume_numerics::cuda;
 
