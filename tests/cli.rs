@@ -76,6 +76,27 @@ fn the_binary_runs_from_any_folder_with_an_empty_environment() {
     assert!(bare(&["info", "runs/config-given"]).contains("generation"));
 }
 
+/// The linker says which libraries it opens: where set-up has built what loads libtorch, a run that computes nothing with it does not load it.
+#[test]
+#[cfg(feature = "torch")]
+fn libtorch_is_loaded_when_it_is_needed_and_not_before() {
+    let cargo = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cargo/config.toml");
+    if !fs::read_to_string(cargo).is_ok_and(|text| text.contains("tch_lazy")) {
+        return;
+    }
+    let folder = folder();
+    let config = write_config(folder.path(), MAP_ELITES);
+    let opened = |arguments: &[&str]| {
+        let mut command = Command::new(ILLUME);
+        command.env("LD_DEBUG", "files").env("ILLUME_MPI", "off").args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).contains("libtorch_cpu.so")
+    };
+    assert!(!opened(&["run", arg(&config), "--out", arg(&folder.path().join("run"))]));
+    assert!(opened(&["--version"]));
+}
+
 #[test]
 fn info_gives_all_documented_fields_that_agree_with_the_run() {
     let folder = folder();

@@ -15,13 +15,26 @@ pub fn load() -> Result<(), &'static str> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
     let loaded = LOADED.get_or_init(|| {
         if symbol(STABLE_VERSION).is_none() {
-            open(c"libtch.so")
-                .map_err(|fault| format!("libtorch cannot be loaded ({fault}): `tools/setup torch` gets it"))?;
+            open_all().map_err(|fault| {
+                format!(
+                    "libtorch cannot be loaded ({fault}): `tools/setup torch` gets it, or set LIBTORCH to the folder torch/ of a \
+                     Python with PyTorch 2.11"
+                )
+            })?;
         }
         tch::set_num_threads(1);
         Ok(())
     });
     loaded.as_ref().map(|()| ()).map_err(String::as_str)
+}
+
+/// Loads `libtch.so`, and with it the libtorch in `LIBTORCH`, otherwise that of set-up or where the linker looks.
+fn open_all() -> Result<(), String> {
+    let given = std::env::var_os("LIBTORCH").map(|folder| Path::new(&folder).join("lib/libtorch_cpu.so"));
+    if let Some(path) = given.filter(|path| path.exists()) {
+        open(&name_of(&path)?)?;
+    }
+    open(c"libtch.so")
 }
 
 /// Its version, if it is loaded: `2.11.0`.
