@@ -88,12 +88,20 @@ fn libtorch_is_loaded_when_it_is_needed_and_not_before() {
     let config = write_config(folder.path(), MAP_ELITES);
     let opened = |arguments: &[&str]| {
         let mut command = Command::new(ILLUME);
-        command.env("LD_DEBUG", "files").env("ILLUME_MPI", "off").args(arguments);
+        command
+            .env("LD_DEBUG", "files")
+            .env("ILLUME_MPI", "off")
+            .args(arguments);
         let output = command.output().unwrap();
         assert!(output.status.success());
         String::from_utf8_lossy(&output.stderr).contains("libtorch_cpu.so")
     };
-    assert!(!opened(&["run", arg(&config), "--out", arg(&folder.path().join("run"))]));
+    assert!(!opened(&[
+        "run",
+        arg(&config),
+        "--out",
+        arg(&folder.path().join("run"))
+    ]));
     assert!(opened(&["--version"]));
 }
 

@@ -119,6 +119,45 @@ mod with_torch {
     }
 
     #[test]
+    fn a_run_does_not_go_on_with_another_adapter() {
+        let folder = folder();
+        let gguf = concat!(env!("CARGO_MANIFEST_DIR"), "/lm/tests/data/gguf_llama.gguf");
+        let experiment = experiment(folder.path(), "");
+        let out = folder.path().join("run");
+        let model = ["--set", &format!("task.model={gguf}")];
+        let learn = |steps: &str| {
+            let taught = [
+                "lm",
+                "sft",
+                arg(&experiment),
+                "--steps",
+                steps,
+                "--batch",
+                "2",
+                "--force",
+            ];
+            run(1, &[&taught[..], &model].concat()).succeeded();
+        };
+        learn("2");
+        run(
+            1,
+            &[&["run", arg(&experiment), "--out", arg(&out)][..], &model].concat(),
+        )
+        .succeeded();
+        let kept = illume::archives::file::open(&out.join("archive.h5"))
+            .unwrap()
+            .attributes
+            .sources;
+        let names: Vec<&str> = kept.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
+        assert_eq!(names, ["task.model", "the task's data", "task.adapter"]);
+        let resume = ["resume", arg(&out), "--set", "budget.generations=5"];
+        learn("3");
+        assert_refused(&run(1, &resume), &["task.adapter is not what it was", arg(&out)]);
+        learn("2");
+        run(1, &resume).succeeded();
+    }
+
+    #[test]
     fn from_nothing_to_an_adapter_for_peft() {
         let folder = folder();
         let at = |name: &str| folder.path().join(name);

@@ -68,6 +68,8 @@ pub struct Attributes {
     pub operators: Vec<String>,
     /// Those of the task, as `/elites/objectives` has them; empty for a task of one.
     pub objectives: Vec<Objective>,
+    /// What the task read at its start ([`Source::lines`](illume_core::Source::lines)); empty where it reads nothing.
+    pub sources: String,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod again;
 mod batch;
 mod decode;
+mod digest;
 mod elites;
 mod error;
 mod film;
@@ -29,6 +30,7 @@ pub use {serde, toml};
 pub use again::Again;
 pub use batch::{Batch, Column, Data, Element};
 pub use decode::Decoder;
+pub use digest::{Digest, Source};
 pub use elites::{Elites, Taken};
 pub use error::{Error, Problem, Result, both};
 pub use film::{Camera, View};

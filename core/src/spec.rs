@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::genome::{Dense, Init};
 use crate::noise::{Purpose, Stream};
 use crate::serde::{Deserialize, Serialize};
-use crate::{GeneSpace, Network, PolicyGradient};
+use crate::{GeneSpace, Network, PolicyGradient, Source};
 
 /// One axis of the descriptor space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,6 +140,8 @@ pub struct TaskSpec {
     pub features: usize,
     /// The objectives of a task of several; empty where the fitness is all.
     pub objectives: Vec<Objective>,
+    /// What it read at its start beside its options: a resumed run asks whether that is what it was.
+    pub sources: Vec<Source>,
     /// What the log says of it at the start: (name, value).
     pub facts: Vec<(String, String)>,
     /// Rows that a worker should be handed at a time: 1 for episodes, more where a row takes less than 10 us; `1 << 30` for a task that
@@ -178,6 +180,7 @@ impl TaskSpec {
             measures: Vec::new(),
             features: 0,
             objectives: Vec::new(),
+            sources: Vec::new(),
             facts: Vec::new(),
             chunk: 1,
         }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use illume_core::{Error, Result, mix64};
+use illume_core::{Digest, Error, Result};
 use memmap2::Mmap;
 use rayon::prelude::*;
 
@@ -130,28 +130,20 @@ impl Checkpoint {
     pub fn fingerprint(&self) -> u64 {
         let mut names: Vec<&String> = self.index.keys().collect();
         names.sort();
-        let mut hash = 0;
-        let mut take = |bytes: &[u8]| {
-            hash = mix64(hash ^ bytes.len() as u64);
-            for word in bytes.chunks(8) {
-                let mut padded = [0; 8];
-                padded[..word.len()].copy_from_slice(word);
-                hash = mix64(hash ^ u64::from_le_bytes(padded));
-            }
-        };
+        let mut digest = Digest::default();
         for name in names {
             let stored = &self.index[name];
-            take(name.as_bytes());
+            digest.take(name.as_bytes());
             for n in &stored.shape {
-                take(&(*n as u64).to_le_bytes());
+                digest.take(&(*n as u64).to_le_bytes());
             }
             let bytes = self.bytes(stored);
             for part in 0..4 {
                 let from = bytes.len() / 4 * part;
-                take(&bytes[from..bytes.len().min(from + SAMPLE / 4)]);
+                digest.take(&bytes[from..bytes.len().min(from + SAMPLE / 4)]);
             }
         }
-        hash
+        digest.value()
     }
 
     fn find(&self, name: &str) -> Result<&Stored> {

@@ -195,6 +195,7 @@ impl LmTask {
             // Answers cut to the most probable tokens are drawn by another distribution than the one that the gradient is of.
             policy_gradient: space.adapters().filter(|_| p.top_p == 1.0).map(gradient),
             matrices: space.matrices(&setup.checkpoint.config),
+            sources: setup.sources()?,
             facts: setup.facts(&model, &space, slots, longest),
             ..setup.spec(space.dim(), validation.len())
         };

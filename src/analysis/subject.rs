@@ -6,13 +6,10 @@ use std::sync::Arc;
 
 use illume_archives::CellArchive;
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{ArchiveMut, Candidates, Decoder, Error, Genomes, Normalization, Result, Task};
+use illume_core::{ArchiveMut, Candidates, Decoder, Error, Genomes, Normalization, Result, Source, Task};
 
 use super::reevaluate::candidates;
 use crate::{Config, decoder, registry};
-
-/// What is said where networks run on another device than the run's.
-pub const MOVED: &str = "the run's networks ran on a GPU, here they run on the CPU, which rounds otherwise";
 
 /// What files of imported archives have in place of a strategy.
 pub const IMPORTED: &str = "imported";
@@ -28,6 +25,18 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Why its elites may act otherwise here than when they were found.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.moved {
+            notes.push("the run's networks ran on a GPU, here they run on the CPU, which rounds otherwise".into());
+        }
+        for name in Source::changed(&self.task.spec().sources, &self.file.attributes.sources) {
+            notes.push(format!("{name} is not what it was in the run"));
+        }
+        notes
+    }
+
     /// # Errors
     /// No archive, an empty one, or one of a task that cannot be built here.
     pub fn open(path: &Path) -> Result<Subject> {

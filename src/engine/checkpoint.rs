@@ -2,7 +2,7 @@
 
 use illume_archives::file::{self, Checkpoint, read_checkpoint};
 use illume_cluster::agree;
-use illume_core::{Comm, Error, Result, TaskSpec};
+use illume_core::{Comm, Error, Result, Source, TaskSpec};
 
 use super::difference;
 use super::directory::Directory;
@@ -38,7 +38,7 @@ pub fn last(directory: &Directory, comm: &dyn Comm) -> Result<(Checkpoint, Optio
     }
 }
 
-/// That a configuration is that of the run which a checkpoint is of, `budget` and `output` aside.
+/// That configuration, `budget` and `output` aside, and what the task read are those of the run which a checkpoint is of.
 pub fn same_run(
     config: &Config,
     run: &Run<'_>,
@@ -49,15 +49,21 @@ pub fn same_run(
     let stored = Config::stored(&checkpoint.attributes.config, &config_name(directory), &[])?;
     let stored = stored.resolved(&registry::parameters(config, task)?)?;
     let differing = difference::keys(run.config_text(), &stored, "the run's", &difference::FREE)?;
-    if differing.is_empty() {
-        return Ok(());
+    if !differing.is_empty() {
+        return Err(Error::input(format!(
+            "{} is not the configuration of the run in {}: {}; only budget.* and output.* of a run may change, another run needs another directory (--out)",
+            config.file(),
+            directory.path.display(),
+            differing.join(", ")
+        )));
     }
-    Err(Error::input(format!(
-        "{} is not the configuration of the run in {}: {}; only budget.* and output.* of a run may change, another run needs another directory (--out)",
-        config.file(),
-        directory.path.display(),
-        differing.join(", ")
-    )))
+    match Source::changed(&task.sources, &checkpoint.attributes.sources)[..] {
+        [] => Ok(()),
+        [first, ..] => Err(Error::input(format!(
+            "{first} is not what it was when the run in {} began: expected the same contents, or another directory (--out) for another run",
+            directory.path.display(),
+        ))),
+    }
 }
 
 /// Whether a run has used up its budget and left everything that it leaves. Collective.

@@ -10,8 +10,8 @@ use illume_cluster::memory::available;
 use illume_cluster::threads::stay_awake;
 use illume_cluster::{Counted, Traffic};
 use illume_core::{
-    Archive, ArchiveMut, Batch, Candidates, Comm, Context, Error, InsertReport, Memory, Next, Offer, Result, State,
-    Status, Strategy, StrategySpec, Task, TaskSpec, Told,
+    Archive, ArchiveMut, Batch, Candidates, Comm, Context, Error, InsertReport, Memory, Next, Offer, Result, Source,
+    State, Status, Strategy, StrategySpec, Task, TaskSpec, Told,
 };
 
 use crate::engine::corrected::{self, Correction, Subject};
@@ -585,8 +585,12 @@ impl<'t> Run<'t> {
         let spec = self.task.spec();
         let (dim, deterministic, offset) = (spec.genome_dim, spec.deterministic, spec.qd_offset);
         format!(
-            "{dim} genes, bounds {:?}, init {:?}, descriptor {:?}, QD offset {offset}, deterministic {deterministic}, genes {:?}",
-            spec.bounds, spec.init, spec.descriptor, spec.genes
+            "{dim} genes, bounds {:?}, init {:?}, descriptor {:?}, QD offset {offset}, deterministic {deterministic}, genes {:?}, {}",
+            spec.bounds,
+            spec.init,
+            spec.descriptor,
+            spec.genes,
+            Source::lines(&spec.sources).replace('\n', ", ")
         )
     }
 
@@ -700,6 +704,7 @@ impl<'t> Run<'t> {
             threads: rayon::current_num_threads() as u64,
             operators: spec.operators.clone(),
             objectives: self.task.spec().objectives.clone(),
+            sources: Source::lines(&self.task.spec().sources),
         };
         let contents = Contents {
             attributes: &attributes,

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use illume_archives::file::{self, ArchiveFile};
-use illume_core::{Dense, Error, GeneSpace, Genomes, Given, Memory, Numbers, Result, Scratch, TaskSpec, mix64, params};
+use illume_core::{
+    Dense, Digest, Error, GeneSpace, Genomes, Given, Memory, Numbers, Result, Scratch, TaskSpec, params,
+};
 
 use super::directory::archive_path;
 use crate::{Config, decoder, registry};
@@ -55,8 +57,10 @@ impl Start {
     /// A number that two starts have in common only if their genomes are the same.
     pub fn digest(given: &Given) -> u64 {
         let Dense { dim, data } = &given.0;
-        let add = |sum: u64, gene: &f32| mix64(sum ^ u64::from(gene.to_bits()));
-        data.iter().fold(mix64(*dim as u64), add)
+        let mut digest = Digest::default();
+        digest.take(&dim.to_le_bytes());
+        digest.take_numbers(data);
+        digest.value()
     }
 }
 

@@ -88,3 +88,42 @@ fn what_cannot_be_resumed_is_refused_and_left_as_it_is() {
     let file = dir.join("archive.h5");
     assert_refused(&run(1, &["resume", arg(&file)]), &[arg(&file), "not a run directory"]);
 }
+
+/// A run goes on with what its task read at the start: another model of the robot gives other results.
+#[test]
+#[cfg(feature = "mujoco")]
+fn a_run_does_not_go_on_with_another_model_of_its_robot() {
+    let folder = folder();
+    let good = GOOD.replace("\"arm\"", "\"hopper_uni\"").replace("[10, 10]", "[10]");
+    let config = write_config(folder.path(), &good);
+    let (out, models) = (folder.path().join("out"), folder.path().join("models"));
+    let given = option_env!("ILLUME_MJCF_DIR").expect("tools/setup tells cargo");
+    fs::create_dir(&models).unwrap();
+    fs::copy(
+        std::path::Path::new(given).join("hopper.xml"),
+        models.join("hopper.xml"),
+    )
+    .unwrap();
+    let tried = |arguments: &[&str]| {
+        let mut command = crate::common::illume(1, arguments);
+        command.env("ILLUME_MJCF_DIR", &models);
+        crate::common::run_command(command)
+    };
+    tried(&["run", arg(&config), "--out", arg(&out)]).succeeded();
+    let whole = fs::read_to_string(models.join("hopper.xml")).unwrap();
+    fs::write(models.join("hopper.xml"), whole.clone() + "<!-- mine -->\n").unwrap();
+    let before = contents(&out);
+    let refused = tried(&["resume", arg(&out), "--set", "budget.generations=9"]);
+    assert_refused(
+        &refused,
+        &["ILLUME_MJCF_DIR/hopper.xml", "not what it was", arg(&out), "--out"],
+    );
+    assert_eq!(contents(&out), before);
+    let told = tried(&["eval", arg(&out), "--output", arg(&folder.path().join("eval.h5"))]).succeeded();
+    assert!(
+        told.contains("ILLUME_MJCF_DIR/hopper.xml is not what it was in the run"),
+        "{told}"
+    );
+    fs::write(models.join("hopper.xml"), whole).unwrap();
+    tried(&["resume", arg(&out), "--set", "budget.generations=9"]).succeeded();
+}

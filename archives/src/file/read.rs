@@ -175,6 +175,7 @@ fn read_attributes(file: &File) -> std::result::Result<Attributes, String> {
         threads: number("threads")?,
         operators: Vec::new(),
         objectives: Vec::new(),
+        sources: h5::get_text(file, "sources").unwrap_or_default(),
     })
 }
 

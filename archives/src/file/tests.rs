@@ -41,6 +41,7 @@ fn spec(kind: &str) -> ArchiveSpec {
 fn attributes() -> Attributes {
     Attributes {
         objectives: Vec::new(),
+        sources: "task.model 0123456789abcdef".into(),
         software_version: "0.1.0".into(),
         task: "arm".into(),
         fitness: "minus the variance".into(),

@@ -250,8 +250,10 @@ fn fill(file: &File, contents: &Contents<'_>) -> hdf5::Result<()> {
     ] {
         h5::put_text(file, name, value)?;
     }
-    if !a.fitness.is_empty() {
-        h5::put_text(file, "fitness", &a.fitness)?;
+    for (name, value) in [("fitness", &a.fitness), ("sources", &a.sources)] {
+        if !value.is_empty() {
+            h5::put_text(file, name, value)?;
+        }
     }
     for (name, value) in [
         ("seed", a.seed),

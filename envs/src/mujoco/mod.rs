@@ -123,6 +123,7 @@ fn build(name: &str, config: &TaskConfig<'_>) -> Result<Box<dyn Task>> {
         measures: measured(robot.recipe().reward.areas),
         max_steps: episode_length,
         test_steps: episode_length,
+        sources: vec![robot.model().source.clone()],
         ..TaskSpec::new(name, policy.params(), params.init(&policy))
     };
     Ok(Box::new(RobotTask {

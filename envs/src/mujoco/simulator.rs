@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use illume_core::{Error, Result};
+use illume_core::{Digest, Error, Result, Source};
 use mujoco_rs::mujoco_c::mjtIntegrator;
 use mujoco_rs::prelude::{MjData, MjModel, MjSpec, MjtObjBase};
 
@@ -23,6 +23,8 @@ const NO_FOOT: u8 = FEET as u8;
 #[derive(Debug)]
 pub struct Model {
     model: MjModel,
+    /// The file that it was read from.
+    pub source: Source,
     /// Seconds of one simulator step.
     pub timestep: f64,
     /// Middle and half width of each actuator's control range.
@@ -43,6 +45,8 @@ impl Model {
         native::start()?;
         let path = path(file)?;
         let at = path.display();
+        let bytes = std::fs::read(&path).map_err(|e| Error::input(format!("cannot read {at}: {e}")))?;
+        let source = Source::new(format!("ILLUME_MJCF_DIR/{file}"), Digest::of(&bytes));
         let mut spec = MjSpec::from_xml(&path).map_err(|e| Error::input(format!("{at}: MuJoCo says: {e}")))?;
         match integrator {
             "euler" => spec.option_mut().integrator = mjtIntegrator::mjINT_EULER as i32,
@@ -77,6 +81,7 @@ impl Model {
         let timestep = model.opt().timestep;
         Ok(Model {
             model,
+            source,
             timestep,
             controls,
             roles,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use illume_core::{Error, Result, toml};
+use illume_core::{Digest, Error, Result, Source, toml};
 use illume_numerics::cuda;
 
 use super::Space;
@@ -226,6 +226,29 @@ impl LmSetup {
             true => Ok(None),
             false => self.adapter().map(Some),
         }
+    }
+
+    /// Model, adapter and data.
+    pub(super) fn sources(&self) -> Result<Vec<Source>> {
+        let mut data = Digest::default();
+        for case in self.dataset.train.iter().chain(&self.dataset.validation) {
+            data.take(case.prompt.as_bytes());
+            data.take(case.answer.as_bytes());
+        }
+        let mut all = vec![
+            Source::new("task.model", self.checkpoint.fingerprint()),
+            Source::new("the task's data", data.value()),
+        ];
+        if !self.params.adapter.is_empty() {
+            let mut adapter = Digest::default();
+            for target in &self.adapter()?.targets {
+                adapter.take(target.path().as_bytes());
+                adapter.take_numbers(target.a.values());
+                adapter.take_numbers(target.b.values());
+            }
+            all.push(Source::new("task.adapter", adapter.value()));
+        }
+        Ok(all)
     }
 
     /// That of the model's weights.

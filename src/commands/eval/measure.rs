@@ -8,10 +8,10 @@ use illume_core::{Batch, Candidates, Result};
 
 use crate::Evaluator;
 use crate::analysis::reevaluate::{Reevaluated, Scores, Trial, pieces, reevaluate, scores};
-use crate::analysis::subject::{MOVED, Subject, elites, normalization};
+use crate::analysis::subject::{Subject, elites, normalization};
 
 /// Evaluates an archive's elites; with what a reader of the result should know.
-pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation, Vec<&'static str>)> {
+pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation, Vec<String>)> {
     let file = &subject.file;
     let normalization = normalization(file)?;
     let source = |rows| elites(subject, rows, normalization.clone());
@@ -28,9 +28,9 @@ pub(super) fn measure(subject: &Subject, episodes: usize) -> Result<(Evaluation,
     let rows = reevaluate(&mut evaluator, archive, &trial, file.genome_dim, source)?;
     let scores = scores(archive, &rows, trial.seeds);
 
-    let mut notes: Vec<_> = subject.moved.then_some(MOVED).into_iter().collect();
+    let mut notes = subject.notes();
     if normalization.is_some() {
-        notes.push("observations were normalized by the run's last statistics, not by those of the day");
+        notes.push("observations were normalized by the run's last statistics, not by those of the day".into());
     }
     let a = &file.attributes;
     let evaluation = Evaluation {

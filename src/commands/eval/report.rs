@@ -53,7 +53,7 @@ pub(crate) fn json(file: &Path, e: &Evaluation) -> String {
 }
 
 /// What was found, in a few lines; `notes` is what a reader should know of how.
-pub(crate) fn text(e: &Evaluation, notes: &[&str]) -> String {
+pub(crate) fn text(e: &Evaluation, notes: &[String]) -> String {
     let m = &e.totals;
     let elites = thousands(m.elites);
     let mut text = format!(

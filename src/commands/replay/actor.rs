@@ -99,7 +99,7 @@ pub(super) fn of_policy(policy: &PolicyFile, path: &Path, args: &ReplayArgs) -> 
 
 /// Why elites of the archive may act otherwise than when they were found.
 fn notes(subject: &Subject) -> Result<Vec<String>> {
-    let mut notes: Vec<String> = subject.moved.then(|| subject::MOVED.into()).into_iter().collect();
+    let mut notes = subject.notes();
     if subject::normalization(&subject.file)?.is_some() {
         notes.push("observations are normalized by the run's last statistics, not by those of the day".into());
     }
