@@ -25,7 +25,7 @@ pub fn load() -> Result<(), &'static str> {
         tch::set_num_threads(1);
         Ok(())
     });
-    loaded.as_ref().map(|()| ()).map_err(String::as_str)
+    loaded.as_ref().copied().map_err(String::as_str)
 }
 
 /// Loads `libtch.so`, and with it the libtorch in `LIBTORCH`, otherwise that of set-up or where the linker looks.
