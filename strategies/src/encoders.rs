@@ -257,14 +257,7 @@ impl Encoder {
 fn convolutional(pixels: usize, latent: usize) -> Result<Box<dyn Coder>> {
     #[cfg(feature = "torch")]
     {
-        let lacking = |fault: &str| {
-            Error::config(
-                "strategy",
-                "encoder",
-                format!("{fault}; or set strategy.encoder = \"autoencoder\""),
-            )
-        };
-        illume_numerics::libtorch::load().map_err(lacking)?;
+        crate::learn::with_libtorch("encoder", "autoencoder")?;
         let coder = Convolutional::new(pixels, latent).ok_or_else(|| {
             let message = format!(
                 "\"convolutional\" sees square pictures whose side is an even number above 5, and the task shows {pixels} numbers: expected task.features = \"picture\" where there is one, or \"autoencoder\""

@@ -80,14 +80,7 @@ fn torch(learner: &str, device: &str) -> Result<Choice> {
             ),
         )),
         ("torch", ..) => {
-            let lacking = |fault: &str| {
-                Error::config(
-                    "strategy",
-                    "learner",
-                    format!("{fault}; or set strategy.learner = \"native\""),
-                )
-            };
-            illume_numerics::libtorch::load().map_err(lacking)?;
+            crate::learn::with_libtorch("learner", "native")?;
             Ok(Choice::Torch(tch::Device::Cpu))
         }
         _ => Ok(Choice::Native),

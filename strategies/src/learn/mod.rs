@@ -19,6 +19,8 @@ pub use illume_numerics::mlp::{Network, Output, fold_condition};
 pub use native::Native;
 pub use regression::Regression;
 #[cfg(feature = "torch")]
+pub(crate) use torch::with_libtorch;
+#[cfg(feature = "torch")]
 pub use torch::{Torch, cuda_available, cuda_missing};
 
 use illume_core::{Activation, Error, Purpose, Result, Stream};

@@ -281,6 +281,21 @@ fn halves(mut both: Vec<f32>) -> [Vec<f32>; 2] {
     [both, second]
 }
 
+/// Loads libtorch, which this value of `strategy.KEY` needs.
+///
+/// # Errors
+/// It cannot be loaded; `instead` is a value that does without.
+pub(crate) fn with_libtorch(key: &str, instead: &str) -> Result<()> {
+    let lacking = |fault: &str| {
+        Error::config(
+            "strategy",
+            key,
+            format!("{fault}; or set strategy.{key} = \"{instead}\""),
+        )
+    };
+    illume_numerics::libtorch::load().map_err(lacking)
+}
+
 /// What libtorch says, without its trace of calls.
 fn failed(e: TchError) -> Error {
     let text = e.to_string();
